@@ -1,0 +1,66 @@
+"""What `serve` says when it is ready: where things run, what paints, and what to try first. Pure."""
+
+from dataclasses import dataclass
+
+from core import BackendStatus, Settings, Status
+
+EXAMPLE = "a%20monkey%20with%20a%20hat"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What there is to tell: the bound ports, the backends' first look, and what was found on 7860."""
+
+    settings: Settings
+    http_port: int
+    ws_port: int
+    status: Status
+    note: str
+
+
+def greeting(served: Served) -> str:
+    """A few lines for a person at a terminal."""
+    http = f"http://{_shown(served.settings.http_host)}:{served.http_port}"
+    ws = f"ws://{_shown(served.settings.ws_host)}:{served.ws_port}"
+    lines = [
+        "",
+        f"  HTTP       {http}/text?input=...",
+        f"  websocket  {ws}",
+        *_painters(served),
+        "",
+        f"  click      {http}/image?input={EXAMPLE}",
+        f"  or         curl -s '{http}/image?input={EXAMPLE}' -o monkey.png",
+        *_real_server(served.status),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _painters(served: Served) -> list[str]:
+    note = [f"             {served.note}"] if served.note else []
+    return [f"  paints     {_painter(backend)}" for backend in served.status.backends] + note
+
+
+def _painter(backend: BackendStatus) -> str:
+    offer = backend.offer
+    if offer.demo:
+        return "the built-in demo painter (it invents pictures; it is not a diffusion model)"
+    if not offer.usable:
+        return f"{offer.backend}: {offer.problem}"
+    return f"{offer.backend}, model {offer.loaded or 'unknown'}"
+
+
+def _real_server(status: Status) -> list[str]:
+    if not any(backend.offer.demo for backend in status.backends):
+        return []
+    return [
+        "",
+        "  For real pictures start A1111, Forge or SD.Next with --api, then this again;",
+        "  or name it: SD_BACKENDS=http://192.168.1.20:7860 (several: with commas; also in the file .env).",
+    ]
+
+
+def _shown(host: str) -> str:
+    """An address that a browser on this machine can open."""
+    if host in {"0.0.0.0", "::"}:
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host

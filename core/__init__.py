@@ -1,0 +1,93 @@
+"""The core: a prompt goes in, events and pictures come out, from however many GPUs there are.
+
+Front ends import these names and nothing deeper.
+"""
+
+from core.access import Access, Headers, Visitor, check_exposure
+from core.backends.a1111 import Found, discover, open_session
+from core.caller import Caller
+from core.connect import connect
+from core.errors import (
+    ERRORS,
+    BackendError,
+    Expired,
+    Forbidden,
+    Internal,
+    InvalidRequest,
+    JobCancelled,
+    JobTimeout,
+    NoBackend,
+    NotFound,
+    QueueFull,
+    RateLimited,
+    SdError,
+    ShuttingDown,
+    TooManyJobs,
+    Unauthorized,
+    UnknownModel,
+)
+from core.events import Cancelled, Completed, End, Event, Failed, Image, Progress, Queued, Started
+from core.gateway import Gateway
+from core.offers import Catalog, Offer
+from core.process import run, stop_signal
+from core.request import FIELDS, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, ImageRequest, Limits, parse_request
+from core.settings import BackendAddress, Settings, SettingsError, load_or_exit
+from core.status import BackendStatus, Status
+from core.watch import Watch
+
+__all__ = [
+    "ERRORS",
+    "FIELDS",
+    "LARGEST_SEED",
+    "SIZE_STEP",
+    "SMALLEST_SIDE",
+    "Access",
+    "BackendAddress",
+    "BackendError",
+    "BackendStatus",
+    "Caller",
+    "Cancelled",
+    "Catalog",
+    "Completed",
+    "End",
+    "Event",
+    "Expired",
+    "Failed",
+    "Forbidden",
+    "Found",
+    "Gateway",
+    "Headers",
+    "Image",
+    "ImageRequest",
+    "Internal",
+    "InvalidRequest",
+    "JobCancelled",
+    "JobTimeout",
+    "Limits",
+    "NoBackend",
+    "NotFound",
+    "Offer",
+    "Progress",
+    "QueueFull",
+    "Queued",
+    "RateLimited",
+    "SdError",
+    "Settings",
+    "SettingsError",
+    "ShuttingDown",
+    "Started",
+    "Status",
+    "TooManyJobs",
+    "Unauthorized",
+    "UnknownModel",
+    "Visitor",
+    "Watch",
+    "check_exposure",
+    "connect",
+    "discover",
+    "load_or_exit",
+    "open_session",
+    "parse_request",
+    "run",
+    "stop_signal",
+]

@@ -1,0 +1,205 @@
+"""Who may come in, and as whom: the rules that HTTP and the websocket share.
+
+A browser is a way in from outside even on loopback: a page anywhere may make it call us, and a name of
+that page's owner may resolve to 127.0.0.1 (DNS rebinding). So Host and Origin are judged before all else.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from core.caller import Caller
+from core.errors import Forbidden, Unauthorized
+from core.settings import Settings, SettingsError
+
+LOOKUP_SECONDS = 2.0
+"""How long the addresses of a proxy's host name are believed (they change with each replica)."""
+
+Headers = Callable[[str], Sequence[str]]
+"""All values of a header by its name, in order; none is an empty sequence."""
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asks: the caller for the fair queue, and the trusted proxy's id of this request, if any."""
+
+    caller: Caller
+    request_id: str | None = None
+
+
+class Access:
+    """The rules of one deployment: `check_browser`, then `check_key`, then `visitor`."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key = settings.api_key.encode()
+        self._hosts = {host.lower() for host in settings.allowed_hosts}
+        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
+        self._page_port = settings.http_port
+        self._proxies = _Proxies(settings.trusted_proxies, clock)
+
+    def check_browser(self, headers: Headers) -> None:
+        """Refuse foreign pages and foreign host names. Raises Forbidden, which names the setting."""
+        hosts = headers("Host")
+        for host in hosts:
+            if not self._may_bear(_split(f"//{host}")[0]):
+                raise Forbidden(f"the host name {host!r} is not ours; list it in ALLOWED_HOSTS to allow it")
+        origins = headers("Origin")
+        for origin in origins:
+            if not self.allows_origin(origin, hosts[0] if hosts else ""):
+                raise Forbidden(f"pages of {origin!r} may not call; list it in ALLOWED_ORIGINS to allow it")
+        if not origins and "cross-site" in headers("Sec-Fetch-Site") and not _is_navigation(headers):
+            raise Forbidden("another site's page may not call; list its origin in ALLOWED_ORIGINS")
+
+    def allows_origin(self, origin: str, host: str) -> bool:
+        """Whether a page of this origin may call: the one on our own host, or a listed one."""
+        if origin.lower() in self._origins:
+            return True
+        page, page_port = _split(origin)
+        own, own_port = _split(f"{origin.partition(':')[0]}://{host}")
+        return page is not None and page == own and page_port in {own_port, self._page_port}
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether anybody needs a key at all."""
+        return bool(self._key)
+
+    def check_key(self, headers: Headers) -> None:
+        """Refuse who brings no key or a wrong one, where a key is set. Raises Unauthorized."""
+        if self._key and not any(self.accepts(_bearer(value)) for value in headers("Authorization")):
+            raise Unauthorized("an API key is needed: Authorization: Bearer KEY")
+
+    def accepts(self, key: str) -> bool:
+        """Whether this is the key, compared in a time that tells nothing about it."""
+        return bool(self._key) and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), self._key)
+
+    async def visitor(self, headers: Headers, peer: str) -> Visitor:
+        """Who asks, by the address of the connection or what a trusted proxy reports of it.
+
+        Of `X-Forwarded-For` the right-most address that no trusted proxy bears counts: what stands left of
+        it was written by that stranger.
+        """
+        address = _address(peer)
+        if address is None or not await self._proxies.include(address):
+            return Visitor(_caller(address, peer))
+        chain = ",".join(headers("X-Forwarded-For")).split(",")
+        for text in reversed(chain):
+            hop = _address(text.strip())
+            if hop is None:
+                break
+            address = hop
+            if not await self._proxies.include(hop):
+                break
+        request_ids = headers("X-Request-ID")
+        return Visitor(_caller(address, peer), (request_ids[0] or None) if request_ids else None)
+
+    def _may_bear(self, host: str | None) -> bool:
+        if host is None:
+            return False
+        return (
+            host == "localhost"
+            or host.endswith(".localhost")
+            or host in self._hosts
+            or _address(host) is not None
+        )
+
+
+class _Proxies:
+    """The trusted proxies: addresses and networks, and host names that are looked up again and again."""
+
+    def __init__(self, words: Sequence[str], clock: Callable[[], float]) -> None:
+        self._networks: list[Network] = []
+        self._names: list[str] = []
+        self._clock = clock
+        self._found: set[Address] = set()
+        self._looked_up = float("-inf")
+        self._lookup = asyncio.Lock()
+        for word in words:
+            try:
+                self._networks.append(ipaddress.ip_network(word, strict=False))
+            except ValueError:
+                if "/" in word or ":" in word:
+                    raise SettingsError("TRUSTED_PROXIES", f"{word!r} is no address or network") from None
+                self._names.append(word)
+
+    async def include(self, address: Address) -> bool:
+        if any(address in network for network in self._networks):
+            return True
+        if not self._names:
+            return False
+        async with self._lookup:
+            if self._clock() - self._looked_up >= LOOKUP_SECONDS:
+                self._found = {found for name in self._names for found in await _resolve(name)}
+                self._looked_up = self._clock()
+        return address in self._found
+
+
+def check_exposure(settings: Settings, variable: str, host: str) -> None:
+    """Refuse to listen beyond loopback without a key. Raises SettingsError with what would allow it."""
+    shown = settings.bind or host
+    if _is_loopback(shown) or settings.api_key or settings.allow_anonymous:
+        return
+    raise SettingsError(
+        "BIND" if settings.bind else variable,
+        f"{shown} can be reached from other machines: set API_KEY, or ALLOW_ANONYMOUS=true to let anybody in",
+    )
+
+
+async def _resolve(name: str) -> set[Address]:
+    try:
+        answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()  # the name may appear later: a proxy that is not up yet
+    return {address for answer in answers if (address := _address(str(answer[4][0]))) is not None}
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return address.is_loopback if address else host.lower() == "localhost"
+
+
+def _is_navigation(headers: Headers) -> bool:
+    """A person followed a link or typed the address: the page that held it cannot read the answer."""
+    return "navigate" in headers("Sec-Fetch-Mode") and "document" in headers("Sec-Fetch-Dest")
+
+
+def _bearer(value: str) -> str:
+    scheme, _, key = value.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def _split(url: str) -> tuple[str | None, int | None]:
+    """Host name and port of an origin or of `//` and a Host header; (None, None) where it is neither."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    except ValueError:
+        return None, None
+
+
+def _address(text: str) -> Address | None:
+    """An address, IPv4 also where it came wrapped in IPv6, without port and zone."""
+    text = text.split("%", 1)[0]
+    if text.startswith("["):
+        text = text[1:].split("]", 1)[0]
+    elif text.count(":") == 1:
+        text = text.split(":", 1)[0]
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
+def _caller(address: Address | None, peer: str) -> Caller:
+    """One share for an address; for IPv6 for a /64, of which one person has all."""
+    if isinstance(address, ipaddress.IPv6Address):
+        return Caller(f"ip:{ipaddress.ip_network((address, 64), strict=False)}")
+    return Caller(f"ip:{address or peer or 'unknown'}")

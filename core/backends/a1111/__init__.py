@@ -1,0 +1,7 @@
+"""The backend for AUTOMATIC1111's API, which Forge, SD.Next and others serve as well."""
+
+from core.backends.a1111.backend import A1111Backend
+from core.backends.a1111.client import open_session
+from core.backends.a1111.discovery import Found, discover
+
+__all__ = ["A1111Backend", "Found", "discover", "open_session"]

@@ -1,0 +1,233 @@
+"""A1111Backend: one server with AUTOMATIC1111's API."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+
+from core.backends import OnProgress, Wishes
+from core.backends.a1111.answer import read_answer
+from core.backends.a1111.client import Client
+from core.backends.a1111.discovery import has_api
+from core.backends.a1111.lists import DEMO, loaded_model, model_names, sampler_names
+from core.backends.a1111.progress import Painting, ProgressSource
+from core.errors import BackendError
+from core.events import Completed
+from core.offers import Offer
+from core.request import LARGEST_SEED, ImageRequest
+from core.settings import BackendAddress
+
+LISTS_SECONDS = 60.0
+"""How long the lists of models and samplers are believed."""
+GIVE_UP_SECONDS = 30.0
+"""How long `interrupt` tries."""
+ASK_AGAIN = 0.2
+"""Seconds between two questions whether our task runs: it is interrupted well within a second of that."""
+NOT_YET = 1.0
+"""A task that the server does not know may be one whose request it still reads, for so many seconds."""
+NEWEST = 0.3
+"""The weight of the latest picture in the measured pace."""
+
+
+class A1111Backend:
+    """See core.backends.Backend for what each method promises.
+
+    `deployment` is in the names of all our tasks: by it we know our own pictures on a server again.
+    """
+
+    def __init__(
+        self,
+        address: BackendAddress,
+        session: aiohttp.ClientSession,
+        *,
+        deployment: str,
+        clock: Callable[[], float] = time.monotonic,
+        new_seed: Callable[[], int] = lambda: random.randint(0, LARGEST_SEED),
+        give_up: float = GIVE_UP_SECONDS,
+    ) -> None:
+        self._client = Client(address, session)
+        self._progress = ProgressSource(self._client, clock=clock)
+        self._prefix = f"sd-b64-{deployment}-"
+        self._clock = clock
+        self._new_seed = new_seed
+        self._give_up = give_up
+        self._models: tuple[str, ...] = ()
+        self._samplers: tuple[str, ...] = ()
+        self._titles: Any = None
+        self._lists_until = float("-inf")
+        self._loaded: str | None = None
+        self._pace: float | None = None
+        self._seen_idle = False
+        self._offer = Offer(address.name, usable=False, problem="not looked at yet")
+        self._in_flight: dict[str, asyncio.Event] = {}
+        """Our txt2img requests that have no answer yet; the event is set by it."""
+        self._unwanted: set[str] = set()
+        """Tasks that `interrupt` was called for: how long they took says nothing."""
+        self._given_up: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """`host:port`."""
+        return self._client.name
+
+    @property
+    def offer(self) -> Offer:
+        """See Backend.offer."""
+        return replace(self._offer, loaded=self._loaded, pace=self._pace)
+
+    async def look(self) -> Offer:
+        """See Backend.look."""
+        try:
+            problem = await self._problem()
+        except BackendError as error:
+            self._lists_until = float("-inf")
+            problem = error.message.removeprefix(f"{self.name}: ")
+        self._offer = Offer(
+            self.name,
+            usable=not problem,
+            models=self._models,
+            samplers=self._samplers,
+            loaded=self._loaded,
+            pace=self._pace,
+            problem=problem,
+            demo=any(DEMO in model for model in self._models),
+        )
+        return self._offer
+
+    async def paint(
+        self, task: str, request: ImageRequest, on_progress: OnProgress, wishes: Wishes
+    ) -> Completed:
+        """See Backend.paint."""
+        seed = request.seed if request.seed >= 0 else self._new_seed()
+        switches = request.model is not None and request.model != self._loaded
+        expected = None if self._pace is None else self._pace * request.cost
+        answered = self._in_flight[task] = asyncio.Event()
+        began = self._clock()
+        follower = asyncio.create_task(
+            self._progress.follow(Painting(task, request, expected), on_progress, wishes)
+        )
+        try:
+            body = await self._client.txt2img(_words(task, request, seed))
+        finally:
+            answered.set()
+            del self._in_flight[task]
+            follower.cancel()
+            await asyncio.gather(follower, return_exceptions=True)
+        completed = read_answer(body, request, seed, self.name, self._clock() - began)
+        if task in self._unwanted:
+            self._unwanted.discard(task)
+        else:
+            self._learn(request, completed, switches)
+        return completed
+
+    async def interrupt(self, task: str) -> None:
+        """See Backend.interrupt."""
+        self._unwanted.add(task)
+        answered = self._in_flight.get(task)
+        began = self._clock()
+        while self._clock() - began < self._give_up:
+            if answered is not None and answered.is_set():
+                return
+            state = await self._state(task)
+            if state == "active":
+                await self._stop()
+            elif answered is None and state == "unknown":
+                return
+            elif answered is None and state == "gone" and self._clock() - began >= NOT_YET:
+                self._unwanted.discard(task)
+                return
+            await _wait(answered, ASK_AGAIN)
+        self._given_up.add(task)
+
+    async def _problem(self) -> str:
+        """Why the server cannot be used now, empty if it can. Raises BackendError, Unreachable."""
+        options = await self._client.ask("GET", "/sdapi/v1/options")
+        if self._clock() >= self._lists_until:
+            self._titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
+            samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
+            self._models, self._samplers = model_names(self._titles), sampler_names(samplers)
+            if options is self._titles is samplers is None and not await has_api(self._client):
+                return "no /sdapi there: start it with --api"
+            self._lists_until = self._clock() + LISTS_SECONDS
+        self._loaded = loaded_model(options, self._titles) or self._loaded
+        return await self._busy_problem()
+
+    async def _busy_problem(self) -> str:
+        """A server that we gave a job up on, or have just met, is used once it is idle."""
+        for task in list(self._given_up):
+            state = await self._state(task)
+            if state == "active":
+                await self._stop()
+            if state in {"active", "queued"}:
+                return "still paints a job that was given up"
+            self._given_up.discard(task)
+            self._unwanted.discard(task)
+        if self._seen_idle:
+            return ""
+        task_there = await self._progress.busy_with()
+        if task_there is None:
+            self._seen_idle = True
+            return ""
+        if task_there.startswith(self._prefix):
+            await self._stop()
+        return "busy with a picture of somebody else; waiting until it is idle"
+
+    async def _state(self, task: str) -> str:
+        """Where our task is on the server; `queued` while the server cannot be asked."""
+        try:
+            return await self._progress.state(task)
+        except BackendError:
+            return "queued"
+
+    async def _stop(self) -> None:
+        """Interrupt what runs now: only called when that was just seen to be a task of ours."""
+        try:
+            await self._client.ask("POST", "/sdapi/v1/interrupt")
+        except BackendError:
+            return  # asked again as long as the task runs
+
+    def _learn(self, request: ImageRequest, completed: Completed, switches: bool) -> None:
+        """The pace, but for pictures that had to wait for another model; and the model that is loaded."""
+        if completed.model in self._models:
+            self._loaded = completed.model
+        if not switches and completed.seconds > 0:
+            pace = completed.seconds / request.cost
+            self._pace = pace if self._pace is None else self._pace + NEWEST * (pace - self._pace)
+
+
+def _words(task: str, request: ImageRequest, seed: int) -> dict[str, Any]:
+    """The txt2img request. A model that is loaded for it stays loaded."""
+    words: dict[str, Any] = {
+        **request.extra,
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "steps": request.steps,
+        "width": request.width,
+        "height": request.height,
+        "cfg_scale": request.cfg_scale,
+        "seed": seed,
+        "batch_size": request.batch_size,
+        "n_iter": 1,
+        "send_images": True,
+        "save_images": False,
+        "force_task_id": task,
+    }
+    if request.sampler_name is not None:
+        words["sampler_name"] = request.sampler_name
+    if request.model is not None:
+        words["override_settings"] = {"sd_model_checkpoint": request.model}
+        words["override_settings_restore_afterwards"] = False
+    return words
+
+
+async def _wait(event: asyncio.Event | None, seconds: float) -> None:
+    """Wait these seconds, or until the event."""
+    try:
+        async with asyncio.timeout(seconds):
+            await (event or asyncio.Event()).wait()
+    except TimeoutError:
+        return

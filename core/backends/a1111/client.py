@@ -1,0 +1,160 @@
+"""Client: HTTP to one A1111 server. Every fault becomes an error that names the server and no secret."""
+
+import base64
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp.client_exceptions import ClientConnectorError, ServerTimeoutError
+
+from core.backends import Unreachable
+from core.errors import BackendError, InvalidRequest, SdError
+from core.settings import BackendAddress
+
+CONNECT_SECONDS = 5.0
+ASK_SECONDS = 5.0
+"""For the small endpoints, all in all."""
+READ_BUFFER = 4 * 1024 * 1024
+"""Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
+LONGEST_REASON = 300
+
+Words = dict[str, Any]
+
+
+@asynccontextmanager
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """The HTTP session that all backends of a process share: keep-alive, and no cookies."""
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10, socket_factory=_socket)
+    async with aiohttp.ClientSession(
+        connector=connector, read_bufsize=READ_BUFFER, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        yield session
+
+
+def _socket(address: Any) -> socket.socket:
+    """With TCP keep-alive, so that a host that vanished while it painted is noticed at all."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    return made
+
+
+class Client:
+    """Requests to one server."""
+
+    def __init__(self, address: BackendAddress, session: aiohttp.ClientSession) -> None:
+        self.name = address.name
+        self._url = address.url
+        self._session = session
+        self._headers = {}
+        if address.user or address.password:
+            words = f"{address.user}:{address.password}".encode()
+            self._headers["Authorization"] = f"Basic {base64.b64encode(words).decode()}"
+
+    async def txt2img(self, words: Words) -> bytes:
+        """Paint, for as long as it takes. Raises Unreachable, InvalidRequest, BackendError."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
+        if status == 200:
+            return body
+        raise _refusal(self.name, status, body)
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
+
+        A login page or a redirect to one counts as none.
+        """
+        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
+        status, body = await self._request(method, path, timeout, **options)
+        if status in {401, 403} and path.startswith("/sdapi"):
+            raise _refusal(self.name, status, body)
+        if status >= 500:
+            raise BackendError(f"{self.name}: {path} answered {status}")
+        if status != 200:
+            return None
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return None
+
+    async def status_of(self, path: str) -> int:
+        """The HTTP status of a GET. Raises Unreachable, BackendError."""
+        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
+        return (await self._request("GET", path, timeout))[0]
+
+    async def _request(
+        self, method: str, path: str, patience: aiohttp.ClientTimeout, **options: Any
+    ) -> tuple[int, bytes]:
+        try:
+            async with self._session.request(
+                method,
+                self._url + path,
+                headers=self._headers,
+                timeout=patience,
+                allow_redirects=False,
+                **options,
+            ) as response:
+                return response.status, await response.read()
+        except (ClientConnectorError, ServerTimeoutError) as error:
+            raise Unreachable(f"{self.name}: not reached") from error
+        except TimeoutError as error:
+            raise Unreachable(f"{self.name}: not reached (no answer within {ASK_SECONDS:g} s)") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise BackendError(f"{self.name}: the connection broke before the answer was whole") from error
+
+
+def _refusal(name: str, status: int, body: bytes) -> SdError:
+    """What an answer that is not 200 means."""
+    words = _object(body)
+    detail = words.get("detail")
+    match status:
+        case 401 | 403:
+            return Unreachable(f"{name}: refused our user and password")
+        case 404 if not detail or detail == "Not Found":
+            return Unreachable(f"{name}: no /sdapi there: start it with --api")
+        case 404:
+            return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
+        case 422:
+            return _invalid(name, detail)
+        case _ if words.get("error"):
+            reason = words.get("errors") or detail or words.get("body") or ""
+            sentence = f"{words['error']}: {_last_line(str(reason))}".rstrip(": ")
+            return BackendError(f"{name}: {_short(sentence)}")
+    return BackendError(f"{name}: answered {status}")
+
+
+def _invalid(name: str, detail: object) -> InvalidRequest:
+    """FastAPI's list of what is wrong with the parameters: its first entry."""
+    if isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
+        place = detail[0].get("loc")
+        field = str(place[-1]) if isinstance(place, list) and place else None
+        return InvalidRequest(f"{name}: {field or 'parameters'}: {_short(detail[0].get('msg'))}", field=field)
+    return InvalidRequest(f"{name}: {_short(detail)}")
+
+
+def _field(detail: str) -> str | None:
+    return "sampler_name" if "sampler" in detail.lower() else None
+
+
+def _object(body: bytes) -> Words:
+    try:
+        words = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return words if isinstance(words, dict) else {}
+
+
+def _last_line(reason: str) -> str:
+    """Of a traceback the line that says what happened."""
+    return reason.strip().rsplit("\n", 1)[-1]
+
+
+def _short(text: object) -> str:
+    words = " ".join(str(text).split())
+    return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"

@@ -1,0 +1,36 @@
+"""Discovery: is there an A1111 server on its usual port?"""
+
+import asyncio
+from enum import Enum
+
+import aiohttp
+
+from core.backends.a1111.client import Client
+from core.errors import BackendError
+from core.settings import BackendAddress
+
+USUAL = "http://127.0.0.1:7860"
+SECONDS = 2.0
+
+
+class Found(Enum):
+    """What answers there."""
+
+    A1111 = "an A1111 server with its API"
+    OTHER = "something without /sdapi"
+    NOTHING = "nothing"
+
+
+async def discover(session: aiohttp.ClientSession, url: str = USUAL) -> Found:
+    """Look for a server at `url`, for at most two seconds."""
+    client = Client(BackendAddress(url), session)
+    try:
+        async with asyncio.timeout(SECONDS):
+            return Found.A1111 if await has_api(client) else Found.OTHER
+    except (BackendError, TimeoutError):
+        return Found.NOTHING
+
+
+async def has_api(client: Client) -> bool:
+    """Whether txt2img is there: where it is, a GET of it is a wrong method or needs a password."""
+    return await client.status_of("/sdapi/v1/txt2img") in {401, 403, 405, 422}

@@ -1,0 +1,193 @@
+"""Progress of our own task on a server, never of another one.
+
+Three sources, the best that a server has: `/internal/progress`, which is asked about a task by name;
+`/sdapi/v1/progress`, of whatever runs now, while it says that this is our task; time alone.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from core.backends import OnProgress, Wishes
+from core.backends.a1111.client import Client
+from core.errors import BackendError
+from core.events import Progress
+from core.request import ImageRequest
+
+FASTEST_POLL, SLOWEST_POLL = 0.1, 2.0
+"""Seconds between two polls: about one a step, within these."""
+UNKNOWN_PACE = 30.0
+"""Seconds per cost unit for a curve of a server that was never measured: an honest slow one."""
+
+INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
+
+
+@dataclass(slots=True)
+class Painting:
+    """What is being painted: its name on the server, and how long it should take (seconds, if known)."""
+
+    task: str
+    request: ImageRequest
+    expected: float | None
+
+
+class ProgressSource:
+    """Asks one server how far it is, by the endpoints that it turns out to have."""
+
+    def __init__(self, client: Client, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
+        self._clock = clock
+        self._knows_tasks = True
+        """Whether `/internal/progress` is there and open to us."""
+        self._tells_task = True
+        """Whether `/sdapi/v1/progress` is there and names the task that runs."""
+
+    async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
+        """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
+        began, told, pause, preview_id = self._clock(), 0.0, FASTEST_POLL, -1
+        last: Progress | None = None
+        while True:
+            while not wishes.current.watched:
+                await wishes.changed()
+            await asyncio.sleep(pause)
+            elapsed = self._clock() - began
+            try:
+                found = await self._ask(painting, elapsed, wishes.current.preview, preview_id)
+            except BackendError:  # the painting itself will tell if the server is gone
+                pause = SLOWEST_POLL
+                continue
+            if found is None:
+                continue
+            progress, preview_id = found
+            pause = self._pause(elapsed, progress)
+            if progress.fraction < told or progress == last:
+                continue
+            last, told = progress, progress.fraction
+            await on_progress(progress)
+
+    async def running(self) -> dict[str, Any] | None:
+        """`/sdapi/v1/progress` without a picture; None where the server has none."""
+        words = await self._client.ask("GET", SDAPI, params={"skip_current_image": "true"})
+        return words if isinstance(words, dict) else None
+
+    async def state(self, task: str) -> str:
+        """`active`, `queued`, `gone` (or not there yet), `unknown` where the server does not tell."""
+        running = await self.running()
+        if running is not None and "current_task" in running and running["current_task"] == task:
+            return "active"
+        if self._knows_tasks:
+            words = await self._internal(task, preview=False, preview_id=-1)
+            if words is not None:
+                if words.get("active"):
+                    # Between two answers another task may have begun: what runs must be ours by both.
+                    return "active" if running is None or "current_task" not in running else "queued"
+                return "queued" if words.get("queued") else "gone"
+        if running is None or "current_task" not in running:
+            return "unknown"
+        return "queued" if _busy(running) else "gone"
+
+    async def busy_with(self) -> str | None:
+        """The name of the task that runs on the server, empty if it has none; None when it is idle."""
+        running = await self.running()
+        if running is None or not _busy(running):
+            return None
+        return str(running.get("current_task") or "")
+
+    async def _ask(
+        self, painting: Painting, elapsed: float, preview: bool, preview_id: int
+    ) -> tuple[Progress, int] | None:
+        """How far it is, and the number of the last preview; None while it has not begun."""
+        steps = painting.request.steps
+        if self._knows_tasks:
+            words = await self._internal(painting.task, preview=preview, preview_id=preview_id)
+            if words is not None:
+                if not words.get("active"):
+                    return None
+                fraction = _fraction(words.get("progress"))
+                picture = _picture(words.get("live_preview")) if preview else None
+                eta = _eta(words.get("eta"), elapsed, fraction)
+                number = words.get("id_live_preview")
+                step = min(steps, math.floor(fraction * steps + 1e-6))
+                known = number if isinstance(number, int) and picture else preview_id
+                return Progress(fraction, step, steps, eta, picture), known
+        if self._tells_task:
+            skip = "false" if preview else "true"
+            words = await self._client.ask("GET", SDAPI, params={"skip_current_image": skip})
+            if isinstance(words, dict) and "current_task" in words:
+                if words["current_task"] != painting.task:
+                    return None
+                return self._by_state(words, steps, elapsed, preview), preview_id
+            self._tells_task = False
+        return _by_time(painting, elapsed), preview_id
+
+    async def _internal(self, task: str, *, preview: bool, preview_id: int) -> dict[str, Any] | None:
+        ask = {"id_task": task, "id_live_preview": preview_id, "live_preview": preview}
+        words = await self._client.ask("POST", INTERNAL, json=ask)
+        if isinstance(words, dict) and "active" in words:
+            return words
+        self._knows_tasks = False
+        return None
+
+    @staticmethod
+    def _by_state(words: dict[str, Any], steps: int, elapsed: float, preview: bool) -> Progress:
+        fraction = _fraction(words.get("progress"))
+        state = words.get("state")
+        step = state.get("sampling_step") if isinstance(state, dict) else None
+        picture = _picture(words.get("current_image")) if preview else None
+        return Progress(
+            fraction,
+            min(steps, step) if isinstance(step, int) else math.floor(fraction * steps),
+            steps,
+            _eta(words.get("eta_relative"), elapsed, fraction),
+            picture,
+        )
+
+    @staticmethod
+    def _pause(elapsed: float, progress: Progress) -> float:
+        if not progress.step:
+            return FASTEST_POLL if elapsed < 1 else min(SLOWEST_POLL, elapsed / 4)
+        return min(SLOWEST_POLL, max(FASTEST_POLL, elapsed / progress.step))
+
+
+def _by_time(painting: Painting, elapsed: float) -> Progress:
+    """An estimate that nears the end and never says that it is there."""
+    expected = painting.expected
+    usual = expected or UNKNOWN_PACE * painting.request.cost
+    share = elapsed / usual
+    fraction = share if expected and share < 0.9 else 1 - math.exp(-share) if not expected else _late(share)
+    steps = painting.request.steps
+    eta = max(0.0, expected - elapsed) if expected else None
+    return Progress(min(fraction, 0.99), math.floor(fraction * steps), steps, eta, estimated=True)
+
+
+def _late(share: float) -> float:
+    return 0.9 + 0.09 * (1 - math.exp(-(share - 0.9) / 0.3))
+
+
+def _busy(running: dict[str, Any]) -> bool:
+    state = running.get("state")
+    return bool(running.get("current_task") or (isinstance(state, dict) and state.get("job_count")))
+
+
+def _fraction(value: object) -> float:
+    return min(1.0, max(0.0, float(value))) if isinstance(value, (int, float)) else 0.0
+
+
+def _eta(value: object, elapsed: float, fraction: float) -> float | None:
+    """The server's word where it is a sensible one, else by the time that the part so far took."""
+    if isinstance(value, (int, float)) and value > 0 and math.isfinite(value):
+        return float(value)
+    return elapsed / fraction * (1 - fraction) if fraction > 0.02 else None
+
+
+def _picture(value: object) -> bytes | None:
+    """The base64 of a preview, which comes bare or as a data URI."""
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        return value.rsplit(",", 1)[-1].encode("ascii")
+    except UnicodeEncodeError:
+        return None

@@ -1,0 +1,202 @@
+"""FairOrder: who is next. Start-time fair queueing, with a bounded preference for loaded models.
+
+The rule is of Goyal, Vin and Cheng, "Start-time Fair Queueing" (SIGCOMM 1996), on a server whose unit is a
+job: a new job's start tag is max(V, its caller's finish tag), its finish tag start + cost; the smallest
+start is served first; virtual time V is the start of the job served last. When nothing waits, V rises to
+the largest finish and all callers begin anew. Ties go in the order in which the callers came, so that they
+take turns in the same order all the time, and nobody is ever served twice while another one waits.
+
+Pure: no clock, no I/O. What a `kind` is, only the caller of `take` and `ahead` knows.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from core.line import Key, Line
+
+K = TypeVar("K")
+
+
+@dataclass(slots=True)
+class _Share:
+    """What is known of a caller whose finish is above V."""
+
+    finish: float
+    floor: float
+    """A refund moves the finish no further than this."""
+    turn: int
+    """When the caller came: the arrival of the first job since its finish was not above V."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[K]):
+    id: str
+    caller: str
+    cost: float
+    kind: K
+    arrival: int
+    turn: int
+    floor: float
+    """A refund moves the start no further than this: V at arrival, or what held up an earlier job."""
+    start: float
+
+    @property
+    def key(self) -> Key:
+        return (self.start, self.turn, self.arrival)
+
+
+class FairOrder(Generic[K]):
+    """The waiting jobs, in one line for each kind."""
+
+    def __init__(self) -> None:
+        self._virtual_time = 0.0
+        self._arrivals = 0
+        self._shares: dict[str, _Share] = {}
+        self._waiting: dict[str, _Waiting[K]] = {}
+        self._by_arrival: dict[int, _Waiting[K]] = {}
+        self._by_caller: dict[str, dict[int, _Waiting[K]]] = {}
+        self._lines: dict[K, Line] = {}
+        self._passes: dict[K, list[tuple[Key, float]]] = {}
+        """For each line the jobs that were preferred to one in it, as key and cost."""
+        self._forget_at = 64
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._waiting
+
+    def waiting_of(self, caller: str) -> int:
+        """How many jobs of this caller wait."""
+        return len(self._by_caller.get(caller, ()))
+
+    def add(self, id: str, caller: str, cost: float, kind: K) -> None:
+        """A new job arrives; its id must not wait already, its cost be above 0."""
+        now = self._virtual_time
+        self._arrivals += 1
+        share = self._shares.get(caller)
+        if share is None or share.finish <= now:
+            share = self._shares[caller] = _Share(now, now, self._arrivals)
+        floor = max(now, share.floor)
+        job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish)
+        share.finish, share.floor = job.start + cost, 0.0
+        self._waiting[id] = self._by_arrival[job.arrival] = job
+        self._by_caller.setdefault(caller, {})[job.arrival] = job
+        self._lines.setdefault(kind, Line()).add(job.key, cost)
+
+    def take(self, accepts: Callable[[K], bool], prefers: Callable[[K], bool], slack: float) -> str | None:
+        """The next job for a backend that accepts these kinds; it waits no more. None: nothing for it.
+
+        A job of a preferred kind (its model is loaded) goes before earlier ones of other kinds, as long as
+        none of them has been passed over for more than `slack` cost units in all.
+        """
+        heads = {kind: line.first() for kind, line in self._lines.items() if accepts(kind)}
+        if not heads:
+            return None
+        chosen = min(heads, key=heads.__getitem__)
+        liked = min((kind for kind in heads if prefers(kind)), key=heads.__getitem__, default=chosen)
+        if liked != chosen and self._may_pass(heads, liked, slack):
+            chosen = liked
+        job = self._by_arrival[heads[chosen][-1]]
+        self._drop(job)
+        self._hold_up(job)
+        self._virtual_time = max(self._virtual_time, job.start)
+        self._forget()
+        return job.id
+
+    def remove(self, id: str) -> None:
+        """A waiting job is cancelled: its caller gets the cost back, and its later jobs move up."""
+        job = self._waiting[id]
+        self._drop(job)
+        refund = job.cost
+        for later in self._later(job):
+            refund = self._move_up(later, refund)
+        share = self._shares.get(job.caller)
+        if share is not None:
+            share.finish = max(share.floor, share.finish - refund)
+        self._hold_up(job)
+        self._forget()
+
+    def ahead(self, id: str, competes: Callable[[K], bool]) -> tuple[int, float]:
+        """How many jobs of the kinds that compete with this one stand before it, and their cost."""
+        key = self._waiting[id].key
+        count, cost = 0, 0.0
+        for kind, line in self._lines.items():
+            if competes(kind):
+                more, work = line.ahead(key)
+                count, cost = count + more, cost + work
+        return count, cost
+
+    def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
+        """Whether the liked line's head may go before all smaller heads; if so, it is noted down.
+
+        Of one line only the head is judged: whatever passed over a later job passed over the head too.
+        What arrives after a pass has a start not below V, so it never counts as passed over.
+        """
+        preferred = heads[liked]
+        cost = self._by_arrival[preferred[-1]].cost
+        passed = [kind for kind, head in heads.items() if head < preferred]
+        for kind in passed:
+            still = [(key, work) for key, work in self._passes.get(kind, ()) if key > heads[kind]]
+            self._passes[kind] = still
+            if sum(work for _, work in still) + cost > slack:
+                return False
+        for kind in passed:
+            self._passes[kind].append((preferred, cost))
+        return True
+
+    def _later(self, job: _Waiting[K]) -> list[_Waiting[K]]:
+        """The waiting jobs that this one's caller put after it."""
+        own = self._by_caller.get(job.caller, {})
+        return [other for other in own.values() if other.arrival > job.arrival]
+
+    def _move_up(self, job: _Waiting[K], refund: float) -> float:
+        """Give a job an earlier start; returns by how much it moved."""
+        start = max(job.floor, job.start - refund)
+        moved = job.start - start
+        if moved > 0:
+            line = self._lines[job.kind]
+            line.remove(job.key)
+            job.start = start
+            line.add(job.key, job.cost)
+        return moved
+
+    def _hold_up(self, job: _Waiting[K]) -> None:
+        """What kept a job that has left from moving up holds up those behind it, as if it still stood there.
+
+        Else the cost of a cancelled job could be given back to jobs that it never delayed.
+        """
+        room = job.start - job.floor
+        later = self._later(job)
+        share = self._shares.get(job.caller)
+        if later:
+            later[0].floor = max(later[0].floor, later[0].start - room)
+        elif share is not None:
+            share.floor = max(share.floor, share.finish - room)
+
+    def _drop(self, job: _Waiting[K]) -> None:
+        del self._waiting[job.id], self._by_arrival[job.arrival]
+        own = self._by_caller[job.caller]
+        del own[job.arrival]
+        if not own:
+            del self._by_caller[job.caller]
+        line = self._lines[job.kind]
+        line.remove(job.key)
+        if not line:
+            del self._lines[job.kind]
+            self._passes.pop(job.kind, None)
+
+    def _forget(self) -> None:
+        """Forget callers whose finish is no later than V: for them it says nothing any more.
+
+        Swept when they have doubled, so that each costs the same however many there are.
+        """
+        if not self._waiting:
+            self._virtual_time = max([self._virtual_time, *(share.finish for share in self._shares.values())])
+            self._shares.clear()
+        elif len(self._shares) >= self._forget_at:
+            self._shares = {
+                caller: share for caller, share in self._shares.items() if share.finish > self._virtual_time
+            }
+            self._forget_at = max(64, 2 * len(self._shares))

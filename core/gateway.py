@@ -1,0 +1,114 @@
+"""Gateway: what a front end holds. A request goes in, a Watch comes out."""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from core.caller import Caller
+from core.errors import InvalidRequest, ShuttingDown, UnknownModel
+from core.offers import Catalog
+from core.queues import Queue
+from core.request import ImageRequest
+from core.status import Status
+from core.watch import Watch
+
+
+class Gateway:
+    """Submit, attach, cancel; nothing else of the core is a front end's business.
+
+    `secret` makes ids from the callers' own keys, so that nobody can guess another one's job.
+    """
+
+    def __init__(self, queue: Queue, *, secret: bytes) -> None:
+        self._queue = queue
+        self._secret = secret
+        self._draining = False
+
+    @asynccontextmanager
+    async def submit(
+        self,
+        request: ImageRequest,
+        caller: Caller,
+        *,
+        key: str | None = None,
+        keep: bool = False,
+        preview: bool = False,
+    ) -> AsyncIterator[Watch]:
+        """Accept a job and watch it. Leaving the context only detaches: see `abandon`.
+
+        `key` is the caller's own name for this request: the same one again attaches to the same job.
+        `keep`: the job lives on without watchers, and its result is kept for RESULT_TTL.
+        Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
+        """
+        if self._draining:
+            raise ShuttingDown("about to stop: no new work is taken")
+        request = await self._resolve(request)
+        id = self._id_of(caller, key)
+        await self._queue.put(id, request, caller, keep=keep)
+        async with self.attach(id, preview=preview) as watch:
+            yield watch
+
+    @asynccontextmanager
+    async def attach(self, id: str, *, preview: bool = False) -> AsyncIterator[Watch]:
+        """Watch a job that somebody submitted before. Raises NotFound, Expired."""
+        watch = await self._queue.events(id, preview=preview)
+        try:
+            yield watch
+        finally:
+            await self._queue.leave(watch)
+
+    async def abandon(self, watch: Watch) -> None:
+        """The peer of this watch is gone: ends its job if nobody else watches and it is not kept."""
+        await self._queue.abandon(watch)
+
+    async def cancel(self, id: str, caller: Caller) -> bool:
+        """End a job at once; False if it had ended before. Raises NotFound, Expired, Forbidden."""
+        return await self._queue.cancel(id, caller)
+
+    async def catalog(self) -> Catalog:
+        """The models and samplers that exist at the moment."""
+        return await self._queue.offers()
+
+    async def status(self, caller: Caller) -> Status:
+        """Counts and backends, and this caller's own share."""
+        return await self._queue.status(caller)
+
+    @property
+    def draining(self) -> bool:
+        """Whether new work is refused because this process is about to stop."""
+        return self._draining
+
+    async def drain(self, grace: float) -> None:
+        """Refuse new work, give what runs `grace` seconds to end, end the rest as `shutting_down`."""
+        self._draining = True
+        await self._queue.drain(grace)
+
+    async def _resolve(self, request: ImageRequest) -> ImageRequest:
+        """Replace names that a person wrote loosely by the backends' own; unknown ones are errors."""
+        if request.model is None and request.sampler_name is None:
+            return request
+        catalog = await self._queue.offers()
+        model, sampler = request.model, request.sampler_name
+        if model is not None:
+            model = catalog.model_named(model)
+            if model is None:
+                raise UnknownModel(request.model or "", catalog.models)
+        if sampler is not None and catalog.samplers:
+            sampler = catalog.sampler_named(sampler)
+            if sampler is None:
+                raise InvalidRequest(
+                    f"sampler_name: no backend has {request.sampler_name!r}; "
+                    f"samplers that exist: {', '.join(catalog.samplers)}",
+                    field="sampler_name",
+                )
+        return replace(request, model=model, sampler_name=sampler)
+
+    def _id_of(self, caller: Caller, key: str | None) -> str:
+        """128 bits that nobody guesses: by chance, or from the caller's key and our secret."""
+        if key is None:
+            return secrets.token_hex(16)
+        words = f"{len(caller.name)}:{caller.name}{key}".encode()
+        return hmac.new(self._secret, words, hashlib.sha256).hexdigest()[:32]

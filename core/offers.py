@@ -1,0 +1,100 @@
+"""Offers: what the backends can do at the moment, and what of it a job asks for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from core.request import ImageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a job demands of a backend; jobs of one kind wait in one line. Empty: anything will do."""
+
+    model: str = ""
+    sampler_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What one backend says of itself. It lapses with time, so a dead worker's offer disappears."""
+
+    backend: str
+    usable: bool
+    models: tuple[str, ...] = ()
+    samplers: tuple[str, ...] = ()
+    """Empty where the server does not tell: then any name may be tried."""
+    loaded: str | None = None
+    """The model in the GPU's memory, if known."""
+    pace: float | None = None
+    """Seconds per cost unit, measured; None before the first picture."""
+    resting: bool = False
+    """Not usable, but for a moment only: it answers, and is given a breath after a failed picture."""
+    problem: str = ""
+    """Why it is not usable, in a few words."""
+    demo: bool = False
+    """Whether the built-in demo painter paints here."""
+
+    def accepts(self, kind: Kind) -> bool:
+        """Whether a job of this kind can be painted here, once the backend is usable."""
+        return (not kind.model or kind.model in self.models) and (
+            not kind.sampler_name or not self.samplers or kind.sampler_name in self.samplers
+        )
+
+    def has_loaded(self, kind: Kind) -> bool:
+        """Whether a job of this kind runs here without loading another model."""
+        return not kind.model or kind.model == self.loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """All offers together: what a client may choose from."""
+
+    offers: tuple[Offer, ...]
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that usable backends have."""
+        return _names(offer.models for offer in self.offers if offer.usable)
+
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """Names of the samplers that usable backends have."""
+        return _names(offer.samplers for offer in self.offers if offer.usable)
+
+    @property
+    def demo(self) -> bool:
+        """Whether nothing but the built-in demo painter paints."""
+        usable = [offer.demo for offer in self.offers if offer.usable]
+        return bool(usable) and all(usable)
+
+    def model_named(self, name: str) -> str | None:
+        """The exact name of a model that a person named loosely (its file, its title, another case)."""
+        names = _names(offer.models for offer in self.offers)
+        if name in names:
+            return name
+        wanted = _plain(name)
+        found = [known for known in names if _plain(known) == wanted]
+        return found[0] if len(found) == 1 else None
+
+    def sampler_named(self, name: str) -> str | None:
+        """The exact name of a sampler, in whatever case it was written."""
+        names = _names(offer.samplers for offer in self.offers)
+        return next((known for known in names if known.lower() == name.lower()), None)
+
+
+def kind_of(request: ImageRequest) -> Kind:
+    """What this request demands of a backend."""
+    return Kind(request.model or "", request.sampler_name or "")
+
+
+def _names(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """All names, once each, in the order in which they first appear."""
+    return tuple(dict.fromkeys(name for names in lists for name in names))
+
+
+def _plain(name: str) -> str:
+    """A1111 writes a model as `dir/name.safetensors [hash]`, `dir_name` or `name`: compare the bare name."""
+    bare = name.split(" [", 1)[0].replace("\\", "/").rsplit("/", 1)[-1].lower()
+    for ending in (".safetensors", ".ckpt", ".gguf"):
+        bare = bare.removesuffix(ending)
+    return bare

@@ -1,0 +1,76 @@
+"""A program's process: the loop that it runs on, how it is told to stop, how it ends with one line."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from core.settings import SettingsError
+
+STOP_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+)
+"""What asks a process to stop; SIGBREAK is Ctrl-Break on Windows."""
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a program to its end, on uvloop where it is installed.
+
+    A setting that cannot be used is printed in one line, with exit code 2; a second Ctrl-C ends with 130.
+    """
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(main)
+    except SettingsError as error:
+        print(f"sd-b64: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+@asynccontextmanager
+async def stop_signal() -> AsyncIterator[asyncio.Event]:
+    """Enter to get an event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            _unset(loop, number)
+            signal.signal(number, handler)
+
+    def on_signal() -> None:
+        stop.set()
+        restore()
+
+    for number in STOP_SIGNALS:
+        _set(loop, number, on_signal)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _set(loop: asyncio.AbstractEventLoop, number: int, on_signal: Callable[[], None]) -> None:
+    try:
+        loop.add_signal_handler(number, on_signal)
+    except NotImplementedError:  # Windows: its loops know no signals, but the interpreter does
+        signal.signal(number, lambda _number, _frame: loop.call_soon_threadsafe(on_signal))
+
+
+def _unset(loop: asyncio.AbstractEventLoop, number: int) -> None:
+    try:
+        loop.remove_signal_handler(number)
+    except NotImplementedError:
+        return

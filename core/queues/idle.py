@@ -1,0 +1,39 @@
+"""Idle: the workers that wait for a job, one a backend, and whom to wake for one."""
+
+import asyncio
+from collections.abc import Iterable
+
+from core.offers import Kind, Offer
+
+
+class Idle:
+    """One worker is woken for a job, not all: a wake that cannot be used is passed on."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Event] = {}
+
+    async def wait(self, backend: str) -> None:
+        """Wait until there may be a job for this backend."""
+        woken = self._waiting[backend] = asyncio.Event()
+        try:
+            await woken.wait()
+        except asyncio.CancelledError:
+            if woken.is_set():  # the job that this backend was woken for is another one's now
+                self.wake_all()
+            raise
+        finally:
+            if self._waiting.get(backend) is woken:
+                del self._waiting[backend]
+
+    def wake(self, kind: Kind, offers: Iterable[Offer]) -> None:
+        """Wake one that can do a job of this kind: one that has the model loaded, then the fastest."""
+        able = [offer for offer in offers if offer.backend in self._waiting and offer.accepts(kind)]
+        if able:
+            best = min(able, key=lambda offer: (not offer.has_loaded(kind), offer.pace or float("inf")))
+            self._waiting.pop(best.backend).set()
+
+    def wake_all(self) -> None:
+        """Wake everybody, to look again."""
+        for woken in self._waiting.values():
+            woken.set()
+        self._waiting.clear()

@@ -1,0 +1,73 @@
+"""Job: one request's life in the queue in memory."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from core.caller import Caller
+from core.events import Cancelled, Completed, End, Event, Failed
+from core.offers import Kind, kind_of
+from core.queues import Wish
+from core.request import ImageRequest
+from core.watch import Watch
+
+
+@dataclass(slots=True)
+class Lease:
+    """A worker's hold on a job. While the worker waits in `renew` it cannot lapse."""
+
+    attempt: int
+    backend: str
+    started: float
+    deadline: float | None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the watchers' wish may be another one."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A request with an id, a caller and a state: waiting (no lease, no end), running (lease), ended."""
+
+    id: str
+    request: ImageRequest
+    caller: Caller
+    keep: bool
+    watches: set[Watch] = field(default_factory=set)
+    last: Event | None = None
+    """What was told last: a late watcher begins with it."""
+    lease: Lease | None = None
+    attempts: int = 0
+    """Claims so far."""
+    failures: int = 0
+    """Attempts that failed while a backend painted."""
+    deliveries: int = 0
+    """Workers that vanished with it."""
+    avoid: str | None = None
+    """The backend that failed it last, ..."""
+    avoid_until: float = 0.0
+    """... which gets it again only from then on, if another can do it."""
+
+    @property
+    def kind(self) -> Kind:
+        """What it demands of a backend."""
+        return kind_of(self.request)
+
+    @property
+    def ended(self) -> End | None:
+        """How it ended, if it did."""
+        return self.last if isinstance(self.last, (Completed, Failed, Cancelled)) else None
+
+    @property
+    def wish(self) -> Wish:
+        """What its watchers want of the worker that holds it."""
+        return Wish(True, bool(self.watches), any(watch.preview for watch in self.watches))
+
+    def tell(self, event: Event) -> None:
+        """Tell all watchers."""
+        self.last = event
+        for watch in self.watches:
+            watch.tell(event)
+
+    def wish_changed(self) -> None:
+        """Wake the worker that waits for another wish."""
+        if self.lease is not None:
+            self.lease.changed.set()

@@ -1,0 +1,68 @@
+"""Kept: results that may be asked for later, for a time and within a number of bytes."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from core.errors import Expired, NotFound
+from core.events import Completed
+from core.queues.job import Job
+
+RECORD_BYTES = 2048
+"""What a job weighs beside its pictures: so that the bound in bytes bounds their number as well."""
+REMEMBERED = 10_000
+"""Ids of results that are gone, which are answered with `expired`."""
+
+
+class _Result(NamedTuple):
+    job: Job
+    size: int
+    until: float
+
+
+class Kept:
+    """Ended jobs by id, the oldest first out."""
+
+    def __init__(self, ttl: float, max_bytes: int) -> None:
+        self._ttl = ttl
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._results: OrderedDict[str, _Result] = OrderedDict()
+        self._gone: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, job: Job, now: float) -> None:
+        """Keep an ended job's result; older ones make room for it."""
+        size = RECORD_BYTES + (job.ended.size if isinstance(job.ended, Completed) else 0)
+        self._results[job.id] = _Result(job, size, now + self._ttl)
+        self._bytes += size
+        self._gone.pop(job.id, None)
+        while self._bytes > self._max_bytes:
+            self._expire(next(iter(self._results)), now)
+
+    def get(self, id: str, now: float) -> Job | None:
+        """The ended job with this id, if its result is still kept."""
+        self.purge(now)
+        result = self._results.get(id)
+        return result.job if result else None
+
+    def forget(self, id: str) -> None:
+        """Drop a result that is about to be painted anew."""
+        result = self._results.pop(id, None)
+        if result:
+            self._bytes -= result.size
+
+    def missing(self, id: str) -> Expired | NotFound:
+        """The error for an id that is no job (any more)."""
+        if id in self._gone:
+            return Expired("this result was kept for its time, and is gone")
+        return NotFound("no job has this id")
+
+    def purge(self, now: float) -> None:
+        """Let go what was kept for its time. Both tables are in order of time."""
+        while self._results and next(iter(self._results.values())).until <= now:
+            self._expire(next(iter(self._results)), now)
+        while self._gone and (next(iter(self._gone.values())) <= now or len(self._gone) > REMEMBERED):
+            self._gone.popitem(last=False)
+
+    def _expire(self, id: str, now: float) -> None:
+        self.forget(id)
+        self._gone[id] = now + self._ttl

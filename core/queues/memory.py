@@ -1,0 +1,231 @@
+"""MemoryQueue: the queue's home for one process. Everything between two awaits is one step.
+
+No method of it waits between reading and changing its state, so it needs no lock, and a `put` with the
+`events` behind it, or a `claim` that is cancelled, cannot be cut in two.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from core.caller import Caller
+from core.errors import BackendError, Forbidden, InvalidRequest, NoBackend, ShuttingDown
+from core.events import Cancelled, End, Failed, Progress
+from core.offers import Catalog, Offer
+from core.queues import VOID, Again, Claim, Wish
+from core.queues.admission import check_backends, check_bounds
+from core.queues.idle import Idle
+from core.queues.job import Job
+from core.queues.jobs import Jobs
+from core.queues.places import Offers
+from core.request import ImageRequest
+from core.settings import Settings
+from core.status import BackendStatus, Status
+from core.watch import Watch
+
+OFFER_TTL = 15.0
+"""Seconds that an offer holds unless it is said again."""
+PULSE = 1.0
+"""Seconds between two looks at leases, results and the places of all who are watched."""
+SLICE = 100
+"""Jobs of a pulse between two turns of the event loop: about a millisecond."""
+ELSEWHERE = 3.0
+"""Seconds for which a job that failed on one backend waits for another one."""
+
+
+class MemoryQueue:
+    """See core.queues.Queue for what each method promises. `run` must run beside it."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._offers = Offers(OFFER_TTL)
+        self._jobs = Jobs(settings, self._offers, clock)
+        self._idle = Idle()
+        self._closed = False
+
+    # --- the front half
+
+    async def put(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> None:
+        """See Queue.put."""
+        known = self._jobs.get(id)
+        if known is not None:
+            if known.request != request:
+                raise InvalidRequest("this idempotency key came with another request before")
+            if not isinstance(known.ended, (Failed, Cancelled)):
+                if keep:
+                    self._jobs.keep(known)
+                return
+        if self._closed:
+            raise ShuttingDown("about to stop: no new work is taken")
+        check_bounds(self._jobs.waiting_count, self._jobs.waiting_of(caller), self._settings)
+        check_backends(request, self._offers, self._clock())
+        self._wake(self._jobs.add(id, request, caller, keep=keep))
+
+    async def events(self, id: str, *, preview: bool = False) -> Watch:
+        """See Queue.events."""
+        watch = Watch(id, preview=preview)
+        self._jobs.watch(self._jobs.find(id), watch)
+        return watch
+
+    async def leave(self, watch: Watch) -> None:
+        """See Queue.leave."""
+        job = self._jobs.live(watch.id)
+        if job is not None and watch in job.watches:
+            self._jobs.unwatch(job, watch)
+
+    async def abandon(self, watch: Watch) -> None:
+        """See Queue.abandon."""
+        job = self._jobs.live(watch.id)
+        if job is None or watch not in job.watches:
+            return
+        self._jobs.unwatch(job, watch)
+        if not job.watches and not job.keep:
+            self._jobs.end(job, Cancelled())
+
+    async def cancel(self, id: str, caller: Caller) -> bool:
+        """See Queue.cancel."""
+        job = self._jobs.find(id)
+        if job.caller != caller:
+            raise Forbidden("only the caller who submitted a job may cancel it")
+        if job.ended:
+            return False
+        self._jobs.end(job, Cancelled())
+        return True
+
+    async def offers(self) -> Catalog:
+        """See Queue.offers."""
+        return Catalog(self._offers.all(self._clock()))
+
+    async def status(self, caller: Caller) -> Status:
+        """See Queue.status."""
+        painting = self._jobs.busy()
+        running = self._jobs.running
+        return Status(
+            waiting=self._jobs.waiting_count,
+            running=len(running),
+            callers=self._jobs.callers,
+            own_waiting=self._jobs.waiting_of(caller),
+            own_running=sum(job.caller == caller for job in running),
+            backends=tuple(
+                BackendStatus(offer, offer.backend in painting) for offer in self._offers.all(self._clock())
+            ),
+        )
+
+    async def drain(self, grace: float) -> None:
+        """See Queue.drain. What waits ends at once, so that its watchers can go elsewhere."""
+        self._closed = True
+        end = Failed.of(ShuttingDown("the server is about to stop; what waits is not painted any more"))
+        for job in self._jobs.waiting:
+            self._jobs.end(job, end)
+        try:
+            async with asyncio.timeout(grace):
+                await self._jobs.nothing_runs.wait()
+        except TimeoutError:
+            for job in self._jobs.running:
+                self._jobs.end(job, end)
+
+    # --- the worker half
+
+    async def offer(self, offer: Offer) -> None:
+        """See Queue.offer."""
+        self._offers.put(offer, self._clock())
+
+    async def claim(self, backend: str) -> Claim:
+        """See Queue.claim."""
+        while (claim := self._jobs.take(backend)) is None:
+            await self._idle.wait(backend)
+        return claim
+
+    async def renew(self, claim: Claim, wish: Wish) -> Wish:
+        """See Queue.renew."""
+        held = self._jobs.held(claim)
+        if held is None:
+            return VOID
+        job, lease = held
+        if job.wish == wish:
+            lease.deadline = None
+            lease.changed.clear()
+            try:
+                async with asyncio.timeout(self._settings.lease_ttl / 3):
+                    await lease.changed.wait()
+            except TimeoutError:
+                pass
+            finally:
+                lease.deadline = self._clock() + self._settings.lease_ttl
+        lease.deadline = self._clock() + self._settings.lease_ttl
+        return job.wish if job.lease is lease else VOID
+
+    async def publish(self, claim: Claim, progress: Progress) -> None:
+        """See Queue.publish."""
+        held = self._jobs.held(claim)
+        if held is not None:
+            held[0].tell(progress)
+
+    async def finish(self, claim: Claim, outcome: End | Again) -> bool:
+        """See Queue.finish."""
+        held = self._jobs.held(claim)
+        if held is None:
+            return False
+        job, lease = held
+        if not isinstance(outcome, Again):
+            self._jobs.end(job, outcome)
+            return True
+        job.failures += outcome.counts
+        if job.failures >= self._settings.max_attempts:
+            self._jobs.end(job, outcome.error)
+            return True
+        if outcome.counts:
+            job.avoid, job.avoid_until = lease.backend, self._clock() + ELSEWHERE
+        self._give_back(job)
+        return True
+
+    # --- what runs beside both
+
+    async def run(self) -> None:
+        """Pulse for ever; ends only by being cancelled."""
+        while True:
+            await asyncio.sleep(PULSE)
+            await self.pulse()
+
+    async def pulse(self) -> None:
+        """Once a second: lapsed leases, results and offers, and the places of all who are watched."""
+        self._jobs.purge()
+        for job in self._jobs.lapsed():
+            self._take_back(job)
+        for job in self._jobs.unwanted():
+            error = NoBackend("nobody watched this job, and nobody could paint it")
+            self._jobs.end(job, Failed.of(error))
+        if self._jobs.waiting_count:
+            self._idle.wake_all()  # a backend may have what was kept from it for a while
+            await self._tell_places()
+
+    async def _tell_places(self) -> None:
+        for number, job in enumerate(self._jobs.waiting, start=1):
+            if job.watches and job.lease is None:  # it may have been taken in between
+                place = self._jobs.place(job)
+                if place != job.last:
+                    job.tell(place)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _take_back(self, job: Job) -> None:
+        """A job whose worker is silent: dead, or out of reach."""
+        job.deliveries += 1
+        if job.deliveries >= self._settings.max_deliveries:
+            message = f"{job.deliveries} workers vanished while they had this job"
+            self._jobs.end(job, Failed.of(BackendError(message)))
+        else:
+            self._give_back(job)
+
+    def _give_back(self, job: Job) -> None:
+        if self._closed:
+            self._jobs.end(job, Failed.of(ShuttingDown("the server is about to stop")))
+        else:
+            self._jobs.give_back(job)
+            self._wake(job)
+
+    def _wake(self, job: Job) -> None:
+        """Wake a worker for a job that waits."""
+        now = self._clock()
+        self._idle.wake(job.kind, [offer for offer in self._offers.all(now) if offer.usable])

@@ -1,0 +1,109 @@
+"""Places: the jobs that wait in memory, their positions, and how long they will take.
+
+First the few that came back from a backend, in the order in which they came back, then the fair order.
+"""
+
+from collections.abc import Callable, Iterable
+
+from core.eta import Server, seconds_until_picture
+from core.fair_order import FairOrder
+from core.offers import Kind, Offer
+from core.queues.job import Job
+
+
+class Offers:
+    """The offers that have not lapsed."""
+
+    def __init__(self, ttl: float) -> None:
+        self._ttl = ttl
+        self._offers: dict[str, tuple[Offer, float]] = {}
+
+    def put(self, offer: Offer, now: float) -> None:
+        """Replace a backend's offer."""
+        self._offers[offer.backend] = (offer, now + self._ttl)
+
+    def get(self, backend: str, now: float) -> Offer | None:
+        """A backend's offer, if it may be claimed for now."""
+        offer, until = self._offers.get(backend, (None, 0.0))
+        return offer if offer and offer.usable and until > now else None
+
+    def all(self, now: float) -> tuple[Offer, ...]:
+        """Every offer that has not lapsed, usable or not."""
+        return tuple(offer for offer, until in self._offers.values() if until > now)
+
+    def usable(self, now: float) -> tuple[Offer, ...]:
+        """Those of backends that paint or will in a moment."""
+        return tuple(offer for offer in self.all(now) if offer.usable or offer.resting)
+
+
+class Places:
+    """Who waits where."""
+
+    def __init__(self, slack: float) -> None:
+        self._slack = slack
+        self._order: FairOrder[Kind] = FairOrder()
+        self._returned: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}
+
+    def __len__(self) -> int:
+        return len(self._order) + len(self._returned)
+
+    def waiting_of(self, caller: str) -> int:
+        """How many jobs of this caller wait, those that came back included."""
+        returned = sum(job.caller.name == caller for job in self._returned.values())
+        return self._order.waiting_of(caller) + returned
+
+    def jobs(self) -> list[Job]:
+        """All that wait."""
+        return [*self._returned.values(), *self._jobs.values()]
+
+    def add(self, job: Job) -> None:
+        """A new job."""
+        self._order.add(job.id, job.caller.name, job.request.cost, job.kind)
+        self._jobs[job.id] = job
+
+    def give_back(self, job: Job) -> None:
+        """A job that was begun: it goes first in line, above all bounds, and costs its caller nothing."""
+        self._returned[job.id] = job
+
+    def remove(self, job: Job) -> None:
+        """A job that is waited for no more; its caller gets the cost back."""
+        if self._returned.pop(job.id, None) is None:
+            self._order.remove(job.id)
+            del self._jobs[job.id]
+
+    def take(self, offer: Offer, may_have: Callable[[Job], bool]) -> Job | None:
+        """The next job for this backend; `may_have` says whether it may get one that came back."""
+        for job in self._returned.values():
+            if offer.accepts(job.kind) and may_have(job):
+                return self._returned.pop(job.id)
+        id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
+        return None if id is None else self._jobs.pop(id)
+
+    def ahead(self, job: Job, offers: Iterable[Offer]) -> tuple[int, float]:
+        """Jobs ahead that compete for the same backends, and their cost."""
+        able = [offer for offer in offers if offer.accepts(job.kind)]
+
+        def competes(kind: Kind) -> bool:
+            return kind == job.kind or any(offer.accepts(kind) for offer in able)
+
+        count, cost = 0, 0.0
+        for other in self._returned.values():
+            if other is job:
+                return count, cost
+            if competes(other.kind):
+                count, cost = count + 1, cost + other.request.cost
+        behind, work = self._order.ahead(job.id, competes)
+        return count + behind, cost + work
+
+
+def estimate(
+    job: Job, ahead: int, work: float, offers: Iterable[Offer], busy: dict[str, float]
+) -> float | None:
+    """Seconds until a waiting job's picture; `busy` is how long each backend that paints will go on."""
+    servers = [
+        Server(offer.pace, busy.get(offer.backend, 0.0))
+        for offer in offers
+        if offer.pace is not None and offer.accepts(job.kind)
+    ]
+    return seconds_until_picture(job.request.cost, ahead, work, servers)

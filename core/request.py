@@ -1,0 +1,142 @@
+"""ImageRequest: a validated, immutable wish for pictures, under A1111's own parameter names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from types import MappingProxyType
+from typing import Any
+
+from core.errors import InvalidRequest
+
+SIZE_STEP = 8
+"""Width and height are multiples of this: one latent pixel of Stable Diffusion."""
+SMALLEST_SIDE = 64
+LARGEST_SEED = 2**32 - 1
+LARGEST_CFG_SCALE = 30.0
+LONGEST_NAME = 200
+"""Characters of a model's or sampler's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for: characters, pixels, steps, pictures."""
+
+    max_prompt: int = 4000
+    max_pixels: int = 4_194_304
+    max_steps: int = 150
+    max_batch: int = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRequest:
+    """What to paint. `None` leaves the choice to the server, seed -1 to chance."""
+
+    prompt: str
+    negative_prompt: str = ""
+    steps: int = 20
+    width: int = 512
+    height: int = 512
+    cfg_scale: float = 7.0
+    sampler_name: str | None = None
+    seed: int = -1
+    batch_size: int = 1
+    model: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Further txt2img fields that a front end let through by an allow-list."""
+
+    @property
+    def cost(self) -> float:
+        """The expected work; one unit is one picture of 512x512 pixels in 20 steps."""
+        return self.batch_size * (self.steps / 20) * (self.width * self.height / 512**2)
+
+
+FIELDS = (
+    "negative_prompt",
+    "steps",
+    "width",
+    "height",
+    "cfg_scale",
+    "sampler_name",
+    "seed",
+    "batch_size",
+    "model",
+)
+"""The parameters beside the prompt that every front end takes by these names."""
+
+
+def parse_request(prompt: object, fields: Mapping[str, object], limits: Limits) -> ImageRequest:
+    """Read a prompt and parameters as they came from outside: words of a query, values of JSON.
+
+    `fields` holds nothing but names of FIELDS, else the unknown one is refused; None means not given.
+    Raises InvalidRequest, which names the field, for anything that is not exactly usable.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name in given:
+        if name not in FIELDS:
+            raise InvalidRequest(f"{name}: no such parameter; there are: {', '.join(FIELDS)}", field=name)
+    request = ImageRequest(
+        prompt=_text("input", prompt, limits.max_prompt),
+        negative_prompt=_text("negative_prompt", given.get("negative_prompt", ""), limits.max_prompt),
+        steps=_whole("steps", given.get("steps", 20), 1, limits.max_steps),
+        width=_side("width", given.get("width", 512), limits),
+        height=_side("height", given.get("height", 512), limits),
+        cfg_scale=_number("cfg_scale", given.get("cfg_scale", 7.0), 0.0, LARGEST_CFG_SCALE),
+        sampler_name=_text("sampler_name", given.get("sampler_name", ""), LONGEST_NAME).strip() or None,
+        seed=_whole("seed", given.get("seed", -1), -1, LARGEST_SEED),
+        batch_size=_whole("batch_size", given.get("batch_size", 1), 1, limits.max_batch),
+        model=_text("model", given.get("model", ""), LONGEST_NAME).strip() or None,
+    )
+    if not request.prompt.strip():
+        raise InvalidRequest("input: the prompt is empty", field="input")
+    pixels = request.width * request.height
+    if pixels > limits.max_pixels:
+        raise InvalidRequest(
+            f"width x height: {pixels} pixels, at most {limits.max_pixels} are painted", field="width"
+        )
+    return request
+
+
+def _text(name: str, value: object, longest: int) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest(f"{name}: a text is wanted", field=name)
+    if len(value) > longest:
+        raise InvalidRequest(f"{name}: {len(value)} characters, at most {longest} are read", field=name)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{name}: half a surrogate pair is no character", field=name) from None
+    return value
+
+
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    number = _float(value)
+    if number is None or not number.is_integer() or not low <= number <= high:
+        raise InvalidRequest(f"{name}: a whole number from {low} to {high} is wanted", field=name)
+    return int(number)
+
+
+def _number(name: str, value: object, low: float, high: float) -> float:
+    number = _float(value)
+    if number is None or not low <= number <= high:
+        raise InvalidRequest(f"{name}: a number from {low:g} to {high:g} is wanted", field=name)
+    return number
+
+
+def _side(name: str, value: object, limits: Limits) -> int:
+    side = _whole(name, value, SMALLEST_SIDE, limits.max_pixels // SMALLEST_SIDE)
+    if side % SIZE_STEP:
+        raise InvalidRequest(f"{name}: a multiple of {SIZE_STEP} is wanted", field=name)
+    return side
+
+
+def _float(value: object) -> float | None:
+    """The number that a JSON value or a query's word says; None where it says none."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    if isinstance(value, str) and (len(value) > 32 or "_" in value):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None

@@ -1,0 +1,59 @@
+"""Watch: one watcher's view of a job, a stream of Events that never grows."""
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+
+from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued
+
+
+class Watch:
+    """Iterate over it with `async for`: the job's last state first, an End last, then it stops.
+
+    An unread Progress is replaced by a newer one, and a Queued replaces all that is unread (what was said
+    of an earlier attempt is out of date): so a watcher that reads slowly, or not at all, holds at most one
+    event of each sort, and delays nobody. One task at a time may iterate.
+    """
+
+    def __init__(self, id: str, *, preview: bool = False) -> None:
+        self.id = id
+        self.preview = preview
+        """Whether this watcher wants previews with its Progress."""
+        self._unread: deque[Event] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._over = False
+
+    def tell(self, event: Event) -> None:
+        """Add an event; called by the queue, never waits."""
+        if isinstance(event, Progress) and event.preview is not None and not self.preview:
+            event = replace(event, preview=None)
+        if isinstance(event, Queued):
+            self._unread.clear()
+        elif isinstance(event, Progress) and self._unread and isinstance(self._unread[-1], Progress):
+            self._unread.pop()
+        self._unread.append(event)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> "Watch":
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._unread:
+            if self._over:
+                raise StopAsyncIteration
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        event = self._unread.popleft()
+        self._over = isinstance(event, (Completed, Failed, Cancelled))
+        return event
+
+    async def end(self) -> End:
+        """Wait for how the job ends, whatever happens before."""
+        async for event in self:
+            if isinstance(event, (Completed, Failed, Cancelled)):
+                return event
+        raise RuntimeError("this watch was read to its end before")

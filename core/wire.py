@@ -1,0 +1,184 @@
+"""The words that HTTP and the websocket share: events and errors as JSON objects.
+
+A picture is written in parts, so that its base64 bytes are neither copied nor made a str: everything
+around them is JSON that msgspec makes, the bytes themselves were checked by the backend that got them.
+"""
+
+from typing import Any
+
+import msgspec
+
+from core.errors import SdError
+from core.events import Cancelled, Completed, Event, Failed, Progress, Queued, Started
+from core.offers import Catalog
+from core.request import FIELDS, LARGEST_CFG_SCALE, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, Limits
+from core.status import Status
+
+Words = dict[str, Any]
+Parts = tuple[bytes | memoryview, ...]
+
+encode = msgspec.json.Encoder().encode
+"""JSON on one line, as UTF-8."""
+
+STATES: dict[type, str] = {
+    Queued: "waiting",
+    Started: "running",
+    Progress: "running",
+    Completed: "completed",
+    Failed: "failed",
+    Cancelled: "cancelled",
+}
+"""The state of a job whose last event is of this type."""
+
+
+def event_words(event: Event, id: str) -> Words:
+    """An event in words; of Completed only what is true of all its pictures (see `picture_words`)."""
+    match event:
+        case Queued(position, eta, attempt):
+            words: Words = {"type": "queued", "id": id, "position": position, "eta": _rounded(eta)}
+            return words if attempt == 1 else {**words, "attempt": attempt}
+        case Started(backend, attempt):
+            words = {"type": "started", "id": id, "backend": backend}
+            return words if attempt == 1 else {**words, "attempt": attempt}
+        case Progress():
+            return _progress_words(event, id)
+        case Completed():
+            return {"type": "completed", "id": id, **_completed_words(event)}
+        case Failed():
+            return {"type": "error", "id": id, **error_words(event)}
+        case Cancelled():
+            return {"type": "cancelled", "id": id}
+
+
+def error_words(error: SdError | Failed) -> Words:
+    """`code`, `message`, and where they help `retry_after`, `field`, `models`."""
+    words: Words = {"code": error.code, "message": error.message}
+    if error.retry_after is not None:
+        words["retry_after"] = error.retry_after
+    for detail in ("field", "models"):  # an error that was made of a Failed has neither
+        value = getattr(error, detail, None)
+        if value is not None:
+            words[detail] = value
+    return words
+
+
+def picture_words(completed: Completed, index: int, id: str) -> Words:
+    """What is told beside one picture: its own seed and infotext, and what all pictures share."""
+    image = completed.images[index]
+    return {
+        "id": id,
+        "index": index,
+        "count": len(completed.images),
+        "seed": image.seed,
+        "format": image.format,
+        "infotext": image.infotext,
+        **_completed_words(completed),
+    }
+
+
+def image_message(completed: Completed, index: int, id: str, label: str | None = None) -> Parts:
+    """The websocket's and the event stream's `image` message, in parts that follow one another."""
+    head: Words = {"type": "image", "id": id}
+    if label is not None:
+        head["label"] = label
+    tail = picture_words(completed, index, id)
+    del tail["id"]
+    return (
+        encode(head)[:-1] + b',"image-base64":"',
+        completed.images[index].base64,
+        b'",' + encode(tail)[1:],
+    )
+
+
+def images_answer(completed: Completed, id: str) -> Parts:
+    """The answer of `GET /text`: `image-base64` first, the further pictures last, on one line."""
+    words = picture_words(completed, 0, id)
+    del words["index"]
+    words["seeds"] = [image.seed for image in completed.images]
+    parts: list[bytes | memoryview] = [b'{"image-base64":"', completed.images[0].base64]
+    if len(completed.images) == 1:
+        return (*parts, b'",' + encode(words)[1:])
+    parts.append(b'",' + encode(words)[1:-1] + b',"further-images-base64":["')
+    for number, image in enumerate(completed.images[1:]):
+        parts += [b'","', image.base64] if number else [image.base64]
+    return (*parts, b'"]}')
+
+
+def catalog_words(catalog: Catalog, limits: Limits) -> Words:
+    """What a client may choose from, and how far."""
+    return {
+        "models": catalog.models,
+        "samplers": catalog.samplers,
+        "demo": catalog.demo,
+        "parameters": ("input", *FIELDS),
+        "limits": {
+            "prompt": limits.max_prompt,
+            "pixels": limits.max_pixels,
+            "steps": limits.max_steps,
+            "batch_size": limits.max_batch,
+            "cfg_scale": LARGEST_CFG_SCALE,
+            "seed": LARGEST_SEED,
+            "side_multiple": SIZE_STEP,
+            "side_smallest": SMALLEST_SIDE,
+        },
+    }
+
+
+def status_words(status: Status) -> Words:
+    """Counts, and the backends with their state; other callers only as a number."""
+    return {
+        "waiting": status.waiting,
+        "running": status.running,
+        "callers": status.callers,
+        "own": {"waiting": status.own_waiting, "running": status.own_running},
+        "backends": [
+            {
+                "name": backend.offer.backend,
+                "state": _backend_state(backend.offer.usable, backend.painting),
+                "problem": backend.offer.problem or None,
+                "models": backend.offer.models,
+                "loaded": backend.offer.loaded,
+                "seconds_per_unit": _rounded(backend.offer.pace),
+                "demo": backend.offer.demo,
+            }
+            for backend in status.backends
+        ],
+    }
+
+
+def _backend_state(usable: bool, painting: bool) -> str:
+    if painting:
+        return "painting"
+    return "idle" if usable else "down"
+
+
+def _progress_words(progress: Progress, id: str) -> Words:
+    words: Words = {
+        "type": "progress",
+        "id": id,
+        "progress": round(progress.fraction, 4),
+        "step": progress.step,
+        "steps": progress.steps,
+        "eta": _rounded(progress.eta),
+    }
+    if progress.estimated:
+        words["estimated"] = True
+    if progress.preview is not None:
+        words["preview-base64"] = progress.preview.decode("ascii")
+    return words
+
+
+def _completed_words(completed: Completed) -> Words:
+    return {
+        "model": completed.model,
+        "sampler_name": completed.sampler_name,
+        "width": completed.width,
+        "height": completed.height,
+        "steps": completed.steps,
+        "seconds": _rounded(completed.seconds),
+        "backend": completed.backend,
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 2)

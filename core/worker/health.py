@@ -1,0 +1,33 @@
+"""Health: a backend's circuit breaker. After each failure in a row it rests twice as long."""
+
+FIRST_REST = 0.5
+LONGEST_REST = 10.0
+"""Seconds without work after the first failure, and at most."""
+SOON = 6
+"""Up to so many failures in a row (three jobs, each tried twice) it is expected back in a moment."""
+
+
+class Health:
+    """Counts failures in a row; the times are those of the clock that its methods are given."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._rests_until = float("-inf")
+
+    def succeeded(self) -> None:
+        """It painted a picture."""
+        self.failures = 0
+
+    def failed(self, now: float) -> None:
+        """It did not: let it rest."""
+        self._rests_until = now + min(LONGEST_REST, FIRST_REST * 2**self.failures)
+        self.failures = min(self.failures + 1, 20)
+
+    def rest(self, now: float) -> float:
+        """Seconds that it is left alone from now on; 0 when it may try."""
+        return max(0.0, self._rests_until - now)
+
+    @property
+    def back_soon(self) -> bool:
+        """Whether new work may be taken for it while it rests."""
+        return self.failures <= SOON

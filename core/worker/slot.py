@@ -1,0 +1,181 @@
+"""Worker: the loop of one slot. Look, claim, paint, tell.
+
+While it paints, a second task, the keeper, renews the claim: it hears what the watchers wish, that the job
+was cancelled, and when it has taken too long; then it frees the server, and nobody else's picture.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from core.backends import Backend, Unreachable, Wishes
+from core.errors import BackendError, Internal, InvalidRequest, JobTimeout
+from core.events import End, Failed, Progress
+from core.offers import Offer
+from core.queues import VOID, Again, Claim, Queue
+from core.worker.health import Health
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 5.0
+"""Seconds between two looks at a backend that is well; an offer is repeated as often."""
+LETTING_GO = 1.0
+"""Seconds in which an interrupted server's answer comes in, before it is hung up on."""
+AFTER_FAULT = 1.0
+"""Seconds of rest after a fault of our own, so that one that stays does not fill the log."""
+
+
+class Worker:
+    """One slot of one backend, which paints one picture at a time."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        backend: Backend,
+        *,
+        deployment: str,
+        job_timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._queue = queue
+        self._backend = backend
+        self._deployment = deployment
+        self._job_timeout = job_timeout
+        self._clock = clock
+        self._looks = Health()
+        self._paintings = Health()
+        self._offer = Offer(backend.name, usable=False, problem="not looked at yet")
+        self._looked = float("-inf")
+        self._free = asyncio.Event()
+        self._free.set()
+
+    async def run(self) -> None:
+        """Serve for ever; ends only by being cancelled."""
+        while True:
+            try:
+                await self._turn()
+            except Exception:  # a fault of ours must not take a GPU out of service
+                log.exception("%s: a fault in the worker", self._backend.name)
+                await asyncio.sleep(AFTER_FAULT)
+
+    async def look(self) -> None:
+        """See what the backend offers now, and say so."""
+        before = self._offer
+        self._offer = await self._backend.look()
+        self._looked = self._clock()
+        if self._offer.usable != before.usable or self._offer.problem != before.problem:
+            log.info("%s: %s", self._offer.backend, self._offer.problem or "ready")
+        if self._offer.usable:
+            self._looks.succeeded()
+        else:
+            self._looks.failed(self._looked)
+        await self._queue.offer(self._offer)
+
+    async def free(self) -> None:
+        """Wait until this slot paints nothing."""
+        await self._free.wait()
+
+    async def _turn(self) -> None:
+        """One picture, or one look, or a rest."""
+        now = self._clock()
+        rest = max(self._looks.rest(now), self._paintings.rest(now))
+        if rest > 0:
+            await asyncio.sleep(rest)
+        if not self._offer.usable or self._clock() - self._looked >= LOOK_EVERY:
+            await self.look()
+        if not self._offer.usable:
+            return
+        try:
+            async with asyncio.timeout(LOOK_EVERY):
+                claim = await self._queue.claim(self._backend.name)
+        except TimeoutError:
+            return
+        self._free.clear()
+        try:
+            await self._serve(claim)
+        finally:
+            self._free.set()
+
+    async def _serve(self, claim: Claim) -> None:
+        """Paint one job, to whatever end."""
+        task = task_name(self._deployment, claim)
+        wishes = Wishes(claim.wish)
+        try:
+            async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep(claim, task, wishes, limit))
+                outcome = await self._paint(claim, task, wishes)
+                keeper.cancel()
+        except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
+            await self._say_unusable("still paints a job that was given up")
+            return
+        if wishes.current.held:
+            await self._finish(claim, outcome)
+        else:  # what a server answers to an interrupted job says nothing about its health
+            self._looked = float("-inf")
+
+    async def _paint(self, claim: Claim, task: str, wishes: Wishes) -> End | Again:
+        """What became of it. Never raises: our own faults end the job as `internal`."""
+
+        async def on_progress(progress: Progress) -> None:
+            await self._queue.publish(claim, progress)
+
+        try:
+            return await self._backend.paint(task, claim.request, on_progress, wishes)
+        except Unreachable as error:
+            return Again(counts=False, error=Failed.of(error))
+        except BackendError as error:
+            return Again(counts=True, error=Failed.of(error))
+        except InvalidRequest as error:
+            return Failed.of(error)
+        except Exception:
+            log.exception("job %s: a fault of our own", task)
+            return Failed.of(Internal("a fault of our own; it is in the server's log"))
+
+    async def _keep(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:
+        """Hold the claim until it is void or its time is over; then free the server."""
+        try:
+            async with asyncio.timeout(self._job_timeout):
+                while wishes.current.held:
+                    wishes.update(await self._queue.renew(claim, wishes.current))
+                    if self._clock() - self._looked >= LOOK_EVERY:
+                        self._looked = self._clock()
+                        await self._queue.offer(self._offer)
+        except TimeoutError:
+            wishes.update(VOID)
+            await self._give_up(claim)
+        await self._backend.interrupt(task)
+        limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
+
+    async def _give_up(self, claim: Claim) -> None:
+        """One attempt took too long: tell that first, the server is freed later."""
+        await self._say_unusable("still paints a job that took too long")
+        error = JobTimeout(f"{self._backend.name}: no picture within {self._job_timeout:g} seconds")
+        await self._queue.finish(claim, Failed.of(error))
+
+    async def _finish(self, claim: Claim, outcome: End | Again) -> None:
+        """Tell how it ended. The offer turns first, so that what goes back goes to somebody else."""
+        if isinstance(outcome, Again):
+            log.warning("%s", outcome.error.message)
+            (self._paintings if outcome.counts else self._looks).failed(self._clock())
+            resting = outcome.counts and self._paintings.back_soon
+            await self._say_unusable(outcome.error.message, resting=resting)
+        elif not isinstance(outcome, Failed):
+            self._paintings.succeeded()
+            if self._backend.offer != self._offer:  # another pace, or another model loaded
+                self._offer = self._backend.offer
+                await self._queue.offer(self._offer)
+        await self._queue.finish(claim, outcome)
+
+    async def _say_unusable(self, problem: str, *, resting: bool = False) -> None:
+        problem = problem.removeprefix(f"{self._backend.name}: ")
+        self._offer = replace(self._offer, usable=False, resting=resting, problem=problem)
+        await self._queue.offer(self._offer)
+
+
+def task_name(deployment: str, claim: Claim) -> str:
+    """Our name for one attempt on a server, where others may read it: so it does not hold the job's id."""
+    digest = hashlib.sha256(claim.id.encode()).hexdigest()[:16]
+    return f"sd-b64-{deployment}-{digest}-{claim.attempt}"

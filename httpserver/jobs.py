@@ -1,0 +1,48 @@
+"""Jobs by their id: `/jobs/ID` tells or cancels, `/jobs/ID/images/N` is a picture.
+
+A job that failed or was cancelled is a job all the same: it answers 200, with its `state` and the error's
+words. Only what is asked of it and cannot be given is an error: its pictures, or an id that is not known.
+"""
+
+from aiohttp import web
+
+from core import Cancelled, NotFound
+from httpserver.answers import parts_answer, picture_answer, words_answer
+from httpserver.keys import GATEWAY, VISITOR
+from httpserver.messages import job_answer, job_words, read_options, read_prefer, read_query
+from httpserver.stream import comes_again, stream_events, wants_events
+from httpserver.watching import attached, completed, last_event
+
+
+async def get_job(request: web.Request) -> web.StreamResponse:
+    """State or result at once (with `Prefer: wait=N` its end, if it comes so soon), or the events."""
+    options = read_options(read_query(request.rel_url.raw_query_string), ("preview",))
+    streams = wants_events(request)
+    if streams and comes_again(request):
+        return web.Response(status=204)
+    async with attached(request, preview=options["preview"]) as watch:
+        if streams:
+            return await stream_events(request, watch)
+        event = await last_event(watch, read_prefer(request.headers.getall("Prefer", ())).wait)
+    return parts_answer(job_answer(event, watch.id))
+
+
+async def get_picture(request: web.Request) -> web.StreamResponse:
+    """One picture of a job; waits until it is painted."""
+    read_options(read_query(request.rel_url.raw_query_string))
+    index = int(request.match_info["index"])
+    async with attached(request, preview=False) as watch:
+        pictures = completed(await watch.end())
+    if index >= len(pictures.images):
+        raise NotFound(f"the job has {len(pictures.images)} pictures, counted from 0")
+    return picture_answer(pictures, index, watch.id)
+
+
+async def delete_job(request: web.Request) -> web.StreamResponse:
+    """Cancel a job. Answers the state that it is in then: an end that came before is no error."""
+    read_options(read_query(request.rel_url.raw_query_string))
+    id = request.match_info["id"]
+    if await request.app[GATEWAY].cancel(id, request[VISITOR].caller):
+        return words_answer(job_words(Cancelled(), id))
+    async with attached(request, preview=False) as watch:
+        return words_answer(job_words(await watch.end(), id))

@@ -1,0 +1,198 @@
+"""The words of HTTP: a query, a JSON body and headers to an ImageRequest, a job and an error to words.
+
+Pure. What comes from outside ends as a value or as an InvalidRequest that names the field.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from core import FIELDS, Completed, Event, ImageRequest, InvalidRequest, Limits, SdError, parse_request
+from core.wire import STATES, Parts, Words, encode, error_words, event_words, images_answer
+
+STATUSES: dict[str, int] = {
+    "invalid_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "unknown_model": 404,
+    "cancelled": 409,
+    "expired": 410,
+    "too_many_jobs": 429,
+    "rate_limited": 429,
+    "internal": 500,
+    "backend_error": 502,
+    "queue_full": 503,
+    "queue_unavailable": 503,
+    "no_backend": 503,
+    "shutting_down": 503,
+    "timeout": 504,
+}
+"""The status of an answer that tells of this code."""
+OPTIONS = ("preview", "keep")
+"""The parameters beside those of the picture: how the client wants to be served."""
+MOST_PARAMETERS = 50
+LONGEST_KEY = 255
+"""Characters of an Idempotency-Key or X-Request-ID."""
+LONGEST_WAIT = 600
+"""Seconds that `Prefer: wait=N` may ask for."""
+
+_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
+_FLAGS["off"] = False
+_PREFERENCE = re.compile(r'\s*([\w-]+)\s*(?:=\s*"?([^";]*?)"?\s*)?(?:;|$)', re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a client asks for: the pictures, and how it wants to be served."""
+
+    image: ImageRequest
+    preview: bool = False
+    keep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """What `Prefer` says: answer before the picture is there, but wait so many seconds for it first."""
+
+    respond_async: bool = False
+    wait: int = 0
+
+
+def read_query(query: str) -> dict[str, object]:
+    """The parameters of a URL. An empty one is not given: a form sends its empty fields, too."""
+    try:
+        pairs = parse_qsl(query, True, errors="surrogateescape", max_num_fields=MOST_PARAMETERS)
+    except ValueError:
+        raise InvalidRequest(f"more than {MOST_PARAMETERS} parameters") from None
+    fields: dict[str, object] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise _refusal(name, "given twice")
+        if not _is_text(value):
+            raise _refusal(name, "is no UTF-8")
+        fields[name] = value or None
+    return fields
+
+
+def read_body(content_type: str, body: bytes) -> dict[str, object]:
+    """The parameters of a JSON body."""
+    if content_type != "application/json":
+        raise InvalidRequest("Content-Type: application/json is wanted")
+    try:
+        fields = msgspec.json.decode(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequest(f"the body is no JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise InvalidRequest('the body is no JSON object, such as {"input": "a monkey with a hat"}')
+    return fields
+
+
+def read_wanted(fields: Mapping[str, object], limits: Limits) -> Wanted:
+    """What a client asks for in the parameters of a query or of a body."""
+    options = read_options(fields, ("input", *FIELDS, *OPTIONS))
+    if fields.get("input") is None:
+        raise InvalidRequest("input: the prompt is missing", field="input")
+    parameters = {name: fields[name] for name in FIELDS if name in fields}
+    image = parse_request(fields["input"], parameters, limits)
+    return Wanted(image, preview=options["preview"], keep=options["keep"])
+
+
+def read_options(fields: Mapping[str, object], allowed: Sequence[str] = ()) -> dict[str, bool]:
+    """All OPTIONS as booleans, false where not given; a name that is not in `allowed` is refused."""
+    for name in fields:
+        if name not in allowed:
+            there_are = f"; there are: {', '.join(allowed)}" if allowed else " here"
+            raise _refusal(name, f"no such parameter{there_are}")
+    return {name: _flag(name, fields.get(name)) for name in OPTIONS}
+
+
+def read_prefer(headers: Sequence[str]) -> Preference:
+    """The preferences of RFC 7240 that are known here; of a repeated one the first, unknown ones not."""
+    found: dict[str, str] = {}
+    for word in ",".join(headers).split(","):
+        if match := _PREFERENCE.match(word):
+            found.setdefault(match[1].lower(), match[2] or "")
+    wait = found.get("wait", "")
+    seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 10 else 0
+    return Preference("respond-async" in found, min(seconds, LONGEST_WAIT))
+
+
+def read_idempotency_key(value: str) -> str:
+    """The client's own name for a request; see `is_key`."""
+    if not is_key(value):
+        raise InvalidRequest(
+            f"Idempotency-Key: 1 to {LONGEST_KEY} visible ASCII characters are wanted",
+            field="Idempotency-Key",
+        )
+    return value
+
+
+def is_key(value: str) -> bool:
+    """Whether this can name a request: visible ASCII of a bounded length."""
+    return 0 < len(value) <= LONGEST_KEY and all("!" <= letter <= "~" for letter in value)
+
+
+def problem_words(error: SdError, status: int | None = None) -> Words:
+    """An error as RFC 9457 has it, with our `code`; `status` where HTTP itself has a word for it."""
+    status = status or STATUSES[error.code]
+    words = error_words(error)
+    # What a stranger sent may be quoted here, and half a surrogate pair cannot be written.
+    detail = words.pop("message").encode(errors="replace").decode()
+    code = words.pop("code")
+    return {"code": code, "status": status, "title": HTTPStatus(status).phrase, "detail": detail, **words}
+
+
+def retry_after(error: SdError) -> dict[str, str]:
+    """The header that says when to try again, in whole seconds."""
+    return {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
+
+
+def job_words(event: Event, id: str) -> Words:
+    """A job's state: its last event in the websocket's words, and `state`."""
+    return {**event_words(event, id), "state": STATES[type(event)]}
+
+
+def job_answer(event: Event, id: str) -> Parts:
+    """The answer of `GET /jobs/ID`: the state, or once it is completed the result as on /text."""
+    if not isinstance(event, Completed):
+        return (encode(job_words(event, id)),)
+    *parts, end = images_answer(event, id)
+    return (*parts, bytes(end)[:-1] + b',"state":"completed"}')
+
+
+def file_name(completed: Completed, index: int, id: str) -> str:
+    """What a picture is called when somebody saves it: its prompt's words, or its job's id."""
+    image = completed.images[index]
+    prompt = image.infotext[:200].split("\n", 1)[0].lower()
+    words = "-".join(re.findall("[a-z0-9]+", prompt))[:60].strip("-")
+    number = f"-{index + 1}" if len(completed.images) > 1 else ""
+    return f"{words or id}{number}.{image.format}"
+
+
+def _flag(name: str, value: object) -> bool:
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    flag = _FLAGS.get(value.lower()) if isinstance(value, str) else None
+    if flag is None:
+        raise _refusal(name, "true or false is wanted")
+    return flag
+
+
+def _refusal(name: str, problem: str) -> InvalidRequest:
+    """The error that names a parameter, as far as such a name can be said."""
+    shown = name[:40].encode(errors="replace").decode()
+    return InvalidRequest(f"{shown}: {problem}", field=shown)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

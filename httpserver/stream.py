@@ -1,0 +1,57 @@
+"""The events of a job as `text/event-stream`, named as the websocket's types."""
+
+import asyncio
+
+from aiohttp import web
+
+from core import Completed, Event, Watch
+from core.wire import Parts, encode, event_words, image_message
+
+HEARTBEAT_SECONDS = 15.0
+"""A comment after so much silence keeps proxies from taking the connection for dead."""
+_OVER = "over"
+"""The id that a finished stream leaves with its client, see `comes_again`."""
+_HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+
+
+def wants_events(request: web.Request) -> bool:
+    """Whether the client asks for the events instead of one answer."""
+    return "text/event-stream" in request.headers.get("Accept", "").lower()
+
+
+def comes_again(request: web.Request) -> bool:
+    """Whether this is a browser's EventSource, back because its stream came to an end.
+
+    It does that by itself, and would have a new picture painted every few seconds; 204 tells it to stop.
+    """
+    return request.headers.get("Last-Event-ID") == _OVER
+
+
+async def stream_events(request: web.Request, watch: Watch) -> web.StreamResponse:
+    """Write a job's events as they come, until its last."""
+    response = web.StreamResponse(headers=_HEADERS)
+    await response.prepare(request)
+    while True:
+        try:
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                event = await anext(watch, None)
+        except TimeoutError:
+            await response.write(b": the job goes on\n\n")
+            continue
+        if event is None:
+            break
+        for part in _message(event, watch.id):
+            await response.write(part)
+    await response.write_eof(f"id: {_OVER}\n\n".encode())
+    return response
+
+
+def _message(event: Event, id: str) -> Parts:
+    if not isinstance(event, Completed):
+        words = event_words(event, id)
+        return (f"event: {words['type']}\ndata: ".encode() + encode(words) + b"\n\n",)
+    parts: list[bytes | memoryview] = []
+    for index in range(len(event.images)):
+        head, picture, tail = image_message(event, index, id)
+        parts += [b"event: image\ndata: " + bytes(head), picture, bytes(tail) + b"\n\n"]
+    return tuple(parts)

@@ -1,0 +1,80 @@
+"""A prompt's way to its picture: `/text` answers with base64 in JSON, `/image` with the picture itself."""
+
+import asyncio
+from collections.abc import Callable
+
+from aiohttp import web
+
+from core import Completed, End, InvalidRequest
+from core.wire import images_answer
+from httpserver.answers import parts_answer, picture_answer, words_answer
+from httpserver.keys import LIMITS, PROMPTS
+from httpserver.messages import Wanted, job_words, read_body, read_prefer, read_query, read_wanted
+from httpserver.stream import comes_again, stream_events, wants_events
+from httpserver.watching import completed, last_event, submitted
+
+BODY_SECONDS = 30.0
+"""How long a client may take to send its JSON."""
+
+Answer = Callable[[Completed, str], web.StreamResponse]
+"""How a wire tells of the pictures of the job with this id."""
+
+
+async def get_text(request: web.Request) -> web.StreamResponse:
+    """`GET /text?input=PROMPT`: the pictures in JSON."""
+    return await _paint(request, _in_query(request), _as_text)
+
+
+async def post_text(request: web.Request) -> web.StreamResponse:
+    """`POST /text`: the same with the parameters in a JSON object."""
+    return await _paint(request, await _in_body(request), _as_text)
+
+
+async def get_image(request: web.Request) -> web.StreamResponse:
+    """`GET /image?input=PROMPT`: the first picture as the body."""
+    return await _paint(request, _in_query(request), _as_picture)
+
+
+async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.StreamResponse:
+    """Submit, and answer in the way that the client's headers ask for."""
+    streams = wants_events(request)
+    if streams and comes_again(request):
+        return web.Response(status=204)
+    request.app[PROMPTS].remember(wanted.image.prompt)
+    prefer = read_prefer(request.headers.getall("Prefer", ()))
+    keep, preview = prefer.respond_async, streams and wanted.preview
+    async with submitted(request, wanted, keep=keep, preview=preview) as watch:
+        if streams:
+            return await stream_events(request, watch)
+        if not prefer.respond_async:
+            end: End = await watch.end()
+        else:
+            event = await last_event(watch, prefer.wait)
+            if not isinstance(event, End):
+                headers = {"Location": f"/jobs/{watch.id}", "Preference-Applied": "respond-async"}
+                return words_answer(job_words(event, watch.id), status=202, headers=headers)
+            end = event
+    return answer(completed(end), watch.id)
+
+
+def _in_query(request: web.Request) -> Wanted:
+    return read_wanted(read_query(request.rel_url.raw_query_string), request.app[LIMITS])
+
+
+async def _in_body(request: web.Request) -> Wanted:
+    if request.rel_url.raw_query_string:
+        raise InvalidRequest("POST takes its parameters in the body, not in the URL")
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
+    except TimeoutError:
+        raise InvalidRequest(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+    return read_wanted(read_body(request.content_type, body), request.app[LIMITS])
+
+
+def _as_text(pictures: Completed, id: str) -> web.StreamResponse:
+    return parts_answer(images_answer(pictures, id))
+
+
+def _as_picture(pictures: Completed, id: str) -> web.StreamResponse:
+    return picture_answer(pictures, 0, id)

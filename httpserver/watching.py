@@ -1,0 +1,69 @@
+"""Watching a job for a client, as long as the client is there: the one place where hang-ups are noticed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+
+from aiohttp import web
+
+from core import Completed, End, Event, Failed, JobCancelled, Watch
+from httpserver.keys import CLOSING, GATEWAY, VISITOR
+from httpserver.messages import Wanted, is_key, read_idempotency_key
+
+
+def submitted(
+    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool
+) -> AbstractAsyncContextManager[Watch]:
+    """Submit what a client wants, and watch it. The two kinds of key are names of their own kind each."""
+    visitor = request[VISITOR]
+    key = None
+    if "Idempotency-Key" in request.headers:
+        key = f"idempotency-key {read_idempotency_key(request.headers['Idempotency-Key'])}"
+        keep = True
+    elif visitor.request_id is not None and is_key(visitor.request_id):
+        key = f"x-request-id {visitor.request_id}"
+    return _while_there(
+        request,
+        request.app[GATEWAY].submit(
+            wanted.image, visitor.caller, key=key, keep=keep or wanted.keep, preview=preview
+        ),
+    )
+
+
+def attached(request: web.Request, *, preview: bool) -> AbstractAsyncContextManager[Watch]:
+    """Watch the job that the URL names."""
+    return _while_there(request, request.app[GATEWAY].attach(request.match_info["id"], preview=preview))
+
+
+async def last_event(watch: Watch, seconds: float) -> Event:
+    """How the job ended, if it does so within these seconds, else what was told last."""
+    event = await anext(watch)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not isinstance(event, End):
+                event = await anext(watch)
+    return event
+
+
+def completed(end: End) -> Completed:
+    """The pictures, or the error that this end is for a client who waits for them."""
+    if isinstance(end, Completed):
+        return end
+    raise end.as_error() if isinstance(end, Failed) else JobCancelled("the job was cancelled")
+
+
+@asynccontextmanager
+async def _while_there(request: web.Request, job: AbstractAsyncContextManager[Watch]) -> AsyncIterator[Watch]:
+    """Enter a watch, and abandon its job if the client hangs up meanwhile.
+
+    A hang-up cancels the handler, or shows as a ConnectionError of a write. When the server closes, handlers
+    are cancelled as well: their clients did not go, so their jobs are only left.
+    """
+    async with job as watch:
+        try:
+            yield watch
+        except (asyncio.CancelledError, ConnectionError):
+            gateway = request.app[GATEWAY]
+            if not gateway.draining and not request.app[CLOSING].is_set():
+                await gateway.abandon(watch)
+            raise

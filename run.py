@@ -1,0 +1,84 @@
+"""The README's two commands: `python3 run.py [ARGS]` and `python3 run.py test [ARGS]`.
+
+Makes `.venv` beside this file, installs the project into it when its files or Python changed, then becomes
+`sd-b64 ARGS` (`serve` unless given) or pytest. Every command that it runs is printed. Standard library only,
+and written so that an old Python reads it far enough to say which one is wanted.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(HERE, ".venv")
+BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "")
+PYTHON = BIN + "python"
+STAMP = os.path.join(VENV, "installed.txt")
+
+
+def main(args):
+    if sys.version_info < (3, 11):
+        sys.exit("sd-b64 needs Python 3.11 or newer; this one is " + sys.version.split()[0])
+    testing = args[:1] == ["test"]
+    try:
+        install(testing)
+    except subprocess.CalledProcessError as error:
+        return error.returncode
+    return become([BIN + "pytest"] + args[1:] if testing else [BIN + "sd-b64"] + (args or ["serve"]))
+
+
+def install(testing):
+    """Install what is missing; the stamp says for which Python and which files that was done."""
+    files = "".join(read(os.path.join(HERE, name)) for name in ("pyproject.toml", "requirements.txt"))
+    python = sys.version.split()[0] + " at " + sys.base_prefix
+    state = python + "\n" + hashlib.sha256((HERE + files).encode()).hexdigest() + "\n"
+    done = read(STAMP)
+    if done.startswith(state) and (done.endswith("test") or not testing):
+        return
+    uv = shutil.which("uv")
+    if not done.startswith(python):
+        make_venv(uv)
+    pip = [uv, "pip", "install", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install", "--quiet"]
+    call(pip + ["--require-hashes", "--requirement", "requirements.txt"])
+    call(pip + ["--editable", ".[test]" if testing else "."])
+    with open(STAMP, "w") as file:
+        file.write(state + ("test" if testing else ""))
+
+
+def make_venv(uv):
+    if uv:
+        call([uv, "venv", "--clear", "--python", sys.executable, VENV])
+    elif subprocess.call([sys.executable, "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
+        sys.exit("this Python makes no virtual environments; on Debian or Ubuntu: apt install python3-venv")
+    else:
+        call([sys.executable, "-m", "venv", "--clear", VENV])
+
+
+def read(path):
+    return open(path).read() if os.path.exists(path) else ""
+
+
+def call(command):
+    sys.stderr.write("+ " + " ".join(command) + "\n")
+    subprocess.check_call(command, cwd=HERE)
+
+
+def become(command):
+    """Hand over; Windows has no exec: there wait, and leave Ctrl-C to the command."""
+    sys.stderr.write("+ " + " ".join(command) + "\n")
+    os.chdir(HERE)
+    if os.name != "nt":
+        os.execv(command[0], command)
+    process = subprocess.Popen(command)
+    while process.poll() is None:
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            pass
+    return process.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

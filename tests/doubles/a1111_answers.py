@@ -1,0 +1,100 @@
+"""What the A1111 double answers to txt2img: pure, chosen by the words in the prompt (see a1111.py)."""
+
+import base64
+import json
+import re
+from typing import Any
+
+from tests.doubles.pictures import JPEG, WEBP, png
+
+FAILURES = {
+    "/fail-500": {"error": "RuntimeError", "errors": "mat1 and mat2 shapes cannot be multiplied"},
+    "/oom": {
+        "error": "OutOfMemoryError",
+        "errors": "CUDA out of memory. Tried to allocate 20.00 GiB (GPU 0; 7.79 GiB total capacity)",
+    },
+    "/nan": {
+        "error": "NansException",
+        "errors": "A tensor with all NaNs was produced in Unet. Use --disable-nan-check to disable this.",
+    },
+    "/traceback": {
+        "error": "ValueError",
+        "errors": "bad value\nTraceback (most recent call last):\n"
+        + '  File "/home/owner/webui/modules/processing.py", line 1, in run\n' * 40,
+    },
+}
+"""500 with A1111's error body, behind the painting."""
+VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
+
+
+def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, str | dict[str, Any]] | None:
+    """Status and body of what is answered before anything is painted: JSON, or a page of HTML."""
+    prompt, sampler = str(body.get("prompt", "")), body.get("sampler_name")
+    if "/404-sampler" in prompt or (sampler and samplers and sampler not in samplers):
+        return 404, {"detail": "Sampler not found"}
+    if "/422" in prompt:
+        return 422, {"detail": [VALIDATION]}
+    if status := re.search(r"/status-(\d{3})", prompt):
+        return int(status[1]), f"<html><center><h1>{status[1]}</h1></center><hr>nginx</html>"
+    return None
+
+
+def failure(prompt: str) -> dict[str, str] | None:
+    """The error body of a painting that fails."""
+    error = next((error for word, error in FAILURES.items() if word in prompt), None)
+    return {"detail": "", "body": "", **error} if error else None
+
+
+def success(body: dict[str, Any], seed: int, model: str, sampler: str, *, return_grid: bool) -> bytes:
+    """The JSON of a painting that worked: compact and with the pictures first, as FastAPI writes it."""
+    prompt = str(body.get("prompt", ""))
+    seeds = [seed + index for index in range(int(body.get("batch_size", 1)))]
+    infotexts = [infotext(body, seed, model, sampler) for seed in seeds]
+    pictures = [] if "/empty-images" in prompt else [_picture(body, text) for text in infotexts]
+    if (return_grid or "/grid" in prompt) and len(pictures) > 1:
+        pictures.insert(0, _picture(body, "the grid"))
+        infotexts.insert(0, infotexts[0])
+    info = {
+        "prompt": prompt,
+        "seed": seed,
+        "all_seeds": seeds,
+        "width": body.get("width", 512),
+        "height": body.get("height", 512),
+        "sampler_name": sampler,
+        "steps": body.get("steps", 50),
+        "sd_model_name": model,
+        "infotexts": infotexts,
+        "index_of_first_image": max(0, len(pictures) - len(seeds)),
+    }
+    answer = {"images": pictures, "parameters": body, "info": _told(info, prompt)}
+    return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def infotext(body: dict[str, Any], seed: int, model: str, sampler: str) -> str:
+    """A1111's text of all parameters."""
+    return (
+        f"{body.get('prompt', '')}\nNegative prompt: {body.get('negative_prompt', '')}\n"
+        f"Steps: {body.get('steps', 50)}, Sampler: {sampler}, CFG scale: {body.get('cfg_scale', 7)}, "
+        f"Seed: {seed}, Size: {body.get('width', 512)}x{body.get('height', 512)}, Model: {model}"
+    )
+
+
+def _told(info: dict[str, Any], prompt: str) -> str:
+    if "/no-info" in prompt:
+        return ""
+    return json.dumps(info)[:40] if "/broken-info" in prompt else json.dumps(info)
+
+
+def _picture(body: dict[str, Any], parameters: str) -> str:
+    prompt = str(body.get("prompt", ""))
+    if "/jpeg" in prompt or "/webp" in prompt:
+        return base64.b64encode(JPEG if "/jpeg" in prompt else WEBP).decode()
+    kilobytes = re.search(r"/kb-(\d+)", prompt)
+    size = (int(body.get("width", 512)), int(body.get("height", 512)))
+    picture = png(*size, parameters, ballast=1000 * int(kilobytes[1]) if kilobytes else 0)
+    if "/truncate" in prompt:
+        picture = picture[: len(picture) // 2]
+    text = base64.b64encode(picture).decode()
+    if "/bad-base64" in prompt:
+        text = text[:-9] + "~" + text[-8:]
+    return f"data:image/png;base64,{text}" if "/data-uri" in prompt else text

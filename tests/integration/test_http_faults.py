@@ -1,0 +1,223 @@
+"""Bad input and bad days: every one has its answer, and the server goes on."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from httpserver import state
+from tests.doubles.http_fixture import Served, serving
+
+HOST = b"Host: localhost\r\n"
+
+
+async def goes_on(served: Served) -> None:
+    """The next request is served as ever."""
+    assert (await served.get("/text", input="goes on")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("", "input"),
+        ("input=", "input"),
+        ("input=%20%09", "input"),
+        ("input=%ff%fe", "input"),
+        ("input=a&input=b", "input"),
+        ("input=a&seed=1&seed=1", "seed"),
+        ("input=a&steps=0", "steps"),
+        ("input=a&steps=2.5", "steps"),
+        ("input=a&width=513", "width"),
+        ("input=a&width=8192&height=8192", "width"),
+        ("input=a&cfg_scale=inf", "cfg_scale"),
+        ("input=a&batch_size=999", "batch_size"),
+        ("input=a&keep=perhaps", "keep"),
+        ("input=a&script_name=x", "script_name"),
+        ("input=a&override_settings=%7B%7D", "override_settings"),
+        ("a monkey".replace(" ", "%20"), "a monkey"),
+    ],
+)
+async def test_a_wrong_query_is_refused(tmp_path: Path, query: str, field: str) -> None:
+    """With the field that is at fault, and before anything is painted."""
+    async with serving(tmp_path) as served:
+        for path in ("/text", "/image"):
+            answer = await served.get(f"{path}?{query}")
+            assert answer.refusal == (400, "invalid_request")
+            assert answer.json["field"] == field
+        assert served.double.txt2img_requests == []
+        assert not served.prompt_file.exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"a"',
+        b"\xff",
+        b"[" * 9999,
+        b'{"input": 5}',
+        b'{"input": "a", "width": "wide"}',
+        b"{}",
+    ],
+)
+async def test_a_wrong_body_is_refused(tmp_path: Path, body: bytes) -> None:
+    """Whatever it is."""
+    headers = {"Content-Type": "application/json"}
+    async with serving(tmp_path) as served:
+        async with served.client.post(f"{served.url}/text", data=body, headers=headers) as response:
+            assert response.status == 400
+            text = await response.read()
+        assert text.startswith(b"\n{")
+        assert json.loads(text)["code"] == "invalid_request"
+        await goes_on(served)
+
+
+async def test_a_body_comes_as_json_and_alone(tmp_path: Path) -> None:
+    """A form's or a text's content type is how another site's page would try without a preflight."""
+    async with serving(tmp_path) as served:
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/octet-stream"):
+            async with served.client.post(
+                f"{served.url}/text", data=b'{"input": "a"}', headers={"Content-Type": kind}
+            ) as response:
+                assert (response.status, (await response.json(content_type=None))["code"]) == (
+                    400,
+                    "invalid_request",
+                )
+        both = await served.ask("POST", "/text", body={"input": "a"}, steps=3)
+        assert both.refusal == (400, "invalid_request")
+        assert served.double.txt2img_requests == []
+
+
+async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
+    """413 is HTTP's word for it."""
+    async with serving(tmp_path) as served:
+        answer = await served.ask("POST", "/text", body={"input": "x" * 500_000})
+        assert answer.refusal == (413, "invalid_request")
+        await goes_on(served)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"GET /text?input=a monkey HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"HELLO\r\n\r\n",
+        b"GET /text?input=" + b"x" * 200_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"X-Header: " + b"x" * 20_000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + HOST + b"no header\r\n\r\n",
+        b"GET / HTTP/9.9\r\n" + HOST + b"\r\n",
+        b"GET http://[bad/ HTTP/1.1\r\n" + HOST + b"\r\n",
+        b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: many\r\n\r\n",
+        b"POST /text HTTP/1.1\r\n"
+        + HOST
+        + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    ],
+    ids=[
+        "space",
+        "tls",
+        "hello",
+        "long line",
+        "long header",
+        "no header",
+        "version",
+        "absolute",
+        "length",
+        "both",
+    ],
+)
+async def test_what_is_no_http_is_answered_all_the_same(
+    tmp_path: Path, raw: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a problem, and without a traceback in the log for each stranger who sends rubbish."""
+    async with serving(tmp_path) as served:
+        head, body = (await served.send(raw)).split(b"\r\n\r\n", 1)
+        assert head.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+        assert b"Content-Type: application/problem+json" in head
+        assert b"Cache-Control: no-store" in head
+        assert body.startswith(b"\n{")
+        assert json.loads(body)["code"] == "invalid_request"
+        await goes_on(served)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\nnot hex\r\n",
+        b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz",
+        b"Content-Encoding: br, gzip, what\r\nContent-Length: 4\r\n\r\nzzzz",
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_refused(tmp_path: Path, head: bytes) -> None:
+    """Broken chunks, broken compression."""
+    start = b"POST /text HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
+    async with serving(tmp_path) as served:
+        answer = await served.send(start + head)
+        assert b" 400 " in answer.split(b"\r\n", 1)[0]
+        assert b'"code":"invalid_request"' in answer
+        await goes_on(served)
+
+
+async def test_a_path_or_method_that_is_not_known_is_a_problem(tmp_path: Path) -> None:
+    """404 and 405 in our words; HEAD paints nothing."""
+    async with serving(tmp_path) as served:
+        for path in ("/nothing", "/text/", "/jobs", "/jobs/", "/images", "/%00", "/..%2f"):
+            assert (await served.get(path)).refusal == (404, "not_found")
+        for method, path in (("PUT", "/text"), ("POST", "/image"), ("DELETE", "/text"), ("OPTIONS", "/text")):
+            answer = await served.ask(method, path)
+            assert answer.refusal == (405, "invalid_request")
+            assert "GET" in answer.headers["Allow"]
+        for path in ("/text?input=a", "/image?input=a", "/jobs/x", "/jobs/x/images/0"):
+            answer = await served.ask("HEAD", path)
+            assert (answer.status, answer.body) == (405, b"")
+        assert (await served.ask("HEAD", "/healthz")).status == 200
+        assert served.double.txt2img_requests == []
+
+
+async def test_an_expectation_is_met(tmp_path: Path) -> None:
+    """A client that asks before it sends its body is told to go on."""
+    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
+    async with serving(tmp_path) as served:
+        raw = head + b'Content-Length: 14\r\nExpect: 100-continue\r\n\r\n{"input": "a"}'
+        answer = await served.send(raw)
+        assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+
+
+async def test_a_fault_of_our_own_is_an_error_and_is_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its details are in the log and not in the answer."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the secret cause")
+
+    monkeypatch.setattr(state, "status_words", broken)
+    async with serving(tmp_path) as served:
+        answer = await served.get("/status")
+        await goes_on(served)
+    assert answer.refusal == (500, "internal")
+    assert b"secret" not in answer.body
+    assert "the secret cause" in caplog.text
+
+
+async def test_before_it_stops_it_finishes_what_runs(tmp_path: Path) -> None:
+    """New work is refused, what waits is told so, what runs is delivered."""
+    async with serving(tmp_path) as served:
+        served.double.hold()
+        running = asyncio.create_task(served.get("/text", input="runs"))
+        await served.double.until(lambda: served.double.active)
+        waiting = asyncio.create_task(served.get("/text", input="waits"))
+        await served.until_status(lambda status: status["waiting"] == 1)
+        drained = asyncio.create_task(served.gateway.drain(10))
+        assert (await waiting).refusal == (503, "shutting_down")
+        late = await served.get("/text", input="late")
+        assert late.refusal == (503, "shutting_down")
+        assert late.headers["Retry-After"] == "2"
+        assert (await served.get("/readyz")).refusal == (503, "shutting_down")
+        assert (await served.get("/healthz")).status == 200
+        served.double.release()
+        assert (await running).status == 200
+        await drained

@@ -1,0 +1,89 @@
+"""A model of the fair order that keeps everything and computes every place anew from the definition."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass
+class Put:
+    """A job that was put, and what became of it: waiting, taken or removed."""
+
+    id: str
+    caller: str
+    cost: float
+    kind: str
+    arrival: int
+    virtual_time: float
+    """V when it came."""
+    turn: int
+    state: str = "waiting"
+    passed_over: float = 0.0
+    """Cost units of the jobs that were preferred to it."""
+
+
+class Model:
+    """Start-time fair queueing by the book: `start = max(V, finish of the caller's job before)`."""
+
+    def __init__(self) -> None:
+        self.puts: list[Put] = []
+        self.virtual_time = 0.0
+
+    @property
+    def waiting(self) -> list[Put]:
+        """In the order in which they are to be served."""
+        keys = self._keys()
+        return sorted((put for put in self.puts if put.state == "waiting"), key=lambda put: keys[put.id])
+
+    def add(self, id: str, caller: str, cost: float, kind: str) -> None:
+        arrival = len(self.puts)
+        turn = arrival
+        if self._finish(caller) > self.virtual_time:
+            turn = next(put.turn for put in reversed(self.puts) if put.caller == caller)
+        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn))
+
+    def take(self, id: str, accepts: Callable[[str], bool] = lambda kind: True) -> None:
+        """This job was taken for a backend that accepts these kinds."""
+        keys = self._keys()
+        taken = next(put for put in self.puts if put.id == id)
+        for other in self.waiting:
+            if accepts(other.kind) and keys[other.id] < keys[id]:
+                other.passed_over += taken.cost
+        taken.state = "taken"
+        self._move_on(keys[id][0])
+
+    def remove(self, id: str) -> None:
+        """As if it had never been put."""
+        next(put for put in self.puts if put.id == id).state = "removed"
+        self._move_on(self.virtual_time)
+
+    def ahead(self, id: str, competes: Callable[[str], bool] = lambda kind: True) -> tuple[int, float]:
+        before: list[float] = []
+        for put in self.waiting:
+            if put.id == id:
+                break
+            if competes(put.kind):
+                before.append(put.cost)
+        return len(before), sum(before)
+
+    def _move_on(self, virtual_time: float) -> None:
+        self.virtual_time = max(self.virtual_time, virtual_time)
+        if not any(put.state == "waiting" for put in self.puts):
+            finishes = [self._finish(caller) for caller in {put.caller for put in self.puts}]
+            self.virtual_time = max([self.virtual_time, *finishes])
+
+    def _finish(self, caller: str) -> float:
+        finish = 0.0
+        for put in self.puts:
+            if put.caller == caller and put.state != "removed":
+                finish = max(put.virtual_time, finish) + put.cost
+        return finish
+
+    def _keys(self) -> dict[str, tuple[float, int, int]]:
+        finish: dict[str, float] = {}
+        keys = {}
+        for put in self.puts:
+            if put.state != "removed":
+                start = max(put.virtual_time, finish.get(put.caller, 0.0))
+                finish[put.caller] = start + put.cost
+                keys[put.id] = (start, put.turn, put.arrival)
+        return keys

@@ -1,0 +1,246 @@
+"""Who may come in: no foreign page, no foreign name, no wrong key; and a caller nobody can pretend to be."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from core import access as access_module
+from core.access import Access, Headers, check_exposure
+from core.errors import Forbidden, Unauthorized
+from core.settings import Settings, SettingsError
+from tests.unit.core.examples import Clock
+
+
+def access(**settings: Any) -> Access:
+    return Access(Settings(**settings))
+
+
+def headers(**values: str | Sequence[str]) -> Headers:
+    """`headers(Sec_Fetch_Site="none")`; a list for a header that comes more than once."""
+    found = {
+        name.replace("_", "-"): [value] if isinstance(value, str) else value for name, value in values.items()
+    }
+    return lambda name: found.get(name, ())
+
+
+# --- Host and Origin
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:5000", "app.localhost", "127.0.0.1:5000", "192.168.1.4", "[::1]:5000"]
+)
+def test_loopback_names_and_addresses_are_our_own(host: str) -> None:
+    access().check_browser(headers(Host=host))
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example:5000", "", "[::1", "a b", "127.0.0.1.x"]
+)
+def test_a_foreign_host_name_is_refused_and_the_setting_named(host: str) -> None:
+    """A page's owner may let the name of that page resolve to 127.0.0.1."""
+    with pytest.raises(Forbidden, match="ALLOWED_HOSTS"):
+        access().check_browser(headers(Host=host))
+
+
+def test_every_host_of_a_request_is_judged() -> None:
+    with pytest.raises(Forbidden):
+        access().check_browser(headers(Host=["localhost", "evil.example"]))
+
+
+def test_a_listed_host_name_may_come_in() -> None:
+    access(allowed_hosts=("Gallery.example",)).check_browser(headers(Host="gallery.EXAMPLE:443"))
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://localhost:5000", "http://localhost:8765", "HTTP://LOCALHOST:5000"]
+)
+def test_our_own_page_may_call_also_from_the_port_of_http(origin: str) -> None:
+    access(http_port=5000).check_browser(headers(Host="localhost:8765", Origin=origin))
+
+
+def test_behind_a_proxy_with_tls_the_page_has_the_default_port() -> None:
+    ours = access(allowed_hosts=("gallery.example",))
+    ours.check_browser(headers(Host="gallery.example", Origin="https://gallery.example"))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "http://localhost:3000",
+        "http://localhost.evil.example:5000",
+        "null",
+        "",
+        "http://[::1",
+        "http://localhost:port",
+        "localhost:5000",
+    ],
+)
+def test_a_foreign_page_is_refused_and_the_setting_named(origin: str) -> None:
+    with pytest.raises(Forbidden, match="ALLOWED_ORIGINS"):
+        access().check_browser(headers(Host="localhost:5000", Origin=origin))
+
+
+def test_a_page_without_a_host_to_compare_it_with_is_foreign() -> None:
+    with pytest.raises(Forbidden):
+        access().check_browser(headers(Origin="http://localhost:5000"))
+
+
+def test_a_listed_page_may_call() -> None:
+    ours = access(allowed_origins=("https://Gallery.example/",))
+    ours.check_browser(headers(Host="localhost", Origin="https://gallery.example"))
+    ours.check_browser(
+        headers(Host="localhost", Origin="https://gallery.example", Sec_Fetch_Site="cross-site")
+    )
+
+
+def test_another_sites_page_may_link_to_us_and_nothing_more() -> None:
+    ours = access()
+    picture = headers(Host="localhost", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")
+    frame = headers(
+        Host="localhost", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="iframe"
+    )
+    link = headers(
+        Host="localhost", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate", Sec_Fetch_Dest="document"
+    )
+    ours.check_browser(link)
+    for foreign in (picture, frame):
+        with pytest.raises(Forbidden, match="ALLOWED_ORIGINS"):
+            ours.check_browser(foreign)
+
+
+def test_a_program_sends_none_of_these_headers() -> None:
+    access().check_browser(headers(Host="localhost:5000"))
+
+
+# --- the key
+
+
+def test_without_a_key_nobody_needs_one() -> None:
+    ours = access()
+    ours.check_key(headers())
+    assert not ours.needs_key
+    assert not ours.accepts(""), "no key is not a key that fits"
+
+
+@pytest.mark.parametrize("value", ["Bearer secret", "bearer   secret ", "BEARER secret"])
+def test_who_brings_the_key_comes_in(value: str) -> None:
+    access(api_key="secret").check_key(headers(Authorization=value))
+
+
+@pytest.mark.parametrize(
+    "value", ["", "secret", "Bearer", "Bearer secre", "Basic secret", "Bearer \udcff\xe9"]
+)
+def test_no_key_or_a_wrong_one_is_refused(value: str) -> None:
+    ours = access(api_key="secret")
+    assert ours.needs_key
+    with pytest.raises(Unauthorized) as refused:
+        ours.check_key(headers(Authorization=value) if value else headers())
+    assert "secret" not in refused.value.message
+
+
+# --- the caller
+
+
+async def name_of(ours: Access, peer: str, **values: str | Sequence[str]) -> str:
+    return (await ours.visitor(headers(**values), peer)).caller.name
+
+
+@pytest.mark.parametrize(
+    ("peer", "name"),
+    [
+        ("203.0.113.7", "ip:203.0.113.7"),
+        ("::ffff:203.0.113.7", "ip:203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "ip:2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "ip:fe80::/64"),
+        ("", "ip:unknown"),
+    ],
+)
+async def test_a_caller_is_an_address_or_the_network_that_one_person_has(peer: str, name: str) -> None:
+    assert await name_of(access(), peer) == name
+
+
+async def test_what_a_stranger_says_of_itself_is_not_believed() -> None:
+    visitor = await access(trusted_proxies=("10.0.0.0/8",)).visitor(
+        headers(X_Forwarded_For="10.0.0.9", X_Request_ID="mine"), "203.0.113.7"
+    )
+    assert visitor.caller.name == "ip:203.0.113.7"
+    assert visitor.request_id is None
+
+
+@pytest.mark.parametrize(
+    ("chain", "name"),
+    [
+        ("203.0.113.7", "ip:203.0.113.7"),
+        ("1.2.3.4, 203.0.113.7", "ip:203.0.113.7"),
+        ("1.2.3.4, 203.0.113.7, 10.0.0.2", "ip:203.0.113.7"),
+        (["1.2.3.4", "203.0.113.7"], "ip:203.0.113.7"),
+        ("203.0.113.7:51234", "ip:203.0.113.7"),
+        ("[2001:db8::1]:51234", "ip:2001:db8::/64"),
+        ("1.2.3.4, nonsense", "ip:10.0.0.1"),
+        ("", "ip:10.0.0.1"),
+        ("10.0.0.3, 10.0.0.2", "ip:10.0.0.3"),
+    ],
+)
+async def test_of_what_a_proxy_reports_the_right_most_stranger_counts(chain: str, name: str) -> None:
+    ours = access(trusted_proxies=("10.0.0.0/8",))
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For=chain) == name
+
+
+async def test_the_request_id_of_a_trusted_proxy_is_passed_on_unless_it_is_empty() -> None:
+    ours = access(trusted_proxies=("127.0.0.1",))
+    assert (await ours.visitor(headers(X_Request_ID="abc"), "127.0.0.1")).request_id == "abc"
+    assert (await ours.visitor(headers(X_Request_ID=""), "127.0.0.1")).request_id is None
+    assert (await ours.visitor(headers(), "127.0.0.1")).request_id is None
+
+
+async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    addresses = {"10.0.0.1"}
+    asked: list[str] = []
+
+    async def resolve(name: str) -> set[Any]:
+        asked.append(name)
+        return {access_module._address(address) for address in addresses}
+
+    monkeypatch.setattr(access_module, "_resolve", resolve)
+    clock = Clock()
+    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
+    assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.2"
+    assert asked == ["nginx"], "a name is not looked up for every request"
+
+    addresses.add("10.0.0.2")
+    clock.advance(access_module.LOOKUP_SECONDS)
+    assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
+    assert asked == ["nginx", "nginx"]
+
+
+@pytest.mark.parametrize("word", ["10.0.0.0/99", "::1::", "nginx:80"])
+def test_a_proxy_that_is_no_address_network_or_name_is_a_wrong_setting(word: str) -> None:
+    with pytest.raises(SettingsError, match="TRUSTED_PROXIES"):
+        access(trusted_proxies=(word,))
+
+
+# --- exposure
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.9.9.9"])
+def test_loopback_needs_no_key(host: str) -> None:
+    check_exposure(Settings(), "HTTP_HOST", host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "gpu.local", ""])
+def test_beyond_loopback_a_key_is_needed_or_a_word_that_none_is(host: str) -> None:
+    with pytest.raises(SettingsError, match=r"^HTTP_HOST: .*API_KEY.*ALLOW_ANONYMOUS"):
+        check_exposure(Settings(), "HTTP_HOST", host)
+    check_exposure(Settings(api_key="x"), "HTTP_HOST", host)
+    check_exposure(Settings(allow_anonymous=True), "HTTP_HOST", host)
+
+
+def test_in_a_container_the_address_counts_on_which_it_is_published() -> None:
+    check_exposure(Settings(bind="127.0.0.1"), "HTTP_HOST", "0.0.0.0")
+    with pytest.raises(SettingsError, match=r"^BIND: 0\.0\.0\.0"):
+        check_exposure(Settings(bind="0.0.0.0"), "HTTP_HOST", "127.0.0.1")

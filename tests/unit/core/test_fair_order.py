@@ -1,0 +1,318 @@
+"""Who is next: callers take turns by cost, a loaded model may jump a little ahead, positions are exact."""
+
+from itertools import combinations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.fair_order import FairOrder
+from tests.unit.core.fair_model import Model
+
+
+def anything(_kind: str) -> bool:
+    return True
+
+
+def nothing(_kind: str) -> bool:
+    return False
+
+
+def served(order: FairOrder[str], *, loaded: str = "", slack: float = 0.0) -> list[str]:
+    """Everything that waits, as one backend would get it."""
+    ids = []
+    while (id := order.take(anything, lambda kind: kind == loaded, slack)) is not None:
+        ids.append(id)
+    return ids
+
+
+def backlog(order: FairOrder[str], caller: str, count: int, *, cost: float = 1.0, kind: str = "") -> None:
+    for number in range(1, count + 1):
+        order.add(f"{caller}{number}", caller, cost, kind)
+
+
+def test_one_with_many_jobs_and_one_with_a_single_job_take_turns() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "a", 4)
+    backlog(order, "b", 1)
+
+    assert served(order) == ["a1", "b1", "a2", "a3", "a4"]
+
+
+def test_a_turn_is_as_long_as_its_cost() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "a", 2, cost=4)
+    backlog(order, "b", 5, cost=1)
+
+    assert served(order) == ["a1", "b1", "b2", "b3", "b4", "a2", "b5"]
+
+
+def test_who_was_away_gets_no_credit_for_it() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "a", 9)
+    for _ in range(5):
+        order.take(anything, nothing, 0)
+    backlog(order, "b", 3)
+
+    assert served(order) == ["b1", "a6", "b2", "a7", "b3", "a8", "a9"]
+
+
+def test_when_nothing_waits_all_begin_anew() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "a", 9)
+    served(order)
+    order.add("late a", "a", 1, "")
+    order.add("late b", "b", 1, "")
+
+    assert served(order) == ["late a", "late b"], "what a had before the pause is not held against it"
+
+
+def test_callers_with_equal_claims_keep_their_turns_however_their_jobs_arrive() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("a1", "a", 1, "")
+    order.add("b1", "b", 1, "")
+    order.add("b2", "b", 1, "")
+    order.add("a2", "a", 1, "")
+
+    assert served(order) == ["a1", "b1", "a2", "b2"], "a did not have to be quicker than b for its turn"
+
+
+def test_a_cancelled_job_gives_its_cost_back_to_the_later_jobs_of_its_caller() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("a dear", "a", 10, "")
+    order.add("a1", "a", 1, "")
+    backlog(order, "b", 3)
+    order.remove("a dear")
+    order.add("a2", "a", 1, "")
+
+    assert served(order) == ["a1", "b1", "a2", "b2", "b3"]
+
+
+def test_a_refund_is_no_credit_for_what_was_never_delayed() -> None:
+    """Else one could put jobs that nobody can paint now, and cancel one after each picture."""
+    order: FairOrder[str] = FairOrder()
+    order.add("a stuck", "a", 1, "rare")
+    backlog(order, "b", 9)
+    for _ in range(4):
+        order.take(lambda kind: kind != "rare", nothing, 0)
+    order.add("a dear", "a", 3, "")
+    while order.take(lambda kind: kind != "rare", nothing, 0) != "a dear":
+        pass
+    order.remove("a stuck")
+    order.add("a next", "a", 1, "")
+
+    assert served(order) == ["b5", "b6", "b7", "a next", "b8", "b9"]
+
+
+def test_a_backend_gets_only_what_it_accepts() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("anime", "a", 1, "anime")
+    order.add("photo", "a", 1, "photo")
+
+    assert order.take(lambda kind: kind == "photo", nothing, 0) == "photo"
+    assert order.take(lambda kind: kind == "photo", nothing, 0) is None
+    assert "anime" in order
+    assert "photo" not in order
+
+
+def test_the_loaded_model_goes_first_until_the_slack_is_used_up() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "a", 2, kind="anime")
+    for caller in "pqrst":
+        backlog(order, caller, 1, kind="photo")
+
+    assert served(order, loaded="photo", slack=3) == ["p1", "q1", "r1", "a1", "s1", "t1", "a2"]
+
+
+def test_without_slack_a_loaded_model_changes_nothing() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "a", 1, kind="anime")
+    backlog(order, "p", 1, kind="photo")
+
+    assert served(order, loaded="photo", slack=0) == ["a1", "p1"]
+
+
+def test_a_job_that_came_after_a_jump_was_not_passed_over_by_it() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("a1", "a", 1, "anime")
+    for caller in "pqr":
+        backlog(order, caller, 1, kind="photo")
+    first = [order.take(anything, lambda kind: kind == "photo", 3) for _ in "pqr"]
+    order.add("b1", "b", 1, "anime")
+    for caller in "stu":
+        backlog(order, caller, 1, kind="photo")
+
+    assert first == ["p1", "q1", "r1"]
+    assert served(order, loaded="photo", slack=3) == ["a1", "s1", "t1", "u1", "b1"]
+
+
+def test_virtual_time_never_falls() -> None:
+    """Else, after a job that only a slow backend could do, a newcomer would go before who has waited."""
+    order: FairOrder[str] = FairOrder()
+    order.add("a rare", "a", 1, "rare")
+    backlog(order, "b", 6)
+    for _ in range(4):
+        order.take(lambda kind: kind != "rare", nothing, 0)
+    assert order.take(lambda kind: kind == "rare", nothing, 0) == "a rare"
+    order.add("c1", "c", 1, "")
+    order.add("c2", "c", 1, "")
+
+    assert served(order) == ["c1", "b5", "c2", "b6"]
+
+
+def test_what_held_up_a_cancelled_job_still_holds_up_those_behind_it() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("a stuck", "a", 1, "rare")
+    backlog(order, "b", 9)
+    for _ in range(4):
+        order.take(lambda kind: kind != "rare", nothing, 0)
+    for id, cost in (("a dear", 3), ("a cancelled", 1), ("a last", 1)):
+        order.add(id, "a", cost, "")
+    while order.take(lambda kind: kind != "rare", nothing, 0) != "a dear":
+        pass
+    order.remove("a cancelled")
+    order.remove("a stuck")
+
+    assert served(order) == ["b5", "b6", "b7", "a last", "b8", "b9"]
+
+
+def test_position_counts_the_jobs_that_compete() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("a1", "a", 2, "anime")
+    order.add("b1", "b", 3, "photo")
+    order.add("c1", "c", 1, "anime")
+
+    assert order.ahead("c1", anything) == (2, 5.0)
+    assert order.ahead("c1", lambda kind: kind == "anime") == (1, 2.0)
+
+
+def test_callers_are_forgotten_while_the_line_never_empties() -> None:
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "steady", 2)
+    for number in range(5000):
+        order.add(f"job {number}", f"passer-by {number}", 1, "")
+        if number % 2:
+            order.add(f"steady {number}", "steady", 1, "")
+        while len(order) > 2:
+            order.take(anything, nothing, 0)
+
+    assert len(order._shares) <= 64, "what is said of callers who have gone costs memory for ever"
+    served(order)
+    assert not order._shares
+
+
+# --- properties
+
+CALLERS = "abc"
+COSTS = st.sampled_from([0.25, 0.5, 1.0, 2.0, 5.0])  # their sums are exact
+ADDS_AND_TAKES = st.lists(
+    st.one_of(st.sampled_from(CALLERS), st.tuples(st.sampled_from(CALLERS), COSTS), st.none()),
+    min_size=10,
+    max_size=80,
+)
+
+
+class History:
+    """One backend and one kind: who was served at which cost, and who had a backlog at that moment."""
+
+    def __init__(self, steps: list[str | tuple[str, float] | None], *, equal: bool) -> None:
+        order: FairOrder[str] = FairOrder()
+        owners: dict[str, tuple[str, float]] = {}
+        self.served: list[tuple[str, float]] = []
+        self.backlogged: list[frozenset[str]] = []
+        for number, step in enumerate([*steps, *[None] * len(steps)]):
+            if step is not None:
+                caller, cost = step if isinstance(step, tuple) else (step, 1.0)
+                owners[str(number)] = (caller, 1.0 if equal else cost)
+                order.add(str(number), caller, owners[str(number)][1], "")
+            elif order:
+                self.backlogged.append(frozenset(caller for caller in CALLERS if order.waiting_of(caller)))
+                self.served.append(owners[order.take(anything, nothing, 0) or ""])
+
+    def worst_lead(self, one: str, other: str) -> float:
+        """By how much one was ever ahead of the other, over any interval in which both had a backlog."""
+        worst = lead = 0.0
+        for (caller, cost), backlogged in zip(self.served, self.backlogged, strict=True):
+            lead = max(0.0, lead) if {one, other} <= backlogged else float("-inf")
+            lead = lead if lead >= 0 else 0.0
+            if {one, other} <= backlogged:
+                lead += cost if caller == one else -cost if caller == other else 0.0
+                worst = max(worst, lead)
+        return worst
+
+    def largest(self, caller: str) -> float:
+        return max((cost for who, cost in self.served if who == caller), default=0.0)
+
+
+@given(ADDS_AND_TAKES)
+def test_with_equal_costs_a_caller_with_a_backlog_never_trails_another_by_more_than_one_job(
+    steps: list[str | tuple[str, float] | None],
+) -> None:
+    history = History(steps, equal=True)
+    for one, other in combinations(CALLERS, 2):
+        assert history.worst_lead(one, other) <= 1
+        assert history.worst_lead(other, one) <= 1
+
+
+@given(ADDS_AND_TAKES)
+def test_between_two_with_a_backlog_the_difference_is_at_most_the_sum_of_their_largest_costs(
+    steps: list[str | tuple[str, float] | None],
+) -> None:
+    history = History(steps, equal=False)
+    for one, other in combinations(CALLERS, 2):
+        bound = history.largest(one) + history.largest(other)
+        assert history.worst_lead(one, other) <= bound
+        assert history.worst_lead(other, one) <= bound
+
+
+KINDS = ("", "anime", "photo")
+BACKENDS = ((("", "anime"), ("", "anime")), (("", "photo"), ("", "photo")), (KINDS, ("", "anime")))
+"""What each of three backends accepts, and what it has loaded."""
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("add"), st.sampled_from(CALLERS), COSTS, st.sampled_from(KINDS)),
+        st.tuples(st.just("take"), st.integers(0, len(BACKENDS) - 1)),
+        st.tuples(st.just("remove"), st.integers(0, 1000)),
+    ),
+    min_size=25,
+    max_size=60,
+)
+
+
+@given(STEPS, st.sampled_from([0.0, 0.5, 2.0, 4.0]))
+@settings(max_examples=200)
+def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack(
+    steps: list[tuple[object, ...]], slack: float
+) -> None:
+    """Also after refunds: as if a cancelled job had never been put, but no earlier than V at arrival."""
+    order: FairOrder[str] = FairOrder()
+    model = Model()
+    for number, (step, *details) in enumerate(steps):
+        if step == "add":
+            caller, cost, kind = details
+            assert isinstance(caller, str)
+            assert isinstance(cost, float)
+            assert isinstance(kind, str)
+            order.add(str(number), caller, cost, kind)
+            model.add(str(number), caller, cost, kind)
+        elif step == "take":
+            accepted, loaded = BACKENDS[int(str(details[0]))]
+            id = order.take(accepted.__contains__, loaded.__contains__, slack)
+            able = [put.id for put in model.waiting if put.kind in accepted]
+            assert (id is None) == (not able)
+            if id is not None:
+                assert slack > 0 or id == able[0]
+                model.take(id, accepted.__contains__)
+        elif model.waiting:
+            id = model.waiting[int(str(details[0])) % len(model.waiting)].id
+            order.remove(id)
+            model.remove(id)
+
+        assert len(order) == len(model.waiting)
+        for put in model.waiting:
+            assert order.ahead(put.id, anything) == model.ahead(put.id)
+        for put in model.puts:
+            assert put.passed_over <= slack
+    for put in model.waiting:
+        assert order.ahead(put.id, ("", "anime").__contains__) == model.ahead(
+            put.id, ("", "anime").__contains__
+        )

@@ -1,0 +1,56 @@
+"""A program stops on a signal, also where its loop knows none; a wrong setting ends it with one line."""
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+
+from core.process import run, stop_signal
+from core.settings import SettingsError
+from tests.unit.core.examples import soon
+
+
+async def test_the_first_signal_sets_the_event_and_the_second_one_is_the_systems_again() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    async with stop_signal() as stop:
+        assert not stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        await soon(stop.wait())
+        assert signal.getsignal(signal.SIGTERM) == before
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+async def test_it_works_where_the_loop_knows_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+
+    def refuse(*_args: Any) -> None:
+        raise NotImplementedError
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(loop, "add_signal_handler", refuse)
+    monkeypatch.setattr(loop, "remove_signal_handler", refuse)
+    before = signal.getsignal(signal.SIGTERM)
+    async with stop_signal() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        await soon(stop.wait())
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_wrong_setting_ends_the_program_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        raise SettingsError("HTTP_PORT", "is taken")
+
+    with pytest.raises(SystemExit) as ended:
+        run(main())
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "sd-b64: HTTP_PORT: is taken\n"
+
+
+def test_a_second_interrupt_ends_the_program_as_a_shell_expects() -> None:
+    async def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        run(main())
+    assert ended.value.code == 130

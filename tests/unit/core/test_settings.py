@@ -1,0 +1,162 @@
+"""Settings: the environment, a `.env` beneath it, and errors that name the variable and never a secret."""
+
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.settings import SETTINGS, BackendAddress, Settings, SettingsError, load, load_or_exit
+
+
+def read(**environ: str) -> Settings:
+    return load(environ, dotenv=None)
+
+
+def test_without_an_environment_the_defaults_hold() -> None:
+    assert read() == Settings()
+
+
+GOOD = [
+    ("HTTP_PORT", " 8080 ", 8080),
+    ("ENGINE_STEP_SECONDS", "0.25", 0.25),
+    ("JOB_TIMEOUT", "1e3", 1000.0),
+    ("HTTP_HOST", "[::1]", "::1"),
+    ("ALLOW_ANONYMOUS", "Yes", True),
+    ("ALLOW_ANONYMOUS", "off", False),
+    ("ALLOWED_HOSTS", "a.example, b.example,,", ("a.example", "b.example")),
+    ("API_KEY", " secret\n", "secret"),
+    ("PROMPT_FILE", "", ""),
+    ("SD_BACKENDS", "http://Gpu", (BackendAddress("http://gpu:80"),)),
+    ("SD_BACKENDS", "https://gpu/sd/,", (BackendAddress("https://gpu:443/sd"),)),
+    (
+        "SD_BACKENDS",
+        "http://me:p%40ss@gpu:7860, http://[::1]:7861",
+        (BackendAddress("http://gpu:7860", "me", "p@ss"), BackendAddress("http://[::1]:7861")),
+    ),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "value"), GOOD)
+def test_a_value_is_read(variable: str, text: str, value: Any) -> None:
+    settings = read(**{variable: text})
+    assert getattr(settings, variable.lower()) == value
+    assert settings.is_given(variable)
+
+
+BAD = [
+    ("HTTP_PORT", "http", "a whole number from 0 to 65535 is wanted"),
+    ("HTTP_PORT", "65536", "a whole number"),
+    ("MAX_QUEUE", "0", "a whole number from 1"),
+    ("LEASE_TTL", "nan", "seconds from 0.05"),
+    ("RESULT_TTL", "inf", "seconds from 1"),
+    ("JOB_TIMEOUT", "ten", "seconds"),
+    ("ALLOW_ANONYMOUS", "maybe", "true or false is wanted"),
+    ("HTTP_HOST", "http://localhost", "a host name or an address is wanted"),
+    ("SD_BACKENDS", "gpu:7860", "such as http://127.0.0.1:7860"),
+    ("SD_BACKENDS", "http://gpu,http://gpu:80", "names the same server twice"),
+    ("SD_BACKENDS", "http://gpu:99999", "comma-separated addresses"),
+    ("SD_BACKENDS", "http://gpu/?x=1", "comma-separated addresses"),
+]
+
+
+@pytest.mark.parametrize(("variable", "text", "problem"), BAD)
+def test_a_value_that_cannot_be_used_is_an_error_in_one_line_that_names_the_variable(
+    variable: str, text: str, problem: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(**{variable: text})
+    assert refused.value.variable == variable
+    assert str(refused.value).startswith(f"{variable}: ")
+    assert problem in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("variable", [item.name.upper() for item in SETTINGS])
+def test_an_empty_variable_is_one_that_is_not_set(variable: str) -> None:
+    """Compose passes unset variables on as empty ones. Only PROMPT_FILE means something when empty."""
+    settings = read(**{variable: " "})
+    if variable != "PROMPT_FILE":
+        assert settings == Settings()
+
+
+def test_each_setting_says_what_it_is_for() -> None:
+    assert all(item.metadata["about"] for item in SETTINGS)
+
+
+def test_the_name_of_a_backend_may_be_shown_and_its_credentials_never_are() -> None:
+    settings = read(SD_BACKENDS="http://me:hunter2@gpu:7860/sd,http://[::1]:1", API_KEY="hunter3")
+    assert [backend.name for backend in settings.sd_backends] == ["gpu:7860/sd", "[::1]:1"]
+    for shown in (repr(settings), str(settings), repr(settings.sd_backends)):
+        assert "hunter" not in shown
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://me:hunter2@gpu:port", "http://me:hunt#er2@gpu", "me:hunter2@gpu", "http://me:hunter2/x@g"],
+)
+def test_an_address_that_cannot_be_read_shows_no_password(address: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(SD_BACKENDS=address)
+    assert "hunt" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("hunter2\n")
+    assert read(API_KEY_FILE=str(secret)).api_key == "hunter2"
+    assert read(API_KEY_FILE="").api_key == ""
+
+
+def test_a_secret_given_twice_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^API_KEY: set either API_KEY or API_KEY_FILE, not both"):
+        read(API_KEY="x", API_KEY_FILE=str(tmp_path / "key"))
+
+
+def test_a_secret_file_that_is_missing_or_empty_or_no_text_fails_loudly(tmp_path: Path) -> None:
+    """An empty one above all: without a key the door would stand open."""
+    missing, empty, binary = tmp_path / "missing", tmp_path / "empty", tmp_path / "binary"
+    empty.write_text(" \n")
+    binary.write_bytes(b"\xff\xfe")
+    for path in (missing, empty, binary, tmp_path):
+        with pytest.raises(SettingsError, match=r"^API_KEY_FILE: "):
+            read(API_KEY_FILE=str(path))
+
+
+def test_only_secrets_are_read_from_files(tmp_path: Path) -> None:
+    assert read(HTTP_PORT_FILE=str(tmp_path / "missing")) == Settings()
+
+
+def test_what_the_environment_leaves_out_comes_from_the_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes('\ufeffHTTP_PORT=8000\nWS_PORT=8001\nNAKED\nAPI_KEY="über"\n'.encode())
+    settings = load({"WS_PORT": "9001", "API_KEY": ""}, dotenv)
+
+    assert settings.http_port == 8000, "a byte order mark, as Windows writes one, is no part of a name"
+    assert settings.ws_port == 9001
+    assert settings.api_key == "", "an empty variable takes back what the file says"
+    assert load({}, tmp_path / "missing") == Settings()
+
+
+def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"HTTP_PORT=\xff")
+    with pytest.raises(SettingsError, match=r"\.env: cannot be read"):
+        load({}, dotenv)
+
+
+def test_a_program_ends_with_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "environ", {"HTTP_PORT": "http"})
+    with pytest.raises(SystemExit) as ended:
+        load_or_exit()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "sd-b64: HTTP_PORT: a whole number from 0 to 65535 is wanted\n"
+
+
+def test_limits_and_backends_of_a_deployment() -> None:
+    settings = read(MAX_PROMPT="10", MAX_BATCH="2").with_backends(BackendAddress("http://gpu:7860"))
+    assert (settings.limits.max_prompt, settings.limits.max_batch) == (10, 2)
+    assert [backend.name for backend in settings.sd_backends] == ["gpu:7860"]

@@ -1,0 +1,45 @@
+"""Health: each failure in a row lets a backend rest twice as long, up to a bound; a picture mends all."""
+
+from core.worker.health import FIRST_REST, LONGEST_REST, SOON, Health
+
+
+def test_a_backend_that_never_failed_does_not_rest() -> None:
+    assert Health().rest(now=0.0) == 0
+
+
+def test_each_failure_in_a_row_doubles_the_rest_up_to_the_longest() -> None:
+    health = Health()
+    rests = []
+    for _ in range(100):
+        health.failed(now=50.0)
+        rests.append(health.rest(now=50.0))
+    assert rests[:3] == [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST]
+    assert rests == sorted(rests)
+    assert rests[-1] == LONGEST_REST
+
+
+def test_a_rest_passes() -> None:
+    health = Health()
+    health.failed(now=50.0)
+    assert health.rest(now=50.0 + FIRST_REST / 2) == FIRST_REST / 2
+    assert health.rest(now=60.0) == 0
+
+
+def test_a_picture_lets_the_rests_begin_anew() -> None:
+    health = Health()
+    for _ in range(9):
+        health.failed(now=0.0)
+    assert not health.back_soon
+    health.succeeded()
+    assert health.back_soon
+    health.failed(now=100.0)
+    assert health.rest(now=100.0) == FIRST_REST
+
+
+def test_after_a_failure_or_two_it_is_expected_back_in_a_moment() -> None:
+    health = Health()
+    expected = []
+    for _ in range(SOON + 1):
+        health.failed(now=0.0)
+        expected.append(health.back_soon)
+    assert expected == [True] * SOON + [False]

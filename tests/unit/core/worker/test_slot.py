@@ -1,0 +1,397 @@
+"""A Worker: one slot of one backend, on a real queue in memory, with a backend that follows a script."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from core.backends import Backend, OnProgress, Unreachable, Wishes
+from core.errors import BackendError, InvalidRequest
+from core.events import Cancelled, Completed, End, Failed, Progress, Queued, Started
+from core.offers import Offer
+from core.queues import Again, Claim, Wish
+from core.queues.memory import MemoryQueue
+from core.request import ImageRequest
+from core.settings import Settings
+from core.watch import Watch
+from core.worker import Worker, health, slot
+from tests.unit.core.examples import ALICE, painted, progress, soon, told, usable, wish_for
+
+Paint = Callable[["Scripted", OnProgress, Wishes], Awaitable[Completed]]
+
+
+class Scripted:
+    """A backend that paints as it is told, one step of `script` for each picture."""
+
+    def __init__(self, log: list[str], *script: Paint, name: str = "gpu:1") -> None:
+        self.name = name
+        self.log = log
+        self.script = list(script)
+        self.looks: list[Offer] = []
+        """What it says when it is looked at, the last one for ever."""
+        self.tasks: list[str] = []
+        self.painting = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self.may_stop = True
+        """Whether an interrupt ends the painting."""
+
+    @property
+    def offer(self) -> Offer:
+        return self.looks[0] if self.looks else usable(self.name)
+
+    async def look(self) -> Offer:
+        self.log.append("look")
+        if len(self.looks) > 1:
+            return self.looks.pop(0)
+        return self.offer
+
+    async def paint(
+        self, task: str, request: ImageRequest, on_progress: OnProgress, wishes: Wishes
+    ) -> Completed:
+        self.log.append("paint")
+        self.tasks.append(task)
+        self.stopped.clear()
+        self.painting.set()
+        try:
+            return await self.script.pop(0)(self, on_progress, wishes)
+        except asyncio.CancelledError:
+            self.log.append("hung up")
+            raise
+        finally:
+            self.painting.clear()
+
+    async def interrupt(self, task: str) -> None:
+        self.log.append(f"interrupt {self.tasks.index(task)}")
+        if self.may_stop:
+            self.stopped.set()
+
+
+class LoggedQueue(MemoryQueue):
+    """Notes what a worker tells the queue, in order."""
+
+    def __init__(self, log: list[str], settings: Settings) -> None:
+        super().__init__(settings)
+        self.log = log
+
+    async def offer(self, offer: Offer) -> None:
+        self.log.append("usable" if offer.usable else "resting" if offer.resting else "unusable")
+        await super().offer(offer)
+
+    async def finish(self, claim: Claim, outcome: End | Again) -> bool:
+        accepted = await super().finish(claim, outcome)
+        name = type(outcome).__name__ if not isinstance(outcome, Failed) else outcome.code
+        self.log.append(f"{name} {'accepted' if accepted else 'refused'}")
+        return accepted
+
+
+class Bench:
+    """A worker at work, and what it did in order."""
+
+    def __init__(self, *script: Paint, **settings: float) -> None:
+        self.log: list[str] = []
+        self.backend = Scripted(self.log, *script)
+        chosen = Settings(**settings)  # type: ignore[arg-type]
+        self.queue = LoggedQueue(self.log, chosen)
+        backend: Backend = self.backend
+        self.worker = Worker(self.queue, backend, deployment="test", job_timeout=chosen.job_timeout)
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        await self.worker.look()
+        task = asyncio.create_task(self.worker.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def submit(self, id: str = "job") -> Watch:
+        await self.queue.put(id, wish_for(), ALICE, keep=True)
+        return await self.queue.events(id)
+
+
+@pytest.fixture(autouse=True)
+def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "FIRST_REST", 0.001)
+    monkeypatch.setattr(health, "LONGEST_REST", 0.004)
+    monkeypatch.setattr(slot, "AFTER_FAULT", 0.001)
+
+
+async def succeed(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+    return painted(backend.name)
+
+
+async def go_on_until_interrupted(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+    """As A1111: an interrupted request is answered, with the picture as far as it is."""
+    await backend.stopped.wait()
+    return painted(backend.name)
+
+
+def fail(error: Exception) -> Paint:
+    async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        raise error
+
+    return paint
+
+
+async def code_of(watch: Watch) -> str:
+    end = await soon(watch.end())
+    assert isinstance(end, Failed)
+    return end.code
+
+
+async def test_a_job_is_painted_and_its_progress_told() -> None:
+    async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        assert wishes.current == Wish(held=True, watched=True, preview=False)
+        await on_progress(progress(0.5))
+        return painted(backend.name)
+
+    bench = Bench(paint)
+    async with bench.at_work():
+        watch = await bench.submit()
+        assert await soon(watch.end()) == painted()
+    assert bench.log == ["look", "usable", "paint", "Completed accepted"]
+
+
+async def test_watchers_are_told_of_each_step() -> None:
+    shown = asyncio.Event()
+
+    async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        await on_progress(progress(0.5))
+        await shown.wait()
+        return painted(backend.name)
+
+    bench = Bench(paint)
+    async with bench.at_work():
+        events = []
+        async for event in await bench.submit():
+            events.append(event)
+            if isinstance(event, Progress):
+                shown.set()
+    assert events == [Queued(0, None), Started("gpu:1"), progress(0.5), painted()]
+
+
+async def test_the_backend_hears_what_the_watchers_wish_while_it_paints() -> None:
+    heard: list[Wish] = []
+
+    async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        for _ in range(2):
+            await wishes.changed()
+            heard.append(wishes.current)
+        return painted(backend.name)
+
+    bench = Bench(paint)
+    async with bench.at_work():
+        watch = await bench.submit()
+        await soon(bench.backend.painting.wait())
+        second = await bench.queue.events("job", preview=True)
+        while not heard:
+            await soon(_turn())
+        await bench.queue.leave(second)
+        await soon(watch.end())
+    assert [wish.preview for wish in heard] == [True, False]
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_the_name_of_a_task_does_not_tell_the_id_and_differs_with_each_attempt() -> None:
+    bench = Bench(fail(Unreachable("gone")), succeed)
+    async with bench.at_work():
+        watch = await bench.submit("secret-id")
+        await soon(watch.end())
+    first, second = bench.backend.tasks
+    assert first != second
+    assert first.startswith("sd-b64-test-")
+    assert "secret-id" not in first
+
+
+async def test_a_server_that_was_not_reached_costs_no_attempt() -> None:
+    """And it is unusable before the job goes back, so that another server gets it."""
+    bench = Bench(*[fail(Unreachable("refused"))] * 3, succeed, max_attempts=1)
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    assert bench.log == [
+        *["look", "usable", "paint", "unusable", "Again accepted"] * 3,
+        *["look", "usable", "paint", "Completed accepted"],
+    ]
+
+
+async def test_a_failure_while_painting_counts() -> None:
+    bench = Bench(*[fail(BackendError("gpu:1: out of memory"))] * 2, succeed, max_attempts=2)
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == Failed(
+            "backend_error", "gpu:1: out of memory", 5.0
+        )
+        assert await soon((await bench.submit("next")).end()) == painted(), "new work is let in meanwhile"
+    assert bench.log[:9] == [
+        *["look", "usable", "paint", "resting", "Again accepted"],
+        *["look", "usable", "paint", "resting"],
+    ]
+
+
+async def test_a_server_that_fails_everything_is_no_longer_expected_back_in_a_moment() -> None:
+    bench = Bench(*[fail(BackendError("broken"))] * (health.SOON + 2), succeed, max_attempts=health.SOON + 3)
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    said = [word for word in bench.log if word in {"resting", "unusable"}]
+    assert said == ["resting"] * health.SOON + ["unusable"] * 2
+
+
+async def test_a_picture_makes_up_for_the_failures_before_it() -> None:
+    bench = Bench(*[fail(BackendError("now and then")), succeed] * 4)
+    async with bench.at_work():
+        for number in range(4):
+            assert await soon((await bench.submit(f"job {number}")).end()) == painted()
+    assert bench.log.count("resting") == 4
+    assert "unusable" not in bench.log
+
+
+async def test_a_request_that_the_server_refuses_ends_at_once() -> None:
+    bench = Bench(fail(InvalidRequest("steps: too many", field="steps")), succeed)
+    async with bench.at_work():
+        assert await code_of(await bench.submit()) == "invalid_request"
+        assert await soon((await bench.submit("next")).end()) == painted()
+    assert bench.log.count("look") == 1, "the server is well"
+
+
+async def test_a_fault_of_our_own_ends_the_job_and_the_worker_lives_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(fail(ZeroDivisionError("ours")), fail(TimeoutError("ours")), succeed)
+    async with bench.at_work():
+        assert await soon((await bench.submit("one")).end()) == Failed(
+            "internal", "a fault of our own; it is in the server's log"
+        )
+        assert await code_of(await bench.submit("two")) == "internal"
+        assert await soon((await bench.submit("three")).end()) == painted()
+    assert "ZeroDivisionError: ours" in caplog.text
+    assert "one" not in {record.getMessage() for record in caplog.records}
+
+
+async def test_a_fault_in_the_worker_itself_is_logged_and_it_lives_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(fail(Unreachable("gone")), succeed)
+    looked = bench.backend.look
+    looks = 0
+
+    async def look() -> Offer:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise ZeroDivisionError("ours")
+        return await looked()
+
+    bench.backend.look = look  # type: ignore[method-assign]
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    assert "a fault in the worker" in caplog.text
+
+
+async def test_a_job_cancelled_while_it_is_painted_is_interrupted_and_nothing_else() -> None:
+    bench = Bench(go_on_until_interrupted, succeed)
+    async with bench.at_work():
+        watch = await bench.submit()
+        await soon(bench.backend.painting.wait())
+        assert await bench.queue.cancel("job", ALICE)
+        assert await soon(watch.end()) == Cancelled()
+        assert await soon((await bench.submit("next")).end()) == painted()
+    assert bench.log == [
+        *["look", "usable", "paint", "interrupt 0"],
+        *["look", "usable", "paint", "Completed accepted"],
+    ], "what the server made of it is told nobody"
+
+
+async def test_a_job_that_takes_too_long_is_told_first_then_the_server_is_freed() -> None:
+    bench = Bench(go_on_until_interrupted, succeed, job_timeout=0.02)
+    async with bench.at_work():
+        assert await code_of(await bench.submit()) == "timeout"
+        await soon(bench.worker.free())
+        next_job = await submit_when_usable(bench)
+        assert await soon(next_job.end()) == painted()
+    assert bench.log == [
+        *["look", "usable", "paint", "unusable", "timeout accepted", "interrupt 0"],
+        *["look", "usable", "paint", "Completed accepted"],
+    ]
+
+
+async def submit_when_usable(bench: Bench) -> Watch:
+    while not (await bench.queue.offers()).offers[0].usable:
+        await soon(_turn())
+    return await bench.submit("next")
+
+
+async def test_a_server_that_never_lets_go_is_hung_up_on_and_unusable_until_it_is_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(go_on_until_interrupted, succeed, job_timeout=0.02)
+    monkeypatch.setattr(slot, "LETTING_GO", 0.01)
+    bench.backend.may_stop = False
+    still = Offer("gpu:1", usable=False, problem="still paints a job that was given up")
+    bench.backend.looks = [usable("gpu:1"), still, still, usable("gpu:1")]
+    async with bench.at_work():
+        assert await code_of(await bench.submit()) == "timeout"
+        next_job = await submit_when_usable(bench)
+        assert await soon(next_job.end()) == painted()
+    assert bench.log[3:] == [
+        *["unusable", "timeout accepted", "interrupt 0", "hung up", "unusable"],
+        *["look", "unusable", "look", "unusable", "look", "usable"],
+        *["paint", "Completed accepted"],
+    ]
+
+
+async def test_at_shutdown_what_still_runs_is_interrupted() -> None:
+    bench = Bench(go_on_until_interrupted)
+    async with bench.at_work():
+        watch = await bench.submit()
+        await soon(bench.backend.painting.wait())
+        await bench.queue.drain(0)
+        await soon(bench.worker.free())
+        assert await code_of(watch) == "shutting_down"
+    assert bench.log[:4] == ["look", "usable", "paint", "interrupt 0"]
+
+
+async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would lapse under a long picture."""
+    monkeypatch.setattr(slot, "LOOK_EVERY", 0.01)
+    said = asyncio.Event()
+
+    async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        backend.log.append("begun")
+        await said.wait()
+        return painted(backend.name)
+
+    bench = Bench(paint, lease_ttl=0.06)
+    say = bench.queue.offer
+
+    async def offer(offer: Offer) -> None:
+        await say(offer)
+        if "begun" in bench.log:
+            said.set()
+
+    bench.queue.offer = offer  # type: ignore[method-assign]
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    assert bench.log[bench.log.index("begun") + 1] == "usable"
+
+
+async def test_an_idle_backend_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slot, "LOOK_EVERY", 0.002)
+    bench = Bench()
+    bench.backend.looks = [usable("gpu:1"), usable("gpu:1"), usable("gpu:1", "new model")]
+    async with bench.at_work():
+        while not (await bench.queue.offers()).models:
+            await soon(_turn())
+
+
+async def test_a_backend_that_is_down_is_asked_again_until_it_is_back() -> None:
+    down = Offer("gpu:1", usable=False, problem="connection refused")
+    bench = Bench(succeed)
+    bench.backend.looks = [down, down, down, usable("gpu:1")]
+    async with bench.at_work():
+        next_job = await submit_when_usable(bench)
+        assert await soon(next_job.end()) == painted()
+    assert await told(next_job) == []

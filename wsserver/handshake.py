@@ -1,0 +1,88 @@
+"""Who may come in: judges the HTTP request before it becomes a websocket.
+
+Refusals are HTTP answers with a problem (RFC 9457) that names the setting. A key may also come as the
+first message: browsers cannot send an Authorization header with a websocket.
+"""
+
+import email.utils
+from http import HTTPStatus
+from typing import cast
+
+from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+
+from core import Access, Forbidden, SdError, Unauthorized
+from core.wire import encode, error_words
+from wsserver.peer import Peer
+
+STATUSES: dict[str, HTTPStatus] = {
+    Unauthorized.code: HTTPStatus.UNAUTHORIZED,
+    Forbidden.code: HTTPStatus.FORBIDDEN,
+}
+"""The status of each refusal; every other error is told over the websocket by its code alone."""
+GUIDE = """\
+This is the websocket of sd-b64-api: connect to it with a websocket client (ws://, not http://),
+send {"input": "a monkey with a hat"} and read JSON messages until the one of type "image".
+For plain HTTP there is GET /text?input=... on the HTTP port.
+"""
+
+
+class Handshake:
+    """`judge` is the `process_request` of websockets."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def judge(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Let a request become a websocket (None), or answer it."""
+        peer = cast(Peer, connection)
+        if request.path.split("?", 1)[0] == "/healthz":
+            return _answer(HTTPStatus.OK, encode({"status": "ok"}), "application/json", request)
+        headers = request.headers.get_all
+        try:
+            self._access.check_browser(headers)
+            if not _is_upgrade(request):
+                answer = _answer(HTTPStatus.UPGRADE_REQUIRED, GUIDE.encode(), "text/plain", request)
+                answer.headers["Upgrade"] = "websocket"
+                return answer
+            self._check_key(peer, request)
+        except SdError as error:
+            return _refusal(error, request)
+        address = peer.remote_address
+        peer.visitor = await self._access.visitor(headers, str(address[0]) if address else "")
+        return None
+
+    def _check_key(self, peer: Peer, request: Request) -> None:
+        if "Authorization" in request.headers:
+            self._access.check_key(request.headers.get_all)
+        else:
+            peer.stranger = self._access.needs_key
+
+
+def _is_upgrade(request: Request) -> bool:
+    return any("websocket" in value.lower() for value in request.headers.get_all("Upgrade"))
+
+
+def _refusal(error: SdError, request: Request) -> Response:
+    status = STATUSES[error.code]
+    words = error_words(error)
+    detail = words.pop("message")
+    problem = {**words, "status": status.value, "title": status.phrase, "detail": detail}
+    answer = _answer(status, encode(problem), "application/problem+json", request)
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _answer(status: HTTPStatus, body: bytes, kind: str, request: Request) -> Response:
+    headers = Headers(
+        [
+            ("Date", email.utils.formatdate(usegmt=True)),
+            ("Connection", "close"),
+            ("Content-Length", str(len(body))),
+            ("Content-Type", f"{kind}; charset=utf-8" if kind.startswith("text/") else kind),
+            ("Cache-Control", "no-store"),
+        ]
+    )
+    return Response(status.value, status.phrase, headers, b"" if request.method == "HEAD" else body)

@@ -1,0 +1,104 @@
+"""The websocket server: binds, serves connections, and closes them when everything was told."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+from websockets.asyncio.server import ServerConnection, serve
+
+from core import Access, Gateway, Settings
+from wsserver.connection import Connection
+from wsserver.handshake import Handshake
+from wsserver.peer import PARTING_SECONDS, Peer
+
+PING_INTERVAL = 10.0
+PONG_TIMEOUT = 30.0
+"""Together the time after which a dead peer is noticed; the second is also what a slow one has to read
+what the kernel holds for it, as the ping stands behind that."""
+OPEN_SECONDS = 5.0
+"""How long a handshake may take."""
+FLUSH_SECONDS = 5.0
+"""How long the ends of jobs may take to be sent when the server stops."""
+GOODBYE_SECONDS = 3.0
+"""How long peers have then to read what is on its way, and to close."""
+LEAST_JOBS = 100
+"""Jobs that one connection may follow at once, where MAX_JOBS_PER_USER is not more."""
+WRITE_LIMIT = 32_768
+"""Bytes under way above which `send` waits for the peer to read, so one message at the most is beyond it."""
+UNREAD_MESSAGES = 16
+BYTES_BESIDE_PROMPTS = 65_536
+BYTES_OF_A_CHARACTER = 12
+r"""At the most: an emoji that an ASCII-only JSON writer sends as two times \uXXXX."""
+
+
+@asynccontextmanager
+async def listen(gateway: Gateway, settings: Settings, *, port: int | None = None) -> AsyncIterator[int]:
+    """Serve websockets on `settings.ws_host`; yields the port. Raises OSError where it is taken.
+
+    Leaving it closes all connections with 1001; after `gateway.drain` the ends of jobs are sent before.
+    """
+    house = _House(gateway, settings)
+    server = await serve(
+        house.welcome,
+        settings.ws_host,
+        settings.ws_port if port is None else port,
+        create_connection=Peer,
+        process_request=Handshake(house.access).judge,
+        server_header=None,
+        compression=None,  # takes 20 ms for a picture, and saves nothing worth it
+        open_timeout=OPEN_SECONDS,
+        ping_interval=PING_INTERVAL,
+        ping_timeout=PONG_TIMEOUT,
+        close_timeout=PARTING_SECONDS,
+        max_size=BYTES_BESIDE_PROMPTS + 2 * BYTES_OF_A_CHARACTER * settings.max_prompt,
+        max_queue=UNREAD_MESSAGES,
+        write_limit=WRITE_LIMIT,
+    )
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        await house.finish()
+        server.close()
+        await server.wait_closed()
+
+
+class _House:
+    """All connections of one server."""
+
+    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+        self.access = Access(settings)
+        self._gateway = gateway
+        self._limits = settings.limits
+        self._most_jobs = max(LEAST_JOBS, settings.max_jobs_per_user)
+        self._connections: set[Connection] = set()
+        self._closing = False
+
+    async def welcome(self, peer: ServerConnection) -> None:
+        """Serve one connection until it is closed."""
+        connection = Connection(
+            cast(Peer, peer),
+            self._gateway,
+            self.access,
+            limits=self._limits,
+            most_jobs=self._most_jobs,
+            stopping=self._is_stopping,
+        )
+        self._connections.add(connection)
+        try:
+            await connection.converse()
+        finally:
+            self._connections.discard(connection)
+
+    async def finish(self) -> None:
+        """Let what was told of jobs be sent, and give every peer a moment to read it."""
+        self._closing = True
+        tasks = {task for connection in self._connections for task in connection.tasks}
+        if tasks and self._gateway.draining:
+            await asyncio.wait(tasks, timeout=FLUSH_SECONDS)
+        for connection in self._connections:
+            connection.peer.close_timeout = GOODBYE_SECONDS
+            connection.peer.end_within(GOODBYE_SECONDS)
+
+    def _is_stopping(self) -> bool:
+        return self._closing or self._gateway.draining
