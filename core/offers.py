@@ -53,18 +53,18 @@ class Catalog:
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of the models that usable backends have."""
-        return _names(offer.models for offer in self.offers if offer.usable)
+        """Names of the models of the backends that new work is taken for."""
+        return _names(offer.models for offer in self.offers if offer.usable or offer.resting)
 
     @property
     def samplers(self) -> tuple[str, ...]:
-        """Names of the samplers that usable backends have."""
-        return _names(offer.samplers for offer in self.offers if offer.usable)
+        """Names of the samplers of the backends that new work is taken for."""
+        return _names(offer.samplers for offer in self.offers if offer.usable or offer.resting)
 
     @property
     def demo(self) -> bool:
         """Whether nothing but the built-in demo painter paints."""
-        usable = [offer.demo for offer in self.offers if offer.usable]
+        usable = [offer.demo for offer in self.offers if offer.usable or offer.resting]
         return bool(usable) and all(usable)
 
     def model_named(self, name: str) -> str | None:

@@ -37,11 +37,11 @@ class Handshake:
     async def judge(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let a request become a websocket (None), or answer it."""
         peer = cast(Peer, connection)
-        if request.path.split("?", 1)[0] == "/healthz":
-            return _answer(HTTPStatus.OK, encode({"status": "ok"}), "application/json", request)
         headers = request.headers.get_all
         try:
             self._access.check_browser(headers)
+            if request.path.split("?", 1)[0] == "/healthz":
+                return _answer(HTTPStatus.OK, encode({"status": "ok"}), "application/json", request)
             if not _is_upgrade(request):
                 answer = _answer(HTTPStatus.UPGRADE_REQUIRED, GUIDE.encode(), "text/plain", request)
                 answer.headers["Upgrade"] = "websocket"

@@ -8,6 +8,7 @@ then does not read our answer, and how much a stranger sends before its key is l
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
@@ -44,9 +45,10 @@ class Peer(ServerConnection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         super().connection_made(transport)
-        connected: Any = transport.get_extra_info("socket")
-        if hasattr(socket, "TCP_NOTSENT_LOWAT") and connected is not None:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        bounded: Any = transport.get_extra_info("socket")
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with suppress(OSError):  # macOS: a peer that is gone already
+                bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -63,6 +65,11 @@ class Peer(ServerConnection):
                 self.transport.abort()
         if self.protocol.close_rcvd is not None:
             self.end_within(PARTING_SECONDS)
+
+    def eof_received(self) -> None:
+        """See asyncio.Protocol."""
+        super().eof_received()
+        self.end_within(PARTING_SECONDS)
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

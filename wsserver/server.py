@@ -82,7 +82,7 @@ class _House:
             self.access,
             limits=self._limits,
             most_jobs=self._most_jobs,
-            stopping=self._is_stopping,
+            is_stopping=self._is_stopping,
         )
         self._connections.add(connection)
         try:
@@ -93,7 +93,7 @@ class _House:
     async def finish(self) -> None:
         """Let what was told of jobs be sent, and give every peer a moment to read it."""
         self._closing = True
-        tasks = {task for connection in self._connections for task in connection.tasks}
+        tasks = {task for connection in self._connections for task in connection.jobs.tasks}
         if tasks and self._gateway.draining:
             await asyncio.wait(tasks, timeout=FLUSH_SECONDS)
         for connection in self._connections:

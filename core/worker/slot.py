@@ -144,8 +144,8 @@ class Worker:
                         self._looked = self._clock()
                         await self._queue.offer(self._offer)
         except TimeoutError:
-            wishes.update(VOID)
             await self._give_up(claim)
+            wishes.update(VOID)  # only now: a picture that comes meanwhile finds the job ended
         await self._backend.interrupt(task)
         limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
 

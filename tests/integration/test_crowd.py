@@ -12,7 +12,8 @@ import websockets
 import httpserver.server
 import wsserver.server
 from core import BackendAddress, Settings, connect
-from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.pictures import prompt_of, seed_of
 
 CLIENTS = 200
 

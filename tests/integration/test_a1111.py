@@ -1,0 +1,307 @@
+"""The A1111 backend over real sockets, against a server that does whatever a test wants of it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from core.backends import Unreachable, Wishes
+from core.backends.a1111 import A1111Backend, Found, discover, open_session
+from core.errors import BackendError, InvalidRequest, SdError
+from core.events import Completed, Progress
+from core.queues import Wish
+from core.request import ImageRequest
+from core.settings import BackendAddress
+from tests.doubles.a1111 import NO_API, NO_PROGRESS, A1111Double
+from tests.doubles.pictures import prompt_of, seed_of
+
+WATCHED = Wish(held=True, watched=True, preview=False)
+PREVIEW = Wish(held=True, watched=True, preview=True)
+ALONE = Wish(held=True, watched=False, preview=False)
+TASK = "sd-b64-test-1"
+
+
+class Studio:
+    """A backend and the server behind it."""
+
+    def __init__(self, double: A1111Double, backend: A1111Backend) -> None:
+        self.double = double
+        self.backend = backend
+        self.told: list[Progress] = []
+        self.heard = asyncio.Event()
+
+    async def paint(
+        self, prompt: str = "a cat", *, task: str = TASK, wishes: Wishes | None = None, **more: Any
+    ) -> Completed:
+        request = ImageRequest(prompt=prompt, **more)
+        return await self.backend.paint(task, request, self._hear, wishes or Wishes(ALONE))
+
+    async def _hear(self, progress: Progress) -> None:
+        self.told.append(progress)
+        self.heard.set()
+
+
+@asynccontextmanager
+async def studio(*, user: str = "", password: str = "", **double: Any) -> AsyncIterator[Studio]:
+    async with A1111Double(**double) as server, open_session() as session:
+        address = BackendAddress(server.url, user, password)
+        yield Studio(server, A1111Backend(address, session, deployment="test", give_up=5))
+
+
+async def test_a_look_tells_models_samplers_and_what_is_loaded() -> None:
+    async with studio() as it:
+        offer = await it.backend.look()
+        assert offer.usable
+        assert (offer.models, offer.loaded) == (("alpha", "beta"), "alpha")
+        assert "Euler a" in offer.samplers
+        assert offer.pace is None
+
+
+async def test_a_picture_comes_with_its_seed_and_teaches_the_pace() -> None:
+    async with studio(step_seconds=0.001) as it:
+        await it.backend.look()
+        completed = await it.paint("a cat", seed=5, steps=10)
+        image = completed.images[0]
+        assert (prompt_of(image.base64), seed_of(image.base64), image.seed) == ("a cat", 5, 5)
+        pace = it.backend.offer.pace
+        assert pace is not None
+        assert pace == pytest.approx(completed.seconds / 0.5)
+        assert it.double.txt2img_requests[0]["force_task_id"] == TASK
+        assert it.double.txt2img_requests[0]["save_images"] is False
+
+
+async def test_a_seed_left_to_chance_is_chosen_here_so_that_it_is_always_known() -> None:
+    async with studio() as it:
+        image = (await it.paint("/no-info")).images[0]
+        assert image.seed == it.double.txt2img_requests[0]["seed"] >= 0
+
+
+async def test_a_model_is_loaded_for_a_job_and_stays() -> None:
+    async with studio() as it:
+        await it.backend.look()
+        await it.paint(model="beta")
+        assert it.backend.offer.loaded == it.double.loaded == "beta"
+        assert it.backend.offer.pace is None  # loading is no painting
+        assert it.double.txt2img_requests[0]["override_settings_restore_afterwards"] is False
+
+
+async def test_nobody_watching_means_no_poll() -> None:
+    async with studio() as it:
+        it.double.hold(at=3)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.active and it.double.active.steps == 3)
+        it.double.release()
+        await painting
+        assert it.told == []
+        assert it.double.count("/internal/progress") == it.double.count("/sdapi/v1/progress") == 0
+
+
+@pytest.mark.parametrize("missing", [(), ("/internal/progress",)])
+async def test_progress_is_of_this_task_and_rises(missing: tuple[str, ...]) -> None:
+    """By name where the server knows names, else while it says that this is what runs."""
+    async with studio(missing=missing) as it:
+        wishes = Wishes(ALONE)
+        it.double.hold(at=5)
+        painting = asyncio.create_task(it.paint(wishes=wishes))
+        await it.double.until(lambda: it.double.active and it.double.active.steps == 5)
+        wishes.update(WATCHED)
+        await it.heard.wait()
+        assert (it.told[0].step, it.told[0].steps, it.told[0].preview) == (5, 20, None)
+        it.heard.clear()
+        it.double.hold(at=10)
+        await it.heard.wait()
+        it.double.release()
+        await painting
+        fractions = [progress.fraction for progress in it.told]
+        assert fractions == sorted(fractions)
+        assert not any(progress.estimated for progress in it.told)
+
+
+@pytest.mark.parametrize("missing", [(), ("/internal/progress",)])
+async def test_somebody_elses_progress_is_never_ours(missing: tuple[str, ...]) -> None:
+    """While the server's owner paints by hand our job waits in its line and hears nothing."""
+    async with studio(missing=missing) as it:
+        outside = await it.double.paint_outside(held=True)
+        await it.double.until(lambda: it.double.active is outside)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+        source = "/sdapi/v1/progress" if missing else "/internal/progress"
+        await it.double.until(lambda: it.double.count(source) >= 2)
+        assert it.told == []
+        outside.release()
+        await painting
+
+
+async def test_previews_are_fetched_only_when_wished() -> None:
+    async with studio() as it:
+        wishes = Wishes(WATCHED)
+        it.double.hold(at=5)
+        painting = asyncio.create_task(it.paint(wishes=wishes))
+        await it.heard.wait()
+        assert not it.double.previews
+        it.heard.clear()
+        wishes.update(PREVIEW)
+        it.double.hold(at=8)
+        await it.heard.wait()
+        assert it.told[-1].preview
+        it.double.release()
+        await painting
+
+
+@pytest.mark.parametrize(
+    "relative", [{"missing": NO_PROGRESS}, {"missing": NO_PROGRESS[:1], "tells_task": False}]
+)
+async def test_a_server_that_tells_nothing_is_estimated_by_time_and_says_so(relative: dict[str, Any]) -> None:
+    async with studio(**relative) as it:
+        assert (await it.backend.look()).usable
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+        await it.heard.wait()
+        assert it.told[0].estimated
+        assert 0 <= it.told[0].fraction < 1
+        it.double.release()
+        await painting
+
+
+async def test_an_interrupt_stops_our_task_and_the_painting_returns() -> None:
+    async with studio() as it:
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        await it.backend.interrupt(TASK)
+        await painting
+        assert it.double.interrupts == [TASK]
+        assert it.backend.offer.pace is None  # half a picture is no measure
+
+
+async def test_an_interrupt_waits_for_its_turn_behind_somebody_elses_picture() -> None:
+    """Only ours is interrupted, and within a second of the server painting it."""
+    async with studio() as it:
+        outside = await it.double.paint_outside(held=True)
+        await it.double.until(lambda: it.double.active is outside)
+        it.double.hold(at=1)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: len(it.double.paintings) == 2)
+        stopping = asyncio.create_task(it.backend.interrupt(TASK))
+        asked = it.double.count("/sdapi/v1/progress")
+        await it.double.until(lambda: it.double.count("/sdapi/v1/progress") >= asked + 2)
+        assert it.double.interrupts == []
+        outside.release()
+        async with asyncio.timeout(2):
+            await stopping
+        await painting
+        assert it.double.interrupts == [TASK]
+        assert not outside.interrupted
+
+
+async def test_a_server_that_does_not_tell_whose_task_runs_is_never_interrupted() -> None:
+    async with studio(missing=NO_PROGRESS[:1], tells_task=False) as it:
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.active)
+        stopping = asyncio.create_task(it.backend.interrupt(TASK))
+        await it.double.until(lambda: it.double.count("/sdapi/v1/progress") >= 2)
+        it.double.release()
+        await asyncio.gather(painting, stopping)
+        assert it.double.interrupts == []
+
+
+async def test_a_server_found_busy_is_used_once_it_is_idle_and_not_interrupted() -> None:
+    async with studio() as it:
+        outside = await it.double.paint_outside(held=True)
+        await it.double.until(lambda: it.double.active is outside)
+        offer = await it.backend.look()
+        assert not offer.usable
+        assert "busy" in offer.problem
+        outside.release()
+        await outside.done()
+        assert (await it.backend.look()).usable
+        assert it.double.interrupts == []
+
+
+async def test_a_job_of_ours_that_a_dead_worker_left_is_interrupted() -> None:
+    async with studio() as it:
+        it.double.hold(at=1)
+        orphan = asyncio.create_task(it.paint(task="sd-b64-test-orphan"))
+        await it.double.until(lambda: it.double.is_painting("sd-b64-test-orphan"))
+        assert not (await it.backend.look()).usable
+        await orphan
+        assert it.double.interrupts == ["sd-b64-test-orphan"]
+        assert (await it.backend.look()).usable
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error", "words"),
+    [
+        ("/fail-500", BackendError, "RuntimeError: mat1"),
+        ("/oom", BackendError, "OutOfMemoryError: CUDA out of memory"),
+        ("/nan", BackendError, "NansException"),
+        ("/422", InvalidRequest, "steps"),
+        ("/404-sampler", InvalidRequest, "Sampler not found"),
+        ("/truncate", BackendError, "truncated"),
+        ("/not-json", BackendError, "no JSON"),
+        ("/empty-images", BackendError, "without a picture"),
+        ("/bad-base64", BackendError, "truncated"),
+        ("/hang-up", BackendError, "broke"),
+        ("/drop", BackendError, "broke"),
+        ("/status-502", BackendError, "answered 502"),
+    ],
+)
+async def test_each_fault_has_its_end(prompt: str, error: type[SdError], words: str) -> None:
+    async with studio() as it:
+        with pytest.raises(error, match=words) as caught:
+            await it.paint(prompt)
+        assert not isinstance(caught.value, Unreachable)
+
+
+async def test_a_traceback_is_cut_down_to_its_sentence() -> None:
+    async with studio() as it:
+        with pytest.raises(BackendError) as caught:
+            await it.paint("/traceback")
+        assert "Traceback" not in caught.value.message
+        assert len(caught.value.message) < 360
+
+
+@pytest.mark.parametrize(("prompt", "format"), [("/jpeg", "jpeg"), ("/webp", "webp"), ("/data-uri", "png")])
+async def test_other_formats_come_as_they_are(prompt: str, format: str) -> None:
+    async with studio() as it:
+        assert (await it.paint(prompt)).images[0].format == format
+
+
+async def test_a_server_that_is_away_is_unreachable_and_comes_back() -> None:
+    async with studio() as it:
+        await it.double.go_away()
+        with pytest.raises(Unreachable, match="not reached"):
+            await it.paint()
+        assert (await it.backend.look()).problem == "not reached"
+        await it.double.come_back()
+        assert (await it.backend.look()).usable
+
+
+async def test_a_web_ui_without_its_api_is_told_how_to_start_it() -> None:
+    async with studio(missing=NO_API) as it, open_session() as session:
+        assert "start it with --api" in (await it.backend.look()).problem
+        assert await discover(session, it.double.url) is Found.OTHER
+
+
+async def test_discovery_finds_an_api_or_nothing() -> None:
+    async with studio() as it, open_session() as session:
+        assert await discover(session, it.double.url) is Found.A1111
+        await it.double.go_away()
+        assert await discover(session, it.double.url) is Found.NOTHING
+
+
+async def test_credentials_let_us_in_and_appear_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with studio(credentials=("me", "s3cret"), user="me", password="s3cret") as it:
+        assert (await it.backend.look()).usable
+        await it.paint()
+        said = [repr(it.backend.offer), it.backend.name]
+        it.double.credentials = ("me", "changed")
+        said.append((await it.backend.look()).problem)
+        with pytest.raises(Unreachable, match="refused our user and password") as caught:
+            await it.paint()
+        said += [repr(caught.value), repr(caught.value.__cause__), caplog.text]
+        assert not any("s3cret" in text for text in said)

@@ -1,0 +1,123 @@
+"""A txt2img answer's bytes become pictures; the fast path reads what the JSON parser reads, or leaves it."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.backends.a1111.answer import parse_images, read_answer, split_images
+from core.errors import BackendError
+from core.events import Completed
+from core.request import ImageRequest
+from tests.doubles.pictures import JPEG, WEBP, png
+
+PNG = base64.b64encode(png(64, 64, "a cat")).decode()
+BASE64 = st.binary(max_size=90).map(lambda content: base64.b64encode(content).decode())
+ODD = st.text(max_size=20)
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=8)
+
+
+def read(words: Any, **request: Any) -> Completed:
+    body = words if isinstance(words, bytes) else json.dumps(words).encode()
+    return read_answer(body, ImageRequest(prompt="a cat", **request), 7, "gpu:1", 1.5)
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True
+
+
+@given(
+    images=st.lists(BASE64 | ODD, max_size=4),
+    rest=st.dictionaries(st.sampled_from(["info", "parameters", "images", "x"]), SCALARS | st.just([])),
+    indent=st.sampled_from([None, 1]),
+    ascii_only=st.booleans(),
+    cut=st.integers(0, 3),
+)
+def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
+    images: list[str], rest: dict[str, Any], indent: int | None, ascii_only: bool, cut: int
+) -> None:
+    """Whatever a JSON encoder wrote, whole or cut off, with a second `images` or without."""
+    text = json.dumps({"images": images, **rest}, indent=indent, ensure_ascii=ascii_only)
+    if "images" in rest:  # an object may say a key twice; parsers take the last
+        text = text[:-1].rstrip() + f', "images": {json.dumps(images)}}}'
+    body = text[: len(text) - cut].encode()
+    try:
+        fast = split_images(body)
+    except ValueError:
+        assert not _is_json(body)
+        return
+    if fast is not None:
+        spans, others = fast
+        whole = json.loads(body)
+        assert [bytes(span).decode() for span in spans] == whole.pop("images")
+        assert {name: value for name, value in others.items() if name} == whole
+        assert [bytes(span) for span in spans] == [bytes(span) for span in parse_images(body)[0]]
+
+
+def test_the_picture_is_a_span_of_the_body_and_never_copied() -> None:
+    body = json.dumps({"images": [PNG], "info": ""}).encode()
+    picture = read(body).images[0].base64
+    assert isinstance(picture, memoryview)
+    assert picture.obj is body
+
+
+def test_info_tells_seeds_model_sampler_and_infotexts() -> None:
+    info = {
+        "seed": 7,
+        "all_seeds": [7, 8],
+        "infotexts": ["one", "two"],
+        "sd_model_name": "alpha",
+        "sampler_name": "Euler",
+        "width": 64,
+        "height": 72,
+    }
+    completed = read({"images": [PNG, PNG], "info": json.dumps(info)}, batch_size=2)
+    assert [(image.seed, image.infotext) for image in completed.images] == [(7, "one"), (8, "two")]
+    assert (completed.model, completed.sampler_name) == ("alpha", "Euler")
+    assert (completed.width, completed.height) == (64, 72)
+
+
+@pytest.mark.parametrize("info", ["", "no json", "[1]", None, 5, {"seed": "x", "all_seeds": 3}])
+def test_without_a_readable_info_the_request_tells(info: object) -> None:
+    completed = read({"images": [PNG], "info": info}, model="beta", width=64)
+    assert (completed.images[0].seed, completed.model, completed.width) == (7, "beta", 64)
+
+
+def test_a_grid_before_the_pictures_of_a_batch_is_dropped() -> None:
+    other = base64.b64encode(png(64, 64, "the grid")).decode()
+    completed = read({"images": [other, PNG, PNG]}, batch_size=2)
+    assert [bytes(image.base64).decode() for image in completed.images] == [PNG, PNG]
+
+
+@pytest.mark.parametrize(("content", "format"), [(JPEG, "jpeg"), (WEBP, "webp"), (png(8, 8, ""), "png")])
+@pytest.mark.parametrize("prefix", ["", "data:image/x;base64,"])
+def test_formats_are_told_by_the_first_bytes(content: bytes, format: str, prefix: str) -> None:
+    image = read({"images": [prefix + base64.b64encode(content).decode()]}).images[0]
+    assert (image.format, base64.b64decode(image.base64)) == (format, content)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (b"<html>", "no JSON"),
+        (b"[]", "no JSON"),
+        (b'{"images":["' + PNG.encode()[:40], "no JSON"),
+        ({"images": []}, "without a picture"),
+        ({"parameters": {}}, "without a picture"),
+        ({"images": [5]}, "no JSON"),
+        ({"images": [PNG[:-8]]}, "truncated"),
+        ({"images": [PNG[:-1]]}, "truncated"),
+        ({"images": [PNG[:-4] + "!!!!"]}, "truncated"),
+        ({"images": ["aGVsbG8="]}, "neither PNG, JPEG nor WebP"),
+    ],
+)
+def test_what_holds_no_whole_picture_is_a_fault_of_the_backend(words: Any, reason: str) -> None:
+    with pytest.raises(BackendError, match=rf"gpu:1: .*{reason}"):
+        read(words)

@@ -1,0 +1,43 @@
+"""Outbox: what one peer is told, one message at a time."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from core import Internal, SdError
+from wsserver.messages import error_message
+from wsserver.peer import Peer
+
+log = logging.getLogger(__name__)
+
+
+class Outbox:
+    """`send` returns once the peer has read enough. Raises ConnectionClosed when it is gone.
+
+    One message at a time is under way; what all jobs have to say beside it waits in their Watches, where
+    it is replaced by what is newer. So a peer that reads slowly holds one message, and for each of its
+    jobs a progress and the pictures.
+    """
+
+    __slots__ = ("_peer", "_turn")
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._turn = asyncio.Lock()  # wakes its waiters first come, first served
+
+    async def send(self, message: bytes, *, before: Callable[[], object] | None = None) -> None:
+        """Send when it is this message's turn; `before` is called right before it is written.
+
+        Nothing can come between both: what the peer says after reading it is said after `before`.
+        """
+        async with self._turn:
+            if before is not None:
+                before()
+            await self._peer.send(message, text=True)
+
+    async def send_error(self, error: Exception, *, id: str | None = None, label: str | None = None) -> None:
+        """The one place where an error becomes a message; a fault of our own becomes a log entry, too."""
+        if not isinstance(error, SdError):
+            log.error("a message or a job could not be handled", exc_info=error)
+            error = Internal("a fault of our own; its details are in the server's log")
+        await self.send(error_message(error, id=id, label=label))
