@@ -11,6 +11,7 @@ import httpserver.server
 import wsserver.server
 from cli.greeting import Served, greeting
 from core import (
+    USUAL,
     BackendAddress,
     Caller,
     Found,
@@ -62,7 +63,7 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
     async with open_session() as session:
         found = await discover(session)
     if found is Found.A1111:
-        yield settings.with_backends(BackendAddress("http://127.0.0.1:7860")), "found on its usual port"
+        yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port"
         return
     note = "what listens on port 7860 has no /sdapi: start it with --api" if found is Found.OTHER else ""
     host, seconds = settings.engine_host, settings.engine_step_seconds

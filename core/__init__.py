@@ -4,7 +4,7 @@ Front ends import these names and nothing deeper.
 """
 
 from core.access import Access, Headers, Visitor, check_exposure
-from core.backends.a1111 import Found, discover, open_session
+from core.backends.a1111 import USUAL, Found, discover, open_session
 from core.caller import Caller
 from core.connect import connect
 from core.errors import (
@@ -41,6 +41,7 @@ __all__ = [
     "LARGEST_SEED",
     "SIZE_STEP",
     "SMALLEST_SIDE",
+    "USUAL",
     "Access",
     "BackendAddress",
     "BackendError",

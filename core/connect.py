@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from core.backends.a1111 import A1111Backend, open_session
+from core.backends.a1111 import A1111Backend, open_session, usual_server
 from core.gateway import Gateway
 from core.queues.memory import MemoryQueue
-from core.settings import Settings, SettingsError
+from core.settings import Settings
 from core.worker import Worker
 
 FREEING = 5.0
@@ -21,10 +21,9 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
     """Enter to get a Gateway on the queue in memory, with a worker for each of `settings.sd_backends`.
 
     Returns after each backend's first look, whether it was found or not. Leaving it interrupts what is
-    painted: call `Gateway.drain` before, to let that end. Raises SettingsError where no backend is named.
+    painted: call `Gateway.drain` before, to let that end. Where none is named, the server on A1111's usual
+    port counts as named if it answers now; else this raises SettingsError.
     """
-    if not settings.sd_backends:
-        raise SettingsError("SD_BACKENDS", "names no server that could paint")
     deployment = secrets.token_hex(4)
     queue = MemoryQueue(settings)
     async with open_session() as session:
@@ -35,7 +34,7 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
                 deployment=deployment,
                 job_timeout=settings.job_timeout,
             )
-            for address in settings.sd_backends
+            for address in settings.sd_backends or (await usual_server(session),)
         ]
         async with asyncio.TaskGroup() as group:
             for worker in workers:

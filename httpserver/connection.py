@@ -46,5 +46,6 @@ class Connection(web.RequestHandler):
 
 def _reason(error: HttpProcessingError) -> str:
     if isinstance(error, LineTooLong):
-        return f"the URL or a header is longer than {LONGEST_LINE} bytes; POST /text takes long prompts"
-    return "this is no HTTP request that can be read (a URL holds no spaces: write %20)"
+        return f"the URL or a header is longer than {error.args[1]} bytes; POST /text takes long prompts"
+    reason = error.message.split("\n", 1)[0].rstrip(":")[:100]
+    return f"not readable as HTTP: {reason} (spaces and letters beyond ASCII are %20, %C3%A9 in a URL)"

@@ -42,8 +42,7 @@ LONGEST_KEY = 255
 LONGEST_WAIT = 600
 """Seconds that `Prefer: wait=N` may ask for."""
 
-_FLAGS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False}
-_FLAGS["off"] = False
+_FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 _PREFERENCE = re.compile(r'\s*([\w-]+)\s*(?:=\s*"?([^";]*?)"?\s*)?(?:;|$)', re.ASCII)
 
 

@@ -99,41 +99,29 @@ async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
         await goes_on(served)
 
 
-@pytest.mark.parametrize(
-    "raw",
-    [
-        b"GET /text?input=a monkey HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"HELLO\r\n\r\n",
-        b"GET /text?input=" + b"x" * 200_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"GET / HTTP/1.1\r\n" + HOST + b"X-Header: " + b"x" * 20_000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\n" + HOST + b"no header\r\n\r\n",
-        b"GET / HTTP/9.9\r\n" + HOST + b"\r\n",
-        b"GET http://[bad/ HTTP/1.1\r\n" + HOST + b"\r\n",
-        b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: many\r\n\r\n",
-        b"POST /text HTTP/1.1\r\n"
-        + HOST
-        + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    ],
-    ids=[
-        "space",
-        "tls",
-        "hello",
-        "long line",
-        "long header",
-        "no header",
-        "version",
-        "absolute",
-        "length",
-        "both",
-    ],
-)
+RUBBISH = {
+    "space": b"GET /text?input=a monkey HTTP/1.1\r\n" + HOST,
+    "letter": "GET /text?input=é HTTP/1.1\r\n".encode() + HOST,
+    "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "word": b"HELLO\r\n",
+    "version": b"GET / HTTP/9.9\r\n" + HOST,
+    "address": b"GET http://[bad/ HTTP/1.1\r\n" + HOST,
+    "long URL": b"GET /text?input=" + b"x" * 200_000 + b" HTTP/1.1\r\n" + HOST,
+    "long header": b"GET / HTTP/1.1\r\n" + HOST + b"X-Header: " + b"x" * 20_000 + b"\r\n",
+    "no header": b"GET / HTTP/1.1\r\n" + HOST + b"no header\r\n",
+    "two hosts": b"GET / HTTP/1.1\r\n" + HOST + HOST,
+    "length": b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: many\r\n",
+    "two lengths": b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", RUBBISH.values(), ids=RUBBISH)
 async def test_what_is_no_http_is_answered_all_the_same(
     tmp_path: Path, raw: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As a problem, and without a traceback in the log for each stranger who sends rubbish."""
     async with serving(tmp_path) as served:
-        head, body = (await served.send(raw)).split(b"\r\n\r\n", 1)
+        head, body = (await served.send(raw + b"\r\n")).split(b"\r\n\r\n", 1)
         assert head.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
         assert b"Content-Type: application/problem+json" in head
         assert b"Cache-Control: no-store" in head
@@ -159,6 +147,13 @@ async def test_a_body_that_cannot_be_read_is_refused(tmp_path: Path, head: bytes
         assert b" 400 " in answer.split(b"\r\n", 1)[0]
         assert b'"code":"invalid_request"' in answer
         await goes_on(served)
+
+
+async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
+    """Which limit it broke, and that a body holds more."""
+    async with serving(tmp_path) as served:
+        answer = await served.send(RUBBISH["long URL"] + b"\r\n")
+    assert b"longer than 131072 bytes; POST /text" in answer
 
 
 async def test_a_path_or_method_that_is_not_known_is_a_problem(tmp_path: Path) -> None:

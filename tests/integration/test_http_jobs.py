@@ -294,6 +294,8 @@ async def test_a_client_may_hang_up_at_any_moment(tmp_path: Path, caplog: pytest
                 pass
             async with served.connection(GET % b"/text?input=/kb-450") as reader:
                 await reader.read(100)
+            async with served.events("/text", input="/kb-450") as events:
+                await anext(events)
             async with served.connection(b"POST /text HTTP/1.1\r\nContent-Length: 99\r\n\r\n{"):
                 pass
         await served.until_status(lambda status: status["running"] + status["waiting"] == 0)

@@ -157,3 +157,33 @@ async def test_a_running_picture_is_delivered_before_it_stops(tmp_path: Path) ->
 async def _get(session: aiohttp.ClientSession, link: str) -> str:
     async with session.get(link) as answer:
         return await answer.text()
+
+
+@pytest.mark.parametrize("package", ["httpserver", "wsserver"])
+async def test_a_front_end_alone_without_a_painter_says_so(tmp_path: Path, package: str) -> None:
+    """Only `serve` starts the built-in engine. (Skipped where something listens on A1111's usual port.)"""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", 7860)
+    except OSError:
+        pass
+    else:
+        writer.close()
+        pytest.skip("something listens on port 7860")
+    program = f"import runpy; runpy.run_module('{package}', run_name='__main__')"
+    async with _serve(tmp_path, program, HTTP_PORT="0", WS_PORT="0") as process:
+        assert "sd-b64: SD_BACKENDS: names no server, and none answers on" in await _rest(process)
+        assert await process.wait() == 2
+
+
+@pytest.mark.parametrize("package", ["httpserver", "wsserver"])
+async def test_a_front_end_runs_alone(tmp_path: Path, package: str) -> None:
+    """It says where it listens, and a signal ends it with 0."""
+    program = f"import runpy; runpy.run_module('{package}', run_name='__main__')"
+    async with (
+        A1111Double() as double,
+        _serve(tmp_path, program, SD_BACKENDS=double.url, HTTP_PORT="0", WS_PORT="0") as process,
+    ):
+        await _read_until(process, r"127\.0\.0\.1:\d+")
+        process.send_signal(signal.SIGTERM)
+        await _rest(process)
+        assert await process.wait() == 0

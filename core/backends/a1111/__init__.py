@@ -2,6 +2,6 @@
 
 from core.backends.a1111.backend import A1111Backend
 from core.backends.a1111.client import open_session
-from core.backends.a1111.discovery import Found, discover
+from core.backends.a1111.discovery import USUAL, Found, discover, usual_server
 
-__all__ = ["A1111Backend", "Found", "discover", "open_session"]
+__all__ = ["USUAL", "A1111Backend", "Found", "discover", "open_session", "usual_server"]

@@ -84,7 +84,9 @@ class A1111Backend:
         try:
             problem = await self._problem()
         except BackendError as error:
+            # Whatever comes back on this address may be another version, with other endpoints.
             self._lists_until = float("-inf")
+            self._progress = ProgressSource(self._client, clock=self._clock)
             problem = error.message.removeprefix(f"{self.name}: ")
         self._offer = Offer(
             self.name,

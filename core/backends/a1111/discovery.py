@@ -1,13 +1,16 @@
 """Discovery: is there an A1111 server on its usual port?"""
 
 import asyncio
+import logging
 from enum import Enum
 
 import aiohttp
 
 from core.backends.a1111.client import Client
 from core.errors import BackendError
-from core.settings import BackendAddress
+from core.settings import BackendAddress, SettingsError
+
+log = logging.getLogger(__name__)
 
 USUAL = "http://127.0.0.1:7860"
 SECONDS = 2.0
@@ -29,6 +32,18 @@ async def discover(session: aiohttp.ClientSession, url: str = USUAL) -> Found:
             return Found.A1111 if await has_api(client) else Found.OTHER
     except (BackendError, TimeoutError):
         return Found.NOTHING
+
+
+async def usual_server(session: aiohttp.ClientSession) -> BackendAddress:
+    """The A1111 server on its usual port. Raises SettingsError where there is none."""
+    found = await discover(session)
+    if found is Found.A1111:
+        log.info("SD_BACKENDS is empty: %s paints, found on its usual port", USUAL)
+        return BackendAddress(USUAL)
+    problem = f"names no server, and none answers on {USUAL}"
+    if found is Found.OTHER:
+        problem = f"names no server, and what listens on {USUAL} has no /sdapi: start it with --api"
+    raise SettingsError("SD_BACKENDS", problem)
 
 
 async def has_api(client: Client) -> bool:
