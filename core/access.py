@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from core.caller import Caller
@@ -183,6 +184,7 @@ def _split(url: str) -> tuple[str | None, int | None]:
         return None, None
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> Address | None:
     """An address, IPv4 also where it came wrapped in IPv6, without port and zone."""
     text = text.split("%", 1)[0]

@@ -36,10 +36,12 @@ class Gateway:
         key: str | None = None,
         keep: bool = False,
         preview: bool = False,
+        progress: bool = True,
     ) -> AsyncIterator[Watch]:
         """Accept a job and watch it. Leaving the context only detaches: see `abandon`.
 
         `key` is the caller's own name for this request: the same one again attaches to the same job.
+        Without `progress` the server is not asked for it on this watcher's account.
         `keep`: the job lives on without watchers, and its result is kept for RESULT_TTL.
         Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
         """
@@ -48,13 +50,13 @@ class Gateway:
         request = await self._resolve(request)
         id = self._id_of(caller, key)
         await self._queue.put(id, request, caller, keep=keep)
-        async with self.attach(id, preview=preview) as watch:
+        async with self.attach(id, preview=preview, progress=progress) as watch:
             yield watch
 
     @asynccontextmanager
-    async def attach(self, id: str, *, preview: bool = False) -> AsyncIterator[Watch]:
+    async def attach(self, id: str, *, preview: bool = False, progress: bool = True) -> AsyncIterator[Watch]:
         """Watch a job that somebody submitted before. Raises NotFound, Expired."""
-        watch = await self._queue.events(id, preview=preview)
+        watch = await self._queue.events(id, preview=preview, progress=progress)
         try:
             yield watch
         finally:

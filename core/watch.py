@@ -15,16 +15,20 @@ class Watch:
     event of each sort, and delays nobody. One task at a time may iterate.
     """
 
-    def __init__(self, id: str, *, preview: bool = False) -> None:
+    def __init__(self, id: str, *, preview: bool = False, progress: bool = True) -> None:
         self.id = id
         self.preview = preview
         """Whether this watcher wants previews with its Progress."""
+        self.progress = progress
+        """Whether it reads Progress at all, or waits for the end alone."""
         self._unread: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
 
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
+        if isinstance(event, Progress) and not self.progress:
+            return
         if isinstance(event, Progress) and event.preview is not None and not self.preview:
             event = replace(event, preview=None)
         if isinstance(event, Queued):

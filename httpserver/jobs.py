@@ -31,7 +31,7 @@ async def get_picture(request: web.Request) -> web.StreamResponse:
     """One picture of a job; waits until it is painted."""
     read_options(read_query(request.rel_url.raw_query_string))
     index = int(request.match_info["index"])
-    async with attached(request, preview=False) as watch:
+    async with attached(request, progress=False) as watch:
         pictures = completed(await watch.end())
     if index >= len(pictures.images):
         raise NotFound(f"the job has {len(pictures.images)} pictures, counted from 0")
@@ -44,5 +44,5 @@ async def delete_job(request: web.Request) -> web.StreamResponse:
     id = request.match_info["id"]
     if await request.app[GATEWAY].cancel(id, request[VISITOR].caller):
         return words_answer(job_words(Cancelled(), id))
-    async with attached(request, preview=False) as watch:
+    async with attached(request, progress=False) as watch:
         return words_answer(job_words(await watch.end(), id))

@@ -12,7 +12,7 @@ from httpserver.messages import Wanted, is_key, read_idempotency_key
 
 
 def submitted(
-    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool
+    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool, progress: bool
 ) -> AbstractAsyncContextManager[Watch]:
     """Submit what a client wants, and watch it. The two kinds of key are names of their own kind each."""
     visitor = request[VISITOR]
@@ -25,14 +25,23 @@ def submitted(
     return _while_there(
         request,
         request.app[GATEWAY].submit(
-            wanted.image, visitor.caller, key=key, keep=keep or wanted.keep, preview=preview
+            wanted.image,
+            visitor.caller,
+            key=key,
+            keep=keep or wanted.keep,
+            preview=preview,
+            progress=progress,
         ),
     )
 
 
-def attached(request: web.Request, *, preview: bool) -> AbstractAsyncContextManager[Watch]:
+def attached(
+    request: web.Request, *, preview: bool = False, progress: bool = True
+) -> AbstractAsyncContextManager[Watch]:
     """Watch the job that the URL names."""
-    return _while_there(request, request.app[GATEWAY].attach(request.match_info["id"], preview=preview))
+    return _while_there(
+        request, request.app[GATEWAY].attach(request.match_info["id"], preview=preview, progress=progress)
+    )
 
 
 async def last_event(watch: Watch, seconds: float) -> Event:

@@ -63,8 +63,11 @@ class Queue(Protocol):
         QueueFull, TooManyJobs. A job that failed or was cancelled is painted anew.
         """
 
-    async def events(self, id: str, *, preview: bool = False) -> Watch:
-        """Watch a job from its last state on. Raises NotFound, Expired."""
+    async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
+        """Watch a job from its last state on, without `progress` for its end alone.
+
+        Raises NotFound, Expired.
+        """
 
     async def leave(self, watch: Watch) -> None:
         """Stop watching; the job goes on."""

@@ -59,7 +59,11 @@ class Job:
     @property
     def wish(self) -> Wish:
         """What its watchers want of the worker that holds it."""
-        return Wish(True, bool(self.watches), any(watch.preview for watch in self.watches))
+        return Wish(
+            held=True,
+            watched=any(watch.progress for watch in self.watches),
+            preview=any(watch.preview for watch in self.watches),
+        )
 
     def tell(self, event: Event) -> None:
         """Tell all watchers."""

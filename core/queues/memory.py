@@ -62,9 +62,9 @@ class MemoryQueue:
         check_backends(request, self._offers, self._clock())
         self._wake(self._jobs.add(id, request, caller, keep=keep))
 
-    async def events(self, id: str, *, preview: bool = False) -> Watch:
+    async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
         """See Queue.events."""
-        watch = Watch(id, preview=preview)
+        watch = Watch(id, preview=preview, progress=progress)
         self._jobs.watch(self._jobs.find(id), watch)
         return watch
 

@@ -253,3 +253,14 @@ async def test_the_prompt_file_may_be_off(tmp_path: Path) -> None:
 def holds(path: Path, text: str) -> Callable[[], bool]:
     """Whether the file holds exactly this."""
     return lambda: path.exists() and path.read_bytes() == text.encode()
+
+
+async def test_a_client_that_only_waits_for_its_picture_costs_the_server_no_poll(tmp_path: Path) -> None:
+    """Progress is asked for when somebody reads it; one answer at the end holds none."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=3)
+        answer = asyncio.create_task(served.get("/text", input="nobody looks"))
+        await served.double.until(lambda: served.double.active and served.double.active.steps == 3)
+        served.double.release()
+        assert (await answer).status == 200
+        assert served.double.count("/internal/progress") == 0
