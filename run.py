@@ -1,13 +1,13 @@
 """The README's two commands: `python3 run.py [ARGS]` and `python3 run.py test [ARGS]`.
 
-Makes `.venv` beside this file, installs the project into it when its files or Python changed, then becomes
-`sd-b64 ARGS` (`serve` unless given) or pytest. Every command that it runs is printed. Standard library only,
-and written so that an old Python reads it far enough to say which one is wanted.
+Makes `.venv`, installs the project into it when its files or Python changed, prints each command that it runs,
+and becomes `sd-b64 ARGS` (`serve`) or pytest. Standard library only; old Pythons read it as far as needed.
 """
 
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -50,10 +50,10 @@ def install(testing):
 def make_venv(uv):
     if uv:
         call([uv, "venv", "--clear", "--python", sys.executable, VENV])
-    elif subprocess.call([sys.executable, "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
+        return
+    if subprocess.call([sys.executable, "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
         sys.exit("this Python makes no virtual environments; on Debian or Ubuntu: apt install python3-venv")
-    else:
-        call([sys.executable, "-m", "venv", "--clear", VENV])
+    call([sys.executable, "-m", "venv", "--clear", VENV])
 
 
 def read(path):
@@ -71,13 +71,8 @@ def become(command):
     os.chdir(HERE)
     if os.name != "nt":
         os.execv(command[0], command)
-    process = subprocess.Popen(command)
-    while process.poll() is None:
-        try:
-            process.wait()
-        except KeyboardInterrupt:
-            pass
-    return process.returncode
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return subprocess.call(command)
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ class Served:
 
 def greeting(served: Served) -> str:
     """A few lines for a person at a terminal."""
-    http = f"http://{_shown(served.settings.http_host)}:{served.http_port}"
-    ws = f"ws://{_shown(served.settings.ws_host)}:{served.ws_port}"
+    http = f"http://{reachable(served.settings.http_host)}:{served.http_port}"
+    ws = f"ws://{reachable(served.settings.ws_host)}:{served.ws_port}"
     lines = [
         "",
         f"  HTTP       {http}/text?input=...",
@@ -59,7 +59,7 @@ def _real_server(status: Status) -> list[str]:
     ]
 
 
-def _shown(host: str) -> str:
+def reachable(host: str) -> str:
     """An address that a browser on this machine can open."""
     if host in {"0.0.0.0", "::"}:
         return "127.0.0.1"

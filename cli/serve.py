@@ -9,7 +9,7 @@ from dataclasses import replace
 import engine.server
 import httpserver.server
 import wsserver.server
-from cli.greeting import Served, greeting
+from cli.greeting import Served, greeting, reachable
 from core import (
     USUAL,
     BackendAddress,
@@ -66,11 +66,12 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
         yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port"
         return
     note = "what listens on port 7860 has no /sdapi: start it with --api" if found is Found.OTHER else ""
+    check_exposure(settings, "ENGINE_HOST", settings.engine_host)
     host, seconds = settings.engine_host, settings.engine_step_seconds
     async with _listen(
         settings, "ENGINE_PORT", lambda port: engine.server.serve(host, port, seconds)
     ) as bound:
-        reached = "127.0.0.1" if host == "0.0.0.0" else host
+        reached = reachable(host)
         yield settings.with_backends(BackendAddress(f"http://{reached}:{bound}")), note
 
 

@@ -155,7 +155,7 @@ def check_exposure(settings: Settings, variable: str, host: str) -> None:
 async def _resolve(name: str) -> set[Address]:
     try:
         answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):
         return set()  # the name may appear later: a proxy that is not up yet
     return {address for answer in answers if (address := _address(str(answer[4][0]))) is not None}
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from core.caller import Caller
-from core.errors import InvalidRequest, ShuttingDown, UnknownModel
+from core.errors import InvalidRequest, UnknownModel
 from core.offers import Catalog
 from core.queues import Queue
 from core.request import ImageRequest
@@ -45,8 +45,6 @@ class Gateway:
         `keep`: the job lives on without watchers, and its result is kept for RESULT_TTL.
         Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
         """
-        if self._draining:
-            raise ShuttingDown("about to stop: no new work is taken")
         request = await self._resolve(request)
         id = self._id_of(caller, key)
         await self._queue.put(id, request, caller, keep=keep)

@@ -62,6 +62,11 @@ class Catalog:
         return _names(offer.samplers for offer in self.offers if offer.usable or offer.resting)
 
     @property
+    def takes_work(self) -> bool:
+        """Whether any backend paints, or will in a moment."""
+        return any(offer.usable or offer.resting for offer in self.offers)
+
+    @property
     def demo(self) -> bool:
         """Whether nothing but the built-in demo painter paints."""
         usable = [offer.demo for offer in self.offers if offer.usable or offer.resting]

@@ -18,7 +18,7 @@ STOP_SIGNALS = tuple(
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a program to its end, on uvloop where it is installed.
 
-    A setting that cannot be used is printed in one line, with exit code 2; a second Ctrl-C ends with 130.
+    A setting that cannot be used is printed in one line, with exit code 2.
     """
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -44,7 +44,9 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
 
     def on_signal() -> None:
         stop.set()
-        restore()
+        for number in STOP_SIGNALS:  # the next one is the system's own, which ends the process
+            _unset(loop, number)
+            signal.signal(number, signal.SIG_DFL)
 
     for number in STOP_SIGNALS:
         _set(loop, number, on_signal)

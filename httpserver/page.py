@@ -100,7 +100,7 @@ def _note(catalog: Catalog) -> str:
             '<p class="note">Only the built-in demo painter paints now: a pretty picture from the words, '
             f"without Stable Diffusion. {_CONNECT}</p>\n"
         )
-    if not any(offer.usable for offer in catalog.offers):
+    if not catalog.takes_work:
         return f'<p class="note">No painting server can be used at the moment. {_CONNECT}</p>\n'
     return ""
 

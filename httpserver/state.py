@@ -31,6 +31,6 @@ async def get_readyz(request: web.Request) -> web.StreamResponse:
     gateway = request.app[GATEWAY]
     if gateway.draining:
         raise ShuttingDown("about to stop: no new work is taken")
-    if not any(offer.usable for offer in (await gateway.catalog()).offers):
+    if not (await gateway.catalog()).takes_work:
         raise NoBackend("no painting server can be used at the moment")
     return words_answer({"status": "ready"})

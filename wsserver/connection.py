@@ -118,7 +118,9 @@ class Connection:
         match command:
             case Generate(request, label, preview, keep, key):
                 caller = self.peer.visitor.caller
-                submitted = self._gateway.submit(request, caller, key=key, keep=keep, preview=preview)
+                # The same words as HTTP's header gives it: one key is one job on both.
+                named = None if key is None else f"idempotency-key {key}"
+                submitted = self._gateway.submit(request, caller, key=named, keep=keep, preview=preview)
                 await self.jobs.begin(submitted, label, tasks)
             case Attach(id, label, preview):
                 await self.jobs.begin(self._gateway.attach(id, preview=preview), label, tasks)

@@ -5,6 +5,7 @@ No method of it waits between reading and changing its state, so it needs no loc
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 
@@ -23,12 +24,14 @@ from core.settings import Settings
 from core.status import BackendStatus, Status
 from core.watch import Watch
 
+log = logging.getLogger(__name__)
+
 OFFER_TTL = 15.0
 """Seconds that an offer holds unless it is said again."""
 PULSE = 1.0
 """Seconds between two looks at leases, results and the places of all who are watched."""
-SLICE = 100
-"""Jobs of a pulse between two turns of the event loop: about a millisecond."""
+SLICE = 0.002
+"""Seconds of a pulse between two turns of the event loop."""
 ELSEWHERE = 3.0
 """Seconds for which a job that failed on one backend waits for another one."""
 
@@ -186,7 +189,10 @@ class MemoryQueue:
         """Pulse for ever; ends only by being cancelled."""
         while True:
             await asyncio.sleep(PULSE)
-            await self.pulse()
+            try:
+                await self.pulse()
+            except Exception:  # a fault of ours in one pulse must not end all of them
+                log.exception("a fault in the queue's pulse")
 
     async def pulse(self) -> None:
         """Once a second: lapsed leases, results and offers, and the places of all who are watched."""
@@ -201,13 +207,15 @@ class MemoryQueue:
             await self._tell_places()
 
     async def _tell_places(self) -> None:
-        for number, job in enumerate(self._jobs.waiting, start=1):
+        began = time.monotonic()
+        for job in self._jobs.waiting:
             if job.watches and job.lease is None:  # it may have been taken in between
                 place = self._jobs.place(job)
                 if place != job.last:
                     job.tell(place)
-            if number % SLICE == 0:
+            if time.monotonic() - began >= SLICE:
                 await asyncio.sleep(0)
+                began = time.monotonic()
 
     def _take_back(self, job: Job) -> None:
         """A job whose worker is silent: dead, or out of reach."""

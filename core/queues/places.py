@@ -43,6 +43,9 @@ class Places:
         self._slack = slack
         self._order: FairOrder[Kind] = FairOrder()
         self._returned: dict[str, Job] = {}
+        self._able_of: tuple[Offer, ...] = ()
+        self._able: dict[Kind, frozenset[str]] = {}
+        """Which backends can do a kind, by these offers: asked for every pair of kinds again and again."""
         self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
@@ -80,12 +83,22 @@ class Places:
         id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
         return None if id is None else self._jobs.pop(id)
 
+    def _able_for(self, kind: Kind) -> frozenset[str]:
+        able = self._able.get(kind)
+        if able is None:
+            able = frozenset(offer.backend for offer in self._able_of if offer.accepts(kind))
+            self._able[kind] = able
+        return able
+
     def ahead(self, job: Job, offers: Iterable[Offer]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and their cost."""
-        able = [offer for offer in offers if offer.accepts(job.kind)]
+        offers = tuple(offers)
+        if offers != self._able_of:
+            self._able_of, self._able = offers, {}
+        able = self._able_for(job.kind)
 
         def competes(kind: Kind) -> bool:
-            return kind == job.kind or any(offer.accepts(kind) for offer in able)
+            return kind == job.kind or not able.isdisjoint(self._able_for(kind))
 
         count, cost = 0, 0.0
         for other in self._returned.values():

@@ -3,8 +3,6 @@
 FIRST_REST = 0.5
 LONGEST_REST = 10.0
 """Seconds without work after the first failure, and at most."""
-SOON = 6
-"""Up to so many failures in a row (three jobs, each tried twice) it is expected back in a moment."""
 
 
 class Health:
@@ -26,8 +24,3 @@ class Health:
     def rest(self, now: float) -> float:
         """Seconds that it is left alone from now on; 0 when it may try."""
         return max(0.0, self._rests_until - now)
-
-    @property
-    def back_soon(self) -> bool:
-        """Whether new work may be taken for it while it rests."""
-        return self.failures <= SOON

@@ -20,6 +20,8 @@ from core.worker.health import Health
 
 log = logging.getLogger(__name__)
 
+LOOK_SOON = 0.3
+"""Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at a backend that is well; an offer is repeated as often."""
 LETTING_GO = 1.0
@@ -68,7 +70,7 @@ class Worker:
         self._looked = self._clock()
         if self._offer.usable != before.usable or self._offer.problem != before.problem:
             log.info("%s: %s", self._offer.backend, self._offer.problem or "ready")
-        if self._offer.usable:
+        if self._offer.usable or self._offer.resting:
             self._looks.succeeded()
         else:
             self._looks.failed(self._looked)
@@ -82,6 +84,8 @@ class Worker:
         """One picture, or one look, or a rest."""
         now = self._clock()
         rest = max(self._looks.rest(now), self._paintings.rest(now))
+        if self._offer.resting and not rest:
+            rest = LOOK_SOON
         if rest > 0:
             await asyncio.sleep(rest)
         if not self._offer.usable or self._clock() - self._looked >= LOOK_EVERY:
@@ -105,7 +109,7 @@ class Worker:
         wishes = Wishes(claim.wish)
         try:
             async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
-                keeper = group.create_task(self._keep(claim, task, wishes, limit))
+                keeper = group.create_task(self._guard(claim, task, wishes, limit))
                 outcome = await self._paint(claim, task, wishes)
                 keeper.cancel()
         except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
@@ -134,6 +138,17 @@ class Worker:
             log.exception("job %s: a fault of our own", task)
             return Failed.of(Internal("a fault of our own; it is in the server's log"))
 
+    async def _guard(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:
+        """The keeper; a fault of our own in it ends the job as `internal` and hangs up."""
+        try:
+            await self._keep(claim, task, wishes, limit)
+        except Exception:
+            log.exception("job %s: a fault of our own", task)
+            wishes.update(VOID)
+            error = Internal("a fault of our own; it is in the server's log")
+            await self._queue.finish(claim, Failed.of(error))
+            limit.reschedule(asyncio.get_running_loop().time())
+
     async def _keep(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:
         """Hold the claim until it is void or its time is over; then free the server."""
         try:
@@ -146,8 +161,17 @@ class Worker:
         except TimeoutError:
             await self._give_up(claim)
             wishes.update(VOID)  # only now: a picture that comes meanwhile finds the job ended
-        await self._backend.interrupt(task)
+        async with asyncio.TaskGroup() as group:
+            repeating = group.create_task(self._repeat_offer())
+            await self._backend.interrupt(task)
+            repeating.cancel()
         limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
+
+    async def _repeat_offer(self) -> None:
+        """An offer lapses: say it again for as long as the server is not free. Ends by cancellation."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await self._queue.offer(self._offer)
 
     async def _give_up(self, claim: Claim) -> None:
         """One attempt took too long: tell that first, the server is freed later."""
@@ -160,8 +184,7 @@ class Worker:
         if isinstance(outcome, Again):
             log.warning("%s", outcome.error.message)
             (self._paintings if outcome.counts else self._looks).failed(self._clock())
-            resting = outcome.counts and self._paintings.back_soon
-            await self._say_unusable(outcome.error.message, resting=resting)
+            await self._say_unusable(outcome.error.message, resting=outcome.counts)
         elif not isinstance(outcome, Failed):
             self._paintings.succeeded()
             if self._backend.offer != self._offer:  # another pace, or another model loaded

@@ -301,7 +301,7 @@ async def test_credentials_let_us_in_and_appear_nowhere(caplog: pytest.LogCaptur
         said = [repr(it.backend.offer), it.backend.name]
         it.double.credentials = ("me", "changed")
         said.append((await it.backend.look()).problem)
-        with pytest.raises(Unreachable, match="refused our user and password") as caught:
+        with pytest.raises(BackendError, match="refused our user and password") as caught:
             await it.paint()
         said += [repr(caught.value), repr(caught.value.__cause__), caplog.text]
         assert not any("s3cret" in text for text in said)

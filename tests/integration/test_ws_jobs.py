@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from core import ImageRequest
 from tests.doubles.pictures import prompt_of, seed_of
-from tests.doubles.ws_fixture import serving
+from tests.doubles.ws_fixture import CLOSE, TEXT, UPGRADE, frame, serving
 from wsserver import jobs
 
 # --- painted
@@ -140,6 +141,28 @@ async def test_a_cancel_right_behind_its_generate_finds_the_job() -> None:
         served.double.release()
         await client.hear("image")
         assert served.prompts == ["the one that holds"]
+
+
+async def test_that_holds_also_where_it_takes_a_while_to_submit_a_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a queue that is shared: the next message is not looked at before."""
+    async with serving() as served, served.client() as client:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def resolve(request: ImageRequest) -> ImageRequest:
+            asked.set()
+            await answered.wait()
+            return request
+
+        await served.hold_one(client)
+        monkeypatch.setattr(served.gateway, "_resolve", resolve)
+        await client.say(input="unwanted", label="mine")
+        await client.say(type="cancel", label="mine")
+        await asked.wait()
+        await (await client.socket.ping())  # by then the cancel has arrived, too
+        answered.set()
+        assert (await client.hear(label="mine"))["type"] == "cancelled"
 
 
 async def test_a_running_job_is_cancelled_by_its_id_and_only_that_one() -> None:
@@ -275,17 +298,17 @@ async def test_a_running_job_whose_client_goes_is_interrupted_and_only_that_one(
         assert served.prompts == ["the one that holds", "the next one"]
 
 
-async def test_a_client_that_closes_without_reading_is_noticed_as_well() -> None:
-    """Its close waits behind messages that it never reads: what the client thinks of it is its own matter."""
-    async with serving() as served, served.client(max_queue=1) as client:
-        await served.hold_one(client)
-        for _ in range(20):
-            await client.say(type="cancel", label="nobody")
+async def test_a_client_that_says_goodbye_and_does_no_more_is_noticed_as_well() -> None:
+    """Such as one whose own buffer is full: our answer stands behind messages that it never reads."""
+    async with serving() as served, served.client() as other, served.raw(*UPGRADE) as (reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        await served.hold_one(other)
+        writer.write(frame(TEXT, b"waits, so that nothing is told of it"))
+        await served.until(lambda status: status.waiting == 1)
         left = time.monotonic()
-        closing = asyncio.create_task(client.socket.close())
-        await served.double.until(lambda: served.double.interrupts)
+        writer.write(frame(CLOSE, (1000).to_bytes(2, "big")))
+        await served.until(lambda status: status.waiting == 0)
         assert time.monotonic() - left < 1
-        await closing
 
 
 async def test_a_job_that_somebody_else_watches_goes_on() -> None:

@@ -58,12 +58,14 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
 def split_images(body: bytes) -> tuple[list[Span], dict[str, Any]] | None:
     """The pictures as spans of the body, and the rest parsed; None where only the parser can tell."""
     found = _BEGIN.match(body)
-    if found is None or not body.isascii():
+    if found is None:
         return None
     view, spans, at = memoryview(body), list[Span](), found.end()
     while body[at : at + 1] == b'"':
         close = body.find(b'"', at + 1)
         if close < 0 or any(body.find(bad, at + 1, close) >= 0 for bad in (b"\\", b"\n", b"\r", b"\t")):
+            return None
+        if not body[at + 1 : close].isascii():
             return None
         spans.append(view[at + 1 : close])
         following = _NEXT.match(body, close + 1)

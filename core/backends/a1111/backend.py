@@ -62,6 +62,8 @@ class A1111Backend:
         self._loaded: str | None = None
         self._pace: float | None = None
         self._seen_idle = False
+        self._busy_elsewhere = False
+        """Whether the last look found it well, but at work on what is none of our jobs."""
         self._offer = Offer(address.name, usable=False, problem="not looked at yet")
         self._in_flight: dict[str, asyncio.Event] = {}
         """Our txt2img requests that have no answer yet; the event is set by it."""
@@ -81,6 +83,7 @@ class A1111Backend:
 
     async def look(self) -> Offer:
         """See Backend.look."""
+        self._busy_elsewhere = False
         try:
             problem = await self._problem()
         except BackendError as error:
@@ -95,6 +98,7 @@ class A1111Backend:
             samplers=self._samplers,
             loaded=self._loaded,
             pace=self._pace,
+            resting=self._busy_elsewhere,
             problem=problem,
             demo=any(DEMO in model for model in self._models),
         )
@@ -115,14 +119,13 @@ class A1111Backend:
         try:
             body = await self._client.txt2img(_words(task, request, seed))
         finally:
+            unwanted = task in self._unwanted
             answered.set()
             del self._in_flight[task]
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
         completed = read_answer(body, request, seed, self.name, self._clock() - began)
-        if task in self._unwanted:
-            self._unwanted.discard(task)
-        else:
+        if not unwanted:
             self._learn(request, completed, switches)
         return completed
 
@@ -133,13 +136,14 @@ class A1111Backend:
         began = self._clock()
         while self._clock() - began < self._give_up:
             if answered is not None and answered.is_set():
+                self._unwanted.discard(task)
                 return
             state = await self._state(task)
             if state == "active":
                 await self._stop()
-            elif answered is None and state == "unknown":
-                return
-            elif answered is None and state == "gone" and self._clock() - began >= NOT_YET:
+            elif answered is None and (
+                state == "unknown" or (state == "gone" and self._clock() - began >= NOT_YET)
+            ):
                 self._unwanted.discard(task)
                 return
             await _wait(answered, ASK_AGAIN)
@@ -156,7 +160,9 @@ class A1111Backend:
                 return "no /sdapi there: start it with --api"
             self._lists_until = self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
-        return await self._busy_problem()
+        problem = await self._busy_problem()
+        self._busy_elsewhere = bool(problem)
+        return problem
 
     async def _busy_problem(self) -> str:
         """A server that we gave a job up on, or have just met, is used once it is idle."""
@@ -176,7 +182,7 @@ class A1111Backend:
             return ""
         if task_there.startswith(self._prefix):
             await self._stop()
-        return "busy with a picture of somebody else; waiting until it is idle"
+        return "busy with a picture that is none of our jobs; waiting until it is idle"
 
     async def _state(self, task: str) -> str:
         """Where our task is on the server; `queued` while the server cannot be asked."""

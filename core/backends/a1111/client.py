@@ -2,6 +2,7 @@
 
 import base64
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +21,8 @@ ASK_SECONDS = 5.0
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
 LONGEST_REASON = 300
+STALE_SECONDS = 0.2
+"""A connection that ends so soon without an answer was closed before our request came."""
 
 Words = dict[str, Any]
 
@@ -60,10 +63,21 @@ class Client:
     async def txt2img(self, words: Words) -> bytes:
         """Paint, for as long as it takes. Raises Unreachable, InvalidRequest, BackendError."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
+        began = time.monotonic()
+        try:
+            status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
+        except BackendError as error:
+            stale = isinstance(error.__cause__, aiohttp.ServerDisconnectedError)
+            if not stale or time.monotonic() - began > STALE_SECONDS:
+                raise
+            # The server had closed the idle connection just as it was used again: it never read a word.
+            status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
         if status == 200:
             return body
-        raise _refusal(self.name, status, body)
+        refusal = _refusal(self.name, status, body)
+        if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
+            raise BackendError(refusal.message)
+        raise refusal
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.

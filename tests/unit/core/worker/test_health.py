@@ -1,6 +1,6 @@
 """Health: each failure in a row lets a backend rest twice as long, up to a bound; a picture mends all."""
 
-from core.worker.health import FIRST_REST, LONGEST_REST, SOON, Health
+from core.worker.health import FIRST_REST, LONGEST_REST, Health
 
 
 def test_a_backend_that_never_failed_does_not_rest() -> None:
@@ -29,17 +29,6 @@ def test_a_picture_lets_the_rests_begin_anew() -> None:
     health = Health()
     for _ in range(9):
         health.failed(now=0.0)
-    assert not health.back_soon
     health.succeeded()
-    assert health.back_soon
     health.failed(now=100.0)
     assert health.rest(now=100.0) == FIRST_REST
-
-
-def test_after_a_failure_or_two_it_is_expected_back_in_a_moment() -> None:
-    health = Health()
-    expected = []
-    for _ in range(SOON + 1):
-        health.failed(now=0.0)
-        expected.append(health.back_soon)
-    assert expected == [True] * SOON + [False]

@@ -116,6 +116,7 @@ def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "FIRST_REST", 0.001)
     monkeypatch.setattr(health, "LONGEST_REST", 0.004)
     monkeypatch.setattr(slot, "AFTER_FAULT", 0.001)
+    monkeypatch.setattr(slot, "LOOK_SOON", 0.001)
 
 
 async def succeed(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
@@ -232,12 +233,12 @@ async def test_a_failure_while_painting_counts() -> None:
     ]
 
 
-async def test_a_server_that_fails_everything_is_no_longer_expected_back_in_a_moment() -> None:
-    bench = Bench(*[fail(BackendError("broken"))] * (health.SOON + 2), succeed, max_attempts=health.SOON + 3)
+async def test_a_server_that_fails_everything_rests_but_new_work_may_wait_for_it() -> None:
+    bench = Bench(*[fail(BackendError("broken"))] * 8, succeed, max_attempts=9)
     async with bench.at_work():
         assert await soon((await bench.submit()).end()) == painted()
     said = [word for word in bench.log if word in {"resting", "unusable"}]
-    assert said == ["resting"] * health.SOON + ["unusable"] * 2
+    assert said == ["resting"] * 8
 
 
 async def test_a_picture_makes_up_for_the_failures_before_it() -> None:

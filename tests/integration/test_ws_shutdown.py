@@ -1,0 +1,142 @@
+"""How the websocket stops: what runs is delivered, new work refused, then everybody is told goodbye."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.ws_fixture import running, serving
+from wsserver import listen, server
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_what_runs_is_delivered_and_then_all_connections_end_with_1001() -> None:
+    """Waiting work and new work are told `shutting_down`."""
+    async with running() as (served, stop, ended), served.client() as client, served.client() as idle:
+        await served.hold_one(client, "/kb-500", label="runs", batch_size=8)
+        await client.say(input="waits", label="waits")
+        await client.hear("queued", label="waits")
+        stop.set()
+        assert await client.code(label="waits") == "shutting_down"
+        await client.say(input="new", label="new")
+        error = await client.hear("error", label="new")
+        assert error["code"] == "shutting_down"
+        assert error["retry_after"] > 0
+        served.double.release()
+        assert [(await client.hear(label="runs"))["index"] for _ in range(8)] == list(range(8))
+        assert (await client.closed())[0] == 1001
+        assert (await idle.closed())[0] == 1001
+        await ended
+        assert len(served.prompts) == 1
+
+
+async def test_who_runs_longer_than_the_grace_is_told_so_before_the_end() -> None:
+    async with running(shutdown_grace=0.05) as (served, stop, ended), served.client() as client:
+        id = await served.hold_one(client)
+        stop.set()
+        assert await client.code(id=id) == "shutting_down"
+        assert (await client.closed())[0] == 1001
+        await ended
+
+
+async def test_a_client_that_goes_while_we_stop_takes_nothing_with_it() -> None:
+    """Shutdown abandons nothing: another process may be about to answer that client."""
+    async with running() as (served, stop, ended):
+        async with served.client() as client:
+            await served.hold_one(client)
+            await client.say(input="waits", label="waits")
+            await client.hear("queued", label="waits")
+            stop.set()
+            await client.code(label="waits")
+        served.double.release()
+        await ended
+        assert served.double.interrupts == []
+        assert served.double.paintings[0].state == "finished"
+
+
+async def test_a_server_that_closes_without_a_drain_leaves_its_jobs_alone() -> None:
+    async with serving() as served, AsyncExitStack() as clients:
+        async with listen(served.gateway, served.settings) as port:
+            client = await clients.enter_async_context(replace(served, port=port).client())
+            id = await served.hold_one(client)
+        assert await client.closed() == (1001, "")
+        async with served.client() as client:
+            await client.say(type="attach", id=id)
+            served.double.release()
+            assert (await client.hear())["type"] == "image"
+        assert served.double.interrupts == []
+
+
+async def test_a_client_that_does_not_read_cannot_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(server, "GOODBYE_SECONDS", 0.1)
+    async with (
+        running() as (served, stop, ended),
+        served.client(max_queue=1) as client,
+        served.client() as other,
+    ):
+        for each in (client, other):
+            await each.say(input="/kb-9000", idempotency_key="large")
+        await other.hear("image")
+        stop.set()
+        async with asyncio.timeout(5):
+            await ended
+
+
+# --- the program
+
+
+@asynccontextmanager
+async def program(double: A1111Double, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m wsserver` with these variables; it is killed if it still runs at the end."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "wsserver",
+        cwd=ROOT,
+        env={**os.environ, "SD_BACKENDS": double.url, "WS_PORT": "0", **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(20):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_the_program_says_where_it_is_and_stops_at_a_signal() -> None:
+    async with A1111Double() as double, program(double) as process:
+        assert process.stdout is not None
+        line = (await process.stdout.readline()).decode()
+        assert line.startswith("sd-b64: websocket on ws://127.0.0.1:")
+        process.send_signal(signal.SIGTERM)
+        said, errors = await process.communicate()
+        assert (process.returncode, said, errors) == (0, b"", b"")
+
+
+async def test_a_port_that_is_taken_is_named_with_its_variable() -> None:
+    async with serving() as served, program(served.double, WS_PORT=str(served.port)) as process:
+        said, errors = await process.communicate()
+        assert (process.returncode, said) == (2, b"")
+        assert errors.decode().startswith("sd-b64: WS_PORT: ")
+        assert str(served.port) in errors.decode()
+        assert errors.count(b"\n") == 1
+
+
+async def test_it_does_not_listen_beyond_loopback_without_a_key() -> None:
+    async with A1111Double() as double, program(double, WS_HOST="0.0.0.0") as process:
+        _, errors = await process.communicate()
+        assert process.returncode == 2
+        assert errors.decode().startswith("sd-b64: WS_HOST: ")
+        assert "ALLOW_ANONYMOUS" in errors.decode()

@@ -1,0 +1,150 @@
+"""What a peer may cost: judged by what its transport still holds."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+from websockets.asyncio.server import Server
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+from wsserver.peer import MOST_PONGS, STALL_BYTES, STALL_SECONDS, STRANGER_BYTES, Peer
+
+
+class Transport(asyncio.Transport):
+    """Holds what is written until the test says that it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unsent = 0
+        self.aborted = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing to set."""
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
+
+    def write(self, data: Any) -> None:
+        self.unsent += len(data)
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Timers:
+    """Stands in for the loop's clock: `fire` runs what is due next."""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Any:
+        entry = (delay, callback)
+        self.pending.append(entry)
+        timers = self
+
+        class Handle:
+            def cancel(self) -> None:
+                timers.pending.remove(entry)
+
+        return Handle()
+
+    def fire(self) -> None:
+        _, callback = self.pending.pop(0)
+        callback()
+
+
+@pytest.fixture
+async def peer() -> Peer:
+    """An open connection. Its server is never asked."""
+    protocol = ServerProtocol(state=State.OPEN)
+    peer = Peer(protocol, cast(Server, None))
+    # As Connection.connection_made does; ServerConnection's would start a handler.
+    transport = Transport()
+    peer.transport = transport
+    peer.request = cast(Any, object())
+    peer.loop = cast(Any, Timers())
+    return peer
+
+
+def transport_of(peer: Peer) -> Transport:
+    return cast(Transport, peer.transport)
+
+
+def timers_of(peer: Peer) -> Timers:
+    return cast(Timers, peer.loop)
+
+
+def ping(size: int = 125) -> bytes:
+    """A client's ping, masked with zeros."""
+    return bytes([0x89, 0x80 | size, 0, 0, 0, 0]) + bytes(size)
+
+
+async def test_a_peer_that_reads_nothing_is_cut_off(peer: Peer) -> None:
+    transport_of(peer).unsent = 1_000_000
+    peer.pause_writing()
+    assert [delay for delay, _ in timers_of(peer).pending] == [STALL_SECONDS]
+    timers_of(peer).fire()
+    assert transport_of(peer).aborted
+
+
+async def test_a_peer_that_reads_slowly_is_waited_for(peer: Peer) -> None:
+    """A large picture over a slow line takes as long as it takes."""
+    transport_of(peer).unsent = 1_000_000
+    peer.pause_writing()
+    for _ in range(20):
+        transport_of(peer).unsent -= STALL_BYTES
+        timers_of(peer).fire()
+        assert not transport_of(peer).aborted
+    transport_of(peer).unsent -= STALL_BYTES - 1
+    timers_of(peer).fire()
+    assert transport_of(peer).aborted
+
+
+async def test_a_peer_that_has_read_is_watched_no_more(peer: Peer) -> None:
+    peer.pause_writing()
+    peer.resume_writing()
+    assert timers_of(peer).pending == []
+
+
+async def test_pings_of_a_peer_that_does_not_read_are_not_answered_without_end(peer: Peer) -> None:
+    peer.pause_writing()
+    answered = 0
+    while not transport_of(peer).aborted:
+        peer.data_received(ping())
+        answered += 1
+    assert transport_of(peer).unsent <= MOST_PONGS + 200
+    assert answered > 100
+
+
+async def test_pings_of_a_peer_that_reads_are_answered(peer: Peer) -> None:
+    for _ in range(2000):
+        peer.data_received(ping())
+    assert not transport_of(peer).aborted
+
+
+async def test_a_stranger_that_sends_much_is_cut_off(peer: Peer) -> None:
+    """Its first read is judged by the handler before the second one comes."""
+    peer.stranger = True
+    peer.data_received(ping() * (STRANGER_BYTES // 125))
+    assert not transport_of(peer).aborted
+    peer.data_received(ping())
+    assert transport_of(peer).aborted
+
+
+async def test_who_came_in_may_send_more(peer: Peer) -> None:
+    peer.stranger = True
+    peer.data_received(ping() * (STRANGER_BYTES // 125))
+    peer.stranger = False
+    peer.data_received(ping())
+    assert not transport_of(peer).aborted
+
+
+async def test_the_first_end_that_was_set_counts(peer: Peer) -> None:
+    peer.end_within(1)
+    peer.end_within(5)
+    assert [delay for delay, _ in timers_of(peer).pending] == [1]
