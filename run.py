@@ -1,7 +1,7 @@
 """The README's two commands: `python3 run.py [ARGS]` and `python3 run.py test [ARGS]`.
 
-Makes `.venv`, installs the project into it when its files or Python changed, prints each command that it runs,
-and becomes `sd-b64 ARGS` (`serve`) or pytest. Standard library only; old Pythons read it as far as needed.
+Makes `.venv`, installs the project into it when its files or Python changed, prints each command that it
+runs, and becomes `sd-b64 ARGS` (`serve`) or pytest. Standard library only; old Pythons can read it too.
 """
 
 import hashlib

@@ -37,7 +37,10 @@ async def serve(settings: Settings) -> None:
         _painting(settings) as (painted, note),
         connect(painted) as gateway,
         _listen(
-            painted, "HTTP_PORT", lambda port: httpserver.server.listen(gateway, painted, port=port)
+            painted,
+            "HTTP_PORT",
+            # Its own pages are those of the port that it got, not of the program that took the default one.
+            lambda port: httpserver.server.listen(gateway, replace(painted, http_port=port), port=port),
         ) as http,
         # The websocket lets in pages of our own HTTP port: so that one is settled first.
         _listen(
