@@ -1,7 +1,7 @@
-"""A1111: servers with the txt2img API of AUTOMATIC1111's web UI, its forks and its relatives."""
+"""The backend for AUTOMATIC1111's API, which Forge, SD.Next and others serve as well."""
 
 from core.backends.a1111.backend import A1111Backend
 from core.backends.a1111.client import open_session
-from core.backends.a1111.discover import Discovery, discover
+from core.backends.a1111.discovery import USUAL, Found, discover, usual_server
 
-__all__ = ["A1111Backend", "Discovery", "discover", "open_session"]
+__all__ = ["USUAL", "A1111Backend", "Found", "discover", "open_session", "usual_server"]

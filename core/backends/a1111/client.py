@@ -1,133 +1,174 @@
-"""HTTP with one A1111 server: its address, credentials and time-outs, and what a failing network means.
-
-Not reached means that nothing was painted (Unreachable); a connection that breaks later means that it
-failed while painting (BackendError). Credentials stand in the Authorization header and nowhere else, so no
-exception of aiohttp, which may hold a request's headers, is chained to ours.
-"""
+"""Client: HTTP to one A1111 server. Every fault becomes an error that names the server and no secret."""
 
 import base64
-import os
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import msgspec
+from aiohttp.client_exceptions import ClientConnectorError, ServerTimeoutError
 
 from core.backends import Unreachable
-from core.backends.a1111.refusals import refusal
-from core.errors import BackendError, SdError
+from core.errors import BackendError, InvalidRequest, SdError
 from core.settings import BackendAddress
 
 CONNECT_SECONDS = 5.0
-SMALL = aiohttp.ClientTimeout(total=5.0, sock_connect=CONNECT_SECONDS)
-"""For everything but txt2img."""
-PATIENT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-"""For txt2img: there is silence for as long as it paints; the worker limits the whole."""
-KEEPALIVE_SECONDS = 4.0
-"""An idle connection is closed by us, before uvicorn does it (5 s): a request must not meet its closing."""
-READ_BUFFER = 4 << 20
-"""Bytes; a picture is read in few pieces. (Never `content.wait_eof()`: it hangs above twice this.)"""
+ASK_SECONDS = 5.0
+"""For the small endpoints, all in all."""
+READ_BUFFER = 4 * 1024 * 1024
+"""Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
+LONGEST_REASON = 300
+STALE_SECONDS = 0.2
+"""A connection that ends so soon without an answer was closed before our request came."""
+
+Words = dict[str, Any]
 
 
 @asynccontextmanager
 async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """The HTTP session that all backends of a process share."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS, socket_factory=_socket)
+    """The HTTP session that all backends of a process share: keep-alive, and no cookies."""
+    connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10, socket_factory=_socket)
     async with aiohttp.ClientSession(
-        connector=connector, read_bufsize=READ_BUFFER, timeout=SMALL, cookie_jar=aiohttp.DummyCookieJar()
+        connector=connector, read_bufsize=READ_BUFFER, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
         yield session
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices within a minute or two that the host behind it has vanished."""
-    family, kind, protocol = address[:3]
+def _socket(address: Any) -> socket.socket:
+    """With TCP keep-alive, so that a host that vanished while it painted is noticed at all."""
+    family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 5)):
-        if hasattr(socket, option):  # not on every platform
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer, read to its end."""
-
-    status: int
-    body: bytes = field(repr=False)
-
-    @property
-    def value(self) -> Any:
-        """The JSON value of a success; None where it is no success or no JSON."""
-        if self.status != 200:
-            return None
-        try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-
-
 class Client:
-    """Sends requests to one server."""
+    """Requests to one server."""
 
     def __init__(self, address: BackendAddress, session: aiohttp.ClientSession) -> None:
         self.name = address.name
         self._url = address.url
         self._session = session
-        # Not compressed: deflating base64 costs the server 20 ms a picture
-        self._headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        self._secrets: tuple[bytes, ...] = ()
+        self._headers = {}
         if address.user or address.password:
-            token = base64.b64encode(f"{address.user}:{address.password}".encode())
-            self._headers["Authorization"] = f"Basic {token.decode()}"
-            self._secrets = tuple(secret for secret in (address.password.encode(), token) if secret)
+            words = f"{address.user}:{address.password}".encode()
+            self._headers["Authorization"] = f"Basic {base64.b64encode(words).decode()}"
 
-    async def get(self, path: str) -> Reply:
-        """One small GET. Raises Unreachable or BackendError, as the others."""
-        return await self._send("GET", path, None, SMALL)
+    async def txt2img(self, words: Words) -> bytes:
+        """Paint, for as long as it takes. Raises Unreachable, InvalidRequest, BackendError."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        began = time.monotonic()
+        try:
+            status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
+        except BackendError as error:
+            stale = isinstance(error.__cause__, aiohttp.ServerDisconnectedError)
+            if not stale or time.monotonic() - began > STALE_SECONDS:
+                raise
+            # The server had closed the idle connection just as it was used again: it never read a word.
+            status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
+        if status == 200:
+            return body
+        refusal = _refusal(self.name, status, body)
+        if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
+            raise BackendError(refusal.message)
+        raise refusal
 
-    async def post(self, path: str, content: dict[str, Any]) -> Reply:
-        """One small POST of a JSON object."""
-        return await self._send("POST", path, msgspec.json.encode(content), SMALL)
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-    async def paint(self, content: dict[str, Any]) -> Reply:
-        """The txt2img: waits for as long as it takes."""
-        return await self._send("POST", "/sdapi/v1/txt2img", msgspec.json.encode(content), PATIENT)
+        A login page or a redirect to one counts as none.
+        """
+        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
+        status, body = await self._request(method, path, timeout, **options)
+        if status in {401, 403} and path.startswith("/sdapi"):
+            raise _refusal(self.name, status, body)
+        if status >= 500:
+            raise BackendError(f"{self.name}: {path} answered {status}")
+        if status != 200:
+            return None
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError:
+            return None
 
-    def refusal(self, reply: Reply) -> SdError:
-        """The error that an answer stands for which is no success."""
-        told = any(secret in reply.body for secret in self._secrets)
-        return refusal(self.name, reply.status, b"" if told else reply.body)
+    async def status_of(self, path: str) -> int:
+        """The HTTP status of a GET. Raises Unreachable, BackendError."""
+        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
+        return (await self._request("GET", path, timeout))[0]
 
-    async def _send(
-        self, method: str, path: str, data: bytes | None, timeout: aiohttp.ClientTimeout
-    ) -> Reply:
+    async def _request(
+        self, method: str, path: str, patience: aiohttp.ClientTimeout, **options: Any
+    ) -> tuple[int, bytes]:
         try:
             async with self._session.request(
                 method,
                 self._url + path,
-                data=data,
                 headers=self._headers,
-                timeout=timeout,
-                allow_redirects=False,  # a login page, or another server: the credentials stay here
+                timeout=patience,
+                allow_redirects=False,
+                **options,
             ) as response:
-                return Reply(response.status, await response.read())
-        except aiohttp.ClientConnectorError as error:
-            raise Unreachable(f"{self.name}: not reached ({_reason(error)})") from None
-        except TimeoutError:  # in txt2img only that of connecting
-            raise Unreachable(f"{self.name}: not reached (no answer in time)") from None
-        except (aiohttp.ClientError, OSError):
-            raise BackendError(f"{self.name}: the connection broke off") from None
+                return response.status, await response.read()
+        except (ClientConnectorError, ServerTimeoutError) as error:
+            raise Unreachable(f"{self.name}: not reached") from error
+        except TimeoutError as error:
+            raise Unreachable(f"{self.name}: not reached (no answer within {ASK_SECONDS:g} s)") from error
+        except (aiohttp.ClientError, ConnectionError) as error:
+            raise BackendError(f"{self.name}: the connection broke before the answer was whole") from error
 
 
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "no such host"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "TLS failed"
-    number = error.os_error.errno
-    return os.strerror(number).lower() if number else "no connection"
+def _refusal(name: str, status: int, body: bytes) -> SdError:
+    """What an answer that is not 200 means."""
+    words = _object(body)
+    detail = words.get("detail")
+    match status:
+        case 401 | 403:
+            return Unreachable(f"{name}: refused our user and password")
+        case 404 if not detail or detail == "Not Found":
+            return Unreachable(f"{name}: no /sdapi there: start it with --api")
+        case 404:
+            return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
+        case 422:
+            return _invalid(name, detail)
+        case _ if words.get("error"):
+            reason = words.get("errors") or detail or words.get("body") or ""
+            sentence = f"{words['error']}: {_last_line(str(reason))}".rstrip(": ")
+            return BackendError(f"{name}: {_short(sentence)}")
+    return BackendError(f"{name}: answered {status}")
+
+
+def _invalid(name: str, detail: object) -> InvalidRequest:
+    """FastAPI's list of what is wrong with the parameters: its first entry."""
+    if isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
+        place = detail[0].get("loc")
+        field = str(place[-1]) if isinstance(place, list) and place else None
+        return InvalidRequest(f"{name}: {field or 'parameters'}: {_short(detail[0].get('msg'))}", field=field)
+    return InvalidRequest(f"{name}: {_short(detail)}")
+
+
+def _field(detail: str) -> str | None:
+    return "sampler_name" if "sampler" in detail.lower() else None
+
+
+def _object(body: bytes) -> Words:
+    try:
+        words = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return words if isinstance(words, dict) else {}
+
+
+def _last_line(reason: str) -> str:
+    """Of a traceback the line that says what happened."""
+    return reason.strip().rsplit("\n", 1)[-1]
+
+
+def _short(text: object) -> str:
+    words = " ".join(str(text).split())
+    return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"
