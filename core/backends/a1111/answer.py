@@ -39,6 +39,8 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
         images = images[1:]  # with return_grid on, the grid of all comes first
     info = _info(rest)
     seeds, infotexts = info.get("all_seeds"), info.get("infotexts")
+    if isinstance(infotexts, list) and len(infotexts) > len(images):
+        infotexts = infotexts[1:]  # the grid's own text comes first, as the grid does
     first = _whole(info.get("seed"), seed)
     return Completed(
         images=tuple(
@@ -114,7 +116,7 @@ def _info(rest: dict[str, Any]) -> dict[str, Any]:
     if isinstance(info, str) and info:
         try:
             info = msgspec.json.decode(info)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return {}
     return info if isinstance(info, dict) else {}
 

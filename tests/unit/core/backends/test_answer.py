@@ -121,3 +121,9 @@ def test_formats_are_told_by_the_first_bytes(content: bytes, format: str, prefix
 def test_what_holds_no_whole_picture_is_a_fault_of_the_backend(words: Any, reason: str) -> None:
     with pytest.raises(BackendError, match=rf"gpu:1: .*{reason}"):
         read(words)
+
+
+def test_the_text_of_a_grid_is_dropped_with_it() -> None:
+    info = json.dumps({"infotexts": ["the grid", "one", "two"]})
+    completed = read({"images": [PNG, PNG, PNG], "info": info}, batch_size=2)
+    assert [image.infotext for image in completed.images] == ["one", "two"]
