@@ -20,6 +20,8 @@ from core.worker.health import Health
 
 log = logging.getLogger(__name__)
 
+OUR_FAULT = Failed.of(Internal("a fault of our own; it is in the server's log"))
+
 LOOK_SOON = 0.3
 """Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
 LOOK_EVERY = 5.0
@@ -136,7 +138,7 @@ class Worker:
             return Failed.of(error)
         except Exception:
             log.exception("job %s: a fault of our own", task)
-            return Failed.of(Internal("a fault of our own; it is in the server's log"))
+            return OUR_FAULT
 
     async def _guard(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:
         """The keeper; a fault of our own in it ends the job as `internal` and hangs up."""
@@ -145,8 +147,7 @@ class Worker:
         except Exception:
             log.exception("job %s: a fault of our own", task)
             wishes.update(VOID)
-            error = Internal("a fault of our own; it is in the server's log")
-            await self._queue.finish(claim, Failed.of(error))
+            await self._queue.finish(claim, OUR_FAULT)
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def _keep(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:

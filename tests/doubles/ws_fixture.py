@@ -125,7 +125,7 @@ class Served:
     async def until(self, condition: Callable[[Status], object]) -> None:
         """Look at the status until it says what is waited for."""
         async with asyncio.timeout(10):
-            while not condition(await self.status()):  # noqa: ASYNC110  # noqa: ASYNC110 - it is asked for, it sets no event
+            while not condition(await self.status()):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # the queue tells nobody of its counts
 
     async def hold_one(self, client: Client, prompt: str = "the one that holds", **fields: Any) -> str:
