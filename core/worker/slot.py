@@ -115,7 +115,7 @@ class Worker:
                 outcome = await self._paint(claim, task, wishes)
                 keeper.cancel()
         except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
-            await self._say_unusable("still paints a job that was given up")
+            await self._say_unusable("still paints a job that was given up", resting=True)
             return
         if wishes.current.held:
             await self._finish(claim, outcome)
@@ -176,7 +176,7 @@ class Worker:
 
     async def _give_up(self, claim: Claim) -> None:
         """One attempt took too long: tell that first, the server is freed later."""
-        await self._say_unusable("still paints a job that took too long")
+        await self._say_unusable("still paints a job that took too long", resting=True)
         error = JobTimeout(f"{self._backend.name}: no picture within {self._job_timeout:g} seconds")
         await self._queue.finish(claim, Failed.of(error))
 

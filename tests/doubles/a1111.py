@@ -39,7 +39,8 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
     outside.release()
 
 Relatives: `missing` names the paths that answer 404 (NO_PROGRESS, NO_API, or any), `tells_task` says whether
-`/sdapi/v1/progress` has `current_task`, `login` puts `/internal` behind the page's own login.
+`/sdapi/v1/progress` has `current_task`, `names_tasks` whether `force_task_id` is heeded (SD.Next), `login`
+puts `/internal` behind the page's own login.
 """
 
 import asyncio
@@ -142,6 +143,7 @@ class A1111Double:
         credentials: tuple[str, str] | None = None,
         missing: Iterable[str] = (),
         tells_task: bool = True,
+        names_tasks: bool = True,
         login: bool = False,
         live_previews: bool = True,
         return_grid: bool = False,
@@ -155,6 +157,7 @@ class A1111Double:
         self.credentials = credentials
         self.missing = tuple(missing)
         self.tells_task = tells_task
+        self.names_tasks = names_tasks
         self.login = login
         self.live_previews = live_previews
         self.return_grid = return_grid
@@ -443,7 +446,8 @@ class A1111Double:
             return web.json_response(told, status=status)
         self._unanswered += 1
         try:
-            painting = self._begin(body, body.get("force_task_id") or f"task({len(self.paintings)})")
+            name = body.get("force_task_id") if self.names_tasks else None
+            painting = self._begin(body, name or f"task({len(self.paintings)})")
             await painting.done()
         finally:
             self._unanswered -= 1

@@ -10,6 +10,7 @@ import pytest
 
 from core.backends import Unreachable, Wishes
 from core.backends.a1111 import A1111Backend, Found, discover, open_session
+from core.backends.a1111 import progress as progress_module
 from core.errors import BackendError, InvalidRequest, SdError
 from core.events import Completed, Progress
 from core.queues import Wish
@@ -163,6 +164,69 @@ async def test_a_server_that_tells_nothing_is_estimated_by_time_and_says_so(rela
         assert 0 <= it.told[0].fraction < 1
         it.double.release()
         await painting
+
+
+async def test_a_server_that_gives_tasks_names_of_its_own_is_estimated_by_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SD.Next: it answers `/internal/progress`, and never knows our task."""
+    monkeypatch.setattr(progress_module, "NOT_KNOWN", 0.05)
+    async with studio(names_tasks=False, tells_task=False) as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+        await it.heard.wait()
+        assert it.told[0].estimated
+        it.double.release()
+        await painting
+
+
+async def test_an_odd_answer_about_progress_does_not_count_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress_module, "ASK_AGAIN", 0.0)
+    async with studio() as it:
+        it.double.fault("/internal/progress", "html")
+        it.double.fault("/sdapi/v1/progress", "html")
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+        await it.heard.wait()
+        assert it.told[-1].estimated
+        it.double.heal()
+        it.heard.clear()
+        await it.heard.wait()
+        assert not it.told[-1].estimated
+        it.double.release()
+        await painting
+
+
+async def test_a_picture_that_waited_behind_somebody_elses_says_little_about_the_pace() -> None:
+    async with studio(step_seconds=0.002) as it:
+        for _ in range(3):
+            await it.paint(steps=10)
+        before = it.backend.offer.pace
+        assert before is not None
+        outside = await it.double.paint_outside(held=True)
+        painting = asyncio.create_task(it.paint(steps=10))
+        await it.double.until(lambda: len(it.double.paintings) == 5)
+        await asyncio.sleep(10 * before)  # the wait itself is what is measured
+        outside.release()
+        waited = await painting
+        assert waited.seconds > 5 * before
+        assert it.backend.offer.pace < 2 * before  # type: ignore[operator]
+
+
+async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_to_first() -> None:
+    async with studio() as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        await it.double.go_away(crash=False)
+        with pytest.raises(BackendError, match="broke"):
+            await painting
+        await it.double.come_back()
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, True)
+        assert it.double.interrupts == [TASK]
 
 
 async def test_an_interrupt_stops_our_task_and_the_painting_returns() -> None:

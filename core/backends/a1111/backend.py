@@ -3,19 +3,21 @@
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import aiohttp
 
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import read_answer
-from core.backends.a1111.client import Client
+from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import has_api
 from core.backends.a1111.lists import DEMO, loaded_model, model_names, sampler_names
 from core.backends.a1111.progress import Painting, ProgressSource
-from core.errors import BackendError
+from core.errors import BackendError, SdError
 from core.events import Completed
 from core.offers import Offer
 from core.request import LARGEST_SEED, ImageRequest
@@ -29,8 +31,8 @@ ASK_AGAIN = 0.2
 """Seconds between two questions whether our task runs: it is interrupted well within a second of that."""
 NOT_YET = 1.0
 """A task that the server does not know may be one whose request it still reads, for so many seconds."""
-NEWEST = 0.3
-"""The weight of the latest picture in the measured pace."""
+MEASURED = 5
+"""The pace is the median of so many pictures: one that waited behind somebody else's says little in it."""
 
 
 class A1111Backend:
@@ -60,7 +62,7 @@ class A1111Backend:
         self._titles: Any = None
         self._lists_until = float("-inf")
         self._loaded: str | None = None
-        self._pace: float | None = None
+        self._paces: deque[float] = deque(maxlen=MEASURED)
         self._seen_idle = False
         self._busy_elsewhere = False
         """Whether the last look found it well, but at work on what is none of our jobs."""
@@ -79,7 +81,12 @@ class A1111Backend:
     @property
     def offer(self) -> Offer:
         """See Backend.offer."""
-        return replace(self._offer, loaded=self._loaded, pace=self._pace)
+        return replace(self._offer, loaded=self._loaded, pace=self.pace)
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds per cost unit; None before the first picture."""
+        return median(self._paces) if self._paces else None
 
     async def look(self) -> Offer:
         """See Backend.look."""
@@ -97,7 +104,7 @@ class A1111Backend:
             models=self._models,
             samplers=self._samplers,
             loaded=self._loaded,
-            pace=self._pace,
+            pace=self.pace,
             resting=self._busy_elsewhere,
             problem=problem,
             demo=any(DEMO in model for model in self._models),
@@ -110,7 +117,8 @@ class A1111Backend:
         """See Backend.paint."""
         seed = request.seed if request.seed >= 0 else self._new_seed()
         switches = request.model is not None and request.model != self._loaded
-        expected = None if self._pace is None else self._pace * request.cost
+        pace = self.pace
+        expected = None if pace is None else pace * request.cost
         answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
         follower = asyncio.create_task(
@@ -118,9 +126,15 @@ class A1111Backend:
         )
         try:
             body = await self._client.txt2img(_words(task, request, seed))
+            answered.set()
+        except Broken:
+            self._given_up.add(task)  # the server may paint on; the next look makes sure that it does not
+            raise
+        except SdError:  # a refusal is an answer, too
+            answered.set()
+            raise
         finally:
             unwanted = task in self._unwanted
-            answered.set()
             del self._in_flight[task]
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
@@ -141,7 +155,7 @@ class A1111Backend:
             state = await self._state(task)
             if state == "active":
                 await self._stop()
-            elif answered is None and (
+            elif task not in self._in_flight and (
                 state == "unknown" or (state == "gone" and self._clock() - began >= NOT_YET)
             ):
                 self._unwanted.discard(task)
@@ -203,8 +217,7 @@ class A1111Backend:
         if completed.model in self._models:
             self._loaded = completed.model
         if not switches and completed.seconds > 0:
-            pace = completed.seconds / request.cost
-            self._pace = pace if self._pace is None else self._pace + NEWEST * (pace - self._pace)
+            self._paces.append(completed.seconds / request.cost)
 
 
 def _words(task: str, request: ImageRequest, seed: int) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Progress of our own task on a server, never of another one.
 
 Three sources, the best that a server has: `/internal/progress`, which is asked about a task by name;
-`/sdapi/v1/progress`, of whatever runs now, while it says that this is our task; time alone.
+`/sdapi/v1/progress`, of whatever runs now, while it says that this is our task; time alone. SD.Next has the
+first, but gives each task a name of its own, so that ours stays unknown there.
 """
 
 import asyncio
@@ -19,6 +20,10 @@ from core.request import ImageRequest
 
 FASTEST_POLL, SLOWEST_POLL = 0.1, 2.0
 """Seconds between two polls: about one a step, within these."""
+NOT_KNOWN = 3.0
+"""Seconds after which a server that knows nothing of our task is taken for one that ignores its name."""
+ASK_AGAIN = 60.0
+"""Seconds until an endpoint that was not there is asked again: one odd answer must not count for ever."""
 UNKNOWN_PACE = 30.0
 """Seconds per cost unit for a curve of a server that was never measured: an honest slow one."""
 
@@ -40,10 +45,10 @@ class ProgressSource:
     def __init__(self, client: Client, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._knows_tasks = True
-        """Whether `/internal/progress` is there and open to us."""
-        self._tells_task = True
-        """Whether `/sdapi/v1/progress` is there and names the task that runs."""
+        self._tasks_unknown_until = float("-inf")
+        """Until then `/internal/progress` is not asked: it was not there, or not open to us."""
+        self._state_unknown_until = float("-inf")
+        """Until then `/sdapi/v1/progress` is not asked for steps: it was not there, or named no task."""
 
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
@@ -78,7 +83,7 @@ class ProgressSource:
         running = await self.running()
         if running is not None and "current_task" in running and running["current_task"] == task:
             return "active"
-        if self._knows_tasks:
+        if self._clock() >= self._tasks_unknown_until:
             words = await self._internal(task, preview=False, preview_id=-1)
             if words is not None:
                 if words.get("active"):
@@ -101,26 +106,22 @@ class ProgressSource:
     ) -> tuple[Progress, int] | None:
         """How far it is, and the number of the last preview; None while it has not begun."""
         steps = painting.request.steps
-        if self._knows_tasks:
+        words = None
+        if self._clock() >= self._tasks_unknown_until:
             words = await self._internal(painting.task, preview=preview, preview_id=preview_id)
-            if words is not None:
-                if not words.get("active"):
-                    return None
-                fraction = _fraction(words.get("progress"))
-                picture = _picture(words.get("live_preview")) if preview else None
-                eta = _eta(words.get("eta"), elapsed, fraction)
-                number = words.get("id_live_preview")
-                step = min(steps, math.floor(fraction * steps + 1e-6))
-                known = number if isinstance(number, int) and picture else preview_id
-                return Progress(fraction, step, steps, eta, picture), known
-        if self._tells_task:
+        if words is not None:
+            if words.get("active"):
+                return _by_task(words, steps, elapsed, preview, preview_id)
+            if words.get("queued") or elapsed < NOT_KNOWN:
+                return None
+        if self._clock() >= self._state_unknown_until:
             skip = "false" if preview else "true"
             words = await self._client.ask("GET", SDAPI, params={"skip_current_image": skip})
             if isinstance(words, dict) and "current_task" in words:
                 if words["current_task"] != painting.task:
                     return None
-                return self._by_state(words, steps, elapsed, preview), preview_id
-            self._tells_task = False
+                return _by_state(words, steps, elapsed, preview), preview_id
+            self._state_unknown_until = self._clock() + ASK_AGAIN
         return _by_time(painting, elapsed), preview_id
 
     async def _internal(self, task: str, *, preview: bool, preview_id: int) -> dict[str, Any] | None:
@@ -128,28 +129,40 @@ class ProgressSource:
         words = await self._client.ask("POST", INTERNAL, json=ask)
         if isinstance(words, dict) and "active" in words:
             return words
-        self._knows_tasks = False
+        self._tasks_unknown_until = self._clock() + ASK_AGAIN
         return None
-
-    @staticmethod
-    def _by_state(words: dict[str, Any], steps: int, elapsed: float, preview: bool) -> Progress:
-        fraction = _fraction(words.get("progress"))
-        state = words.get("state")
-        step = state.get("sampling_step") if isinstance(state, dict) else None
-        picture = _picture(words.get("current_image")) if preview else None
-        return Progress(
-            fraction,
-            min(steps, step) if isinstance(step, int) else math.floor(fraction * steps),
-            steps,
-            _eta(words.get("eta_relative"), elapsed, fraction),
-            picture,
-        )
 
     @staticmethod
     def _pause(elapsed: float, progress: Progress) -> float:
         if not progress.step:
             return FASTEST_POLL if elapsed < 1 else min(SLOWEST_POLL, elapsed / 4)
         return min(SLOWEST_POLL, max(FASTEST_POLL, elapsed / progress.step))
+
+
+def _by_task(
+    words: dict[str, Any], steps: int, elapsed: float, preview: bool, preview_id: int
+) -> tuple[Progress, int]:
+    """What `/internal/progress` says, and the number of the last preview."""
+    fraction = _fraction(words.get("progress"))
+    picture = _picture(words.get("live_preview")) if preview else None
+    number = words.get("id_live_preview")
+    step = min(steps, math.floor(fraction * steps + 1e-6))
+    known = number if isinstance(number, int) and picture else preview_id
+    return Progress(fraction, step, steps, _eta(words.get("eta"), elapsed, fraction), picture), known
+
+
+def _by_state(words: dict[str, Any], steps: int, elapsed: float, preview: bool) -> Progress:
+    """What `/sdapi/v1/progress` says."""
+    fraction = _fraction(words.get("progress"))
+    state = words.get("state")
+    step = state.get("sampling_step") if isinstance(state, dict) else None
+    return Progress(
+        fraction,
+        min(steps, step) if isinstance(step, int) else math.floor(fraction * steps),
+        steps,
+        _eta(words.get("eta_relative"), elapsed, fraction),
+        _picture(words.get("current_image")) if preview else None,
+    )
 
 
 def _by_time(painting: Painting, elapsed: float) -> Progress:

@@ -39,15 +39,23 @@ def _is_json(body: bytes) -> bool:
     indent=st.sampled_from([None, 1]),
     ascii_only=st.booleans(),
     cut=st.integers(0, 3),
+    odd=st.none() | st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=2)),
 )
 def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
-    images: list[str], rest: dict[str, Any], indent: int | None, ascii_only: bool, cut: int
+    images: list[str],
+    rest: dict[str, Any],
+    indent: int | None,
+    ascii_only: bool,
+    cut: int,
+    odd: tuple[int, bytes] | None,
 ) -> None:
-    """Whatever a JSON encoder wrote, whole or cut off, with a second `images` or without."""
+    """Whatever an encoder wrote: whole, cut off, with odd bytes in it, with a second `images` or without."""
     text = json.dumps({"images": images, **rest}, indent=indent, ensure_ascii=ascii_only)
     if "images" in rest:  # an object may say a key twice; parsers take the last
         text = text[:-1].rstrip() + f', "images": {json.dumps(images)}}}'
     body = text[: len(text) - cut].encode()
+    if odd is not None:
+        body = body[: odd[0]] + odd[1] + body[odd[0] :]
     try:
         fast = split_images(body)
     except ValueError:
@@ -115,6 +123,11 @@ def test_formats_are_told_by_the_first_bytes(content: bytes, format: str, prefix
         ({"images": [PNG[:-8]]}, "truncated"),
         ({"images": [PNG[:-1]]}, "truncated"),
         ({"images": [PNG[:-4] + "!!!!"]}, "truncated"),
+        ({"images": [base64.b64encode(JPEG[:-3]).decode()]}, "truncated"),
+        ({"images": [base64.b64encode(WEBP[:-3]).decode()]}, "truncated"),
+        (b'{"images":["' + PNG[:40].encode() + b"\x01" + PNG[40:].encode() + b'"]}', "no JSON"),
+        (b'{"images":["' + PNG.encode() + b'",]}', "no JSON"),
+        (b'{"images":\x0b["' + PNG.encode() + b'"]}', "no JSON"),
         ({"images": ["aGVsbG8="]}, "neither PNG, JPEG nor WebP"),
     ],
 )

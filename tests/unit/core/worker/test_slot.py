@@ -311,10 +311,10 @@ async def test_a_job_that_takes_too_long_is_told_first_then_the_server_is_freed(
     async with bench.at_work():
         assert await code_of(await bench.submit()) == "timeout"
         await soon(bench.worker.free())
-        next_job = await submit_when_usable(bench)
+        next_job = await bench.submit("next")  # no work is refused for the moment that it takes
         assert await soon(next_job.end()) == painted()
     assert bench.log == [
-        *["look", "usable", "paint", "unusable", "timeout accepted", "interrupt 0"],
+        *["look", "usable", "paint", "resting", "timeout accepted", "interrupt 0"],
         *["look", "usable", "paint", "Completed accepted"],
     ]
 
@@ -338,7 +338,7 @@ async def test_a_server_that_never_lets_go_is_hung_up_on_and_unusable_until_it_i
         next_job = await submit_when_usable(bench)
         assert await soon(next_job.end()) == painted()
     assert bench.log[3:] == [
-        *["unusable", "timeout accepted", "interrupt 0", "hung up", "unusable"],
+        *["resting", "timeout accepted", "interrupt 0", "hung up", "resting"],
         *["look", "unusable", "look", "unusable", "look", "usable"],
         *["paint", "Completed accepted"],
     ]
