@@ -7,6 +7,7 @@ from core.access import Access, Headers, Visitor, check_exposure
 from core.backends.a1111 import USUAL, Found, discover, open_session
 from core.caller import Caller
 from core.connect import connect
+from core.coordination import Coordination
 from core.errors import (
     ERRORS,
     BackendError,
@@ -19,6 +20,7 @@ from core.errors import (
     NoBackend,
     NotFound,
     QueueFull,
+    QueueUnavailable,
     RateLimited,
     SdError,
     ShuttingDown,
@@ -50,6 +52,7 @@ __all__ = [
     "Cancelled",
     "Catalog",
     "Completed",
+    "Coordination",
     "End",
     "Event",
     "Expired",
@@ -70,6 +73,7 @@ __all__ = [
     "Offer",
     "Progress",
     "QueueFull",
+    "QueueUnavailable",
     "Queued",
     "RateLimited",
     "SdError",

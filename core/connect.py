@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from core.backends.a1111 import A1111Backend, open_session, usual_server
+from core.coordination.memory import MemoryCoordination
 from core.gateway import Gateway
 from core.queues.memory import MemoryQueue
 from core.settings import Settings
@@ -41,7 +42,7 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
                 group.create_task(worker.look())
         async with _background(queue.run(), *(worker.run() for worker in workers)):
             try:
-                yield Gateway(queue, secret=secrets.token_bytes(32))
+                yield Gateway(queue, MemoryCoordination(), secret=secrets.token_bytes(32))
             finally:
                 await queue.drain(0)
                 await _let_go(workers)

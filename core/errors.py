@@ -13,6 +13,7 @@
      +-- Internal           internal            a fault of our own
      +-- BackendError       backend_error       the painting server failed
      +-- QueueFull          queue_full          everybody together has enough waiting
+     +-- QueueUnavailable   queue_unavailable   the shared queue is away
      +-- NoBackend          no_backend          no painting server can be used now
      +-- ShuttingDown       shutting_down       this process is about to stop
      +-- JobTimeout         timeout             a picture took longer than JOB_TIMEOUT
@@ -121,6 +122,13 @@ class QueueFull(SdError):
 
     code = "queue_full"
     retry_after = 5.0
+
+
+class QueueUnavailable(SdError):
+    """The shared queue cannot be reached at the moment; it may have heard what it was told all the same."""
+
+    code = "queue_unavailable"
+    retry_after = 2.0
 
 
 class NoBackend(SdError):

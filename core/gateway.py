@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from core.caller import Caller
+from core.coordination import Coordination
 from core.errors import InvalidRequest, UnknownModel
 from core.offers import Catalog
 from core.queues import Queue
@@ -20,10 +21,12 @@ class Gateway:
     """Submit, attach, cancel; nothing else of the core is a front end's business.
 
     `secret` makes ids from the callers' own keys, so that nobody can guess another one's job.
+    `coordination` is how front ends of one kind agree, where several of them share the queue.
     """
 
-    def __init__(self, queue: Queue, *, secret: bytes) -> None:
+    def __init__(self, queue: Queue, coordination: Coordination, *, secret: bytes) -> None:
         self._queue = queue
+        self.coordination = coordination
         self._secret = secret
         self._draining = False
 
