@@ -1,17 +1,26 @@
-"""connect: the one way to a Gateway. Opens what a deployment needs, and closes it."""
+"""connect: the one way to a Gateway, and `work`, the one way to paint. They open what that needs."""
 
 import asyncio
+import logging
+import os
 import secrets
+import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.backends.a1111 import A1111Backend, open_session, usual_server
 from core.coordination.memory import MemoryCoordination
 from core.gateway import Gateway
+from core.queues import Queue
 from core.queues.memory import MemoryQueue
-from core.settings import Settings
-from core.worker import Worker
+from core.settings import Settings, SettingsError
+from core.worker import Fleet, Worker
+
+if TYPE_CHECKING:
+    from core.queues.valkey import ValkeyQueue
+
+log = logging.getLogger(__name__)
 
 FREEING = 5.0
 """Seconds that the servers get at the end to let go of what was interrupted."""
@@ -19,22 +28,66 @@ FREEING = 5.0
 
 @asynccontextmanager
 async def connect(settings: Settings) -> AsyncIterator[Gateway]:
-    """Enter to get a Gateway on the queue in memory, with a worker for each of `settings.sd_backends`.
+    """Enter to get a Gateway: on the shared queue where REDIS_URL is set, else on a queue in memory.
 
-    Returns after each backend's first look, whether it was found or not. Leaving it interrupts what is
-    painted: call `Gateway.drain` before, to let that end. Where none is named, the server on A1111's usual
-    port counts as named if it answers now; else this raises SettingsError.
+    A queue in memory comes with a worker for each of `settings.sd_backends`; this returns after each one's
+    first look, whether it was found or not. Where none is named, the server on A1111's usual port counts as
+    named if it answers now; else this raises SettingsError. Leaving it interrupts what is painted: call
+    `Gateway.drain` before, to let that end. A shared queue is waited for.
     """
+    if settings.redis_url:
+        async with _shared(settings) as queue:
+            # Imported late, as all of Valkey: a process of its own need not know it.
+            from core.coordination.valkey import ValkeyCoordination
+
+            yield Gateway(queue, ValkeyCoordination(queue.store), secret=await queue.agreed("secret"))
+    else:
+        async with _alone(settings) as gateway:
+            yield gateway
+
+
+@asynccontextmanager
+async def work(settings: Settings) -> AsyncIterator[Fleet]:
+    """Enter to paint for the shared queue, on those of `settings.sd_backends` that no other worker has.
+
+    Call `Fleet.stop` before leaving, to let end what is painted. Raises SettingsError without REDIS_URL, and
+    as `connect` does where no backend is named.
+    """
+    if not settings.redis_url:
+        raise SettingsError("REDIS_URL", "names no shared queue: a worker paints for one")
+    from core.queues.valkey.ownership import ValkeyOwnership
+
+    async with open_session() as session:
+        addresses = {
+            address.name: address for address in settings.sd_backends or (await usual_server(session),)
+        }
+        async with _shared(settings) as queue:
+            deployment = (await queue.agreed("deployment")).hex()[:8]
+
+            def new_slot(name: str) -> Worker:
+                backend = A1111Backend(
+                    addresses[name], session, deployment=deployment, pace=queue.pace_of(name)
+                )
+                return _slot(queue, backend, deployment, settings)
+
+            fleet = Fleet(
+                ValkeyOwnership(queue.store, queue.process),
+                list(addresses),
+                new_slot,
+                lease_ttl=settings.lease_ttl,
+            )
+            async with _background(fleet.run()):
+                yield fleet
+
+
+@asynccontextmanager
+async def _alone(settings: Settings) -> AsyncIterator[Gateway]:
+    """A queue in memory, and workers beside it."""
     deployment = secrets.token_hex(4)
     queue = MemoryQueue(settings)
     async with open_session() as session:
         workers = [
-            Worker(
-                queue,
-                A1111Backend(address, session, deployment=deployment),
-                deployment=deployment,
-                job_timeout=settings.job_timeout,
-            )
+            _slot(queue, A1111Backend(address, session, deployment=deployment), deployment, settings)
             for address in settings.sd_backends or (await usual_server(session),)
         ]
         async with asyncio.TaskGroup() as group:
@@ -46,6 +99,22 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
             finally:
                 await queue.drain(0)
                 await _let_go(workers)
+
+
+@asynccontextmanager
+async def _shared(settings: Settings) -> AsyncIterator["ValkeyQueue"]:
+    """The queue on Valkey, once it is there."""
+    from core.queues.valkey import ValkeyQueue
+
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    queue = ValkeyQueue(settings, process=name)
+    async with _background(queue.run()):
+        await queue.first_pulse()
+        yield queue
+
+
+def _slot(queue: Queue, backend: A1111Backend, deployment: str, settings: Settings) -> Worker:
+    return Worker(queue, backend, deployment=deployment, job_timeout=settings.job_timeout)
 
 
 async def _let_go(workers: Sequence[Worker]) -> None:
@@ -67,4 +136,6 @@ async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[N
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                log.error("what ran beside ended with a fault", exc_info=ended)

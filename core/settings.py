@@ -115,6 +115,20 @@ def _backend(text: str) -> BackendAddress:
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
+def _redis_url(value: str) -> str:
+    """The error never repeats the text, it may hold a password."""
+    url = value.strip()
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"redis", "rediss", "unix"} and (parts.hostname or parts.path)
+        _ = parts.port
+    except ValueError:
+        usable = None
+    if url and not usable:
+        raise ValueError("an address such as redis://127.0.0.1:6379/0 is wanted")
+    return url
+
+
 def _setting(
     default: Any, read: Callable[[str], Any], about: str, *, secret: bool = False, may_be_empty: bool = False
 ) -> Any:
@@ -139,6 +153,13 @@ class Settings:
     )
     engine_step_seconds: float = _setting(
         0.1, _seconds(0, 60), "seconds that the built-in engine pretends to think for a step"
+    )
+    redis_url: str = _setting(
+        "",
+        _redis_url,
+        "a Valkey or Redis server, redis://user:password@host:6379/0 (rediss:// for TLS), by which any "
+        "number of processes share one queue; empty: the queue in this process's memory",
+        secret=True,
     )
     http_host: str = _setting("127.0.0.1", _host, "where HTTP listens")
     http_port: int = _setting(

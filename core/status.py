@@ -11,6 +11,8 @@ class BackendStatus:
 
     offer: Offer
     painting: bool
+    owner: str | None = None
+    """The worker process that has it, where the queue is shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,4 +25,8 @@ class Status:
     """Callers with a job that waits or runs."""
     own_waiting: int
     own_running: int
+    waiting_by_caller: tuple[int, ...]
+    """How many jobs of each caller wait, the most first."""
+    workers: int
+    """Worker processes that live; where the queue is in memory, this one."""
     backends: tuple[BackendStatus, ...]

@@ -92,6 +92,7 @@ def test_the_pure_values_know_no_clock_and_no_io() -> None:
 def test_gateway_and_worker_stand_on_the_queue_and_never_know_each_other() -> None:
     core = modules("core")
     below = {name: names for name, names in core.items() if within(name, "core.worker", "core.backends")}
+    del below["core.worker.__main__"]  # a program, which opens what it needs
     assert offenders(below, "core.gateway", "core.connect") == []
     assert offenders({"core.gateway": core["core.gateway"]}, "core.worker", "core.backends") == []
     queues = {name: names for name, names in core.items() if within(name, "core.queues")}
@@ -111,3 +112,13 @@ def test_http_is_spoken_by_the_backends_the_http_front_end_and_the_engine_alone(
 def test_no_front_end_knows_where_the_jobs_are_stored() -> None:
     for front_end in FRONT_ENDS:
         assert offenders(modules(front_end), "redis", "valkey") == []
+
+
+def test_redis_is_spoken_by_the_homes_on_valkey_alone() -> None:
+    speakers = {
+        name: names
+        for package in sorted(HOUSE)
+        for name, names in modules(package).items()
+        if not within(name, "core.queues.valkey", "core.coordination.valkey")
+    }
+    assert offenders(speakers, "redis") == []

@@ -36,6 +36,8 @@ class Claim:
     failures: int
     request: ImageRequest
     wish: Wish
+    until: float = float("inf")
+    """Unless it is renewed, another worker may get the job from then on (on the worker's monotonic clock)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,9 @@ class Queue(Protocol):
 
     async def abandon(self, watch: Watch) -> None:
         """Stop watching because the peer went: ends the job if nobody else watches and it is not kept."""
+
+    async def forsake(self, id: str) -> None:
+        """End a job that was put and could not be watched: if nobody else watches it and it is not kept."""
 
     async def cancel(self, id: str, caller: Caller) -> bool:
         """End a waiting or running job at once; False if it had ended before.

@@ -2,23 +2,31 @@
 
 from core.errors import InvalidRequest, NoBackend, QueueFull, TooManyJobs, UnknownModel
 from core.offers import Catalog, Offer, kind_of
-from core.queues.places import Offers
 from core.request import ImageRequest
-from core.settings import Settings
 
 
-def check_bounds(waiting: int, own: int, settings: Settings) -> None:
-    """Raises QueueFull or TooManyJobs where so many jobs wait, so many of them the caller's own."""
-    if waiting >= settings.max_queue:
-        raise QueueFull(f"{waiting} jobs are waiting, no more are taken")
-    if own >= settings.max_jobs_per_user:
-        raise TooManyJobs(f"{own} jobs of yours are waiting, no more are taken")
+def queue_full(waiting: int) -> QueueFull:
+    """So many jobs wait: MAX_QUEUE."""
+    return QueueFull(f"{waiting} jobs are waiting, no more are taken")
 
 
-def check_backends(request: ImageRequest, offers: Offers, now: float) -> None:
-    """Raises NoBackend, UnknownModel or InvalidRequest (the sampler) where nobody could paint this now."""
+def too_many_jobs(own: int) -> TooManyJobs:
+    """So many of the caller's jobs wait: MAX_JOBS_PER_USER."""
+    return TooManyJobs(f"{own} jobs of yours are waiting, no more are taken")
+
+
+def another_request() -> InvalidRequest:
+    """The id of a job came again with another request."""
+    return InvalidRequest("this idempotency key came with another request before")
+
+
+def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
+    """Raises NoBackend, UnknownModel or InvalidRequest (the sampler) where nobody could paint this now.
+
+    `known` are the offers of all backends, usable or not.
+    """
     kind = kind_of(request)
-    usable, known = offers.usable(now), offers.all(now)
+    usable = [offer for offer in known if offer.usable or offer.resting]
     if not usable:
         raise NoBackend(_why_none(known))
     if any(offer.accepts(kind) for offer in usable):

@@ -7,6 +7,7 @@ Each method is one step: none of them waits. From either state a job may end.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
@@ -16,7 +17,8 @@ from core.offers import Offer
 from core.queues import Claim
 from core.queues.job import Job, Lease
 from core.queues.kept import Kept
-from core.queues.places import Offers, Places, estimate
+from core.queues.place import Place
+from core.queues.places import Offers, Places
 from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch
@@ -80,6 +82,11 @@ class Jobs:
         """How many of this caller wait."""
         return self._places.waiting_of(caller.name)
 
+    def waiting_by_caller(self) -> tuple[int, ...]:
+        """How many of each caller wait, the most first."""
+        counts = Counter(job.caller for job in self._places.jobs())
+        return tuple(sorted(counts.values(), reverse=True))
+
     @property
     def running(self) -> list[Job]:
         """All that a worker holds."""
@@ -95,8 +102,8 @@ class Jobs:
         now = self._clock()
         offers = self._offers.usable(now)
         ahead, work = self._places.ahead(job, offers)
-        eta = estimate(job, ahead, work, offers, self.busy())
-        return Queued(ahead, None if eta is None else round(eta, 2), job.attempts + 1)
+        place = Place(ahead, work, job.kind, job.request.cost, job.attempts + 1)
+        return place.told(offers, self.busy())
 
     def busy(self) -> dict[str, float]:
         """How many seconds each backend that paints will go on, by its own pace."""

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 
 from core.caller import Caller
-from core.errors import BackendError, Forbidden, InvalidRequest, NoBackend, ShuttingDown
+from core.errors import BackendError, Forbidden, NoBackend, ShuttingDown
 from core.events import Cancelled, End, Failed, Progress
 from core.offers import Catalog, Offer
 from core.queues import VOID, Again, Claim, Wish
-from core.queues.admission import check_backends, check_bounds
+from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
 from core.queues.idle import Idle
 from core.queues.job import Job
 from core.queues.jobs import Jobs
@@ -54,15 +54,18 @@ class MemoryQueue:
         known = self._jobs.get(id)
         if known is not None:
             if known.request != request:
-                raise InvalidRequest("this idempotency key came with another request before")
+                raise another_request()
             if not isinstance(known.ended, (Failed, Cancelled)):
                 if keep:
                     self._jobs.keep(known)
                 return
         if self._closed:
             raise ShuttingDown("about to stop: no new work is taken")
-        check_bounds(self._jobs.waiting_count, self._jobs.waiting_of(caller), self._settings)
-        check_backends(request, self._offers, self._clock())
+        if self._jobs.waiting_count >= self._settings.max_queue:
+            raise queue_full(self._jobs.waiting_count)
+        if self._jobs.waiting_of(caller) >= self._settings.max_jobs_per_user:
+            raise too_many_jobs(self._jobs.waiting_of(caller))
+        check_backends(request, self._offers.all(self._clock()))
         self._wake(self._jobs.add(id, request, caller, keep=keep))
 
     async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
@@ -83,7 +86,12 @@ class MemoryQueue:
         if job is None or watch not in job.watches:
             return
         self._jobs.unwatch(job, watch)
-        if not job.watches and not job.keep:
+        await self.forsake(watch.id)
+
+    async def forsake(self, id: str) -> None:
+        """See Queue.forsake."""
+        job = self._jobs.live(id)
+        if job is not None and not job.watches and not job.keep:
             self._jobs.end(job, Cancelled())
 
     async def cancel(self, id: str, caller: Caller) -> bool:
@@ -110,6 +118,8 @@ class MemoryQueue:
             callers=self._jobs.callers,
             own_waiting=self._jobs.waiting_of(caller),
             own_running=sum(job.caller == caller for job in running),
+            waiting_by_caller=self._jobs.waiting_by_caller(),
+            workers=1,
             backends=tuple(
                 BackendStatus(offer, offer.backend in painting) for offer in self._offers.all(self._clock())
             ),

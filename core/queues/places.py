@@ -1,11 +1,10 @@
-"""Places: the jobs that wait in memory, their positions, and how long they will take.
+"""Places: the jobs that wait in memory, and their positions.
 
 First the few that came back from a backend, in the order in which they came back, then the fair order.
 """
 
 from collections.abc import Callable, Iterable
 
-from core.eta import Server, seconds_until_picture
 from core.fair_order import FairOrder
 from core.offers import Kind, Offer
 from core.queues.job import Job
@@ -108,15 +107,3 @@ class Places:
                 count, cost = count + 1, cost + other.request.cost
         behind, work = self._order.ahead(job.id, competes)
         return count + behind, cost + work
-
-
-def estimate(
-    job: Job, ahead: int, work: float, offers: Iterable[Offer], busy: dict[str, float]
-) -> float | None:
-    """Seconds until a waiting job's picture; `busy` is how long each backend that paints will go on."""
-    servers = [
-        Server(offer.pace, busy.get(offer.backend, 0.0))
-        for offer in offers
-        if offer.pace is not None and offer.accepts(job.kind)
-    ]
-    return seconds_until_picture(job.request.cost, ahead, work, servers)

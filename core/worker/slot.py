@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from core.backends import Backend, Unreachable, Wishes
-from core.errors import BackendError, Internal, InvalidRequest, JobTimeout
+from core.errors import BackendError, Internal, InvalidRequest, JobTimeout, ShuttingDown
 from core.events import End, Failed, Progress
 from core.offers import Offer
 from core.queues import VOID, Again, Claim, Queue
@@ -20,6 +20,7 @@ from core.worker.health import Health
 
 log = logging.getLogger(__name__)
 
+STOPPING = Again(counts=False, error=Failed.of(ShuttingDown("its worker was about to stop")))
 OUR_FAULT = Failed.of(Internal("a fault of our own; it is in the server's log"))
 
 LOOK_SOON = 0.3
@@ -55,10 +56,15 @@ class Worker:
         self._looked = float("-inf")
         self._free = asyncio.Event()
         self._free.set()
+        self._retired = False
+        self._claim: Claim | None = None
+        """The job that is painted."""
+        self._patience: asyncio.Timeout | None = None
+        """Of the claim that is waited for."""
 
     async def run(self) -> None:
-        """Serve for ever; ends only by being cancelled."""
-        while True:
+        """Serve until it is retired or cancelled."""
+        while not self._retired:
             try:
                 await self._turn()
             except Exception:  # a fault of ours must not take a GPU out of service
@@ -78,9 +84,30 @@ class Worker:
             self._looks.failed(self._looked)
         await self._queue.offer(self._offer)
 
+    @property
+    def is_painting(self) -> bool:
+        """Whether it has a job at the moment."""
+        return not self._free.is_set()
+
     async def free(self) -> None:
         """Wait until this slot paints nothing."""
         await self._free.wait()
+
+    async def retire(self, grace: float | None) -> None:
+        """Take no more jobs, and wait until the one that is painted has ended; None: however long that takes.
+
+        After `grace` seconds it is given back, as if it had never been begun, and the server is freed.
+        """
+        self._retired = True
+        if self._patience is not None:
+            self._patience.reschedule(asyncio.get_running_loop().time())
+        try:
+            async with asyncio.timeout(grace):
+                await self._free.wait()
+        except TimeoutError:
+            if self._claim is not None:
+                await self._queue.finish(self._claim, STOPPING)  # the keeper hears of it, and interrupts
+            await self._free.wait()
 
     async def _turn(self) -> None:
         """One picture, or one look, or a rest."""
@@ -94,15 +121,22 @@ class Worker:
             await self.look()
         if not self._offer.usable:
             return
+        if self._retired:
+            return
         try:
-            async with asyncio.timeout(LOOK_EVERY):
-                claim = await self._queue.claim(self._backend.name)
+            async with asyncio.timeout(LOOK_EVERY) as self._patience:
+                self._claim = await self._queue.claim(self._backend.name)
         except TimeoutError:
             return
+        finally:
+            self._patience = None
         self._free.clear()
         try:
-            await self._serve(claim)
+            # Where this process stood still since it asked, somebody else may have the job, and the server.
+            if self._clock() < self._claim.until:
+                await self._serve(self._claim)
         finally:
+            self._claim = None
             self._free.set()
 
     async def _serve(self, claim: Claim) -> None:

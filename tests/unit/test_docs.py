@@ -125,7 +125,7 @@ def test_what_a_client_sends_is_understood() -> None:
 def test_what_the_start_says() -> None:
     """The lines that the README prints are lines that `serve` prints on a machine without a server."""
     demo = BackendStatus(Offer("127.0.0.1:7861", usable=True, demo=True), painting=False)
-    status = Status(waiting=0, running=0, callers=0, own_waiting=0, own_running=0, backends=(demo,))
+    status = Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=(demo,))
     said = greeting(Served(Settings(), 5000, 8765, status, "")).splitlines()
     (shown,) = _blocks(README, "text")
     assert [line for line in shown.splitlines() if line not in said] == []

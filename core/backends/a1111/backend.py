@@ -39,6 +39,7 @@ class A1111Backend:
     """See core.backends.Backend for what each method promises.
 
     `deployment` is in the names of all our tasks: by it we know our own pictures on a server again.
+    `pace` is what another worker measured there, in seconds per cost unit.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class A1111Backend:
         clock: Callable[[], float] = time.monotonic,
         new_seed: Callable[[], int] = lambda: random.randint(0, LARGEST_SEED),
         give_up: float = GIVE_UP_SECONDS,
+        pace: float | None = None,
     ) -> None:
         self._client = Client(address, session)
         self._progress = ProgressSource(self._client, clock=clock)
@@ -62,7 +64,7 @@ class A1111Backend:
         self._titles: Any = None
         self._lists_until = float("-inf")
         self._loaded: str | None = None
-        self._paces: deque[float] = deque(maxlen=MEASURED)
+        self._paces = deque([] if pace is None else [pace], maxlen=MEASURED)
         self._seen_idle = False
         self._busy_elsewhere = False
         """Whether the last look found it well, but at work on what is none of our jobs."""

@@ -1,7 +1,7 @@
 """Values that the core's tests use, and a look at what a watcher has been told so far."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from core.caller import Caller
@@ -65,8 +65,17 @@ async def soon(awaitable: Awaitable[T]) -> T:
         return await awaitable
 
 
+async def at_once() -> None:
+    """In memory everything is told before the call that brought it about returns."""
+
+
+settle: Callable[[], Awaitable[None]] = at_once
+"""Waits until all is told that was brought about: a home that needs it puts its own here."""
+
+
 async def told(watch: Watch) -> list[Event]:
     """What a watcher has been told and not read yet."""
+    await settle()
     events: list[Event] = []
     try:
         async with asyncio.timeout(0):

@@ -149,7 +149,7 @@ def test_the_status_tells_of_other_callers_only_a_number() -> None:
         BackendStatus(Offer("gpu:2", usable=True), painting=False),
         BackendStatus(Offer("gpu:3", usable=False, problem="asleep"), painting=False),
     )
-    words = joined((encode(status_words(Status(5, 1, 2, 3, 0, backends))),))
+    words = joined((encode(status_words(Status(5, 1, 2, 3, 0, (3, 2), 1, backends))),))
     assert (words["waiting"], words["running"], words["callers"]) == (5, 1, 2)
     assert words["own"] == {"waiting": 3, "running": 0}
     assert [backend["state"] for backend in words["backends"]] == ["painting", "idle", "down"]

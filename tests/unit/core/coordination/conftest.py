@@ -1,6 +1,6 @@
 """The contract runs in every home."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -9,8 +9,8 @@ from tests.unit.core.coordination.homes import HOMES, Home
 
 
 @pytest.fixture(params=HOMES)
-async def home(request: pytest.FixtureRequest) -> AsyncIterator[Home]:
-    async with HOMES[request.param]() as opened:
+async def home(request: pytest.FixtureRequest, valkey_url: Callable[[], str]) -> AsyncIterator[Home]:
+    async with HOMES[request.param](valkey_url) as opened:
         yield opened
 
 

@@ -1,12 +1,17 @@
 """The homes of Coordination, each with a time that the tests let pass."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 from core.coordination import Coordination
 from core.coordination.memory import MemoryCoordination
+from core.coordination.valkey import ValkeyCoordination
+from core.queues.valkey.store import Store
+from core.settings import Settings
 from tests.unit.core.examples import Clock
+from tests.valkey_server import flush
 
 
 class Home(Protocol):
@@ -29,9 +34,32 @@ class MemoryHome:
         self._clock.advance(seconds)
 
 
+class ValkeyHome:
+    """On a real Valkey, whose keys end by its own clock: here time is waited for."""
+
+    def __init__(self, store: Store) -> None:
+        self.coordination: Coordination = ValkeyCoordination(store)
+
+    async def pass_time(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
 @asynccontextmanager
-async def memory() -> AsyncIterator[Home]:
+async def memory(_url: Callable[[], str]) -> AsyncIterator[Home]:
     yield MemoryHome()
 
 
-HOMES: dict[str, Callable[[], AbstractAsyncContextManager[Home]]] = {"memory": memory}
+@asynccontextmanager
+async def valkey(url: Callable[[], str]) -> AsyncIterator[Home]:
+    await flush(url())
+    store = Store(Settings(redis_url=url()))
+    try:
+        yield ValkeyHome(store)
+    finally:
+        await store.close()
+
+
+HOMES: dict[str, Callable[[Callable[[], str]], AbstractAsyncContextManager[Home]]] = {
+    "memory": memory,
+    "valkey": valkey,
+}

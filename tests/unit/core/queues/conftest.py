@@ -1,3 +1,5 @@
+from collections.abc import AsyncIterator, Callable
+
 import pytest
 
 from core.queues import Queue
@@ -5,12 +7,13 @@ from tests.unit.core.queues.homes import HOMES, Home
 
 
 @pytest.fixture(params=HOMES)
-def home(request: pytest.FixtureRequest) -> Home:
+async def home(request: pytest.FixtureRequest, valkey_url: Callable[[], str]) -> AsyncIterator[Home]:
     """Where the queue lives. A further home is one more entry of HOMES."""
-    return HOMES[request.param]()
+    async with HOMES[request.param](valkey_url) as opened:
+        yield opened
 
 
 @pytest.fixture
-def queue(home: Home) -> Queue:
+async def queue(home: Home) -> Queue:
     """A queue with the default settings."""
-    return home.open()
+    return await home.open()

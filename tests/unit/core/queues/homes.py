@@ -1,21 +1,31 @@
 """The homes of the queue, each with a clock that the tests move on: the contract holds for all of them."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
+from redis.asyncio import Redis
+
 from core.queues import Claim, Queue
 from core.queues.memory import MemoryQueue
+from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.store import PREFIX
 from core.settings import Settings
+from tests.unit.core import examples
 from tests.unit.core.examples import Clock
+from tests.valkey_server import flush
 
 
 class Home(Protocol):
     """What the contract needs of a home beside the queue itself."""
 
-    def open(self, **settings: Any) -> Queue:
+    async def open(self, **settings: Any) -> Queue:
         """A queue, empty, with these settings."""
+
+    async def another(self) -> Queue:
+        """What another process sees of the queue that was opened last (in memory: the same)."""
 
     async def pass_time(self, seconds: float) -> None:
         """Let so much time go by on all clocks, and let the queues do what they do once a second."""
@@ -31,10 +41,13 @@ class MemoryHome:
         self._clock = Clock()
         self._queues: list[MemoryQueue] = []
 
-    def open(self, **settings: Any) -> MemoryQueue:
+    async def open(self, **settings: Any) -> MemoryQueue:
         queue = MemoryQueue(Settings(**settings), clock=self._clock)
         self._queues.append(queue)
         return queue
+
+    async def another(self) -> MemoryQueue:
+        return self._queues[-1]
 
     async def pass_time(self, seconds: float) -> None:
         self._clock.advance(seconds)
@@ -47,7 +60,90 @@ class MemoryHome:
             await asyncio.sleep(0)
 
 
-HOMES: dict[str, Callable[[], Home]] = {"memory": MemoryHome}
+class ValkeyHome:
+    """The queue on a real Valkey. Its clock runs, too; time passes by being added to it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._passed = 0.0
+        self._queues: list[ValkeyQueue] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._settings = Settings(redis_url=url)
+
+    async def open(self, **settings: Any) -> ValkeyQueue:
+        self._settings = Settings(redis_url=self._url, **settings)
+        return await self.another()
+
+    async def another(self) -> ValkeyQueue:
+        queue = ValkeyQueue(self._settings, skew=lambda: self._passed)
+        self._queues.append(queue)
+        self._tasks.append(asyncio.create_task(queue.listen()))
+        await queue.first_pulse()
+        return queue
+
+    async def pass_time(self, seconds: float) -> None:
+        """In steps, so that nobody seems to have been away; a very long time in a hundred."""
+        step = 1.0 if seconds <= 20 else max(1.9, seconds / 100)
+        while seconds > 0:
+            self._passed += min(step, seconds)
+            seconds -= step
+            for queue in self._queues:
+                await queue.pulse()
+            await self._turn()
+        await self.settle()
+
+    async def settle(self) -> None:
+        """All calls are answered, and all that was published up to now is heard and worked on."""
+        async with Redis.from_url(self._url) as client:
+            for _ in range(2):
+                for queue in self._queues:
+                    heard = asyncio.Event()
+                    word = secrets.token_hex(8)
+                    queue._holding._idle[word] = heard
+                    await client.publish(f"{PREFIX}p:{queue.process}", f"B\n{word}\n0\n")
+                    await heard.wait()
+                    del queue._holding._idle[word]
+                await self._turn()
+
+    async def _turn(self) -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        while self._at_work():  # noqa: ASYNC110 - it ends by itself
+            await asyncio.sleep(0)
+
+    def _at_work(self) -> bool:
+        return any(queue.store.calls or queue.tasks for queue in self._queues)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for queue in self._queues:
+            await queue.store.close()
+
+
+@asynccontextmanager
+async def memory(_url: Callable[[], str]) -> AsyncIterator[Home]:
+    yield MemoryHome()
+
+
+@asynccontextmanager
+async def valkey(url: Callable[[], str]) -> AsyncIterator[Home]:
+    await flush(url())
+    home = ValkeyHome(url())
+    examples.settle = home.settle
+    try:
+        yield home
+    finally:
+        examples.settle = examples.at_once
+        await home.close()
+
+
+HOMES: dict[str, Callable[[Callable[[], str]], AbstractAsyncContextManager[Home]]] = {
+    "memory": memory,
+    "valkey": valkey,
+}
+"""Each is given where the Valkey of the tests is, which starts when it is asked for."""
 
 
 def claiming(queue: Queue, backend: str) -> AbstractAsyncContextManager["asyncio.Task[Claim]"]:
@@ -62,6 +158,7 @@ async def waiting_for(awaitable: Awaitable[Any]) -> AsyncIterator["asyncio.Task[
     assert isinstance(task, asyncio.Task)
     try:
         await asyncio.sleep(0)
+        await examples.settle()
         yield task
     finally:
         task.cancel()

@@ -18,10 +18,10 @@ from hypothesis.stateful import (
 )
 
 from core.caller import Caller
-from core.errors import NoBackend, QueueFull, TooManyJobs
+from core.errors import NoBackend, QueueFull, ShuttingDown, TooManyJobs
 from core.events import Cancelled, Completed, End, Event, Failed, Queued, Started
 from core.offers import Kind, Offer
-from core.queues import Again, Claim, Wish
+from core.queues import VOID, Again, Claim, Wish
 from core.queues import memory as memory_module
 from core.queues.memory import MemoryQueue
 from core.settings import Settings
@@ -41,6 +41,14 @@ from tests.unit.core.fair_model import Model
 from tests.unit.core.queues.homes import waiting_for
 
 ENDS = (Completed, Failed, Cancelled)
+
+
+WATCHED = Wish(held=True, watched=True, preview=False)
+
+
+async def submit(queue: MemoryQueue, id: str) -> Watch:
+    await queue.put(id, wish_for(), Caller("a"), keep=False)
+    return await queue.events(id)
 
 
 async def test_the_pulse_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +84,56 @@ async def test_a_pulse_over_a_long_queue_lets_others_have_their_turn() -> None:
     assert (await told(watches[347]))[-1] == Cancelled()
     assert (await told(watches[348]))[-1] == Queued(346, None)
     assert (await told(watches[349]))[-1] == Started("gpu:1")
+
+
+# --- the end
+
+
+async def test_a_drained_queue_ends_what_waits_lets_finish_what_runs_and_takes_nothing() -> None:
+    queue = MemoryQueue(Settings())
+    await queue.offer(usable("gpu:1"))
+    running, waiting = await submit(queue, "running"), await submit(queue, "waiting")
+    held = await queue.claim("gpu:1")
+    async with waiting_for(queue.drain(60)) as draining, waiting_for(queue.claim("gpu:1")) as idle:
+        end = await soon(waiting.end())
+        assert isinstance(end, Failed)
+        assert end.code == "shutting_down"
+        with pytest.raises(ShuttingDown):
+            await submit(queue, "new")
+        await asyncio.sleep(0)
+        assert not draining.done()
+        assert await queue.finish(held, painted())
+        await soon(draining)
+        assert not idle.done()
+    assert (await told(running))[-1] == painted()
+
+
+@pytest.mark.parametrize("outcome", [UNREACHED, BROKEN])
+async def test_while_the_queue_drains_nothing_goes_back(outcome: Again) -> None:
+    queue = MemoryQueue(Settings())
+    await queue.offer(usable("gpu:1"))
+    watch = await submit(queue, "job")
+    held = await queue.claim("gpu:1")
+    async with waiting_for(queue.drain(60)) as draining:
+        await queue.finish(held, outcome)
+        await soon(draining)
+    end = await soon(watch.end())
+    assert isinstance(end, Failed)
+    assert end.code == "shutting_down"
+
+
+async def test_when_the_grace_is_over_what_still_runs_is_ended() -> None:
+    queue = MemoryQueue(Settings(lease_ttl=3600))
+    await queue.offer(usable("gpu:1"))
+    watch = await submit(queue, "job")
+    held = await queue.claim("gpu:1")
+    async with waiting_for(queue.renew(held, WATCHED)) as renewing:
+        await soon(queue.drain(0))
+        assert await soon(renewing) == VOID
+    end = await soon(watch.end())
+    assert isinstance(end, Failed)
+    assert end.code == "shutting_down"
+    assert not await queue.finish(held, painted())
 
 
 # --- any interleaving

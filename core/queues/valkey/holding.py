@@ -1,0 +1,172 @@
+"""Holding: the worker half's view. Claims of this process's workers, from taking a job to its end."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from core.events import Completed, End, Progress
+from core.queues import VOID, Again, Claim, Wish
+from core.queues.valkey.records import decode_request, encode_end, encode_progress
+from core.queues.valkey.store import Arg, Store
+from core.settings import Settings
+
+POLL = 1.0
+"""Seconds between two tries of a worker that was not woken: a message to wake it may be lost."""
+ELSEWHERE = 3.0
+"""Seconds for which a job that failed on one backend waits for another one."""
+
+
+class Holding:
+    """All claims of one process. Nothing here raises because the queue is away: it waits."""
+
+    def __init__(self, store: Store, process: str, settings: Settings, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._process = process
+        self._settings = settings
+        self._clock = clock
+        self._calls = count(1)
+        self._run = secrets.token_hex(4)
+        self._idle: dict[str, asyncio.Event] = {}
+        self._renewing: dict[tuple[str, int], asyncio.Event] = {}
+        """Claims whose worker waits in `renew`, each with the event that its wish may be another one."""
+
+    @property
+    def renewing(self) -> list[tuple[str, int]]:
+        """Claims that the pulse renews, since their workers wait for a word."""
+        return list(self._renewing)
+
+    def look_again(self, claims: Iterable[tuple[str, int]]) -> None:
+        """The workers of these claims see what is wished now: a message may have been lost."""
+        for claim in claims:
+            if claim in self._renewing:
+                self._renewing[claim].set()
+
+    def wish_changed(self, id: str) -> None:
+        """Let the worker that holds this job look at what is wanted of it."""
+        for (held, _), changed in self._renewing.items():
+            if held == id:
+                changed.set()
+
+    def wake(self, backend: str) -> None:
+        """There may be a job for this backend."""
+        if backend in self._idle:
+            self._idle[backend].set()
+
+    def wake_all(self) -> None:
+        """There may be a job for anybody: one that was kept from a backend for a while, say."""
+        for woken in self._idle.values():
+            woken.set()
+
+    async def claim(self, backend: str) -> Claim:
+        """See Queue.claim."""
+        while True:
+            woken = self._idle[backend] = asyncio.Event()
+            try:
+                claim = await self._try_claim(backend)
+                if claim is not None:
+                    return claim
+                async with asyncio.timeout(POLL):
+                    await woken.wait()
+            except TimeoutError:
+                continue
+            finally:
+                if self._idle.get(backend) is woken:
+                    del self._idle[backend]
+
+    async def renew(self, claim: Claim, wish: Wish) -> Wish:
+        """See Queue.renew."""
+        key = (claim.id, claim.attempt)
+        changed = self._renewing[key] = asyncio.Event()
+        try:
+            now = await self._wish_of(claim)
+            if now != wish or not now.held:
+                return now
+            async with asyncio.timeout(self._settings.lease_ttl / 3):
+                while now == wish:
+                    await changed.wait()
+                    changed.clear()
+                    now = await self._wish_of(claim)
+        except TimeoutError:
+            pass
+        finally:
+            self._renewing.pop(key, None)
+        return await self._wish_of(claim) if now == wish else now
+
+    async def publish(self, claim: Claim, progress: Progress) -> None:
+        """See Queue.publish."""
+        full = encode_progress(progress)
+        bare = full
+        if progress.preview is not None:
+            bare = encode_progress(
+                Progress(
+                    progress.fraction, progress.step, progress.steps, progress.eta, None, progress.estimated
+                )
+            )
+        await self._store.insist("publish", claim.id, claim.attempt, bare, full)
+
+    async def finish(self, claim: Claim, outcome: End | Again) -> bool:
+        """See Queue.finish."""
+        if isinstance(outcome, Again):
+            words = encode_end(outcome.error)
+            elsewhere = round(ELSEWHERE * 1000)
+            attempts = self._settings.max_attempts
+            again: tuple[Arg, ...] = (
+                claim.id,
+                claim.attempt,
+                int(outcome.counts),
+                attempts,
+                words,
+                elsewhere,
+            )
+            return bool(await self._store.insist("again", *again, self._name()))
+        count, size = 0, 0
+        if isinstance(outcome, Completed):
+            count, size = len(outcome.images), outcome.size
+            keys = [f"i:{claim.id}:{claim.attempt}:{number}" for number in range(count)]
+            await self._store.store_pictures(keys, [image.base64 for image in outcome.images])
+        words = encode_end(outcome)
+        end: tuple[Arg, ...] = (claim.id, claim.attempt, words, count, size, self._name())
+        return bool(await self._store.insist("finish", *end))
+
+    # --- inside
+
+    async def _try_claim(self, backend: str) -> Claim | None:
+        token = self._name()
+        sent = self._clock()
+        try:
+            answer = await self._store.insist(
+                "claim", backend, self._process, token, self._settings.model_slack
+            )
+        except asyncio.CancelledError:
+            # It may have got a job, or may still get one: both are undone by the token's withdrawal.
+            await self._withdraw(token, backend)
+            raise
+        if not answer:
+            return None
+        id, fence, failures, request, flags = answer
+        return Claim(
+            id.decode(),
+            int(fence),
+            int(failures),
+            decode_request(request),
+            _wish(flags),
+            sent + self._settings.lease_ttl,
+        )
+
+    async def _withdraw(self, token: str, backend: str) -> None:
+        """Give back what a cut-off claim got. If the queue is away, its lease will lapse."""
+        await self._store.attempt("unclaim", token, backend, self._process)
+
+    async def _wish_of(self, claim: Claim) -> Wish:
+        return _wish(await self._store.insist("renew", claim.id, claim.attempt))
+
+    def _name(self) -> str:
+        """Names one call, so that it may be made again."""
+        return f"{self._process}:{self._run}:{next(self._calls)}"
+
+
+def _wish(flags: int) -> Wish:
+    if flags < 0:
+        return VOID
+    return Wish(held=True, watched=bool(flags & 2), preview=bool(flags & 4))

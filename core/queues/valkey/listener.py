@@ -1,0 +1,84 @@
+"""Listener: a process's one subscription, on one channel of its own, however many jobs it watches.
+
+Messages may be lost (pub/sub promises nothing); what was lost is found by the pulse: so `on_break` is called
+whenever the subscription stands anew.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from core.queues.valkey.records import Message, decode_message
+from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX
+
+log = logging.getLogger(__name__)
+
+PING_SECONDS = 1.0
+"""A connection on which nothing is heard is asked whether it is there; unanswered, it is given up."""
+
+
+class Listener:
+    """Hears what is told to this process; `run` must run beside it."""
+
+    def __init__(
+        self, url: str, process: str, on_message: Callable[[Message], None], on_break: Callable[[], None]
+    ) -> None:
+        self._url = url
+        self._channel = f"{PREFIX}p:{process}"
+        self._on_message = on_message
+        self._on_break = on_break
+        self.listening = asyncio.Event()
+        """Set while the subscription stands."""
+
+    async def run(self) -> None:
+        """Listen for ever, over every break; ends only by being cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except (RedisError, OSError, TimeoutError) as error:
+                log.debug("the subscription broke: %r", error)
+            finally:
+                self.listening.clear()
+            await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _listen(self) -> None:
+        client = Redis.from_url(
+            self._url,
+            socket_timeout=None,
+            socket_connect_timeout=CALL_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        async with client, client.pubsub() as subscription:
+            async with asyncio.timeout(CALL_SECONDS):
+                await subscription.subscribe(self._channel)
+            await self._hear_all(subscription)
+
+    async def _hear_all(self, subscription: PubSub) -> None:
+        heard = time.monotonic()
+        while True:
+            message = await subscription.parse_response(block=False, timeout=PING_SECONDS)
+            if message is None:
+                if time.monotonic() - heard > 3 * PING_SECONDS:
+                    return
+                async with asyncio.timeout(CALL_SECONDS):
+                    await subscription.ping()
+                continue
+            heard = time.monotonic()
+            if message[0] == b"subscribe":
+                self.listening.set()
+                self._on_break()  # whatever was said before
+            elif message[0] == b"message":
+                self._hear(message[2])
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            self._on_message(decode_message(data))
+        except Exception:  # a fault in one message must not end the hearing of all
+            log.exception("a message of the shared queue could not be read")

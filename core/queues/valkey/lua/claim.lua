@@ -1,0 +1,62 @@
+-- with: order place life
+-- claim(backend, process, token, slack): the next job for a backend, whose worker lives in this process.
+-- Answers {id, fence, failures, request, wish}, or {} and notes that the backend is idle. `token` names this
+-- call: made again because its answer was lost, it gets the same job; withdrawn (unclaim), it gets none.
+local backend, process, token = arg(1), arg(2), arg(3)
+seen()
+
+local function answer(id)
+  local fence, failures, request = get(id, 'fence', 'failures', 'request')
+  return {id, fence, failures, request, wish(id)}
+end
+
+local function others_can(kind)
+  for _, other in ipairs(usable(true)) do
+    if other ~= backend and accepts(other, kind) then return true end
+  end
+  return false
+end
+
+-- First those that came back; not where they failed for a while, if another backend can do them.
+local function next_job()
+  for _, id in ipairs(redis.call('ZRANGE', P .. 'back', 0, -1)) do
+    local kind, avoid, avoid_until = get(id, 'kind', 'avoid', 'avoid_until')
+    if accepts(backend, kind)
+      and (avoid ~= backend or NOW >= tonumber(avoid_until) or not others_can(kind)) then
+      redis.call('ZREM', P .. 'back', id)
+      return id
+    end
+  end
+  local id = order_next(backend, tonumber(arg(4)))
+  if id then order_remove(id, false) end
+  return id
+end
+
+local had = redis.call('HGET', P .. 'tokens', token)
+if had then return answer(had) end
+if redis.call('EXISTS', P .. 'withdrawn:' .. token) == 1 then return {} end
+local owner = redis.call('HGET', P .. 'owner', backend)
+if owner and owner ~= process then return {} end
+local ends = tonumber(redis.call('ZSCORE', P .. 'offers', backend) or 0)
+local able = ends > NOW and redis.call('HGET', P .. 'o:' .. backend, 'usable') == '1'
+local id = able and next_job()
+if not id then
+  redis.call('HSET', P .. 'idle', backend, process)
+  return {}
+end
+redis.call('HDEL', P .. 'idle', backend)
+local caller, cost = get(id, 'caller', 'cost')
+local fence, version = redis.call('HINCRBY', S, 'claims', 1), changed()
+local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
+local last = 'S' .. attempts .. '\n' .. backend
+redis.call('HSET', job(id), 'state', 'running', 'version', version, 'fence', fence, 'token', token,
+  'process', process, 'backend', backend, 'last', last)
+redis.call('HINCRBY', S, 'waiting', -1)
+count('waits', caller, -1)
+count('runs', caller, 1)
+redis.call('ZADD', P .. 'run', NOW + LEASE, id)
+redis.call('HSET', P .. 'on', id, backend .. ' ' .. NOW .. ' ' .. cost)
+redis.call('HSET', P .. 'tokens', token, id)
+redis.call('ZREM', P .. 'unwatched', id)
+tell(id, version, 'S', last)
+return answer(id)

@@ -1,0 +1,117 @@
+-- What the scripts share; the loader puts it before each of them.
+--
+-- KEYS[1] is the prefix of all keys, with its hash tag. ARGV begins with four settings: milliseconds to add to
+-- the server's clock (0; tests let time pass with it), LEASE_TTL and RESULT_TTL in milliseconds,
+-- RESULT_MAX_BYTES. A script's own arguments come behind them: arg(1), arg(2), ...
+--
+--   s           hash   V, arrivals, claims (so many so far: fences), version, seen, waiting, kept_bytes, secret
+--   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end
+--   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id
+--   kinds       hash   the kinds that wait, each with its cost in all
+--   passed:KIND list   jobs that were preferred to one in this line: "start member cost"
+--   c:CALLER    zset   a caller's waiting jobs by arrival
+--   share       hash   "finish floor turn" of each caller whose finish is above V; finish: zset of the same
+--   waits, runs hash   waiting and running jobs of each caller, counted
+--   back        zset   jobs that came back from a backend, in that order
+--   run         zset   running jobs by the end of their lease; on: hash of "backend started cost"
+--   tokens      hash   claims by the name that the worker gave to the call
+--   w:ID        hash   the processes that watch a job, each with what it wants; pw:PROCESS: set of the same
+--   processes   zset   front ends and workers by the time at which they count as dead
+--   unwatched   zset   waiting jobs that nobody watches or keeps, since when
+--   kept, brief, gone  zset  ended jobs by the time at which they expire, are dropped, are forgotten
+--   o:BACKEND   hash   an offer; om:, os: sets of its models and samplers; offers: zset by their end
+--   idle        hash   backends that wait for a job, and the process to wake
+--   owner, own  hash, zset   who owns a backend, and until when
+--   i:ID:FENCE:N       pictures, base64 as they came
+
+local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local S, clock = P .. 's', redis.call('TIME')
+local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
+local GAP, BRIEF, RECORD = 2000, 60000, 2048
+
+local function arg(number) return ARGV[4 + number] end
+local function exact(number) return string.format('%.17g', number) end
+local function job(id) return P .. 'j:' .. id end
+local function get(id, ...) return unpack(redis.call('HMGET', job(id), ...)) end
+local function state_of(number) return tonumber(redis.call('HGET', S, number) or 0) end
+local function changed() return redis.call('HINCRBY', S, 'version', 1) end
+
+local function count(key, field, by)
+  if redis.call('HINCRBY', P .. key, field, by) <= 0 then redis.call('HDEL', P .. key, field) end
+end
+
+-- Somebody is here. After a time in which nobody was, no lease could be renewed: so each begins anew.
+local function seen()
+  local last = tonumber(redis.call('HGET', S, 'seen') or NOW)
+  redis.call('HSET', S, 'seen', NOW)
+  if NOW - last <= GAP then return end
+  for _, key in ipairs({'run', 'own', 'workers', 'processes'}) do
+    for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
+      redis.call('ZADD', P .. key, 'GT', NOW + LEASE, member)
+    end
+  end
+end
+
+-- Tell the processes that watch a job. What is lost on the way they find by the version.
+local function tell(id, version, letter, words)
+  for _, process in ipairs(redis.call('HKEYS', P .. 'w:' .. id)) do
+    redis.call('PUBLISH', P .. 'p:' .. process, letter .. '\n' .. id .. '\n' .. version .. '\n' .. words)
+  end
+end
+
+-- What the watchers want: 2 progress, 4 previews.
+local function wish(id)
+  local all = 0
+  for _, flags in ipairs(redis.call('HVALS', P .. 'w:' .. id)) do all = bit.bor(all, tonumber(flags)) end
+  return all
+end
+
+-- Let the worker that holds a job look at what is wanted of it.
+local function wish_changed(id)
+  local state, process = get(id, 'state', 'process')
+  if state == 'running' then redis.call('PUBLISH', P .. 'p:' .. process, 'W\n' .. id .. '\n0\n') end
+end
+
+local function note_unwatched(id)
+  local state, keep = get(id, 'state', 'keep')
+  if (state == 'waiting' or state == 'back') and keep == '0' and redis.call('EXISTS', P .. 'w:' .. id) == 0 then
+    redis.call('ZADD', P .. 'unwatched', 'NX', NOW, id)
+  end
+end
+
+-- Whether a backend can do a kind, which is "model\nsampler"; empty means that anything will do.
+local function accepts(backend, kind)
+  local model, sampler = kind:match('^(.-)\n(.*)$')
+  if model ~= '' and redis.call('SISMEMBER', P .. 'om:' .. backend, model) == 0 then return false end
+  return sampler == '' or redis.call('EXISTS', P .. 'os:' .. backend) == 0
+    or redis.call('SISMEMBER', P .. 'os:' .. backend, sampler) == 1
+end
+
+-- Backends that paint, or (with `resting`) will in a moment.
+local function usable(resting)
+  local found = {}
+  for _, backend in ipairs(redis.call('ZRANGEBYSCORE', P .. 'offers', '(' .. NOW, '+inf')) do
+    local able, rests = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'usable', 'resting'))
+    if able == '1' or (resting and rests == '1') then found[#found + 1] = backend end
+  end
+  return found
+end
+
+-- Wake one idle backend for a job: one that has its model loaded, then the fastest. One that hears nothing
+-- any more is passed over.
+local function wake(kind)
+  local model, idle = kind:match('^(.-)\n'), {}
+  for _, backend in ipairs(usable(false)) do
+    local process = redis.call('HGET', P .. 'idle', backend)
+    if process and accepts(backend, kind) then
+      local loaded, pace = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'loaded', 'pace'))
+      local fits = model == '' or model == loaded
+      idle[#idle + 1] = {backend, process, fits and 0 or 1, tonumber(pace) or math.huge}
+    end
+  end
+  table.sort(idle, function(a, b) return a[3] < b[3] or (a[3] == b[3] and a[4] < b[4]) end)
+  for _, one in ipairs(idle) do
+    redis.call('HDEL', P .. 'idle', one[1])
+    if redis.call('PUBLISH', P .. 'p:' .. one[2], 'B\n' .. one[1] .. '\n0\n') > 0 then return end
+  end
+end

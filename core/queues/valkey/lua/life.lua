@@ -1,0 +1,87 @@
+-- The steps of a job's life: wait, run, come back, end.
+
+-- The claim of a running job is void from now on.
+local function release(id)
+  local caller, token = get(id, 'caller', 'token')
+  wish_changed(id)
+  redis.call('ZREM', P .. 'run', id)
+  redis.call('HDEL', P .. 'on', id)
+  redis.call('HDEL', P .. 'tokens', token)
+  count('runs', caller, -1)
+end
+
+-- Pictures outlive the moment in which a result is let go: those who watched are about to fetch them.
+local function let_pictures_lapse(id, milliseconds)
+  local fence, pictures = get(id, 'fence', 'pictures')
+  for number = 0, tonumber(pictures or 0) - 1 do
+    redis.call('PEXPIRE', P .. 'i:' .. id .. ':' .. fence .. ':' .. number, milliseconds)
+  end
+end
+
+-- A kept result is gone; for a while longer its id is answered with `expired`.
+local function expire(id)
+  redis.call('ZREM', P .. 'kept', id)
+  redis.call('HINCRBY', S, 'kept_bytes', '-' .. (get(id, 'size') or '0'))
+  redis.call('HSET', job(id), 'state', 'expired')
+  redis.call('ZADD', P .. 'gone', NOW + RESULT_TTL, id)
+  let_pictures_lapse(id, BRIEF)
+end
+
+-- The one place where a job that waits or runs ends. `words` say how, `size` is the bytes of its pictures.
+local function end_job(id, words, pictures, size)
+  local state, caller, keep, fence = get(id, 'state', 'caller', 'keep', 'fence')
+  if state == 'running' then
+    release(id)
+  elseif state == 'back' then
+    redis.call('ZREM', P .. 'back', id)
+    count('waits', caller, -1)
+  else
+    order_remove(id, true)
+    count('waits', caller, -1)
+  end
+  if state ~= 'running' then redis.call('HINCRBY', S, 'waiting', -1) end
+  local version = changed()
+  redis.call('HSET', job(id), 'state', 'ended', 'version', version, 'end', words, 'pictures', pictures)
+  redis.call('HDEL', job(id), 'last')
+  tell(id, version, 'E', (fence or '0') .. '\n' .. pictures .. '\n' .. words)
+  for _, process in ipairs(redis.call('HKEYS', P .. 'w:' .. id)) do
+    redis.call('SREM', P .. 'pw:' .. process, id)
+  end
+  redis.call('DEL', P .. 'w:' .. id)
+  redis.call('ZREM', P .. 'unwatched', id)
+  if keep == '0' then
+    redis.call('ZADD', P .. 'brief', NOW + BRIEF, id)
+    return
+  end
+  let_pictures_lapse(id, RESULT_TTL + BRIEF)
+  redis.call('HSET', job(id), 'size', size + RECORD)
+  redis.call('ZADD', P .. 'kept', NOW + RESULT_TTL, id)
+  local bytes = redis.call('HINCRBY', S, 'kept_bytes', size + RECORD)
+  while bytes > RESULT_MAX do
+    expire(redis.call('ZRANGE', P .. 'kept', 0, 0)[1])
+    bytes = state_of('kept_bytes')
+  end
+end
+
+-- A running job waits again, first in line.
+local function give_back(id)
+  local caller, kind = get(id, 'caller', 'kind')
+  release(id)
+  local version = changed()
+  redis.call('HSET', job(id), 'state', 'back', 'version', version)
+  redis.call('ZADD', P .. 'back', redis.call('HINCRBY', S, 'returns', 1), id)
+  redis.call('HINCRBY', S, 'waiting', 1)
+  count('waits', caller, 1)
+  redis.call('HDEL', job(id), 'last')
+  note_unwatched(id)
+  local attempts, cost = get(id, 'attempts', 'cost')
+  local ahead, work = place(id)
+  tell(id, version, 'Q', attempts .. ' ' .. ahead .. ' ' .. exact(work) .. ' ' .. cost .. '\n' .. kind)
+  wake(kind)
+end
+
+-- Whether a claim is not void.
+local function is_held(id, fence)
+  local state, current = get(id, 'state', 'fence')
+  return state == 'running' and current == fence
+end

@@ -1,0 +1,16 @@
+-- with: order place life
+-- publish(id, fence, words, words_with_preview): tell how far a job is, for as long as the claim is not void.
+-- Only who wants previews gets them. Safe to repeat: fractions that do not rise are dropped by who hears them.
+local id, bare, full = arg(1), arg(3), arg(4)
+if not is_held(id, arg(2)) then return 0 end
+redis.call('HSET', job(id), 'last', full)
+local version = get(id, 'version')
+local watching = redis.call('HGETALL', P .. 'w:' .. id)
+for number = 1, #watching, 2 do
+  local flags = tonumber(watching[number + 1])
+  if bit.band(flags, 2) > 0 then
+    local words = bit.band(flags, 4) > 0 and full or bare
+    redis.call('PUBLISH', P .. 'p:' .. watching[number], 'P\n' .. id .. '\n' .. version .. '\n' .. words)
+  end
+end
+return 1

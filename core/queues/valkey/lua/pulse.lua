@@ -1,0 +1,54 @@
+-- with: order place life
+-- pulse(process, milliseconds, max_deliveries, vanished, unwanted, id, fence, ...): once a second from each
+-- process. It lives for so many milliseconds more, and holds these claims. Whoever comes first sees to what time
+-- brings: leases and offers that lapse, results, dead processes, jobs that nobody wants (they end as the words
+-- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, wish of each claim,
+-- claims so far}. Safe to repeat.
+local process, MOST = arg(1), 200
+seen()
+local known = redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process) == 0
+local wishes = {}
+for number = 6, #ARGV - 4, 2 do
+  local id, held = arg(number), is_held(arg(number), arg(number + 1))
+  if held then redis.call('ZADD', P .. 'run', NOW + LEASE, id) end
+  wishes[#wishes + 1] = held and wish(id) or -1
+end
+
+local function due(key) return redis.call('ZRANGEBYSCORE', P .. key, '-inf', NOW, 'LIMIT', 0, MOST) end
+
+for _, id in ipairs(due('run')) do
+  if redis.call('HINCRBY', job(id), 'deliveries', 1) >= tonumber(arg(3)) then
+    end_job(id, arg(4), 0, 0)
+  else
+    give_back(id)
+  end
+end
+for _, dead in ipairs(due('processes')) do
+  local watched = redis.call('SPOP', P .. 'pw:' .. dead, MOST)
+  for _, id in ipairs(watched) do
+    redis.call('HDEL', P .. 'w:' .. id, dead)
+    wish_changed(id)
+    note_unwatched(id)
+  end
+  if #watched < MOST then redis.call('ZREM', P .. 'processes', dead) end
+end
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'unwatched', '-inf', NOW - RESULT_TTL, 'LIMIT', 0, MOST)) do
+  end_job(id, arg(5), 0, 0)
+end
+for _, id in ipairs(due('kept')) do expire(id) end
+for _, key in ipairs({'brief', 'gone'}) do
+  for _, id in ipairs(due(key)) do
+    redis.call('ZREM', P .. key, id)
+    redis.call('DEL', job(id))
+  end
+end
+for _, backend in ipairs(due('offers')) do
+  redis.call('ZREM', P .. 'offers', backend)
+  redis.call('DEL', P .. 'o:' .. backend, P .. 'om:' .. backend, P .. 'os:' .. backend)
+  changed()
+end
+local offers = {}
+for _, backend in ipairs(redis.call('ZRANGE', P .. 'offers', 0, -1)) do
+  offers[#offers + 1] = redis.call('HGET', P .. 'o:' .. backend, 'words')
+end
+return {state_of('version'), NOW, known and 1 or 0, offers, running(), wishes, state_of('waiting')}

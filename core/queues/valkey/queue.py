@@ -1,0 +1,359 @@
+"""ValkeyQueue: the queue's home for many processes. What is one step stands in `lua/`; here it is called.
+
+Each process hears on one channel of its own what happens to the jobs that its front ends watch and to the
+claims that its workers hold. Messages may be lost; the pulse makes up for that, since it compares versions.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from core.caller import Caller
+from core.errors import (
+    BackendError,
+    Expired,
+    Forbidden,
+    NoBackend,
+    NotFound,
+    QueueUnavailable,
+    SdError,
+    ShuttingDown,
+)
+from core.events import End, Failed, Progress
+from core.offers import Catalog, Offer, kind_of
+from core.queues import Again, Claim, Wish
+from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
+from core.queues.valkey.holding import Holding
+from core.queues.valkey.listener import Listener
+from core.queues.valkey.records import (
+    CANCELLED,
+    Message,
+    decode_offer,
+    encode_end,
+    encode_offer,
+    encode_request,
+    kind_words,
+)
+from core.queues.valkey.store import CALL_SECONDS, Store
+from core.queues.valkey.watching import Watching
+from core.request import ImageRequest
+from core.settings import Settings
+from core.status import BackendStatus, Status
+from core.watch import Watch
+
+log = logging.getLogger(__name__)
+
+OFFER_TTL = 15.0
+"""Seconds that an offer holds unless it is said again."""
+PULSE = 1.0
+"""Seconds between two pulses; shorter where LEASE_TTL is, for the pulse renews leases."""
+PROCESS_TTL = 10.0
+"""Seconds after which a silent process no longer counts as watching anything."""
+VANISHED = encode_end(Failed.of(BackendError("too many workers vanished while they had this job")))
+UNWANTED = encode_end(Failed.of(NoBackend("nobody watched this job, and nobody could paint it")))
+STOPPING = Failed.of(
+    ShuttingDown("this process is about to stop; the job lives on: ask again, or attach to it")
+)
+
+
+class ValkeyQueue:
+    """See core.queues.Queue for what each method promises. `run` must run beside it.
+
+    `process` names this process among all; `skew` is seconds added to Valkey's clock, for tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        process: str | None = None,
+        skew: Callable[[], float] = lambda: 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self.process = process or secrets.token_hex(8)
+        self.store = Store(settings, skew=skew)
+        self._listener = Listener(settings.redis_url, self.process, self._hear, self._missed_something)
+        self._watching = Watching(self.store, self.process, self._listener.listening, self._spawn, clock)
+        self._holding = Holding(self.store, self.process, settings, clock)
+        self._version = -1
+        """Of the state that the last pulse saw; -1: see to everything."""
+        self._group: asyncio.TaskGroup | None = None
+        self.tasks = 0
+        """Messages that are still being worked on."""
+        self._closed = False
+
+    # --- the front half
+
+    async def put(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> None:
+        """See Queue.put. Cut off in mid-call, the job that it may have put is forsaken."""
+        refusal = self._refusal(request)
+        putting = asyncio.ensure_future(self._put(id, request, caller, keep, refusal))
+        try:
+            code, *details = await asyncio.shield(putting)
+        except asyncio.CancelledError:
+            await asyncio.wait([putting])
+            if not putting.cancelled() and not putting.exception() and not keep:
+                await self.forsake(id)
+            raise
+        match code:
+            case b"other":
+                raise another_request()
+            case b"late":
+                raise QueueUnavailable("the shared queue was too slow")
+            case b"full":
+                raise refusal or queue_full(details[0])
+            case b"many":
+                raise refusal or too_many_jobs(details[0])
+
+    async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
+        """See Queue.events."""
+        watch = Watch(id, preview=preview, progress=progress)
+        await self._watching.enter(watch)
+        return watch
+
+    async def leave(self, watch: Watch) -> None:
+        """See Queue.leave."""
+        await self._watching.leave(watch, abandon=False)
+
+    async def abandon(self, watch: Watch) -> None:
+        """See Queue.abandon."""
+        await self._watching.leave(watch, abandon=True)
+
+    async def forsake(self, id: str) -> None:
+        """See Queue.forsake."""
+        await self._watching.forsake(id)
+
+    async def cancel(self, id: str, caller: Caller) -> bool:
+        """See Queue.cancel."""
+        call = secrets.token_hex(8)
+        match await self.store.call("cancel", id, caller.name, CANCELLED, call):
+            case b"none":
+                raise NotFound("no job has this id")
+            case b"expired":
+                raise Expired("this result was kept for its time, and is gone")
+            case b"forbidden":
+                raise Forbidden("only the caller who submitted a job may cancel it")
+            case b"ended":
+                return False
+        return True
+
+    async def offers(self) -> Catalog:
+        """See Queue.offers."""
+        return Catalog(self._watching.offers)
+
+    async def status(self, caller: Caller) -> Status:
+        """See Queue.status."""
+        waiting, waits, runs, on, owners, workers = await self.store.call("status")
+        waiting_of, running_of = _counts(waits), _counts(runs)
+        painting = {words.decode().rsplit(" ", 2)[0] for words in on}
+        owner_of = {owners[n].decode(): owners[n + 1].decode() for n in range(0, len(owners), 2)}
+        return Status(
+            waiting=waiting,
+            running=len(on),
+            callers=len(waiting_of.keys() | running_of.keys()),
+            own_waiting=waiting_of.get(caller.name, 0),
+            own_running=running_of.get(caller.name, 0),
+            waiting_by_caller=tuple(sorted(waiting_of.values(), reverse=True)),
+            workers=len(workers),
+            backends=tuple(
+                BackendStatus(offer, offer.backend in painting, owner_of.get(offer.backend))
+                for offer in self._watching.offers
+            ),
+        )
+
+    async def drain(self, grace: float) -> None:
+        """See Queue.drain. The jobs live on: those who watch them here are told to go elsewhere."""
+        self._closed = True
+        self._watching.end_all(self._watching.waiting, STOPPING)
+        try:
+            async with asyncio.timeout(grace):
+                await self._watching.nothing_runs()
+        except TimeoutError:
+            self._watching.end_all(self._watching.running, STOPPING)
+
+    # --- the worker half
+
+    async def offer(self, offer: Offer) -> None:
+        """See Queue.offer."""
+        await self.store.insist(
+            "offer",
+            offer.backend,
+            round(OFFER_TTL * 1000),
+            int(offer.usable),
+            int(offer.resting),
+            offer.loaded or "",
+            "" if offer.pace is None else repr(offer.pace),
+            encode_offer(offer),
+            len(offer.models),
+            *offer.models,
+            *offer.samplers,
+        )
+        others = [known for known in self._watching.offers if known.backend != offer.backend]
+        self._watching.offers = (*others, offer)
+
+    async def claim(self, backend: str) -> Claim:
+        """See Queue.claim."""
+        return await self._holding.claim(backend)
+
+    async def renew(self, claim: Claim, wish: Wish) -> Wish:
+        """See Queue.renew."""
+        return await self._holding.renew(claim, wish)
+
+    async def publish(self, claim: Claim, progress: Progress) -> None:
+        """See Queue.publish."""
+        await self._holding.publish(claim, progress)
+
+    async def finish(self, claim: Claim, outcome: End | Again) -> bool:
+        """See Queue.finish."""
+        return await self._holding.finish(claim, outcome)
+
+    # --- what runs beside both
+
+    async def run(self) -> None:
+        """Listen and pulse for ever; ends only by being cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.listen())
+                group.create_task(self._beat())
+        finally:
+            await self.store.close()
+
+    async def listen(self) -> None:
+        """Hear what is told to this process, and work on it."""
+        async with asyncio.TaskGroup() as self._group:
+            await self._listener.run()
+
+    async def pulse(self) -> None:
+        """Once a second: we live, our claims are held, and what was told since is seen to.
+
+        Raises QueueUnavailable.
+        """
+        claims = self._holding.renewing
+        told = await self.store.call(
+            "pulse",
+            self.process,
+            round(PROCESS_TTL * 1000),
+            self._settings.max_deliveries,
+            VANISHED,
+            UNWANTED,
+            *(word for claim in claims for word in claim),
+        )
+        version, clock, known, offers, runs, _, waiting = told
+        self._watching.note(clock / 1000, tuple(decode_offer(words) for words in offers), runs)
+        self._holding.look_again(claims)
+        if not known:
+            await self._watching.enter_again()
+        if waiting:
+            self._holding.wake_all()
+        await self._watching.say_unsaid()
+        if version != self._version:
+            await self._watching.check()
+            self._version = version
+        else:
+            await self._watching.tell_places()
+
+    async def agreed(self, name: str) -> bytes:
+        """A random word of 32 bytes on which all processes agree."""
+        word: bytes = await self.store.insist("agreed", name, secrets.token_bytes(32))
+        return word
+
+    def pace_of(self, backend: str) -> float | None:
+        """What was measured on a backend, by whomever."""
+        return next((offer.pace for offer in self._watching.offers if offer.backend == backend), None)
+
+    async def first_pulse(self) -> None:
+        """Wait until the queue is there and this process is known to it; says so if that takes long."""
+        waited = False
+        while True:
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    await self._listener.listening.wait()
+                await self.pulse()
+            except (QueueUnavailable, TimeoutError):
+                if not waited:
+                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it")
+                waited = True
+                await asyncio.sleep(0.2)
+            else:
+                return
+
+    async def _beat(self) -> None:
+        pause = min(PULSE, self._settings.lease_ttl / 3)
+        while True:
+            try:
+                await self.pulse()
+            except QueueUnavailable as error:
+                log.warning("%s", error.message)
+                self._version = -1
+            except Exception:  # a fault of ours in one pulse must not end all of them
+                log.exception("a fault in the queue's pulse")
+            await asyncio.sleep(pause)
+
+    # --- inside
+
+    def _refusal(self, request: ImageRequest) -> SdError | None:
+        """Why a new job could not be taken now; one that is known is attached to all the same."""
+        if self._closed:
+            return ShuttingDown("about to stop: no new work is taken")
+        try:
+            check_backends(request, self._watching.offers)
+        except SdError as error:
+            return error
+        return None
+
+    async def _put(
+        self, id: str, request: ImageRequest, caller: Caller, keep: bool, refusal: SdError | None
+    ) -> Sequence[Any]:
+        until = self._watching.server_clock + CALL_SECONDS
+        answer: Sequence[Any] = await self.store.call(
+            "put",
+            id,
+            encode_request(request),
+            caller.name,
+            int(keep),
+            kind_words(kind_of(request)),
+            repr(request.cost),
+            0 if refusal else self._settings.max_queue,
+            self._settings.max_jobs_per_user,
+            round(until * 1000),
+        )
+        return answer
+
+    def _hear(self, message: Message) -> None:
+        match message.letter:
+            case "B":
+                self._holding.wake(message.id)
+            case "W":
+                self._holding.wish_changed(message.id)
+            case _:
+                self._watching.hear(message)
+
+    def _missed_something(self) -> None:
+        """Messages may have been lost: the next pulse sees to everything."""
+        self._version = -1
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Work on a message in a task of its own, for it waits for Valkey."""
+        if self._group is None:
+            coroutine.close()
+            return
+        self.tasks += 1
+        self._group.create_task(self._work(coroutine))
+
+    async def _work(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coroutine
+        except Exception:  # a fault in one message must not end the hearing of all
+            log.exception("a message of the shared queue could not be worked on")
+        finally:
+            self.tasks -= 1
+
+
+def _counts(pairs: Sequence[bytes] | dict[bytes, bytes]) -> dict[str, int]:
+    """A hash of counts, by caller."""
+    items = pairs.items() if isinstance(pairs, dict) else zip(pairs[::2], pairs[1::2], strict=True)
+    return {name.decode(): int(number) for name, number in items}

@@ -1,0 +1,165 @@
+"""Store: one Valkey as calls of scripts. What the scripts share stands in `lua/common.lua`.
+
+Every script is safe to repeat, so a call whose answer was lost is made again. A call of the front half gives
+up within two seconds (`call`); one of the worker half waits for as long as Valkey is away (`insist`).
+"""
+
+import asyncio
+import hashlib
+import logging
+import re
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import NoScriptError, RedisError
+
+from core.errors import QueueUnavailable
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PREFIX = "{sd}:"
+"""Of all keys: with a hash tag, so that a cluster holds them on one node."""
+CALL_SECONDS = 2.0
+"""How long one call may take, all its repetitions included."""
+CONNECTIONS = 16
+AT_ONCE = 12
+"""Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
+PICTURE_SECONDS = 120
+"""How long a stored picture waits for the call that makes it a result."""
+AGAIN_SECONDS = 0.2
+"""Between two tries of a call that insists."""
+
+Arg = bytes | str | int | float | memoryview
+
+
+class Store:
+    """Scripts, and pictures, which are too large for them.
+
+    `skew` is seconds that are added to Valkey's clock: tests let time pass with it.
+    """
+
+    def __init__(self, settings: Settings, *, skew: Callable[[], float] = lambda: 0.0) -> None:
+        self._client: Redis = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                settings.redis_url,
+                max_connections=CONNECTIONS,
+                timeout=CALL_SECONDS,
+                # Not socket_timeout: its wait_for swallows cancellations on Python 3.11. `call` has its own.
+                socket_timeout=None,
+                socket_connect_timeout=CALL_SECONDS,
+                retry=Retry(ConstantBackoff(0.1), 10),
+                retry_on_error=[AwayError],
+            )
+        )
+        self._skew = skew
+        self._times = (
+            round(settings.lease_ttl * 1000),
+            round(settings.result_ttl * 1000),
+            settings.result_max_bytes,
+        )
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self.calls = 0
+        """Calls under way, those that insist included."""
+
+    async def call(self, script: str, *args: Arg) -> Any:
+        """One script's answer. Raises QueueUnavailable."""
+        return await self._within(lambda: self._run(script, args))
+
+    async def insist(self, script: str, *args: Arg) -> Any:
+        """One script's answer, however long that takes."""
+        return await self._until_there(lambda: self._run(script, args))
+
+    async def attempt(self, script: str, *args: Arg) -> None:
+        """One script, if the queue is there: for what it would find out by itself."""
+        try:
+            await self.call(script, *args)
+        except QueueUnavailable:
+            return
+
+    async def store_pictures(self, keys: Sequence[str], pictures: Sequence[bytes | memoryview]) -> None:
+        """Store pictures for a while, however long that takes."""
+
+        async def store() -> None:
+            for key, picture in zip(keys, pictures, strict=True):
+                await self._client.set(PREFIX + key, picture, ex=PICTURE_SECONDS)
+
+        await self._until_there(store)
+
+    async def pictures(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Stored pictures, None for one that is gone; however long that takes."""
+
+        async def fetch() -> Any:
+            return await self._client.mget([PREFIX + key for key in keys])
+
+        found: list[bytes | None] = await self._until_there(fetch)
+        return found
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def _run(self, script: str, args: Sequence[Arg]) -> Any:
+        source, digest = load(script)
+        head = (round(self._skew() * 1000), *self._times)
+        try:
+            return await self._client.evalsha(digest, 1, PREFIX, *head, *args)
+        except NoScriptError:  # it was restarted, or is another one after a failover
+            return await self._client.eval(source, 1, PREFIX, *head, *args)
+
+    async def _within(self, run: Callable[[], Any]) -> Any:
+        self.calls += 1
+        try:
+            async with self._turns, asyncio.timeout(CALL_SECONDS):
+                return await run()
+        except (AwayError, TimeoutError, OSError):
+            raise QueueUnavailable(
+                "the shared queue cannot be reached now; it comes back by itself"
+            ) from None
+        except RedisError as error:
+            if not _is_passing(error):
+                raise
+            raise QueueUnavailable(f"the shared queue does not answer now: {error}") from None
+        finally:
+            self.calls -= 1
+
+    async def _until_there(self, run: Callable[[], Any]) -> Any:
+        away = False
+        while True:
+            try:
+                answer = await self._within(run)
+            except QueueUnavailable as error:
+                if not away:
+                    log.warning("%s", error.message)
+                away = True
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                if away:
+                    log.info("the shared queue is back")
+                return answer
+
+
+@cache
+def load(script: str) -> tuple[str, str]:
+    """A script with the parts that it names in its first line, and its digest."""
+    folder = files(__package__) / "lua"
+    source = (folder / f"{script}.lua").read_text(encoding="utf-8")
+    named = re.match(r"-- with: (.+)\n", source)
+    wanted = set(named[1].split()) if named else set()
+    parts = ["common", *(part for part in ("order", "place", "life") if part in wanted)]
+    whole = "\n".join([*((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), source])
+    return whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()
+
+
+def _is_passing(error: RedisError) -> bool:
+    """Whether Valkey says that it cannot do it now: while it loads its data, is replaced, or has a script."""
+    words = str(error)
+    return words.startswith(
+        ("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS")
+    )

@@ -1,0 +1,62 @@
+"""Watched: a job as the watchers in this process see it. Pure but for the watches that it tells."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from core.events import End, Event, Progress, Queued, Started
+from core.queues.place import Place
+from core.watch import Watch
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """One job; `version` is that of the last state that was heard of it."""
+
+    id: str
+    watches: set[Watch] = field(default_factory=set)
+    entering: set[Watch] = field(default_factory=set)
+    """Those whose first state is on its way."""
+    version: int = -1
+    place: Place | None = None
+    """Where it waits, if it does."""
+    last: Event | None = None
+
+    @property
+    def flags(self) -> int:
+        """What they want, as the scripts write it: 1, 2 for progress, 4 for previews; 0 for nobody."""
+        return flags_of(self.watches | self.entering)
+
+    @property
+    def _fraction(self) -> float:
+        return self.last.fraction if isinstance(self.last, Progress) else 0.0
+
+    def hear(self, version: int, event: Event) -> None:
+        """Tell all watches, unless it is no news: messages may come late, or twice."""
+        if version < self.version or event == self.last:
+            return
+        if version == self.version:
+            if isinstance(event, Started):
+                return
+            if isinstance(event, Progress) and event.fraction < self._fraction:
+                return
+        self.version = version
+        self.last = event
+        if not isinstance(event, Queued):
+            self.place = None
+        for watch in self.watches:
+            watch.tell(event)
+
+    def end(self, end: End) -> None:
+        """The last that is told."""
+        for watch in self.watches | self.entering:
+            watch.tell(end)
+        self.watches.clear()
+        self.entering.clear()
+
+
+def flags_of(watches: Iterable[Watch]) -> int:
+    """What these want, all together."""
+    flags = 0
+    for watch in watches:
+        flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
+    return flags

@@ -1,0 +1,281 @@
+"""Watching: the front half's view. What this process hears of the jobs that its front ends watch."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from core.errors import Expired, NotFound, QueueUnavailable
+from core.events import End, Failed
+from core.offers import Kind, Offer
+from core.queues.place import Place
+from core.queues.valkey.records import CANCELLED, Message, decode_end, decode_running
+from core.queues.valkey.store import CALL_SECONDS, Store
+from core.queues.valkey.watched import Watched
+from core.watch import Watch
+
+log = logging.getLogger(__name__)
+
+CHUNK = 250
+"""Jobs that one call asks for."""
+SLICE = 0.002
+"""Seconds of work between two turns of the event loop."""
+
+Shown = Sequence[Any]
+"""A job as `place.lua` shows it."""
+LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
+
+
+class Watching:
+    """Jobs by id, each with its watches. `spawn` runs a task that nobody waits for; it must raise nothing."""
+
+    def __init__(
+        self,
+        store: Store,
+        process: str,
+        listening: asyncio.Event,
+        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._process = process
+        self._listening = listening
+        self._spawn = spawn
+        self._clock = clock
+        self._jobs: dict[str, Watched] = {}
+        self._emptied = asyncio.Event()
+        self._unsaid: dict[str, bool] = {}
+        """Jobs that were left while the queue was away, and whether to abandon them."""
+        self.offers: tuple[Offer, ...] = ()
+        """Of all backends, as the last pulse found them."""
+        self._runs: list[tuple[str, float, float]] = []
+        """Backend, when it began (on our clock), cost of what runs."""
+        self._offset = 0.0
+        """What the queue's clock is ahead of ours, in seconds."""
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @property
+    def server_clock(self) -> float:
+        """The queue's clock now, in seconds."""
+        return self._clock() + self._offset
+
+    @property
+    def waiting(self) -> list[Watched]:
+        """Jobs that wait, as far as is known here."""
+        return [job for job in self._jobs.values() if job.place is not None]
+
+    @property
+    def running(self) -> list[Watched]:
+        """Jobs that are painted, as far as is known here."""
+        return [job for job in self._jobs.values() if job.place is None]
+
+    async def nothing_runs(self) -> None:
+        """Wait until no job is watched here."""
+        while self._jobs:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def busy(self) -> dict[str, float]:
+        """How many seconds each backend that paints will go on, by its own pace."""
+        paces = {offer.backend: offer.pace or 0.0 for offer in self.offers}
+        now = self._clock()
+        return {
+            backend: max(0.0, began + paces.get(backend, 0.0) * cost - now)
+            for backend, began, cost in self._runs
+        }
+
+    async def enter(self, watch: Watch) -> None:
+        """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._listening.wait()
+        except TimeoutError:
+            raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
+        job = self._jobs.setdefault(watch.id, Watched(watch.id))
+        job.entering.add(watch)
+        try:
+            shown, runs = await self._store.call("watch", watch.id, self._process, job.flags)
+        except BaseException:
+            job.entering.discard(watch)
+            await self._tell_flags(job, abandon=False)
+            raise
+        self._note_runs(runs)
+        await self._begin(job, watch, shown)
+
+    async def leave(self, watch: Watch, *, abandon: bool) -> None:
+        """End a watch. With `abandon` the job ends, if nobody else watches it and it is not kept."""
+        job = self._jobs.get(watch.id)
+        if job is None or watch not in job.watches:
+            return
+        before = job.flags
+        job.watches.discard(watch)
+        if job.flags != before:
+            await self._tell_flags(job, abandon=abandon)
+
+    async def forsake(self, id: str) -> None:
+        """A job that was put here and never watched: end it, if nobody watches it and it is not kept."""
+        await self._unwatch(id, 0, abandon=True)
+
+    def hear(self, message: Message) -> None:
+        """A message about a job that is watched here, or was."""
+        job = self._jobs.get(message.id)
+        if job is None:
+            return
+        match message.letter:
+            case "S" | "P":
+                job.hear(message.version, decode_running(message.words))
+            case "Q":
+                numbers, kind = message.words.split(b"\n", 1)
+                attempts, ahead, work, cost = numbers.split()
+                self._place(job, message.version, attempts, int(ahead), work, kind, cost)
+            case "E":
+                fence, pictures, words = message.words.split(b"\n", 2)
+                self._spawn(self._end(job, message.version, fence, pictures, words))
+
+    def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
+        """What the pulse found."""
+        self._offset = server_clock - self._clock()
+        self.offers = offers
+        self._note_runs(runs)
+
+    async def check(self) -> None:
+        """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable."""
+        ids = list(self._jobs)
+        for begin in range(0, len(ids), CHUNK):
+            await self._look_at(ids[begin : begin + CHUNK])
+
+    async def tell_places(self) -> None:
+        """The estimates move with time, also where no place has changed."""
+        busy, began = self.busy(), time.monotonic()
+        for job in self.waiting:
+            if job.place is not None:  # it may have been taken in between
+                job.hear(job.version, job.place.told(self._takers(), busy))
+            if time.monotonic() - began >= SLICE:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+
+    async def say_unsaid(self) -> None:
+        """Tell the queue of those that left while it was away. Raises QueueUnavailable."""
+        for id, abandon in list(self._unsaid.items()):
+            if id not in self._jobs:
+                await self._store.call("unwatch", id, self._process, 0, int(abandon), CANCELLED)
+            self._unsaid.pop(id, None)
+
+    async def enter_again(self) -> None:
+        """The queue took this process for dead: say again what is watched. Raises QueueUnavailable."""
+        for job in list(self._jobs.values()):
+            if job.flags:
+                await self._store.call("watch", job.id, self._process, job.flags)
+
+    def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:
+        """Tell all who watch these jobs here that it is over for them; the jobs themselves live on."""
+        for job in jobs:
+            if self._jobs.pop(job.id, None) is not None:
+                job.end(end)
+                self._unsaid[job.id] = False
+
+    # --- inside
+
+    def _takers(self) -> list[Offer]:
+        return [offer for offer in self.offers if offer.usable or offer.resting]
+
+    def _note_runs(self, runs: Sequence[bytes]) -> None:
+        self._runs = []
+        for words in runs:
+            backend, began, cost = words.decode().rsplit(" ", 2)
+            self._runs.append((backend, float(began) / 1000 - self._offset, float(cost)))
+
+    async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
+        """The first state of a watch."""
+        state = shown[0]
+        if state in {b"none", b"expired"}:
+            job.entering.discard(watch)
+            self._drop_if_empty(job)
+            if state == b"none":
+                raise NotFound("no job has this id")
+            raise Expired("this result was kept for its time, and is gone")
+        if state == b"ended":
+            end = await self._result(job.id, *shown[2:])
+            if watch in job.entering:  # else it was told meanwhile
+                job.entering.discard(watch)
+                watch.tell(end)
+            self._drop_if_empty(job)
+            return
+        self._apply(job, shown)
+        if watch in job.entering:  # else it was told the end meanwhile
+            job.entering.discard(watch)
+            job.watches.add(watch)
+            if job.last is not None:
+                watch.tell(job.last)
+
+    def _apply(self, job: Watched, shown: Shown) -> None:
+        """A waiting or running job as it is now."""
+        if shown[0] == b"running":
+            job.hear(int(shown[1]), decode_running(shown[2]))
+        else:
+            self._place(job, int(shown[1]), *shown[2:])
+
+    def _place(
+        self, job: Watched, version: int, attempts: bytes, ahead: int, work: bytes, kind: bytes, cost: bytes
+    ) -> None:
+        if version >= job.version:
+            wanted = Kind(*kind.decode().split("\n", 1))
+            job.place = Place(ahead, float(work), wanted, float(cost), int(attempts) + 1)
+            job.hear(version, job.place.told(self._takers(), self.busy()))
+
+    async def _look_at(self, ids: Sequence[str]) -> None:
+        answers = await self._store.call("places", *ids)
+        began = time.monotonic()
+        for id, shown in zip(ids, answers, strict=True):
+            job = self._jobs.get(id)
+            if job is None or not job.watches:
+                continue
+            if shown[0] == b"none":
+                self.end_all([job], LOST)
+            elif shown[0] in {b"ended", b"expired"}:
+                await self._end(job, int(shown[1]), *shown[2:])
+            else:
+                self._apply(job, shown)
+            if time.monotonic() - began >= SLICE:
+                await asyncio.sleep(0)
+                began = time.monotonic()
+
+    async def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:
+        """Fetch the pictures, then tell the end: once, whoever brings the news."""
+        if self._jobs.get(job.id) is not job or version < job.version:
+            return
+        end = await self._result(job.id, fence, pictures, words)
+        if self._jobs.get(job.id) is job:
+            job.place = None
+            job.end(end)
+            self._drop_if_empty(job)
+
+    async def _result(self, id: str, fence: bytes, pictures: bytes, words: bytes) -> End:
+        keys = [f"i:{id}:{int(fence)}:{number}" for number in range(int(pictures))]
+        return decode_end(words, await self._store.pictures(keys) if keys else [])
+
+    async def _tell_flags(self, job: Watched, *, abandon: bool) -> None:
+        """The queue learns what the watches here want now."""
+        flags = job.flags
+        self._drop_if_empty(job)
+        await self._unwatch(job.id, flags, abandon=abandon)
+
+    async def _unwatch(self, id: str, flags: int, *, abandon: bool) -> None:
+        try:
+            await self._store.call("unwatch", id, self._process, flags, int(abandon), CANCELLED)
+        except QueueUnavailable:
+            if not flags:
+                self._unsaid[id] = abandon
+        except asyncio.CancelledError:
+            if not flags:
+                self._unsaid[id] = abandon
+            raise
+
+    def _drop_if_empty(self, job: Watched) -> None:
+        if not job.watches and not job.entering and self._jobs.get(job.id) is job:
+            del self._jobs[job.id]
+            if not self._jobs:
+                self._emptied.set()

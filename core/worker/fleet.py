@@ -1,0 +1,115 @@
+"""Fleet: the slots of one process. One for each backend that it may paint on.
+
+It owns backends by leases, spread evenly over all workers. A slot starts when a lease is got; it ends
+between two pictures when the backend is given to another process, and at once when the lease was lost.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from core.worker.slot import Worker
+
+log = logging.getLogger(__name__)
+
+NewSlot = Callable[[str], Worker]
+"""A slot for the backend with this name, which knows nothing of that server yet."""
+
+
+class Ownership(Protocol):
+    """Leases on backends, shared by all worker processes. Nothing here raises because the queue is away."""
+
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], int]:
+        """Renew, take and count: the backends that are ours, and how many to let go of.
+
+        `giving` are those of which we let go already.
+        """
+
+    async def disown(self, backends: Sequence[str]) -> None:
+        """Let go of these."""
+
+    async def resign(self) -> None:
+        """Let go of all, and be a worker no more."""
+
+
+class Fleet:
+    """Runs the slots for `backends`; `run` must run until the process ends, `stop` before that."""
+
+    def __init__(
+        self,
+        ownership: Ownership,
+        backends: Sequence[str],
+        new_slot: NewSlot,
+        *,
+        lease_ttl: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ownership = ownership
+        self._backends = backends
+        self._new_slot = new_slot
+        self._pause = min(1.0, lease_ttl / 3)
+        self._lease_ttl = lease_ttl
+        self._clock = clock
+        self._slots: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
+        self._giving: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+
+    @property
+    def painting(self) -> Mapping[str, Worker]:
+        """The slots that there are at the moment, by backend."""
+        return {name: worker for name, (worker, _) in self._slots.items()}
+
+    async def run(self) -> None:
+        """Own and paint for ever; ends only by being cancelled, and lets go of everything then."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    await self._turn(group)
+                    await asyncio.sleep(self._pause)
+        finally:
+            await self._ownership.resign()
+
+    async def stop(self, grace: float) -> None:
+        """Begin no more pictures, and give those that are painted `grace` seconds to end."""
+        self._stopping = True
+        async with asyncio.TaskGroup() as group:
+            for worker, _ in self._slots.values():
+                group.create_task(worker.retire(grace))
+
+    async def _turn(self, group: asyncio.TaskGroup) -> None:
+        """See what is ours now, and make the slots be so."""
+        asked = self._clock()
+        owned, surplus = await self._ownership.own(self._backends, list(self._giving))
+        if self._clock() - asked >= self._lease_ttl:
+            return  # what was answered may have lapsed meanwhile: ask again
+        for name in set(self._slots) - owned:
+            log.warning("%s: lost to another worker", name)
+            self._drop(name)
+        if self._stopping:
+            return
+        for name in sorted(owned - set(self._slots)):
+            worker = self._new_slot(name)
+            self._slots[name] = worker, group.create_task(worker.run())
+            log.info("%s: this worker paints there now", name)
+        for name in self._idle_first()[:surplus]:
+            self._giving[name] = group.create_task(self._give(name))
+
+    def _idle_first(self) -> list[str]:
+        """Backends that could be given away, those first that paint nothing."""
+        names = [name for name in self._slots if name not in self._giving]
+        return sorted(names, key=lambda name: self._slots[name][0].is_painting)
+
+    async def _give(self, name: str) -> None:
+        """Let another worker have a backend, once its picture is done."""
+        worker, _ = self._slots[name]
+        await worker.retire(None)
+        self._drop(name)
+        await self._ownership.disown([name])
+        self._giving.pop(name, None)
+        log.info("%s: given to another worker", name)
+
+    def _drop(self, name: str) -> None:
+        _, task = self._slots.pop(name)
+        task.cancel()
