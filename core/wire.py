@@ -130,7 +130,9 @@ def status_words(status: Status) -> Words:
         "waiting": status.waiting,
         "running": status.running,
         "callers": status.callers,
+        "waiting_by_caller": status.waiting_by_caller,
         "own": {"waiting": status.own_waiting, "running": status.own_running},
+        "workers": status.workers,
         "backends": [
             {
                 "name": backend.offer.backend,
@@ -140,6 +142,7 @@ def status_words(status: Status) -> Words:
                 "loaded": backend.offer.loaded,
                 "seconds_per_unit": _rounded(backend.offer.pace),
                 "demo": backend.offer.demo,
+                "owner": backend.owner,
             }
             for backend in status.backends
         ],

@@ -152,6 +152,7 @@ def test_the_status_tells_of_other_callers_only_a_number() -> None:
     words = joined((encode(status_words(Status(5, 1, 2, 3, 0, (3, 2), 1, backends))),))
     assert (words["waiting"], words["running"], words["callers"]) == (5, 1, 2)
     assert words["own"] == {"waiting": 3, "running": 0}
+    assert (words["waiting_by_caller"], words["workers"]) == ([3, 2], 1)
     assert [backend["state"] for backend in words["backends"]] == ["painting", "idle", "down"]
     assert words["backends"][0]["seconds_per_unit"] == 1.23
     assert words["backends"][2]["problem"] == "asleep"
