@@ -1,5 +1,6 @@
 """Gateway: what a front end holds. A request goes in, a Watch comes out."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -51,13 +52,23 @@ class Gateway:
         request = await self._resolve(request)
         id = self._id_of(caller, key)
         await self._queue.put(id, request, caller, keep=keep)
-        async with self.attach(id, preview=preview, progress=progress) as watch:
+        try:
+            watch = await self._queue.events(id, preview=preview, progress=progress)
+        except asyncio.CancelledError:  # its peer went between the two
+            if not keep:
+                await self._queue.forsake(id)
+            raise
+        async with self._entered(watch):
             yield watch
 
     @asynccontextmanager
     async def attach(self, id: str, *, preview: bool = False, progress: bool = True) -> AsyncIterator[Watch]:
         """Watch a job that somebody submitted before. Raises NotFound, Expired."""
-        watch = await self._queue.events(id, preview=preview, progress=progress)
+        async with self._entered(await self._queue.events(id, preview=preview, progress=progress)) as watch:
+            yield watch
+
+    @asynccontextmanager
+    async def _entered(self, watch: Watch) -> AsyncIterator[Watch]:
         try:
             yield watch
         finally:

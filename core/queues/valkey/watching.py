@@ -117,7 +117,8 @@ class Watching:
 
     async def forsake(self, id: str) -> None:
         """A job that was put here and never watched: end it, if nobody watches it and it is not kept."""
-        await self._unwatch(id, 0, abandon=True)
+        job = self._jobs.get(id)
+        await self._unwatch(id, job.flags if job else 0, abandon=True)
 
     def hear(self, message: Message) -> None:
         """A message about a job that is watched here, or was."""

@@ -1,0 +1,61 @@
+"""The gateway, on every home of the queue: what a front end holds."""
+
+import asyncio
+
+import pytest
+
+from core.coordination.memory import MemoryCoordination
+from core.events import Queued
+from core.gateway import Gateway
+from core.queues import Queue
+from tests.unit.core.examples import ALICE, soon, told, usable, wish_for
+from tests.unit.core.queues.homes import Home
+
+
+@pytest.fixture
+async def gateway(queue: Queue) -> Gateway:
+    await queue.offer(usable("gpu:1"))
+    return Gateway(queue, MemoryCoordination(), secret=b"a secret")
+
+
+async def test_a_job_is_watched_as_long_as_its_context_lasts(gateway: Gateway, queue: Queue) -> None:
+    async with gateway.submit(wish_for(), ALICE) as watch:
+        assert await told(watch) == [Queued(0, None)]
+    held = await soon(queue.claim("gpu:1"))
+    assert not held.wish.watched
+
+
+async def test_the_same_key_of_the_same_caller_is_the_same_job(gateway: Gateway) -> None:
+    one = gateway.submit(wish_for(), ALICE, key="k")
+    async with one as first, gateway.submit(wish_for(), ALICE, key="k") as second:
+        assert first.id == second.id
+        assert (await gateway.status(ALICE)).waiting == 1
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 34])
+@pytest.mark.parametrize("keep", [False, True])
+async def test_a_submit_that_is_cut_off_leaves_no_job_that_nobody_wants(
+    gateway: Gateway, home: Home, turns: int, keep: bool
+) -> None:
+    """At whatever moment its peer goes: what was put for nobody is forsaken, unless it is to be kept."""
+    entered = asyncio.Event()
+
+    async def submit() -> None:
+        async with gateway.submit(wish_for(), ALICE, keep=keep) as watch:
+            entered.set()
+            try:
+                await watch.end()
+            except asyncio.CancelledError:
+                await gateway.abandon(watch)  # as a front end does
+                raise
+
+    task = asyncio.create_task(submit())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await home.settle()
+    waiting = (await gateway.status(ALICE)).waiting
+    assert waiting <= int(keep)
+    if entered.is_set():
+        assert waiting == int(keep)
