@@ -34,6 +34,7 @@ from core.offers import Catalog, Offer
 from core.process import run, stop_signal
 from core.request import FIELDS, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, ImageRequest, Limits, parse_request
 from core.settings import BackendAddress, Settings, SettingsError, load_or_exit
+from core.stall import Stall
 from core.status import BackendStatus, Status
 from core.watch import Watch
 
@@ -80,6 +81,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "ShuttingDown",
+    "Stall",
     "Started",
     "Status",
     "TooManyJobs",

@@ -1,7 +1,8 @@
 """Answers: words, pictures and errors as responses of aiohttp."""
 
+import asyncio
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -11,29 +12,70 @@ from core import Completed, SdError
 from core.wire import Parts, Words, encode
 from httpserver.messages import file_name, problem_words, retry_after
 
+PIECE = 262_144
+"""Bytes that are written at once, and characters of base64 that are decoded at once (a multiple of 4): a
+millisecond's work, in which nobody else is served."""
 
-class PartsPayload(Payload):
-    """A body in parts that are written one after another, so that a picture is never copied."""
+Piece = bytes | memoryview
+
+
+class PiecesPayload(Payload):
+    """A body of a known size that is written piece by piece, so that it is never held as a whole."""
 
     _autoclose = True
 
-    def __init__(self, parts: Parts) -> None:
-        super().__init__(parts, content_type="application/json")
-        self._size = sum(len(part) for part in parts)
+    def __init__(self, pieces: Iterator[Piece], size: int, content_type: str) -> None:
+        super().__init__(pieces, content_type=content_type)
+        self._size = size
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """The whole body as one text, for whoever logs or tests a response."""
-        return b"".join(self._value).decode(encoding, errors)
+        """Of no use for a body that is made while it is written."""
+        raise TypeError("this body is not held as a whole")
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write it all; waits while the client does not read."""
-        for part in self._value:
-            await writer.write(part)
+        """Write it all; waits while the client does not read, and lets others have their turn."""
+        await write_pieces(writer, self._value)
+
+
+async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) -> None:
+    """Write one after another, each once the client has taken the one before.
+
+    So what is held of a large picture is seen to shrink, on every event loop, while a slow client reads it.
+    """
+    for piece in pieces:
+        await writer.write(piece)
+        await writer.drain()
+        if len(piece) == PIECE:
+            await asyncio.sleep(0)
+
+
+def pieces_of(parts: Parts) -> Iterator[Piece]:
+    """The same bytes in pieces of bounded size; nothing is copied."""
+    for part in parts:
+        if len(part) <= PIECE:
+            yield part
+            continue
+        view = memoryview(part)
+        for at in range(0, len(view), PIECE):
+            yield view[at : at + PIECE]
+
+
+def decoded(base64: Piece) -> Iterator[bytes]:
+    """What this base64 says, piece by piece. Raises binascii.Error where it is no base64."""
+    view = memoryview(base64)
+    for at in range(0, len(view), PIECE):
+        yield a2b_base64(view[at : at + PIECE], strict_mode=True)
+
+
+def decoded_size(base64: Piece) -> int:
+    """Bytes that it says: three for every four characters, less the padding."""
+    return len(base64) // 4 * 3 - bytes(base64[-2:]).count(b"=")
 
 
 def parts_answer(parts: Parts) -> web.Response:
     """JSON in parts, with its length known."""
-    return web.Response(body=PartsPayload(parts))
+    size = sum(len(part) for part in parts)
+    return web.Response(body=PiecesPayload(pieces_of(parts), size, "application/json"))
 
 
 def words_answer(
@@ -44,16 +86,16 @@ def words_answer(
 
 
 def picture_answer(completed: Completed, index: int, id: str) -> web.Response:
-    """One picture itself, decoded here and nowhere else."""
+    """One picture itself, decoded here and nowhere else, on its way out."""
     image = completed.images[index]
     headers = {
-        "Content-Type": f"image/{image.format}",
         "Content-Disposition": f'inline; filename="{file_name(completed, index, id)}"',
         "X-Job-Id": id,
     }
     if image.seed is not None:
         headers["X-Seed"] = str(image.seed)
-    return web.Response(body=a2b_base64(image.base64), headers=headers)
+    body = PiecesPayload(decoded(image.base64), decoded_size(image.base64), f"image/{image.format}")
+    return web.Response(body=body, headers=headers)
 
 
 def problem_answer(error: SdError, *, status: int | None = None, line_break: bool = False) -> web.Response:

@@ -1,16 +1,19 @@
-"""Connection: what aiohttp says of its own on a connection, in our words.
+"""Connection: what aiohttp leaves undone on a connection.
 
 A request that cannot be read reaches no route and no middleware; aiohttp would answer it in plain text, and
-log a traceback for each stranger who sends rubbish.
+log a traceback for each stranger who sends rubbish. A client that does not read its answer would hold it, and
+its place here, for ever.
 """
 
+import asyncio
 import logging
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
-from core import Internal, InvalidRequest
+from core import Internal, InvalidRequest, Stall
 from httpserver.answers import problem_answer
 
 LONGEST_LINE = 131_072
@@ -22,7 +25,32 @@ log = logging.getLogger(__name__)
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ()
+    __slots__ = ("_stall",)
+
+    _stall: Stall
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        writer = cast(asyncio.Transport, transport)
+        # From the first byte on that the client does not take: an answer that has ended is watched as well.
+        writer.set_write_buffer_limits(high=0)
+        self._stall = Stall(writer, self._loop)
+        super().connection_made(transport)
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol."""
+        super().pause_writing()
+        self._stall.begin()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        super().resume_writing()
+        self._stall.end()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """See asyncio.Protocol."""
+        super().connection_lost(exc)
+        self._stall.end()
 
     def handle_error(
         self,

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from core import Completed, Event, Watch
 from core.wire import Parts, encode, event_words, image_message
+from httpserver.answers import pieces_of, write_pieces
 
 HEARTBEAT_SECONDS = 15.0
 """A comment after so much silence keeps proxies from taking the connection for dead."""
@@ -30,18 +31,18 @@ def comes_again(request: web.Request) -> bool:
 async def stream_events(request: web.Request, watch: Watch) -> web.StreamResponse:
     """Write a job's events as they come, until its last."""
     response = web.StreamResponse(headers=_HEADERS)
-    await response.prepare(request)
+    writer = await response.prepare(request)
+    assert writer is not None
     while True:
         try:
             async with asyncio.timeout(HEARTBEAT_SECONDS):
                 event = await anext(watch, None)
         except TimeoutError:
-            await response.write(b": the job goes on\n\n")
+            await write_pieces(writer, [b": the job goes on\n\n"])
             continue
         if event is None:
             break
-        for part in _message(event, watch.id):
-            await response.write(part)
+        await write_pieces(writer, pieces_of(_message(event, watch.id)))
     await response.write_eof(f"id: {_OVER}\n\n".encode())
     return response
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import websockets
 
+from core import stall
 from tests.doubles.ws_fixture import TEXT, UPGRADE, Client, Served, frame, serving
 from wsserver import peer, server
 from wsserver.pace import BURST
@@ -159,7 +160,7 @@ async def test_a_client_that_stopped_reading_for_good_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, peers: list[peer.Peer]
 ) -> None:
     """And its jobs are nobody's any more."""
-    monkeypatch.setattr(peer, "STALL_SECONDS", 0.2)
+    monkeypatch.setattr(stall, "STALL_SECONDS", 0.2)
     async with serving() as served, served.client() as other:
         client = await stalling(served, other)
         served.double.hold(at=1)

@@ -9,7 +9,8 @@ from websockets.asyncio.server import Server
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from wsserver.peer import MOST_PONGS, STALL_BYTES, STALL_SECONDS, STRANGER_BYTES, Peer
+from core.stall import STALL_SECONDS, Stall
+from wsserver.peer import MOST_PONGS, STRANGER_BYTES, Peer
 
 
 class Transport(asyncio.Transport):
@@ -68,6 +69,7 @@ async def peer() -> Peer:
     peer.transport = transport
     peer.request = cast(Any, object())
     peer.loop = cast(Any, Timers())
+    peer._stall = Stall(transport, peer.loop)
     return peer
 
 
@@ -84,23 +86,9 @@ def ping(size: int = 125) -> bytes:
     return bytes([0x89, 0x80 | size, 0, 0, 0, 0]) + bytes(size)
 
 
-async def test_a_peer_that_reads_nothing_is_cut_off(peer: Peer) -> None:
-    transport_of(peer).unsent = 1_000_000
+async def test_a_peer_that_does_not_read_what_is_written_is_watched(peer: Peer) -> None:
     peer.pause_writing()
     assert [delay for delay, _ in timers_of(peer).pending] == [STALL_SECONDS]
-    timers_of(peer).fire()
-    assert transport_of(peer).aborted
-
-
-async def test_a_peer_that_reads_slowly_is_waited_for(peer: Peer) -> None:
-    """A large picture over a slow line takes as long as it takes."""
-    transport_of(peer).unsent = 1_000_000
-    peer.pause_writing()
-    for _ in range(20):
-        transport_of(peer).unsent -= STALL_BYTES
-        timers_of(peer).fire()
-        assert not transport_of(peer).aborted
-    transport_of(peer).unsent -= STALL_BYTES - 1
     timers_of(peer).fire()
     assert transport_of(peer).aborted
 
@@ -119,6 +107,15 @@ async def test_pings_of_a_peer_that_does_not_read_are_not_answered_without_end(p
         answered += 1
     assert transport_of(peer).unsent <= MOST_PONGS + 200
     assert answered > 100
+
+
+async def test_pongs_do_not_hide_that_a_peer_reads(peer: Peer) -> None:
+    transport_of(peer).unsent = 1_000_000
+    peer.pause_writing()
+    peer.data_received(ping())
+    transport_of(peer).unsent -= 1
+    timers_of(peer).fire()
+    assert not transport_of(peer).aborted
 
 
 async def test_pings_of_a_peer_that_reads_are_answered(peer: Peer) -> None:

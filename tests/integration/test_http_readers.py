@@ -1,0 +1,98 @@
+"""Clients that read slowly, or not at all: those are waited for, these are cut off."""
+
+import asyncio
+import base64
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from core import stall
+from httpserver import connection, server, stream
+from tests.doubles.http_fixture import Served, serving
+
+PICTURE = "/kb-2000"
+"""More than all buffers on the way to a client hold."""
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Set when the server's end of a connection is gone. Who reads nothing is given up after 0.3 seconds."""
+    gone = asyncio.Event()
+
+    class Known(connection.Connection):
+        def connection_lost(self, exc: BaseException | None) -> None:
+            super().connection_lost(exc)
+            gone.set()
+
+    monkeypatch.setattr(server, "Connection", Known)
+    monkeypatch.setattr(stall, "STALL_SECONDS", 0.3)
+    return gone
+
+
+@asynccontextmanager
+async def narrow(served: Served, head: str, *, ahead: int = 4096) -> AsyncIterator[socket.socket]:
+    """A client whose kernel reads little ahead (bytes), with this request sent."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ahead)
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", served.port))
+        await loop.sock_sendall(client, f"{head}\r\nHost: localhost\r\n\r\n".encode())
+        yield client
+
+
+async def kept(served: Served) -> str:
+    """A job with a large picture, completed and kept: its path."""
+    answer = await served.get("/text", input=PICTURE, keep="true")
+    return f"/jobs/{answer.json['id']}"
+
+
+@pytest.mark.parametrize("rest", ["", "/images/0"])
+@pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
+async def test_a_client_that_never_reads_its_answer_is_cut_off(
+    tmp_path: Path, cut_off: asyncio.Event, rest: str, accept: str
+) -> None:
+    """The picture in JSON, as itself, as an event."""
+    async with serving(tmp_path) as served:
+        path = await kept(served)
+        async with (
+            narrow(served, f"GET {path}{rest} HTTP/1.1\r\nAccept: {accept}"),
+            asyncio.timeout(5),
+        ):
+            await cut_off.wait()
+        assert (await served.get("/healthz")).status == 200
+
+
+async def test_a_client_that_reads_slowly_gets_it_all(tmp_path: Path, cut_off: asyncio.Event) -> None:
+    """Though it takes many times as long as one that reads nothing is waited for."""
+    async with serving(tmp_path) as served:
+        path = await kept(served)
+        began = time.monotonic()
+        head = f"GET {path}/images/0 HTTP/1.1\r\nConnection: close"
+        async with narrow(served, head, ahead=32_768) as client:
+            answer = b""
+            while chunk := await asyncio.get_running_loop().sock_recv(client, 131_072):
+                answer += chunk
+                await asyncio.sleep(0.02)
+        answered, picture = answer.split(b"\r\n\r\n", 1)
+        assert time.monotonic() - began > 3 * stall.STALL_SECONDS
+        assert f"Content-Length: {len(picture)}".encode() in answered
+        assert picture == base64.b64decode((await served.get(path)).json["image-base64"])
+
+
+async def test_a_client_that_lets_its_events_lie_has_hung_up(
+    tmp_path: Path, cut_off: asyncio.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job ends, also on the GPU."""
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0)
+    monkeypatch.setattr(stall, "UNSENT_BYTES", 1)
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        async with narrow(served, "GET /text?input=unwanted HTTP/1.1\r\nAccept: text/event-stream"):
+            await served.double.until(lambda: served.double.interrupts)
+            assert cut_off.is_set()
+        served.double.release()
