@@ -95,7 +95,7 @@ class Connection:
                 message = await self.peer.recv()
                 if pause := pace.take():
                     error = RateLimited(f"{MESSAGES_PER_SECOND:g} messages a second are read, not more")
-                    await self._outbox.send_error(error)
+                    await self._outbox.send_error(error, refused=True)
                     # Refusals cost as well: so what comes next is also read later.
                     await asyncio.sleep(pause)
                     continue
@@ -112,7 +112,7 @@ class Connection:
         except ConnectionClosed:
             raise
         except Exception as fault:  # noqa: BLE001 - send_error logs it, and the connection goes on
-            await self._outbox.send_error(fault, **names)
+            await self._outbox.send_error(fault, refused=True, **names)
 
     async def _obey(self, command: Command, tasks: asyncio.TaskGroup) -> None:
         match command:
@@ -143,7 +143,7 @@ class Connection:
         await self._outbox.send(cancelled_message(id))
 
     async def _turn_away(self) -> None:
-        await self._outbox.send_error(Unauthorized(KEY_WANTED))
+        await self._outbox.send_error(Unauthorized(KEY_WANTED), refused=True)
         await self.peer.close(POLICY_VIOLATION, "unauthorized")
 
     def _has_hung_up(self) -> bool:

@@ -101,7 +101,7 @@ class Jobs:
         except ConnectionClosed:
             raise
         except Exception as fault:  # noqa: BLE001 - send_error logs it, and the other jobs go on
-            await self._outbox.send_error(fault, id=job.id, label=job.label)
+            await self._outbox.send_error(fault, refused=False, id=job.id, label=job.label)
 
     async def _tell(self, job: Job, event: Event) -> None:
         for message, last in event_messages(event, job.id, job.label):

@@ -128,9 +128,14 @@ def event_messages(event: Event, id: str, label: str | None = None) -> Iterator[
     yield encode(_named(words, id, label)), isinstance(event, End)
 
 
-def error_message(error: SdError, *, id: str | None = None, label: str | None = None) -> bytes:
-    """What a client is told when something cannot be done; `id` and `label` say which of its wishes."""
+def error_message(error: SdError, *, refused: bool, id: str | None = None, label: str | None = None) -> bytes:
+    """What a client is told when something cannot be done; `id` and `label` say which of its wishes.
+
+    `refused`: it is a message that is refused. A job of this id or label, if there is one, goes on.
+    """
     words = {"type": "error", **error_words(error)}
+    if refused:
+        words["refused"] = True
     # What a stranger sent may be quoted here, and half a surrogate pair cannot be written.
     words["message"] = words["message"].encode(errors="replace").decode()
     return encode(_named(words, id, label))

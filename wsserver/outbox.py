@@ -35,9 +35,14 @@ class Outbox:
                 before()
             await self._peer.send(message, text=True)
 
-    async def send_error(self, error: Exception, *, id: str | None = None, label: str | None = None) -> None:
-        """The one place where an error becomes a message; a fault of our own becomes a log entry, too."""
+    async def send_error(
+        self, error: Exception, *, refused: bool, id: str | None = None, label: str | None = None
+    ) -> None:
+        """The one place where an error becomes a message; a fault of our own becomes a log entry, too.
+
+        Either a message of the peer is `refused`, or its job ends so.
+        """
         if not isinstance(error, SdError):
             log.error("a message or a job could not be handled", exc_info=error)
             error = Internal("a fault of our own; its details are in the server's log")
-        await self.send(error_message(error, id=id, label=label))
+        await self.send(error_message(error, refused=refused, id=id, label=label))

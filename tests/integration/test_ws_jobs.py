@@ -115,6 +115,7 @@ async def test_a_label_names_one_running_job_and_is_free_again_at_its_end() -> N
         await client.say(input="b", label="mine")
         error = await client.hear("error")
         assert (error["code"], error["field"], error["label"]) == ("invalid_request", "label", "mine")
+        assert error["refused"] is True
         await other.say(input="c", label="mine")
         assert (await other.hear("queued"))["label"] == "mine"
         served.double.release()
@@ -123,6 +124,30 @@ async def test_a_label_names_one_running_job_and_is_free_again_at_its_end() -> N
             await client.say(input="again", label="mine")
         await client.hear("image", label="mine")
         assert "b" not in served.prompts
+
+
+async def test_the_refusal_of_a_message_is_told_apart_from_the_end_of_the_job_that_it_names() -> None:
+    """Both are errors that bear the job's id or label; behind a refusal the job goes on."""
+    async with serving(trusted_proxies=("127.0.0.1",)) as served:
+        mine, foreign = {"X-Forwarded-For": "203.0.113.1"}, {"X-Forwarded-For": "203.0.113.2"}
+        async with served.client(mine) as client, served.client(foreign) as other:
+            id = await served.hold_one(client, "/fail-500", label="mine")
+            await other.say(type="attach", id=id, label="theirs")
+            await other.say(type="cancel", label="theirs")
+            assert (await other.hear("error"))["refused"] is True
+            for message in (
+                {"input": "b", "label": "mine"},
+                {"type": "cancel", "id": id, "label": "mine"},
+                {"type": "attach", "id": id, "label": "mine"},
+                {"type": "dance", "id": id},
+            ):
+                await client.say(**message)
+                assert (await client.hear("error"))["refused"] is True
+            served.double.release()
+            for each, label in ((client, "mine"), (other, "theirs")):
+                end = await each.hear("error")
+                assert (end["id"], end["label"], end["code"]) == (id, label, "backend_error")
+                assert "refused" not in end
 
 
 # --- cancelled

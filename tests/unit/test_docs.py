@@ -20,7 +20,7 @@ from core.offers import Offer
 from core.request import FIELDS, ImageRequest, Limits
 from core.settings import SETTINGS, Settings, load
 from core.status import BackendStatus, Status
-from core.wire import STATES, error_words, event_words, image_message
+from core.wire import STATES, event_words, image_message
 from httpserver.messages import OPTIONS, STATUSES
 from httpserver.server import init_app
 
@@ -220,9 +220,8 @@ def _told(event: Event) -> tuple[str, set[str]]:
     else:
         words = event_words(event, "1")
     if isinstance(event, Failed):
-        words |= error_words(UnknownModel("gamma", ["alpha"])) | error_words(
-            InvalidRequest("", field="steps")
-        )
+        for error in (UnknownModel("gamma", ["alpha"]), InvalidRequest("", field="steps")):
+            words |= json.loads(wsserver.messages.error_message(error, refused=True))
     return words["type"], set(words)
 
 

@@ -232,7 +232,7 @@ def test_anything_is_a_command_or_an_error_that_can_be_told(message: str | bytes
         names = names_of(fields)
         found = parse(fields, LIMITS)
     except SdError as error:
-        told = json.loads(error_message(error, **names))
+        told = json.loads(error_message(error, refused=True, **names))
         assert told["type"] == "error"
         assert told["code"] == "invalid_request"
     else:
@@ -295,8 +295,10 @@ def test_after_an_end_nothing_follows(event: Event) -> None:
 @pytest.mark.parametrize("code", ERRORS)
 def test_every_error_has_its_words(code: str) -> None:
     error = UnknownModel("x", ["y"]) if code == "unknown_model" else ERRORS[code]("what happened")
-    told = json.loads(error_message(error, label="mine"))
+    told = json.loads(error_message(error, refused=False, label="mine"))
     assert (told["type"], told["label"], told["code"]) == ("error", "mine", code)
+    assert "refused" not in told
+    assert json.loads(error_message(error, refused=True, label="mine")) == {**told, "refused": True}
     assert told["message"]
     assert told.get("retry_after") == error.retry_after
     assert "id" not in told
