@@ -175,7 +175,10 @@ class Settings:
         "addresses, networks or host names whose X-Forwarded-For and X-Request-ID are believed",
     )
     api_key: str = _setting(
-        "", _text, "when set, everything but health needs it (Authorization: Bearer KEY)", secret=True
+        "",
+        _text,
+        "when set, everything but health and the page at / needs it (Authorization: Bearer KEY)",
+        secret=True,
     )
     allow_anonymous: bool = _setting(False, _flag, "listen beyond loopback although no API_KEY is set")
     bind: str = _setting(

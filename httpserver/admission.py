@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler
 from core import Forbidden, Headers, Internal, InvalidRequest, NotFound, SdError
 from httpserver.answers import problem_answer
 from httpserver.keys import ACCESS, VISITOR
-from httpserver.state import OPEN_PATHS
+from httpserver.state import is_open
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
@@ -71,7 +71,7 @@ async def _enter(request: web.Request) -> bool:
         raise Forbidden("nothing is painted ahead of time: prefetches are refused")
     if request.method == "OPTIONS" and headers("Access-Control-Request-Method"):
         return False
-    if request.path not in OPEN_PATHS:
+    if not is_open(request.path):
         access.check_key(headers)
     request[VISITOR] = await access.visitor(headers, request.remote or "")
     return True

@@ -10,7 +10,7 @@ from aiohttp.payload import Payload
 
 from core import Completed, SdError
 from core.wire import Parts, Words, encode
-from httpserver.messages import file_name, problem_words, retry_after
+from httpserver.messages import file_name, problem_headers, problem_words
 
 PIECE = 262_144
 """Bytes that are written at once, and characters of base64 that are decoded at once (a multiple of 4): a
@@ -104,6 +104,6 @@ def problem_answer(error: SdError, *, status: int | None = None, line_break: boo
     return web.Response(
         body=(b"\n" if line_break else b"") + encode(words),
         status=words["status"],
-        headers=retry_after(error),
+        headers=problem_headers(error),
         content_type="application/problem+json",
     )

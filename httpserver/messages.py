@@ -12,7 +12,17 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from core import FIELDS, Completed, Event, ImageRequest, InvalidRequest, Limits, SdError, parse_request
+from core import (
+    FIELDS,
+    Completed,
+    Event,
+    ImageRequest,
+    InvalidRequest,
+    Limits,
+    SdError,
+    Unauthorized,
+    parse_request,
+)
 from core.wire import STATES, Parts, Words, encode, error_words, event_words, images_answer
 
 STATUSES: dict[str, int] = {
@@ -147,9 +157,14 @@ def problem_words(error: SdError, status: int | None = None) -> Words:
     return {"code": code, "status": status, "title": HTTPStatus(status).phrase, "detail": detail, **words}
 
 
-def retry_after(error: SdError) -> dict[str, str]:
-    """The header that says when to try again, in whole seconds."""
-    return {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
+def problem_headers(error: SdError) -> dict[str, str]:
+    """What an error says beside its body: when to try again, in whole seconds; how to show the key."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2; RFC 6750, 3
+    return headers
 
 
 def job_words(event: Event, id: str) -> Words:

@@ -17,7 +17,8 @@ PATHS = (
     "/",
     "/nothing",
 )
-CLOSED = ("/text?input=a", "/image?input=a", "/jobs/x", "/jobs/x/images/0", "/catalog", "/status", "/")
+CLOSED = [path for path in PATHS if path != "/"]
+"""What needs a key, where one is set."""
 
 
 async def refused(served: Served, headers: dict[str, str], names: str) -> None:
@@ -138,18 +139,33 @@ async def test_a_listed_page_s_preflight_is_answered(tmp_path: Path) -> None:
     ],
 )
 async def test_without_the_key_nobody_comes_in(tmp_path: Path, headers: dict[str, str]) -> None:
-    """Everything but health needs it; who has it is let in."""
+    """Everything but health and the page itself needs it; who has it is let in."""
     async with serving(tmp_path, api_key="secret") as served:
-        for path in PATHS:
+        for path in CLOSED:
             answer = await served.get(path, headers=headers)
             assert answer.refusal == (401, "unauthorized")
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.body.startswith(b"\n") == path.startswith("/text")
         assert (await served.ask("DELETE", "/jobs/x", headers=headers)).refusal[0] == 401
         assert (await served.get("/healthz", headers=headers)).status == 200
         assert (await served.get("/readyz", headers=headers)).status == 200
+        page = await served.get("/", headers=headers)
+        assert (page.status, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
         assert served.double.txt2img_requests == []
         right = {"Authorization": "Bearer secret"}
         assert (await served.get("/text", headers=right, input="a")).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../status", "/static/%2e%2e/status", "//status", "/static%2f..%2fstatus", "/status/"]
+)
+async def test_no_way_leads_around_the_key(tmp_path: Path, path: str) -> None:
+    """What is written like the page's own files is one of them, or nothing."""
+    async with serving(tmp_path, api_key="secret") as served:
+        answer = await served.send(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+    assert answer.split(b" ", 2)[1] in {b"401", b"404"}
 
 
 async def test_a_forged_address_changes_nothing(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from core import (
     Queued,
     SdError,
     Started,
+    Unauthorized,
     UnknownModel,
 )
 from httpserver.messages import (
@@ -36,6 +37,7 @@ from httpserver.messages import (
     file_name,
     is_key,
     job_answer,
+    problem_headers,
     problem_words,
     read_body,
     read_idempotency_key,
@@ -43,7 +45,6 @@ from httpserver.messages import (
     read_prefer,
     read_query,
     read_wanted,
-    retry_after,
 )
 
 LIMITS = Limits()
@@ -346,7 +347,7 @@ def test_every_error_becomes_a_problem(code: str) -> None:
     assert (words["code"], words["status"], words["detail"]) == (code, STATUSES[code], "it went wrong")
     assert words["title"]
     assert words["retry_after"] == 2.5
-    assert retry_after(error) == {"Retry-After": "3"}
+    assert problem_headers(error)["Retry-After"] == "3"
 
 
 def test_a_problem_names_what_helps() -> None:
@@ -354,9 +355,13 @@ def test_a_problem_names_what_helps() -> None:
     assert problem_words(InvalidRequest("steps: no", field="steps"))["field"] == "steps"
     assert problem_words(UnknownModel("x", ["alpha", "beta"]))["models"] == ("alpha", "beta")
     assert problem_words(NoBackend("none"))["retry_after"] == 5.0
-    assert retry_after(BackendError("it broke")) == {"Retry-After": "5"}
+    assert problem_headers(BackendError("it broke")) == {"Retry-After": "5"}
     assert problem_words(Internal("a fault")).keys() == {"code", "status", "title", "detail"}
-    assert retry_after(Internal("a fault")) == {}
+    assert problem_headers(Internal("a fault")) == {}
+
+
+def test_who_has_no_key_is_told_how_to_show_one() -> None:
+    assert problem_headers(Unauthorized("a key is needed")) == {"WWW-Authenticate": "Bearer"}
 
 
 def test_a_problem_may_bear_http_s_own_status() -> None:
