@@ -1,7 +1,6 @@
 """`sd-b64`: the one command. `sd-b64 --help` lists what it does."""
 
 import argparse
-import logging
 
 from cli.serve import serve
 from core import load_or_exit, run
@@ -13,10 +12,6 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("serve", help="start everything in one process: HTTP, websocket, a painter if needed")
     parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
-    logging.getLogger("websockets").setLevel(logging.WARNING)
     run(serve(load_or_exit()))
 
 

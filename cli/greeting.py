@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from core import BackendStatus, Settings, Status
+from core import BackendStatus, Settings, Status, reachable
 
 EXAMPLE = "a%20monkey%20with%20a%20hat"
 
@@ -57,10 +57,3 @@ def _real_server(status: Status) -> list[str]:
         "  For real pictures start A1111, Forge or SD.Next with --api, then this again;",
         "  or name it: SD_BACKENDS=http://192.168.1.20:7860 (several: with commas; also in the file .env).",
     ]
-
-
-def reachable(host: str) -> str:
-    """An address that a browser on this machine can open."""
-    if host in {"0.0.0.0", "::"}:
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

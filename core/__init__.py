@@ -30,6 +30,7 @@ from core.errors import (
 )
 from core.events import Cancelled, Completed, End, Event, Failed, Image, Progress, Queued, Started
 from core.gateway import Gateway
+from core.listening import listening, reachable
 from core.offers import Catalog, Offer
 from core.process import run, stop_signal
 from core.request import FIELDS, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, ImageRequest, Limits, parse_request
@@ -92,9 +93,11 @@ __all__ = [
     "check_exposure",
     "connect",
     "discover",
+    "listening",
     "load_or_exit",
     "open_session",
     "parse_request",
+    "reachable",
     "run",
     "stop_signal",
 ]

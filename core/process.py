@@ -1,6 +1,7 @@
-"""A program's process: the loop that it runs on, how it is told to stop, how it ends with one line."""
+"""A program's process: its loop, its log, how it is told to stop, how it ends with one line."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -16,10 +17,11 @@ STOP_SIGNALS = tuple(
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a program to its end, on uvloop where it is installed.
+    """Run a program to its end, on uvloop where it is installed; what it logs goes to standard error.
 
     A setting that cannot be used is printed in one line, with exit code 2.
     """
+    _begin_log()
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main)
@@ -54,6 +56,13 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         restore()
+
+
+def _begin_log() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    logging.getLogger("websockets").setLevel(logging.WARNING)  # it tells of every connection
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -1,30 +1,26 @@
-"""`python -m wsserver`: the websocket front end alone, with workers for SD_BACKENDS in this process."""
+"""`python -m wsserver`: the websocket front end alone, until a signal stops it."""
 
-from contextlib import AsyncExitStack
-
-from core import SettingsError, check_exposure, connect, load_or_exit, run, stop_signal
+from core import Settings, check_exposure, connect, listening, load_or_exit, reachable, run, stop_signal
 from wsserver.server import listen
 
 
-async def serve() -> None:
-    """Serve until a signal comes, then end gracefully."""
-    settings = load_or_exit()
-    check_exposure(settings, "WS_HOST", settings.ws_host)
-    async with stop_signal() as stop, connect(settings) as gateway, AsyncExitStack() as stack:
-        try:
-            port = await stack.enter_async_context(listen(gateway, settings))
-        except OSError as error:
-            where = f"{settings.ws_host} port {settings.ws_port}"
-            raise SettingsError("WS_PORT", f"cannot listen on {where}: {error.strerror}") from error
-        host = f"[{settings.ws_host}]" if ":" in settings.ws_host else settings.ws_host
-        print(f"sd-b64: websocket on ws://{host}:{port}", flush=True)
+async def serve(settings: Settings) -> None:
+    """Open, serve, and end in the order that lets running jobs finish. Raises SettingsError."""
+    host = settings.ws_host
+    check_exposure(settings, "WS_HOST", host)
+    async with (
+        connect(settings) as gateway,
+        stop_signal() as stop,
+        listening(settings, "WS", lambda port: listen(gateway, settings, port=port)) as port,
+    ):
+        print(f"sd-b64: websocket on ws://{reachable(host)}:{port}", flush=True)
         await stop.wait()
         await gateway.drain(settings.shutdown_grace)
 
 
 def main() -> None:
-    """Run the program to its end."""
-    run(serve())
+    """Run with the settings of the environment."""
+    run(serve(load_or_exit()))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.backends import Unreachable, Wishes
-from core.backends.a1111 import A1111Backend, Found, discover, open_session
+from core.backends.a1111 import A1111Backend, Found, discover, discovery, open_session
 from core.backends.a1111 import progress as progress_module
 from core.errors import BackendError, InvalidRequest, SdError
 from core.events import Completed, Progress
@@ -355,6 +355,30 @@ async def test_discovery_finds_an_api_or_nothing() -> None:
         assert await discover(session, it.double.url) is Found.A1111
         await it.double.go_away()
         assert await discover(session, it.double.url) is Found.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"), [(None, Found.SILENT), (b"", Found.OTHER), (b"SSH-2.0-x\r\n", Found.OTHER)]
+)
+async def test_discovery_tells_what_is_there_and_no_a1111(
+    answer: bytes | None, found: Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What takes a connection and never answers, and what speaks something else."""
+    monkeypatch.setattr(discovery, "SECONDS", 0.2)
+    over = asyncio.Event()
+
+    async def strange(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if answer is None:
+            await over.wait()
+        else:
+            writer.write(answer)
+        writer.close()
+
+    other = await asyncio.start_server(strange, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{other.sockets[0].getsockname()[1]}"
+    async with other, open_session() as session:
+        assert await discover(session, url) is found
+        over.set()
 
 
 async def test_credentials_let_us_in_and_appear_nowhere(caplog: pytest.LogCaptureFixture) -> None:

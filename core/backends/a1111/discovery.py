@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from enum import Enum
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from core.backends import Unreachable
 from core.backends.a1111.client import Client
 from core.errors import BackendError
 from core.settings import BackendAddress, SettingsError
@@ -14,6 +16,7 @@ log = logging.getLogger(__name__)
 
 USUAL = "http://127.0.0.1:7860"
 SECONDS = 2.0
+KNOCK_SECONDS = 0.5
 
 
 class Found(Enum):
@@ -21,17 +24,23 @@ class Found(Enum):
 
     A1111 = "an A1111 server with its API"
     OTHER = "something without /sdapi"
+    SILENT = "something that does not answer"
     NOTHING = "nothing"
 
 
 async def discover(session: aiohttp.ClientSession, url: str = USUAL) -> Found:
-    """Look for a server at `url`, for at most two seconds."""
+    """Look for a server at `url`, for at most two seconds and a half."""
     client = Client(BackendAddress(url), session)
     try:
         async with asyncio.timeout(SECONDS):
             return Found.A1111 if await has_api(client) else Found.OTHER
-    except (BackendError, TimeoutError):
+    except Unreachable:
         return Found.NOTHING
+    except BackendError:  # it broke off, or what it says is no HTTP
+        return Found.OTHER
+    except TimeoutError:
+        # Windows takes two seconds to find that a port is closed.
+        return Found.SILENT if await _is_open(url) else Found.NOTHING
 
 
 async def usual_server(session: aiohttp.ClientSession) -> BackendAddress:
@@ -43,7 +52,21 @@ async def usual_server(session: aiohttp.ClientSession) -> BackendAddress:
     problem = f"names no server, and none answers on {USUAL}"
     if found is Found.OTHER:
         problem = f"names no server, and what listens on {USUAL} has no /sdapi: start it with --api"
+    if found is Found.SILENT:
+        problem = f"names no server, and what listens on {USUAL} does not answer"
     raise SettingsError("SD_BACKENDS", problem)
+
+
+async def _is_open(url: str) -> bool:
+    """Whether somebody takes a connection there."""
+    parts = urlsplit(url)
+    try:
+        async with asyncio.timeout(KNOCK_SECONDS):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
+    return True
 
 
 async def has_api(client: Client) -> bool:

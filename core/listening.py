@@ -1,0 +1,75 @@
+"""Listening: a server on the port that a setting names, or one line that says what is in its way."""
+
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from core.settings import Settings, SettingsError
+
+NEAR = 20
+"""How many ports after the default one are tried."""
+
+Listen = Callable[[int], AbstractAsyncContextManager[int]]
+"""Enters a server on a port (0: a free one) and gives the one that it got. Raises OSError."""
+
+
+@asynccontextmanager
+async def listening(
+    settings: Settings, name: str, listen: Listen, *, may_move: bool = False
+) -> AsyncIterator[int]:
+    """Enter a server on the port of NAME_PORT; yields the port. `name` is HTTP, WS or ENGINE.
+
+    With `may_move` a port that cannot be had and that nobody set moves to the next free one, loudly. Raises
+    SettingsError, which names the variable that is to be changed.
+    """
+    variable = f"{name}_PORT"
+    host: str = getattr(settings, f"{name}_host".lower())
+    wanted: int = getattr(settings, variable.lower())
+    ports = [wanted]
+    if may_move and not settings.is_given(variable):
+        ports += [*range(wanted + 1, min(wanted + NEAR, 65536)), 0]
+    async with AsyncExitStack() as server:
+        for port in ports:
+            try:
+                bound = await server.enter_async_context(listen(port))
+                break
+            except (OSError, UnicodeError) as error:
+                problem = _problem(error, port)
+                if problem is None:
+                    raise SettingsError(
+                        f"{name}_HOST", f"cannot listen on {host}: {_words(error)}"
+                    ) from error
+                if port == ports[-1]:
+                    raise SettingsError(variable, problem) from error
+                if port == wanted:
+                    moved = problem
+        if port != wanted:
+            print(f"{variable}: {moved}, so it is {bound}", flush=True)
+        yield bound
+
+
+def reachable(host: str) -> str:
+    """An address for a URL that this machine can open, of a host that a server listens on."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host
+
+
+def _problem(error: OSError | UnicodeError, port: int) -> str | None:
+    """What is wrong with this port; None where it is not the port's fault."""
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return f"{port} is taken by another program"
+    if number == errno.EACCES:  # on Windows also a port that the system has reserved
+        why = "ports below 1024 are the administrator's" if port < 1024 else "the system keeps it for itself"
+        return f"{port} is not allowed: {why}"
+    return None
+
+
+def _words(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "that is no host name"
+    if isinstance(error, socket.gaierror) or not error.errno:
+        return error.strerror or str(error)
+    return os.strerror(error.errno)  # asyncio puts a sentence of its own where the system's stood
