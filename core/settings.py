@@ -92,6 +92,34 @@ def _words(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
+def _names(value: str) -> tuple[str, ...]:
+    names = _words(value)
+    if any(letter in name for name in names for letter in "/:@* "):
+        raise ValueError("host names are wanted, without scheme and port, such as pictures.example")
+    return names
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    """Origins as a browser writes them: `https://gallery.example`, a port only where it is not the usual."""
+    return tuple(_origin(word) for word in _words(value))
+
+
+def _origin(text: str) -> str:
+    wanted = f"origins are wanted, such as https://gallery.example; {text!r} is none"
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna").decode()
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(wanted) from error
+    beyond = parts.username or parts.path.strip("/") or parts.query or parts.fragment
+    if not parts.scheme or not host or "*" in host or beyond:
+        raise ValueError(wanted)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in {None, usual} else f":{port}")
+
+
 def _backends(value: str) -> tuple[BackendAddress, ...]:
     addresses = tuple(_backend(word) for word in _words(value))
     names = [address.name for address in addresses]
@@ -187,10 +215,10 @@ class Settings:
         "the address that a container's ports are published on; counts instead of the listening address",
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), _words, "names, beyond loopback ones and addresses, that a request's Host may bear"
+        (), _names, "names, beyond loopback ones and addresses, that a request's Host may bear"
     )
     allowed_origins: tuple[str, ...] = _setting(
-        (), _words, "foreign pages that may call us, such as https://gallery.example"
+        (), _origins, "foreign pages that may call us, such as https://gallery.example"
     )
     max_queue: int = _setting(1000, _whole(1, 10_000_000), "jobs waiting in all")
     max_jobs_per_user: int = _setting(100, _whole(1, 10_000_000), "jobs waiting of one caller")

@@ -4,11 +4,12 @@ A picture is written in parts, so that its base64 bytes are neither copied nor m
 around them is JSON that msgspec makes, the bytes themselves were checked by the backend that got them.
 """
 
+import json
 from typing import Any
 
 import msgspec
 
-from core.errors import SdError
+from core.errors import InvalidRequest, SdError
 from core.events import Cancelled, Completed, Event, Failed, Progress, Queued, Started
 from core.offers import Catalog
 from core.request import FIELDS, LARGEST_CFG_SCALE, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, Limits
@@ -19,6 +20,23 @@ Parts = tuple[bytes | memoryview, ...]
 
 encode = msgspec.json.Encoder().encode
 """JSON on one line, as UTF-8."""
+
+
+def decode(text: str | bytes, unreadable: str) -> Any:
+    """The value that a client's JSON says. Raises InvalidRequest: `unreadable`, and why.
+
+    Names the field where a value is at fault: half a surrogate pair, a number beyond all bounds.
+    """
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise InvalidRequest(f"{unreadable}: it is nested too deeply") from None
+    except ValueError as error:
+        if (field := _field_at_fault(text)) is not None:
+            problem = "holds half a surrogate pair, or a number beyond all bounds"
+            raise InvalidRequest(f"{field}: {problem}", field=field) from None
+        raise InvalidRequest(f"{unreadable}: {str(error).removeprefix('JSON is malformed: ')}") from None
+
 
 STATES: dict[type, str] = {
     Queued: "waiting",
@@ -153,6 +171,26 @@ def _backend_state(usable: bool, painting: bool) -> str:
     if painting:
         return "painting"
     return "idle" if usable else "down"
+
+
+def _field_at_fault(text: str | bytes) -> str | None:
+    """The field of an object that is JSON to a parser which takes more, and none to ours."""
+    try:
+        fields = json.loads(text)
+        for name in fields if isinstance(fields, dict) else ():
+            if not _is_json(json.dumps({name: fields[name]})):
+                return name if _is_json(json.dumps(name)) else None
+    except (ValueError, RecursionError):
+        return None
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _progress_words(progress: Progress, id: str) -> Words:

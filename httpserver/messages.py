@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from core import (
     FIELDS,
     Completed,
@@ -23,7 +21,7 @@ from core import (
     Unauthorized,
     parse_request,
 )
-from core.wire import STATES, Parts, Words, encode, error_words, event_words, images_answer
+from core.wire import STATES, Parts, Words, decode, encode, error_words, event_words, images_answer
 
 STATUSES: dict[str, int] = {
     "invalid_request": 400,
@@ -93,10 +91,7 @@ def read_body(content_type: str, body: bytes) -> dict[str, object]:
     """The parameters of a JSON body."""
     if content_type != "application/json":
         raise InvalidRequest("Content-Type: application/json is wanted")
-    try:
-        fields = msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"the body is no JSON: {error}") from None
+    fields = decode(body, "the body is no JSON")
     if not isinstance(fields, dict):
         raise InvalidRequest('the body is no JSON object, such as {"input": "a monkey with a hat"}')
     return fields

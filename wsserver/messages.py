@@ -7,10 +7,8 @@ from outside ends as a command or as an InvalidRequest that names the field.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-
 from core import FIELDS, Completed, End, Event, ImageRequest, InvalidRequest, Limits, SdError, parse_request
-from core.wire import Words, encode, error_words, event_words, image_message
+from core.wire import Words, decode, encode, error_words, event_words, image_message
 
 LONGEST_LABEL = 200
 """Characters of a client's own word for a job."""
@@ -70,10 +68,7 @@ def read(message: str | bytes) -> Words:
     text = message.lstrip("\ufeff \t\r\n")
     if not text.startswith(("{", "[")):
         return {"input": message}
-    try:
-        fields = msgspec.json.decode(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest(f"the message begins like JSON and is none: {_told(error)}") from None
+    fields = decode(text, "the message begins like JSON and is none")
     if not isinstance(fields, dict):
         raise InvalidRequest('a JSON object is wanted, such as {"input": "a monkey with a hat"}')
     return fields
@@ -200,9 +195,3 @@ def _named(words: Words, id: str | None, label: str | None) -> Words:
     names = {"id": id, "label": label}
     given = {name: value for name, value in names.items() if value is not None}
     return {"type": words["type"], **given, **words}
-
-
-def _told(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    return str(error).removeprefix("JSON is malformed: ")
