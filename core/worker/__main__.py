@@ -1,7 +1,5 @@
 """`python -m core.worker`: paint for the shared queue, until a signal stops it."""
 
-import logging
-
 from core.connect import work
 from core.process import run, stop_signal
 from core.settings import Settings, load_or_exit
@@ -10,16 +8,13 @@ from core.settings import Settings, load_or_exit
 async def paint(settings: Settings) -> None:
     """Paint, and end in good order: what is painted is finished within SHUTDOWN_GRACE, or given back."""
     async with stop_signal() as stop, work(settings) as fleet:
-        print("worker: painting for the shared queue", flush=True)
+        print("sd-b64: worker, painting for the shared queue", flush=True)
         await stop.wait()
         await fleet.stop(settings.shutdown_grace)
 
 
 def main() -> None:
     """Run with the settings of the environment."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
-    )
     run(paint(load_or_exit()))
 
 

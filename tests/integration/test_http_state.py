@@ -130,7 +130,7 @@ async def test_it_runs_alone_and_stops_when_told(tmp_path: Path) -> None:
         process = await start(tmp_path, SD_BACKENDS=double.url, HTTP_PORT="0")
         assert process.stdout is not None
         line = (await process.stdout.readline()).decode()
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", line)[1])  # type: ignore[index]
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", line)[1])  # type: ignore[index]
         double.hold()
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET /text?input=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -141,7 +141,8 @@ async def test_it_runs_alone_and_stops_when_told(tmp_path: Path) -> None:
         writer.close()
         _, errors = await process.communicate()
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert (process.returncode, errors) == (0, b"")
+    assert process.returncode == 0
+    assert b"Traceback" not in errors
     assert (tmp_path / "prompt.txt").read_bytes() == b"a"
 
 
@@ -165,5 +166,5 @@ async def test_a_setting_that_cannot_be_used_ends_it(
         process = await start(tmp_path, **chosen)
         _, errors = await process.communicate()
     assert process.returncode == 2
-    assert errors.decode().startswith(f"sd-b64: {names}: ")
-    assert errors.count(b"\n") == 1
+    assert errors.decode().splitlines()[-1].startswith(f"sd-b64: {names}: ")
+    assert b"Traceback" not in errors

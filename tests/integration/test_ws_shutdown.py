@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -113,25 +112,6 @@ async def program(double: A1111Double, **environ: str) -> AsyncIterator[asyncio.
         if process.returncode is None:
             process.kill()
         await process.wait()
-
-
-async def test_the_program_says_where_it_is_and_stops_at_a_signal() -> None:
-    async with A1111Double() as double, program(double) as process:
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        assert line.startswith("sd-b64: websocket on ws://127.0.0.1:")
-        process.send_signal(signal.SIGTERM)
-        said, errors = await process.communicate()
-        assert (process.returncode, said, errors) == (0, b"", b"")
-
-
-async def test_a_port_that_is_taken_is_named_with_its_variable() -> None:
-    async with serving() as served, program(served.double, WS_PORT=str(served.port)) as process:
-        said, errors = await process.communicate()
-        assert (process.returncode, said) == (2, b"")
-        assert errors.decode().startswith("sd-b64: WS_PORT: ")
-        assert str(served.port) in errors.decode()
-        assert errors.count(b"\n") == 1
 
 
 async def test_it_does_not_listen_beyond_loopback_without_a_key() -> None:
