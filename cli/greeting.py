@@ -36,8 +36,10 @@ def greeting(served: Served) -> str:
 
 
 def _painters(served: Served) -> list[str]:
-    note = [f"             {served.note}"] if served.note else []
-    return [f"  paints     {_painter(backend)}" for backend in served.status.backends] + note
+    said = [_painter(backend) for backend in served.status.backends]
+    if served.note:
+        said.append(served.note)
+    return [f"  {'' if number else 'paints':<9}  {words}" for number, words in enumerate(said)]
 
 
 def _painter(backend: BackendStatus) -> str:

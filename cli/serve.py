@@ -1,7 +1,10 @@
-"""`sd-b64 serve`: HTTP, the websocket and, where no real server is to be had, the built-in engine."""
+"""`sd-b64 serve`: HTTP, the websocket and, where no real server is to be had, the built-in engine.
+
+With REDIS_URL it joins the shared queue, and paints for it on the servers that SD_BACKENDS names.
+"""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import engine.server
@@ -21,6 +24,7 @@ from core import (
     open_session,
     reachable,
     stop_signal,
+    work,
 )
 
 NOTES = {
@@ -62,7 +66,17 @@ async def serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
-    """The settings with something that paints: what is named, what is found, or the engine; and why."""
+    """The settings with something that paints: what is named, what is found, or the engine; and why.
+
+    On the shared queue others may paint: there the servers that are named are worked for, and none is found.
+    """
+    if settings.redis_url:
+        async with AsyncExitStack() as stack:
+            if settings.sd_backends:
+                fleet = await stack.enter_async_context(work(settings))
+                stack.push_async_callback(fleet.stop, settings.shutdown_grace)
+            yield settings, "on the shared queue of REDIS_URL"
+        return
     if settings.sd_backends:
         yield settings, ""
         return

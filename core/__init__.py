@@ -6,7 +6,7 @@ Front ends import these names and nothing deeper.
 from core.access import Access, Headers, Visitor, check_exposure
 from core.backends.a1111 import USUAL, Found, discover, open_session
 from core.caller import Caller
-from core.connect import connect
+from core.connect import connect, work
 from core.coordination import Coordination
 from core.errors import (
     ERRORS,
@@ -100,4 +100,5 @@ __all__ = [
     "reachable",
     "run",
     "stop_signal",
+    "work",
 ]

@@ -12,6 +12,7 @@ import pytest
 
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.program import Program, program
+from tests.valkey_server import ValkeyServer
 
 PLAIN = "from cli.__main__ import main; main()"
 WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None\n" + PLAIN
@@ -53,6 +54,26 @@ async def test_it_starts_paints_and_stops(tmp_path: Path, text: str) -> None:
         code, said = await serve.ends()
         assert (code, "stopping" in said) == (0, True)
     assert (tmp_path / "prompt.txt").read_text() == "a monkey with a hat"
+
+
+async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Path) -> None:
+    """One process with a GPU, one without: each of them answers."""
+    ports = {"HTTP_PORT": "0", "WS_PORT": "0"}
+    async with ValkeyServer() as valkey, A1111Double() as double:
+        shared = {**ports, "REDIS_URL": valkey.url}
+        painter = _serve(tmp_path, SD_BACKENDS=double.url, **shared)
+        async with painter as first, _serve(tmp_path, **shared) as second, aiohttp.ClientSession() as session:
+            await first.says("ready")
+            for serve in (first, second):
+                said = await serve.says("or  .*curl")
+                link = re.search(r"http://127\.0\.0\.1:\d+/image\?input=\S+", said)
+                assert link is not None
+                async with session.get(link[0]) as answer:
+                    assert (await answer.read()).startswith(b"\x89PNG")
+            for serve in (second, first):
+                serve.signal(signal.SIGTERM)
+                assert (await serve.ends())[0] == 0
+    assert len(double.paintings) == 2
 
 
 async def test_a_taken_default_port_moves_loudly_and_a_set_one_is_an_error(tmp_path: Path) -> None:

@@ -91,6 +91,9 @@ class ValkeyQueue:
     async def put(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> None:
         """See Queue.put. Cut off in mid-call, the job that it may have put is forsaken."""
         refusal = self._refusal(request)
+        if refusal is not None and not self._closed:  # what the last pulse found may have changed since
+            await self.offers()
+            refusal = self._refusal(request)
         putting = asyncio.ensure_future(self._put(id, request, caller, keep, refusal))
         try:
             code, *details = await asyncio.shield(putting)
@@ -143,6 +146,8 @@ class ValkeyQueue:
 
     async def offers(self) -> Catalog:
         """See Queue.offers."""
+        words = await self.store.call("offers")
+        self._watching.offers = tuple(decode_offer(offer) for offer in words)
         return Catalog(self._watching.offers)
 
     async def status(self, caller: Caller) -> Status:
