@@ -1,18 +1,51 @@
-"""`sd-b64`: the one command. `sd-b64 --help` lists what it does."""
+"""`sd-b64`: the one command. `sd-b64 --help` lists what it does.
 
-import argparse
+Each command's modules are loaded only when it is the one that runs: a client needs no server.
+"""
 
-from cli.serve import serve
-from core import load_or_exit, run
+import io
+import sys
+from argparse import Namespace
+
+from cli.arguments import parser
 
 
 def main() -> None:
     """Read the command line and do what it says."""
-    parser = argparse.ArgumentParser(prog="sd-b64", description="The front door to Stable Diffusion.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    commands.add_parser("serve", help="start everything in one process: HTTP, websocket, a painter if needed")
-    parser.parse_args()
+    options = parser().parse_args()
+    try:
+        if options.command == "serve":
+            _serve()
+        else:
+            sys.exit(_ask(options))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _serve() -> None:
+    from cli.serve import serve
+    from core import load_or_exit, run
+
     run(serve(load_or_exit()))
+
+
+def _ask(options: Namespace) -> int:
+    """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
+    import asyncio
+
+    from cli.failures import Failure
+
+    if options.command == "imagine":
+        from cli.imagine import imagine as command
+    else:
+        from cli.status import status as command
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that its encoding lacks is shown escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        return asyncio.run(command(options))
+    except Failure as failure:
+        print(f"sd-b64: {failure}", file=sys.stderr)
+        return failure.exit_code
 
 
 if __name__ == "__main__":

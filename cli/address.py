@@ -1,0 +1,66 @@
+"""Where the server is and which key opens it: from options, the environment, the server's own settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from yarl import URL
+
+from cli.exit_codes import USAGE
+from cli.failures import Failure
+from cli.greeting import reachable
+from core.settings import Settings, SettingsError, load
+
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+DEFAULT_PORT = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server. The key is shown nowhere."""
+
+    url: URL
+    key: str = field(default="", repr=False)
+
+
+def find(server: str | None, key: str | None, environ: Mapping[str, str]) -> Address:
+    """The address that these options and this environment mean. Raises Failure.
+
+    What is on this machine is `sd-b64 serve`, so its own settings tell port and key. The key of this machine
+    does not go to others.
+    """
+    named = server or environ.get("SD_B64_URL")
+    url = _url(named) if named else None
+    own = _own_settings(environ) if url is None or url.host in LOOPBACK else Settings()
+    if url is None:
+        host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
+        url = URL(f"http://{host}:{port}")
+    return Address(url, key or _key(environ) or own.api_key)
+
+
+def _url(text: str) -> URL:
+    try:
+        url = URL(text.rstrip("/"))
+        usable = url.scheme in {"http", "https"} and bool(url.host) and not url.query_string
+    except ValueError:
+        usable = False
+    if not usable:
+        raise Failure(USAGE, f"{text!r} is no server: http://HOST:PORT is wanted")
+    return url
+
+
+def _key(environ: Mapping[str, str]) -> str:
+    path = environ.get("SD_B64_KEY_FILE")
+    if environ.get("SD_B64_KEY") or not path:
+        return environ.get("SD_B64_KEY", "")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Failure(USAGE, f"SD_B64_KEY_FILE: cannot be read: {error}") from None
+
+
+def _own_settings(environ: Mapping[str, str]) -> Settings:
+    try:
+        return load(environ)
+    except SettingsError as error:
+        raise Failure(USAGE, str(error)) from None

@@ -1,0 +1,112 @@
+"""The command line of `sd-b64`: what may be asked for, and the help that tells of it. Pure."""
+
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+
+from cli.exit_codes import MEANINGS
+
+PATIENCE = 900.0
+"""Seconds: as long as a server keeps a finished picture for the one who comes back (RESULT_TTL)."""
+
+_EXIT_CODES = "exit codes:\n" + "\n".join(f"  {code:<4} {meaning}" for code, meaning in MEANINGS.items())
+_SERVER = """\
+the server:
+  --server or SD_B64_URL names it, --key or SD_B64_KEY (or a file, SD_B64_KEY_FILE) holds its API key.
+  Otherwise it is the one on this machine, with HTTP_PORT and API_KEY read as `sd-b64 serve` reads them.
+"""
+_IMAGINE = """\
+examples:
+  sd-b64 imagine "a monkey with a hat"
+  sd-b64 imagine "a monkey with a hat" -o out.png --steps 30 --seed 7
+  sd-b64 imagine "a monkey with a hat" -n 4 -o monkeys/
+  sd-b64 imagine "a monkey with a hat" -o - | display
+
+"""
+
+
+def parser() -> ArgumentParser:
+    """All commands and their options."""
+    top = ArgumentParser(prog="sd-b64", description="The front door to Stable Diffusion.")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands.add_parser("serve", help="start everything in one process: HTTP, websocket, a painter if needed")
+    _add_imagine(
+        commands.add_parser(
+            "imagine",
+            help="have a picture painted by a server, and save it",
+            description="Have a picture painted by a server, and save it. Ctrl-C cancels the job.",
+            epilog=_IMAGINE + _SERVER + "\n" + _EXIT_CODES,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+    )
+    _add_status(
+        commands.add_parser(
+            "status",
+            help="show what waits and runs at a server, and how its backends are",
+            description="Show what waits and runs at a server, and how its backends are.",
+            epilog=_SERVER + "\n" + _EXIT_CODES,
+            formatter_class=RawDescriptionHelpFormatter,
+        )
+    )
+    return top
+
+
+def _add_imagine(command: ArgumentParser) -> None:
+    command.add_argument("prompt", metavar="PROMPT", help="what to paint")
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="PATH",
+        help="file (replaced if it exists; several pictures: out-1.png, out-2.png ...), folder, or - for "
+        "standard output; without it the prompt and the seed make a new name, and no file is replaced",
+    )
+    command.add_argument("--steps", type=int, metavar="N", help="more take longer (server's default: 20)")
+    command.add_argument("--seed", type=int, metavar="N", help="the same seed paints the same picture again")
+    command.add_argument("--width", type=int, metavar="PIXELS", help="a multiple of 8 (512)")
+    command.add_argument("--height", type=int, metavar="PIXELS", help="a multiple of 8 (512)")
+    command.add_argument("--negative-prompt", metavar="TEXT", help="what should not be seen")
+    command.add_argument("--cfg-scale", type=float, metavar="X", help="how closely to follow the prompt (7)")
+    command.add_argument("--sampler-name", metavar="NAME", help="one of the server's samplers")
+    command.add_argument("--model", metavar="NAME", help="one of the server's models")
+    command.add_argument(
+        *("-n", "--count", "--batch-size"),
+        dest="batch_size",
+        type=_count,
+        metavar="N",
+        help="how many pictures (1)",
+    )
+    command.add_argument("--json", action="store_true", help="print one line of JSON for each picture")
+    command.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and file names")
+    command.add_argument(
+        "--patience",
+        type=_seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help=f"how long to try again when the server is lost while the job is there ({PATIENCE:g})",
+    )
+    _add_server(command)
+
+
+def _add_status(command: ArgumentParser) -> None:
+    command.add_argument("--watch", action="store_true", help="go on, once a second, until Ctrl-C")
+    command.add_argument("--json", action="store_true", help="one line of JSON, as GET /status answers")
+    _add_server(command)
+
+
+def _add_server(command: ArgumentParser) -> None:
+    command.add_argument("--server", metavar="URL", help="where the server is (http://127.0.0.1:5000)")
+    command.add_argument("--key", metavar="KEY", help="its API key; SD_B64_KEY does not show in `ps`")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a number of pictures")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds

@@ -1,0 +1,128 @@
+"""Server: the public HTTP wire, as a client speaks it.
+
+Whatever goes wrong is a Failure: `unreachable` before a connection is there, `connection_lost` after that,
+and the server's own code where it answers.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from cli.address import Address
+from cli.event_stream import EventStream
+from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
+from cli.failures import Failure
+from cli.messages import Event, Status, plain, read_event, read_problem, read_status
+
+CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 45.0
+"""After so long without a byte a connection is dead: a stream has a heartbeat every 15 seconds."""
+ANSWER_SECONDS = 10.0
+"""How long an answer that needs no painting may take."""
+
+
+class Server:
+    """One server, on a session that is open."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: URL, *, silence: float = SILENCE_SECONDS) -> None:
+        self._session = session
+        self._url = str(url)
+        self.name = str(url.with_user(None))
+        """Its address as it may be shown: without a password."""
+        self._limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+
+    @asynccontextmanager
+    async def events(
+        self, method: str, path: str, *, json: Any = None, key: str | None = None
+    ) -> AsyncIterator[AsyncIterator[Event]]:
+        """The events of a job, by the request that starts it or comes back to it. Leaving it hangs up."""
+        headers = {"Accept": "text/event-stream"}
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        request = self._request(method, path, json=json, headers=headers, timeout=self._limits)
+        async with request as response:
+            if response.content_type != "text/event-stream":
+                raise await self._refusal(response)
+            async with aclosing(self._read(response)) as events:
+                yield events
+
+    async def ask(self, method: str, path: str) -> bytes:
+        """The body of an answer that comes at once."""
+        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        async with self._request(method, path, timeout=limits) as response:
+            if response.content_type != "application/json":
+                raise await self._refusal(response)
+            with self._told():
+                return await response.read()
+
+    async def status(self) -> tuple[Status, bytes]:
+        """What `GET /status` says, read and as it came."""
+        body = await self.ask("GET", "/status")
+        try:
+            return read_status(body), body
+        except ValueError as error:
+            raise self._strange(f"has a status that cannot be read ({error})") from None
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        with self._told():
+            response = await self._session.request(method, self._url + path, allow_redirects=False, **options)
+        async with response:
+            yield response
+
+    async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
+        stream = EventStream()
+        with self._told():
+            async for chunk in response.content.iter_any():
+                for name, data in stream.feed(chunk):
+                    try:
+                        event = read_event(name, data)
+                    except ValueError as error:
+                        raise self._strange(f"sends an event that cannot be read ({error})") from None
+                    if event is not None:
+                        yield event
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> Failure:
+        """The error that this answer is."""
+        if response.content_type == "application/problem+json":
+            with self._told():
+                failure = read_problem(await response.read())
+            if failure is not None:
+                return failure
+        where = response.headers.get("Location")
+        leads = f" and leads to {plain(where)}" if where else ""
+        return self._strange(f"answers {response.status} {plain(response.reason or '')}{leads}")
+
+    def _strange(self, what: str) -> Failure:
+        """What answers there does not talk as a server of ours."""
+        return Failure(UNREACHABLE, f"{self.name} {what}; is it an sd-b64-api server?")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+            raise Failure(UNREACHABLE, f"{self.name} is not reached: {_reason(error)}") from error
+        except (aiohttp.ClientError, OSError) as error:  # its time-outs are TimeoutErrors, and so OSErrors
+            raise Failure(CONNECTION_LOST, f"{self.name}: {_reason(error)}") from error
+
+
+@asynccontextmanager
+async def reach(address: Address) -> AsyncIterator[Server]:
+    """Open what is needed to talk to this server; nothing is sent yet."""
+    headers = {"User-Agent": "sd-b64"}
+    if address.key:
+        headers["Authorization"] = f"Bearer {address.key}"
+    async with aiohttp.ClientSession(headers=headers) as session:
+        yield Server(session, address.url)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "no such host"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror:
+        return error.os_error.strerror
+    return plain(str(error)) or type(error).__name__

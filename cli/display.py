@@ -1,0 +1,117 @@
+"""Display: how far a job is, for a person: a bar on a terminal, plain lines in a pipe, nothing if so wished.
+
+All of it goes to standard error, so that standard output holds nothing but what was asked for.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from cli.failures import Failure
+from cli.messages import Event, Progress, Queued, Started, plain
+from cli.words import duration, place
+
+PAUSE = 2.0
+"""Seconds between two lines of progress."""
+
+
+class Display(Protocol):
+    """Entered while a job is followed; leaving it takes away what moves."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def told(self, event: Event) -> None:
+        """Show what has happened to the job."""
+
+    def lost(self, failure: Failure, pause: float) -> None:
+        """Show that the server is lost, and asked again after this pause."""
+
+    def done(self, text: str) -> None:
+        """Show how it ended, once it was left."""
+
+
+class Lines:
+    """A line whenever something has changed that is worth one: the place, the server, a tenth of the way.
+
+    Of progress not more than one every PAUSE seconds.
+    """
+
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._key: object = None
+        self._said = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def told(self, event: Event) -> None:
+        """Write a line, or none."""
+        match event:
+            case Queued(_, position, eta, attempt):
+                again = "again " if attempt > 1 else ""
+                about = f", about {duration(eta)}" if eta is not None else ""
+                self._say((Queued, position, attempt), f"waiting {again}in line: {place(position)}{about}")
+            case Started(_, backend, attempt):
+                self._say((Started, attempt), f"painting on {plain(backend)}")
+            case Progress(_, fraction, step, steps, eta):
+                left = f", {duration(eta)} left" if eta is not None else ""
+                if self._clock() >= self._said + PAUSE:
+                    self._say((Progress, int(fraction * 10)), f"{fraction:.0%}, step {step} of {steps}{left}")
+
+    def lost(self, failure: Failure, pause: float) -> None:
+        """Say it once for each reason, not for each try."""
+        self._say(failure.message, f"{failure.message}; trying again, the job is not lost")
+
+    def done(self, text: str) -> None:
+        """Write it."""
+        print(text, file=self._stream, flush=True)
+
+    def _say(self, key: object, line: str) -> None:
+        if key != self._key:
+            self._key, self._said = key, self._clock()
+            print(line, file=self._stream, flush=True)
+
+
+class Silence:
+    """Nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def told(self, event: Event) -> None:
+        """Say nothing."""
+
+    def lost(self, failure: Failure, pause: float) -> None:
+        """Say nothing."""
+
+    def done(self, text: str) -> None:
+        """Say nothing."""
+
+
+def choose_display(stream: TextIO, *, quiet: bool) -> Display:
+    """The display for this stream."""
+    if quiet:
+        return Silence()
+    if not is_terminal(stream):
+        return Lines(stream)
+    from cli.bar import Bar  # its library is loaded only where it is seen
+
+    return Bar(stream)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a cursor can be moved there."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,89 @@
+"""`sd-b64 imagine`: a prompt goes to a server, its pictures come into files."""
+
+import asyncio
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cli import picture_files
+from cli.address import find
+from cli.connection import Server, reach
+from cli.display import Display, choose_display
+from cli.exit_codes import INTERRUPTED, USAGE
+from cli.failures import Failure
+from cli.job import Job
+from cli.messages import Picture
+from cli.picture_files import STANDARD_OUTPUT
+from cli.stopping import begun, is_done
+from cli.words import summary
+from core import FIELDS, stop_signal
+
+ID_SECONDS = 3.0
+"""How long a cancel waits for the id of a job that is just being submitted."""
+
+
+async def imagine(options: Namespace) -> int:
+    """Have it painted and save it. Raises Failure."""
+    picture_files.check(options.output, options.batch_size or 1, on_terminal=sys.stdout.isatty())
+    if options.json and options.output == STANDARD_OUTPUT:
+        raise Failure(USAGE, "--json and -o - both want standard output")
+    display = choose_display(sys.stderr, quiet=options.quiet)
+    async with stop_signal() as stop, reach(find(options.server, options.key, os.environ)) as server:
+        job = Job(server, _wanted(options), told=display.told, lost=display.lost, patience=options.patience)
+        pictures = await _painted(job, display, stop)
+        try:
+            _save(options, pictures)
+        except Failure as failure:
+            raise _still_there(failure, server, pictures) from failure
+    display.done(summary(pictures))
+    return 0
+
+
+async def _painted(job: Job, display: Display, stop: asyncio.Event) -> Sequence[Picture]:
+    """The pictures. Raises Failure, also when a signal ends the job."""
+    async with begun(job.pictures()) as painting:
+        with display:
+            if await is_done(painting, stop):
+                return painting.result()
+        # The display is gone by now: a second signal ends the process at once, and leaves no bar behind.
+        await is_done(painting, job.submitted, within=ID_SECONDS)
+    # Nothing submits it again by now, so this is the last word.
+    try:
+        await job.cancel()
+    except Failure as failure:
+        raise Failure(INTERRUPTED, f"job {job.id} may go on, its server was not told: {failure}") from failure
+    raise Failure(INTERRUPTED, "the job is cancelled")
+
+
+def _wanted(options: Namespace) -> dict[str, Any]:
+    """The body of the request: what was given; for the rest the server has its defaults."""
+    given = {name: getattr(options, name) for name in FIELDS}
+    return {"input": options.prompt, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _save(options: Namespace, pictures: Sequence[Picture]) -> None:
+    """Write the pictures where they are wanted, and tell standard output their names. Raises Failure."""
+    if options.output == STANDARD_OUTPUT:
+        picture_files.write_out(pictures[0])
+        return
+    for path, picture in zip(
+        picture_files.save(options.output, options.prompt, pictures), pictures, strict=True
+    ):
+        print(json.dumps(_told(path, picture)) if options.json else path, flush=True)
+
+
+def _told(path: Path, picture: Picture) -> dict[str, Any]:
+    """What `--json` says of a picture."""
+    names = [name for name in picture.__struct_fields__ if name != "file"]
+    return {"file": str(path), **{name: getattr(picture, name) for name in names}}
+
+
+def _still_there(failure: Failure, server: Server, pictures: Sequence[Picture]) -> Failure:
+    """The same failure to write, and where the pictures can be had nevertheless."""
+    numbers = "0" if len(pictures) == 1 else f"0 to {len(pictures) - 1}"
+    where = f"{server.name}/jobs/{pictures[0].id}/images/{numbers}"
+    return Failure(failure.code, f"{failure.message}; the server keeps what it painted for a while: {where}")

@@ -1,0 +1,120 @@
+"""Where pictures go: names for them, and files that are whole or not there.
+
+The bytes are the server's, untouched: the parameters that a PNG carries stay in it.
+"""
+
+import os
+import re
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli.exit_codes import UNWRITABLE, USAGE
+from cli.failures import Failure
+from cli.messages import Picture
+
+LONGEST_NAME = 40
+"""Characters of the prompt in a file's name: within 255 bytes in any script."""
+STANDARD_OUTPUT = "-"
+
+
+def check(output: str | None, count: int, *, on_terminal: bool) -> None:
+    """Refuse what cannot work before anything is painted. Raises Failure."""
+    if output == STANDARD_OUTPUT:
+        if count > 1:
+            raise Failure(USAGE, f"-o -: {count} pictures do not fit into one stream; name a file or folder")
+        if on_terminal:
+            raise Failure(USAGE, "-o -: a picture is nothing for a terminal; send it to a file or a program")
+        return
+    folder = _folder(output)
+    if not folder.is_dir():
+        raise Failure(USAGE, f"-o {output}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise Failure(USAGE, f"-o {output or folder}: no file can be written in {folder}")
+
+
+def save(output: str | None, prompt: str, pictures: Sequence[Picture]) -> list[Path]:
+    """Write the pictures into files; their paths. Raises Failure."""
+    if output is None or _is_folder(output):
+        return [_save_new(_folder(output), new_name(prompt, picture), picture.file) for picture in pictures]
+    paths = numbered(Path(output), len(pictures))
+    for path, picture in zip(paths, pictures, strict=True):
+        _save(path, picture.file)
+    return paths
+
+
+def write_out(picture: Picture) -> None:
+    """Write a picture to standard output. Raises Failure."""
+    try:
+        sys.stdout.buffer.write(picture.file)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is left in the buffer would be tried again at the exit, and complained about.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise Failure(UNWRITABLE, f"standard output: {error.strerror}") from error
+
+
+def numbered(path: Path, count: int) -> list[Path]:
+    """One path for each picture: the path itself, or with -1, -2 ... before its ending."""
+    if count == 1:
+        return [path]
+    return [path.with_name(f"{path.stem}-{number}{path.suffix}") for number in range(1, count + 1)]
+
+
+def new_name(prompt: str, picture: Picture) -> str:
+    """A name that tells what it is: the prompt's words and the seed."""
+    words = "-".join(re.findall(r"[^\W_]+", prompt.lower()))[:LONGEST_NAME].strip("-")
+    return f"{words or 'picture'}-{picture.id if picture.seed is None else picture.seed}.{picture.format}"
+
+
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def _folder(output: str | None) -> Path:
+    if output is None:
+        return Path()
+    return Path(output) if _is_folder(output) else Path(output).parent
+
+
+def _save(path: Path, data: bytes) -> None:
+    """Write a file, or replace it in one step."""
+    target = Path(os.path.realpath(path))  # where a link leads to, so that the link stays
+    try:
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)  # a pipe or /dev/null is written to, and not replaced
+            return
+        part = target.with_name(f".{uuid.uuid4().hex}.part")
+        try:
+            part.write_bytes(data)
+            part.replace(target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Failure(UNWRITABLE, f"{path} cannot be written: {error.strerror}") from error
+
+
+def _save_new(folder: Path, name: str, data: bytes) -> Path:
+    """Write a file under this name, or with -2, -3 ... where there is one already."""
+    for number in range(1, 10_000):
+        path = numbered_again(folder / name, number)
+        try:
+            path.touch(exist_ok=False)  # takes the name, also from another client that wants it now
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise Failure(UNWRITABLE, f"{path} cannot be written: {error.strerror}") from error
+        try:
+            _save(path, data)
+        except Failure:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+    raise Failure(UNWRITABLE, f"{folder / name} and thousands like it exist already")
+
+
+def numbered_again(path: Path, number: int) -> Path:
+    """The path itself first, then with -2, -3 ... before its ending."""
+    return path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")

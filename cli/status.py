@@ -1,0 +1,122 @@
+"""`sd-b64 status`: what waits and runs at a server, and how its backends are; once, or as it changes."""
+
+import asyncio
+import os
+import sys
+from argparse import Namespace
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+
+from cli.address import find
+from cli.connection import Server, reach
+from cli.display import is_terminal
+from cli.failures import Failure
+from cli.messages import Status
+from cli.status_table import lost, table
+from cli.stopping import begun, is_done
+from core import stop_signal
+
+PERIOD = 1.0
+"""Seconds between two looks of `--watch`."""
+WIDE = 10_000
+"""Columns of a pipe: no line is folded there."""
+
+
+class View(Protocol):
+    """How a status is shown, and that there is none at the moment."""
+
+    def show(self, status: Status, body: bytes) -> None: ...
+
+    def lost(self, failure: Failure) -> None: ...
+
+
+async def status(options: Namespace) -> int:
+    """Show it. Raises Failure."""
+    async with reach(find(options.server, options.key, os.environ)) as server:
+        if not options.watch:
+            view: View = Json() if options.json else Tables(server.name)
+            view.show(*await server.status())
+            return 0
+        live = Live(auto_refresh=False) if is_terminal(sys.stdout) and not options.json else None
+        view = Redrawn(server.name, live) if live else Json() if options.json else Tables(server.name)
+        moving: AbstractContextManager[object] = live or nullcontext()
+        async with stop_signal() as stop, begun(_watch(server, view)) as watching:
+            with moving:
+                if await is_done(watching, stop):
+                    watching.result()
+    return 0
+
+
+async def _watch(server: Server, view: View) -> None:
+    """Look once a second; a server that is away is looked for. Raises Failure where it lets nobody in."""
+    while True:
+        try:
+            view.show(*await server.status())
+        except Failure as failure:
+            if not failure.may_pass:
+                raise
+            view.lost(failure)
+        await asyncio.sleep(PERIOD)
+
+
+class Json:
+    """The server's own words, a line whenever they have changed."""
+
+    def __init__(self) -> None:
+        self._last = b""
+
+    def show(self, status: Status, body: bytes) -> None:
+        """Print it, unless it is as before."""
+        if body != self._last:
+            print(body.decode(), flush=True)
+        self._last = body
+
+    def lost(self, failure: Failure) -> None:
+        """Tell standard error, once."""
+        if self._last:
+            print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
+        self._last = b""
+
+
+class Tables:
+    """A table whenever something has changed, one below the other."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._last: Status | None = None
+        terminal = is_terminal(sys.stdout)
+        self._console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE)
+        self._lines = terminal
+
+    def show(self, status: Status, body: bytes) -> None:
+        """Print it, unless it is as before."""
+        if status != self._last:
+            self._console.print(table(self._server, status, lines=self._lines))
+        self._last = status
+
+    def lost(self, failure: Failure) -> None:
+        """Tell standard error, once."""
+        if self._last:
+            print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
+        self._last = None
+
+
+class Redrawn:
+    """One table that is always the newest, with what is wrong below it."""
+
+    def __init__(self, server: str, live: Live) -> None:
+        self._server = server
+        self._live = live
+        self._last: Status | None = None
+
+    def show(self, status: Status, body: bytes) -> None:
+        """Draw it in the place of the one before."""
+        self._last = status
+        self._live.update(table(self._server, status), refresh=True)
+
+    def lost(self, failure: Failure) -> None:
+        """Draw the last one, and that it is no longer so."""
+        self._live.update(lost(self._server, self._last, failure), refresh=True)
