@@ -3,6 +3,7 @@
 Each command's modules are loaded only when it is the one that runs: a client needs no server.
 """
 
+import asyncio
 import io
 import sys
 from argparse import Namespace
@@ -17,7 +18,7 @@ def main() -> None:
         if options.command == "serve":
             _serve()
         else:
-            sys.exit(_ask(options))
+            sys.exit(asyncio.run(ask(options)))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -29,10 +30,8 @@ def _serve() -> None:
     run(serve(load_or_exit()))
 
 
-def _ask(options: Namespace) -> int:
+async def ask(options: Namespace) -> int:
     """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
-    import asyncio
-
     from cli.failures import Failure
 
     if options.command == "imagine":
@@ -42,7 +41,7 @@ def _ask(options: Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that its encoding lacks is shown escaped
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return asyncio.run(command(options))
+        return await command(options)
     except Failure as failure:
         print(f"sd-b64: {failure}", file=sys.stderr)
         return failure.exit_code

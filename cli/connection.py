@@ -27,12 +27,12 @@ ANSWER_SECONDS = 10.0
 class Server:
     """One server, on a session that is open."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: URL, *, silence: float = SILENCE_SECONDS) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: URL) -> None:
         self._session = session
         self._url = str(url)
         self.name = str(url.with_user(None))
         """Its address as it may be shown: without a password."""
-        self._limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
+        self._limits = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
 
     @asynccontextmanager
     async def events(
@@ -125,4 +125,8 @@ def _reason(error: BaseException) -> str:
         return "no such host"
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror:
         return error.os_error.strerror
+    if isinstance(error, TimeoutError):
+        return "it has been silent for too long"
+    if isinstance(error, (aiohttp.ClientPayloadError, ConnectionError)):
+        return "the connection broke"
     return plain(str(error)) or type(error).__name__

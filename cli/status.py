@@ -90,11 +90,15 @@ class Tables:
         terminal = is_terminal(sys.stdout)
         self._console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE)
         self._lines = terminal
+        self._shown = False
 
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
         if status != self._last:
+            if self._shown:
+                self._console.print()
             self._console.print(table(self._server, status, lines=self._lines))
+            self._shown = True
         self._last = status
 
     def lost(self, failure: Failure) -> None:

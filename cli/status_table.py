@@ -19,9 +19,10 @@ def table(server: str, status: Status, *, lines: bool = True) -> RenderableType:
     for head in ("Backend", "State", "Model"):
         rows.add_column(head, overflow="fold")
     rows.add_column("s/picture", justify="right")
-    rows.add_column("Other models", overflow="fold")
+    if any(_others(backend) for backend in status.backends):
+        rows.add_column("Other models", overflow="fold")
     for backend in status.backends:
-        rows.add_row(*_row(backend))
+        rows.add_row(*_row(backend)[: len(rows.columns)])
     note = Text("s/picture: seconds for one of 512x512 in 20 steps, as measured", style="dim")
     parts: list[RenderableType] = [Text(f"{server}  {counts(status)}"), Text(), rows]
     if any(backend.seconds_per_unit is not None for backend in status.backends):
@@ -51,11 +52,14 @@ def models(names: list[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def _others(backend: Backend) -> list[str]:
+    return [model for model in backend.models if model != backend.loaded]
+
+
 def _row(backend: Backend) -> tuple[RenderableType, ...]:
     name = plain(backend.name) + (" (demo painter)" if backend.demo else "")
     state = plain(backend.state) + (f": {plain(backend.problem)}" if backend.problem else "")
     pace = "" if backend.seconds_per_unit is None else f"{backend.seconds_per_unit:.1f}"
-    others = [model for model in backend.models if model != backend.loaded]
     style = STYLES.get(backend.state, "")
-    texts = (name, Text(state, style=style), plain(backend.loaded or ""), pace, models(others))
+    texts = (name, Text(state, style=style), plain(backend.loaded or ""), pace, models(_others(backend)))
     return tuple(Text(text) if isinstance(text, str) else text for text in texts)

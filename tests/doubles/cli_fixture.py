@@ -1,0 +1,206 @@
+"""The terminal client for tests: in this process, as a process of its own, in a terminal of its own.
+
+    code = await client("imagine", "a monkey", "-o", "out.png")            # here; capsys hears it
+    async with started(folder, served.url, "imagine", "a monkey") as process: ...
+    async with terminal(folder, served.url, "imagine", "a monkey") as screen:
+        await screen.until("2 ahead")
+
+A Relay stands between client and server, and breaks or freezes connections on demand.
+"""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyte
+
+from cli.__main__ import ask
+from cli.arguments import parser
+
+ROOT = Path(__file__).parents[2]
+UNSET = ("SD_B64_URL", "SD_B64_KEY", "SD_B64_KEY_FILE", "API_KEY", "HTTP_PORT", "HTTP_HOST", "NO_COLOR")
+COLUMNS, ROWS = 100, 12
+EVENT_WAIT = 10.0
+"""Seconds that something is waited for at the most; reached only by a test that fails."""
+
+
+async def client(*arguments: str) -> int:
+    """Run it in this process; its exit code."""
+    return await ask(parser().parse_args(arguments))
+
+
+@asynccontextmanager
+async def started(
+    folder: Path, url: str, *arguments: str, stdout: int = PIPE, stderr: int = PIPE, **environ: str
+) -> AsyncIterator[Process]:
+    """The client as a process that works in this folder; killed if it has not ended by then."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "cli", *arguments),
+        cwd=folder,
+        env=environment(url, **environ),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+    )
+    try:
+        async with asyncio.timeout(30):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def environment(url: str, **environ: str) -> dict[str, str]:
+    """What a client needs to find its modules and its server, and nothing of the machine's own settings."""
+    inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
+    return {**inherited, "PYTHONPATH": str(ROOT), "SD_B64_URL": url, **environ}
+
+
+def contents(path: str | Path) -> bytes:
+    """The bytes of a file."""
+    return Path(path).read_bytes()
+
+
+@dataclass(slots=True)
+class Terminal:
+    """A terminal's screen, and the process that runs in it."""
+
+    process: Process
+    screen: pyte.Screen
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def text(self) -> str:
+        """What a person reads on it now."""
+        return "\n".join(line.rstrip() for line in self.screen.display).rstrip()
+
+    async def until(self, word: str) -> str:
+        """Wait until this can be read; the whole text."""
+        try:
+            async with asyncio.timeout(EVENT_WAIT):
+                while word not in self.text:
+                    self.changed.clear()
+                    await self.changed.wait()
+        except TimeoutError:
+            raise AssertionError(f"{word!r} did not appear on:\n{self.text}") from None
+        return self.text
+
+
+@asynccontextmanager
+async def terminal(
+    folder: Path, url: str, *arguments: str, columns: int = COLUMNS, **environ: str
+) -> AsyncIterator[Terminal]:
+    """The client in a pseudo-terminal of this width."""
+    import pty  # there is none on Windows
+    import termios
+
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (ROWS, columns))
+    screen = pyte.Screen(columns, ROWS)
+    stream = pyte.ByteStream(screen)
+    loop = asyncio.get_running_loop()
+    chosen = {"TERM": "xterm-256color", **environ}
+    try:
+        async with started(folder, url, *arguments, stdout=slave, stderr=slave, **chosen) as process:
+            view = Terminal(process, screen)
+
+            def read() -> None:
+                with suppress(OSError):  # Linux: the other side is closed
+                    stream.feed(os.read(master, 65536))
+                view.changed.set()
+
+            loop.add_reader(master, read)
+            try:
+                yield view
+            finally:
+                loop.remove_reader(master)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+class Relay:
+    """A way to a port that can break: `cut` drops all connections, `freeze` lets nothing pass."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.target = port
+        self._server: asyncio.Server | None = None
+        self._connections: set[asyncio.StreamWriter] = set()
+        self._open = asyncio.Event()
+        self._open.set()
+        self.port = 0
+        self.accepted = 0
+        """How many connections came."""
+        self._came = asyncio.Condition()
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> "Relay":
+        await self.listen()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.refuse()
+
+    async def listen(self) -> None:
+        """Take connections, on the port from before if there was one."""
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def refuse(self) -> None:
+        """Break all connections, and take none."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        await self._server.wait_closed()
+
+    async def until(self, count: int) -> None:
+        """Wait until so many connections came."""
+        async with asyncio.timeout(EVENT_WAIT), self._came:
+            await self._came.wait_for(lambda: self.accepted >= count)
+
+    def cut(self) -> None:
+        """Break all connections; new ones pass."""
+        for writer in self._connections:
+            writer.transport.abort()
+
+    def freeze(self) -> None:
+        """Connections stay, and nothing comes through."""
+        self._open.clear()
+
+    def thaw(self) -> None:
+        """What was held back passes."""
+        self._open.set()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        self._connections |= {writer, back}
+        async with self._came:
+            self.accepted += 1
+            self._came.notify_all()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._copy(reader, back))
+                group.create_task(self._copy(there, writer))
+        except* OSError:
+            pass
+        finally:
+            for end in (writer, back):
+                end.transport.abort()
+                self._connections.discard(end)
+
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await self._open.wait()
+            writer.write(data)
+            await writer.drain()
+        raise ConnectionResetError("one side is gone, so the other has to go")

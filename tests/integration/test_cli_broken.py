@@ -1,0 +1,244 @@
+"""`sd-b64 imagine` when things break: connections, servers, and the patience of the one who waits."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from cli import connection, job
+from tests.doubles.a1111 import A1111Double, prompt_of
+from tests.doubles.cli_fixture import UNSET, Relay, client, contents, environment, started
+from tests.doubles.http_fixture import serving
+
+Capture = pytest.CaptureFixture[str]
+PROMPT = "a monkey with a hat"
+STOPS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client in an empty folder, with nothing set, that comes back at once."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(job, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(job, "LONGEST_PAUSE", 0.05)
+
+
+async def test_a_broken_connection_is_made_again_and_the_picture_is_painted_once(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """Three times, and the server is not even told of it before the last."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            mine = group.create_task(client("imagine", PROMPT, "-o", "out.png", "--server", relay.url))
+            for count in range(1, 4):
+                await served.double.until(lambda: served.double.active)
+                await relay.until(count)
+                relay.cut()
+            await relay.until(4)
+            served.double.release()
+        assert mine.result() == 0
+        assert len(served.double.paintings) == 1
+        assert served.double.interrupts == []
+    assert prompt_of(contents("out.png")) == PROMPT
+    heard = capsys.readouterr()
+    assert heard.out == "out.png\n"
+    assert "the connection broke; trying again, the job is not lost" in heard.err
+
+
+async def test_a_picture_that_was_finished_meanwhile_is_fetched(tmp_path: Path) -> None:
+    """The server keeps it for the one who comes back."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            mine = group.create_task(client("imagine", PROMPT, "-o", "out.png", "--server", relay.url))
+            await served.double.until(lambda: served.double.active)
+            await relay.until(1)
+            await relay.refuse()
+            served.double.release()
+            await served.until_status(lambda words: words["running"] == 0)
+            await relay.listen()
+        assert mine.result() == 0
+        assert len(served.double.paintings) == 1
+    assert prompt_of(contents("out.png")) == PROMPT
+
+
+async def test_a_job_that_failed_meanwhile_is_not_painted_again(tmp_path: Path, capsys: Capture) -> None:
+    """Its failure is told, as if the connection had held."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            mine = group.create_task(client("imagine", "a /fail-500", "--server", relay.url))
+            await served.until_status(lambda words: words["running"] == 1)
+            await relay.until(1)
+            await relay.refuse()
+            served.double.release()
+            await served.until_status(lambda words: words["running"] == 0)
+            await relay.listen()
+        assert mine.result() == 1
+        assert len(served.double.txt2img_requests) == 1
+    assert "sd-b64: backend_error: " in capsys.readouterr().err
+
+
+async def test_a_silent_connection_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that swallows everything breaks nothing by itself."""
+    monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.3)
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            mine = group.create_task(client("imagine", PROMPT, "-o", "out.png", "--server", relay.url))
+            await served.double.until(lambda: served.double.active)
+            relay.freeze()
+            await relay.until(2)
+            relay.thaw()
+            served.double.release()
+        assert mine.result() == 0
+        assert len(served.double.paintings) == 1
+
+
+async def test_patience_ends(tmp_path: Path, capsys: Capture) -> None:
+    """Then it is exit code 3, and the job goes on at the server."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            mine = group.create_task(client("imagine", PROMPT, "--patience=0.2", "--server", relay.url))
+            await served.double.until(lambda: served.double.active)
+            await relay.until(1)
+            await relay.refuse()
+        assert mine.result() == 3
+        assert served.double.active is not None
+        await relay.listen()
+    assert f"sd-b64: unreachable: {relay.url} is not reached: " in capsys.readouterr().err
+    assert os.listdir() == []
+
+
+async def test_a_server_that_is_killed_and_started_again_paints_the_picture(tmp_path: Path) -> None:
+    """It has forgotten the job, so it is asked anew; the one who waits sees nothing but a pause."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    async with A1111Double() as double:
+        double.hold(at=1)
+        url = f"http://127.0.0.1:{port}"
+        async with http_server(tmp_path, double, port) as first, asyncio.TaskGroup() as group:
+            mine = group.create_task(client("imagine", PROMPT, "-o", "out.png", "--server", url))
+            await double.until(lambda: double.active)
+            first.kill()
+            await first.wait()
+            double.release()
+            async with http_server(tmp_path, double, port):
+                assert await mine == 0
+    assert prompt_of(contents("out.png")) == PROMPT
+
+
+async def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path, capsys: Capture) -> None:
+    """A job that it could not begin any more is told `shutting_down`; that is no end for who waits."""
+    double = A1111Double()
+    double.hold(at=1)
+    async with Relay() as relay, asyncio.TaskGroup() as group:
+        async with serving(tmp_path, double=double, shutdown_grace=0.1) as served:
+            relay.target = served.port
+            group.create_task(served.get("/text", input="first"))
+            await double.until(lambda: double.active)
+            mine = group.create_task(client("imagine", PROMPT, "-o", "out.png", "--server", relay.url))
+            await served.until_status(lambda words: words["waiting"] == 1)
+            await served.gateway.drain(0.1)
+        double.release()
+        async with serving(tmp_path, double=double) as served:
+            relay.target = served.port
+            assert await mine == 0
+    assert prompt_of(contents("out.png")) == PROMPT
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize("stop", STOPS)
+async def test_a_signal_cancels_the_job_that_runs(tmp_path: Path, stop: signal.Signals) -> None:
+    """The painter is interrupted, and the exit code is 130."""
+    async with serving(tmp_path) as served, started(tmp_path, served.url, "imagine", PROMPT) as process:
+        served.double.hold(at=1)
+        await served.double.until(lambda: served.double.active)
+        process.send_signal(stop)
+        out, said = await process.communicate()
+        assert (process.returncode, out) == (130, b"")
+        assert said.endswith(b"sd-b64: interrupted: the job is cancelled\n")
+        await served.double.until(lambda: served.double.interrupts)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+async def test_a_signal_cancels_the_job_that_waits(tmp_path: Path) -> None:
+    """It never reaches the painter."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(served.get("/text", input="first"))
+            await served.double.until(lambda: served.double.active)
+            async with started(tmp_path, served.url, "imagine", PROMPT) as process:
+                await served.until_status(lambda words: words["waiting"] == 1)
+                process.send_signal(signal.SIGINT)
+                assert await process.wait() == 130
+            assert (await served.get("/status")).json["waiting"] == 0
+            served.double.release()
+        assert [painting.prompt for painting in served.double.paintings] == ["first"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """Also where the server does not answer the cancel."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
+            await served.double.until(lambda: served.double.active)
+            relay.freeze()
+            process.send_signal(signal.SIGINT)
+            await relay.until(2)
+            process.send_signal(signal.SIGINT)
+            assert await process.wait() == -signal.SIGINT
+        served.double.release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+async def test_a_cancel_that_reaches_nobody_says_so(tmp_path: Path) -> None:
+    """With the job's id, for whoever wants to end it by hand."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
+            assert process.stderr is not None
+            while b"painting on" not in await process.stderr.readline():
+                pass
+            await relay.refuse()
+            while b"trying again" not in await process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            _, said = await process.communicate()
+            assert process.returncode == 130
+            assert b"may go on, its server was not told: unreachable" in said
+        served.double.release()
+        await relay.listen()
+
+
+@asynccontextmanager
+async def http_server(folder: Path, double: A1111Double, port: int) -> AsyncIterator[Process]:
+    """`python -m httpserver` as a process of its own; entered once it answers."""
+    environ = environment("", SD_BACKENDS=double.url, HTTP_PORT=str(port), PROMPT_FILE="")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "httpserver"), cwd=folder, env=environ, stdout=PIPE, stderr=DEVNULL
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(20):
+            assert b"listening" in await process.stdout.readline()
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

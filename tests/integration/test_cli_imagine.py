@@ -1,0 +1,282 @@
+"""`sd-b64 imagine` against a real server: what it asks for, where pictures go, what it says, how it ends."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, web
+
+from cli.__main__ import main
+from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
+from tests.doubles.cli_fixture import UNSET, client, contents, started
+from tests.doubles.http_fixture import Served, serving
+
+Capture = pytest.CaptureFixture[str]
+PROMPT = "a monkey with a hat"
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client in an empty folder, with nothing set."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+
+
+async def imagine(served: Served, *arguments: str) -> int:
+    return await client("imagine", *arguments, "--server", served.url)
+
+
+async def test_the_picture_lies_in_the_file_that_was_named(tmp_path: Path, capsys: Capture) -> None:
+    """Byte for byte as it was painted; standard output holds its name and nothing else."""
+    async with serving(tmp_path) as served:
+        assert await imagine(served, PROMPT, "-o", "out.png", "--steps", "3", "--seed", "7") == 0
+        answer = await served.get("/image", input=PROMPT, steps=3, seed=7)
+    assert contents("out.png") == answer.body
+    heard = capsys.readouterr()
+    assert heard.out == "out.png\n"
+    assert heard.err.splitlines()[-1].startswith("512x512, 3 steps, seed 7, alpha, ")
+
+
+async def test_every_option_reaches_the_painter(tmp_path: Path) -> None:
+    """Under A1111's own names; what is not given is the server's to choose."""
+    async with serving(tmp_path) as served:
+        options = ["--steps=4", "--seed=5", "--width=64", "--height=72", "--cfg-scale=3.5"]
+        options += ["--negative-prompt=rain", "--sampler-name=euler A", "--model=beta", "--batch-size=2"]
+        assert await imagine(served, PROMPT, *options) == 0
+        (request,) = served.double.txt2img_requests
+    wanted = {"prompt": PROMPT, "steps": 4, "seed": 5, "width": 64, "height": 72, "cfg_scale": 3.5}
+    wanted |= {"negative_prompt": "rain", "sampler_name": "Euler a", "batch_size": 2}
+    assert {name: request[name] for name in wanted} == wanted
+    assert "beta" in request["override_settings"]["sd_model_checkpoint"]
+
+
+async def test_without_a_name_the_prompt_makes_one_and_no_file_is_replaced(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    async with serving(tmp_path) as served:
+        for _ in range(2):
+            assert await imagine(served, PROMPT, "--seed", "7", "-q") == 0
+    assert capsys.readouterr() == ("a-monkey-with-a-hat-7.png\na-monkey-with-a-hat-7-2.png\n", "")
+    assert sorted(os.listdir()) == ["a-monkey-with-a-hat-7-2.png", "a-monkey-with-a-hat-7.png"]
+
+
+async def test_several_pictures_are_several_files(tmp_path: Path, capsys: Capture) -> None:
+    """Counted from 1, each with its own seed."""
+    async with serving(tmp_path) as served:
+        assert await imagine(served, PROMPT, "-n", "3", "-o", "out.png", "--seed", "7") == 0
+    heard = capsys.readouterr()
+    assert heard.out.split() == ["out-1.png", "out-2.png", "out-3.png"]
+    assert "3 pictures, " in heard.err
+    assert [seed_of(contents(name)) for name in heard.out.split()] == [7, 8, 9]
+
+
+async def test_json_tells_the_file_and_all_parameters(tmp_path: Path, capsys: Capture) -> None:
+    """A line for each picture."""
+    async with serving(tmp_path) as served:
+        assert await imagine(served, PROMPT, "-n", "2", "--seed", "7", "--json", "-q") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["file"], line["seed"], line["index"], line["count"]) for line in lines] == [
+        ("a-monkey-with-a-hat-7.png", 7, 0, 2),
+        ("a-monkey-with-a-hat-8.png", 8, 1, 2),
+    ]
+    assert {"id", "model", "width", "height", "steps", "seconds", "backend", "infotext"} <= set(lines[0])
+    assert "image-base64" not in lines[0]
+
+
+async def test_standard_output_holds_the_picture_and_nothing_else(
+    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Two megabytes of it, while the lines go to standard error."""
+    async with serving(tmp_path) as served:
+        assert await imagine(served, "a /kb-2000", "-o", "-") == 0
+    heard = capsysbinary.readouterr()
+    assert len(heard.out) > 2_000_000
+    assert prompt_of(heard.out) == "a /kb-2000"
+    assert heard.out.endswith(b"IEND\xaeB`\x82")
+    assert b"painting on 127.0.0.1:" in heard.err
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-o", "-", "-n", "2"), ("-o", "-", "--json"), ("-o", "none/out.png"), ("--server", "nowhere")],
+)
+async def test_what_cannot_work_is_refused_before_anything_is_painted(
+    tmp_path: Path, capsys: Capture, arguments: tuple[str, ...]
+) -> None:
+    async with serving(tmp_path) as served:
+        assert await client("imagine", PROMPT, "--server", served.url, *arguments) == 2
+        assert served.double.txt2img_requests == []
+    assert capsys.readouterr().err.startswith("sd-b64: usage: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "code", "line"),
+    [
+        ((PROMPT, "--steps", "0"), {}, 2, "invalid_request: steps: a whole number from 1 to 150 is wanted"),
+        (("",), {}, 2, "invalid_request: input: the prompt is empty"),
+        ((PROMPT, "--model", "gamma"), {}, 2, "unknown_model: no backend has the model 'gamma'; models that"),
+        ((PROMPT,), {"api_key": "secret"}, 4, "unauthorized: an API key is needed"),
+        ((PROMPT, "--key", "wrong"), {"api_key": "secret"}, 4, "unauthorized: an API key is needed"),
+        ((PROMPT, "--key", "secret"), {"api_key": "secret"}, 0, ""),
+        (("a /fail-500",), {}, 1, "backend_error: "),
+        (("a /never",), {"job_timeout": 0.1}, 1, "timeout: "),
+    ],
+)
+async def test_the_exit_code_tells_a_script_what_happened(
+    tmp_path: Path,
+    capsys: Capture,
+    arguments: tuple[str, ...],
+    settings: dict[str, Any],
+    code: int,
+    line: str,
+) -> None:
+    """With one line for a person that bears the code."""
+    async with serving(tmp_path, **settings) as served:
+        assert await imagine(served, *arguments, "-q", "-o", "out.png") == code
+    heard = capsys.readouterr().err
+    assert heard.startswith(f"sd-b64: {line}") if code else heard == ""
+    assert heard.count("\n") == bool(code)
+    assert os.listdir() == ([] if code else ["out.png"])
+
+
+async def test_later_is_exit_code_3(tmp_path: Path, capsys: Capture) -> None:
+    """A full queue, no painter, no server: nothing is wrong with the request."""
+    async with serving(tmp_path, max_queue=1) as served:
+        served.double.hold(at=1)
+        first = await served.get("/text", input="first", headers={"Prefer": "respond-async"})
+        await served.double.until(lambda: served.double.active)
+        await served.get("/text", input="second", headers={"Prefer": "respond-async"})
+        assert await imagine(served, PROMPT) == 3
+        assert "sd-b64: queue_full: " in capsys.readouterr().err
+        assert first.status == 202
+        served.double.release()
+    assert await imagine(served, PROMPT) == 3
+    assert capsys.readouterr().err.startswith(f"sd-b64: unreachable: {served.url} is not reached: ")
+
+
+async def test_without_a_painter_it_is_told_so(tmp_path: Path, capsys: Capture) -> None:
+    double = A1111Double()
+    double.fault("/", 503)
+    async with serving(tmp_path, double=double) as served:
+        assert await imagine(served, PROMPT) == 3
+    assert capsys.readouterr().err.startswith("sd-b64: no_backend: ")
+    assert os.listdir() == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (web.Response(text="<html>AirPlay</html>", status=403), "answers 403 Forbidden; is it an sd-b64-api"),
+        (web.Response(text="<html>hello</html>"), "answers 200 OK; is it an sd-b64-api server?"),
+        (
+            web.Response(status=301, headers={"Location": "https://a"}),
+            "301 Moved Permanently and leads to",
+        ),
+        (
+            web.Response(text="{}", status=502, content_type="application/problem+json"),
+            "502 Bad Gateway",
+        ),
+    ],
+)
+async def test_what_is_no_server_of_ours_is_said_to_be_none(
+    capsys: Capture, answer: web.Response, line: str
+) -> None:
+    """macOS answers on port 5000 itself, a proxy answers for a server that is gone."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return answer
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        assert await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{runner.addresses[0][1]}") == 3
+    finally:
+        await runner.cleanup()
+    assert line in capsys.readouterr().err
+
+
+async def test_a_pipe_gets_a_line_when_something_has_changed(tmp_path: Path, capsys: Capture) -> None:
+    """Place, server, what was painted; standard output stays for the name."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(served.get("/text", input="first"))
+            await served.double.until(lambda: served.double.active)
+            mine = group.create_task(imagine(served, PROMPT, "--seed", "7"))
+            await served.until_status(lambda words: words["waiting"] == 1)
+            served.double.release()
+        assert mine.result() == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "waiting in line: next"
+    assert lines[1] == f"painting on {served.double.name}"
+    assert lines[-1].startswith("512x512, 20 steps, seed 7, alpha, ")
+
+
+async def test_a_picture_that_cannot_be_written_is_still_at_the_server(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """The error tells where; it is no loss to have a full disk."""
+    os.mkdir("there")
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        async with asyncio.TaskGroup() as group:
+            mine = group.create_task(imagine(served, PROMPT, "-q", "-o", "there/out.png"))
+            await served.double.until(lambda: served.double.active)
+            os.rmdir("there")
+            served.double.release()
+        assert mine.result() == 1
+        line = capsys.readouterr().err
+        assert line.startswith("sd-b64: unwritable: there/out.png cannot be written: No such file")
+        async with ClientSession() as session, session.get(line.split()[-1]) as answer:
+            assert prompt_of(await answer.read()) == PROMPT
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
+    """As in `sd-b64 imagine ... -o - | head -c 10`: no traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(tmp_path, served.url, "imagine", "a /kb-450", "-q", "-o", "-", stdout=write) as process,
+        ):
+            _, said = await process.communicate()
+    finally:
+        os.close(write)
+    assert process.returncode == 1
+    assert said.startswith(b"sd-b64: unwritable: standard output: Broken pipe; the server keeps")
+    assert said.count(b"\n") == 1
+
+
+async def test_python_m_cli_is_the_same_command(tmp_path: Path) -> None:
+    """A process of its own, with the server in a variable."""
+    async with (
+        serving(tmp_path, api_key="secret") as served,
+        started(tmp_path, served.url, "imagine", PROMPT, "-o", "out.png", SD_B64_KEY="secret") as process,
+    ):
+        out, said = await process.communicate()
+    assert (process.returncode, out) == (0, b"out.png\n"), said
+    assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
+
+
+def test_the_server_s_start_loads_no_client(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    """Nor does the help: what a command needs is loaded when it runs."""
+    for name in [name for name in sys.modules if name.split(".")[0] in {"cli", "rich"}]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "argv", ["sd-b64", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "imagine" in capsys.readouterr().out
+    assert "rich" not in sys.modules
+    assert "cli.imagine" not in sys.modules

@@ -1,0 +1,68 @@
+"""Where the server is, and which key opens it."""
+
+from pathlib import Path
+
+import pytest
+from yarl import URL
+
+from cli.address import Address, find
+from cli.failures import Failure
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_without_a_word_it_is_the_one_that_serve_starts_here() -> None:
+    """Port, host and key are read as `serve` reads them, the file `.env` included."""
+    assert find(None, None, {}) == Address(URL("http://127.0.0.1:5000"))
+    assert find(None, None, {"HTTP_PORT": "5001", "HTTP_HOST": "0.0.0.0"}).url == URL("http://127.0.0.1:5001")
+    assert find(None, None, {"HTTP_PORT": "0"}).url.port == 5000
+    Path(".env").write_text("HTTP_PORT=5002\nAPI_KEY=ours\n", encoding="utf-8")
+    assert find(None, None, {}) == Address(URL("http://127.0.0.1:5002"), "ours")
+
+
+def test_the_option_wins_over_the_variable() -> None:
+    environ = {"SD_B64_URL": "http://variable:1", "SD_B64_KEY": "of the variable"}
+    assert find(None, None, environ) == Address(URL("http://variable:1"), "of the variable")
+    assert find("https://option/sd/", "of the option", environ) == Address(
+        URL("https://option/sd"), "of the option"
+    )
+
+
+def test_the_key_of_this_machine_goes_to_no_other() -> None:
+    """API_KEY belongs to the server here."""
+    environ = {"API_KEY": "ours"}
+    assert find("http://localhost:5000", None, environ).key == "ours"
+    assert find("http://127.0.0.1:5000", None, environ).key == "ours"
+    assert find("http://192.168.1.20:5000", None, environ).key == ""
+    assert find("http://localhost.evil.example", None, environ).key == ""
+
+
+def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "key"
+    secret.write_text("of the file\n", encoding="utf-8")
+    assert find("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of the file"
+    with pytest.raises(Failure, match="SD_B64_KEY_FILE: cannot be read"):
+        find("http://a", None, {"SD_B64_KEY_FILE": str(tmp_path / "none")})
+
+
+def test_a_key_is_not_shown() -> None:
+    assert "secret" not in repr(Address(URL("http://a"), "secret"))
+
+
+@pytest.mark.parametrize(
+    "text", ["127.0.0.1:5000", "ftp://a", "http://", "http://a:port", "http://a/?x=1", "a"]
+)
+def test_what_is_no_server_is_a_usage_error(text: str) -> None:
+    with pytest.raises(Failure, match="is no server") as failed:
+        find(text, None, {})
+    assert failed.value.exit_code == 2
+
+
+def test_a_wrong_setting_of_the_server_here_is_told_as_by_serve() -> None:
+    with pytest.raises(Failure, match="HTTP_PORT: a whole number") as failed:
+        find(None, None, {"HTTP_PORT": "many"})
+    assert failed.value.exit_code == 2
+    assert find("http://far:5000", None, {"HTTP_PORT": "many"}).url.host == "far"

@@ -1,0 +1,94 @@
+"""What a server says, read."""
+
+import msgspec
+import pytest
+
+from cli.messages import (
+    Failed,
+    Picture,
+    Progress,
+    Queued,
+    Started,
+    plain,
+    read_event,
+    read_problem,
+    read_status,
+)
+from core.events import Completed, Image
+from core.events import Failed as CoreFailed
+from core.events import Progress as CoreProgress
+from core.events import Queued as CoreQueued
+from core.events import Started as CoreStarted
+from core.offers import Offer
+from core.status import BackendStatus, Status
+from core.wire import encode, event_words, image_message, status_words
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def test_the_server_s_own_words_are_understood() -> None:
+    """Each event as core.wire writes it."""
+    told = [
+        CoreQueued(3, 12.5, 2),
+        CoreStarted("gpu:7860", 2),
+        CoreProgress(0.5, 10, 20, 4.0, b"AA==", estimated=True),
+        CoreFailed("queue_full", "full", 5.0),
+    ]
+    words = [event_words(event, "1") for event in told]
+    assert [read_event(word["type"], encode(word)) for word in words] == [
+        Queued("1", 3, 12.5, 2),
+        Started("1", "gpu:7860", 2),
+        Progress("1", 0.5, 10, 20, 4.0, True),
+        Failed("1", "queue_full", "full", 5.0),
+    ]
+
+
+def test_a_picture_is_decoded_on_the_spot() -> None:
+    completed = Completed(
+        (Image(b"iVBORw0KGgo=", "png", 7, "text"),), "gpu:7860", 1.5, "alpha", "Euler", 512, 512, 20
+    )
+    event = read_event("image", b"".join(image_message(completed, 0, "1")))
+    assert event == Picture("1", PNG, 0, 1, 7, "png", "text", "alpha", "Euler", 512, 512, 20, 1.5, "gpu:7860")
+
+
+def test_a_newer_server_may_say_more() -> None:
+    """Unknown events are none, unknown fields are skipped."""
+    assert read_event("weather", b"{}") is None
+    assert read_event("cancelled", b'{"type":"cancelled","id":"1","why":"rain"}') is not None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b'{"type":"image","id":"1","image-base64":"?"}', b'{"type":"queued"}']
+)
+def test_what_cannot_be_read_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        read_event("image", data)
+    assert issubclass(msgspec.DecodeError, ValueError)
+
+
+def test_a_problem_is_a_failure_with_its_code() -> None:
+    """Also behind the line break of /text; a body that is none of ours is none."""
+    failure = read_problem(b'\n{"code":"queue_full","status":503,"title":"","detail":"full","retry_after":5}')
+    assert failure is not None
+    assert (failure.code, str(failure)) == ("queue_full", "queue_full: full (try again in 5 s)")
+    assert read_problem(b"<html>") is None
+    assert read_problem(b'{"error":"of somebody else"}') is None
+
+
+def test_a_status_is_read_as_the_server_writes_it() -> None:
+    offer = Offer("gpu:7860", usable=True, models=("alpha", "beta"), loaded="alpha", pace=2.0)
+    body = encode(status_words(Status(2, 1, 3, 1, 0, (BackendStatus(offer, painting=True),))))
+    status = read_status(body)
+    assert (status.waiting, status.running, status.callers, status.own.waiting) == (2, 1, 3, 1)
+    (backend,) = status.backends
+    assert (backend.name, backend.state, backend.models, backend.loaded, backend.seconds_per_unit) == (
+        ("gpu:7860", "painting", ["alpha", "beta"], "alpha", 2.0)
+    )
+
+
+def test_nothing_steers_a_terminal() -> None:
+    """Escapes and line breaks in a server's words are blanks."""
+    assert plain("a\x1b[31mb\nc\x07") == "a [31mb c "
+    failure = read_problem(b'{"code":"internal","detail":"\\u001b]0;title"}')
+    assert failure is not None
+    assert "\x1b" not in str(failure)

@@ -1,0 +1,129 @@
+"""Names of pictures, and files that are whole or not there."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.failures import Failure
+from cli.messages import Picture
+from cli.picture_files import check, new_name, numbered, save
+
+SEVEN = Picture("id1", b"seven", 0, 2, 7)
+EIGHT = Picture("id1", b"eight", 1, 2, 8)
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("a monkey with a hat", "a-monkey-with-a-hat-7.png"),
+        ('"../../etc/passwd"', "etc-passwd-7.png"),
+        ("Ein Äffchen, mit_Hut!", "ein-äffchen-mit-hut-7.png"),
+        ("帽子をかぶった猿", "帽子をかぶった猿-7.png"),
+        ("...", "picture-7.png"),
+        ("word " * 50, "word-word-word-word-word-word-word-word-7.png"),
+        ("con", "con-7.png"),
+    ],
+)
+def test_a_name_tells_the_prompt_and_the_seed(prompt: str, name: str) -> None:
+    assert new_name(prompt, SEVEN) == name
+
+
+def test_where_no_seed_is_known_the_job_s_id_stands() -> None:
+    """And the ending is the picture's own."""
+    assert new_name("a", Picture("id1", b"", 0, 1, None, "webp")) == "a-id1.webp"
+
+
+@pytest.mark.parametrize("letter", ["猿", "🐒", "a", "ä"])
+def test_no_name_is_too_long_for_a_file(letter: str) -> None:
+    """255 bytes is what file systems take."""
+    assert len(os.fsencode(new_name(letter * 500, SEVEN))) < 240
+
+
+def test_several_pictures_count_from_1() -> None:
+    assert [str(path) for path in numbered(Path("a/out.png"), 2)] == [
+        str(Path("a/out-1.png")),
+        str(Path("a/out-2.png")),
+    ]
+    assert numbered(Path("out"), 1) == [Path("out")]
+
+
+def test_a_named_file_is_replaced() -> None:
+    """As cp, curl and others do it."""
+    Path("out.png").write_bytes(b"old")
+    assert save("out.png", "a", [SEVEN]) == [Path("out.png")]
+    assert Path("out.png").read_bytes() == b"seven"
+    assert os.listdir() == ["out.png"], "nothing is left beside it"
+
+
+def test_a_new_name_replaces_nothing() -> None:
+    """The same prompt and seed again get a number."""
+    for name in ("a-7.png", "a-7-2.png", "a-7-3.png"):
+        assert save(None, "a", [SEVEN]) == [Path(name)]
+    assert save("", "a", [EIGHT]) == [Path("a-8.png")]
+
+
+def test_a_folder_gets_new_names() -> None:
+    Path("there").mkdir()
+    assert save("there", "a", [SEVEN, EIGHT]) == [Path("there/a-7.png"), Path("there/a-8.png")]
+    assert save("there/", "a", [SEVEN]) == [Path("there/a-7-2.png")]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither")
+def test_pipes_and_links_stay_what_they_are() -> None:
+    """A link's target is replaced; /dev/null is written to."""
+    Path("target.png").write_bytes(b"old")
+    Path("link.png").symlink_to("target.png")
+    save("link.png", "a", [SEVEN])
+    assert Path("link.png").is_symlink()
+    assert Path("target.png").read_bytes() == b"seven"
+    save("/dev/null", "a", [SEVEN])
+    assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")
+def test_a_file_has_the_rights_that_new_files_have() -> None:
+    """And not those of a secret temporary file."""
+    before = os.umask(0o022)
+    try:
+        save("out.png", "a", [SEVEN])
+    finally:
+        os.umask(before)
+    assert Path("out.png").stat().st_mode & 0o777 == 0o644
+
+
+def test_what_cannot_be_written_is_a_failure_and_leaves_nothing() -> None:
+    Path("file").write_bytes(b"")
+    for output in ("file/out.png", "none/out.png"):
+        with pytest.raises(Failure, match="cannot be written") as failed:
+            save(output, "a", [SEVEN])
+        assert failed.value.exit_code == 1
+    assert os.listdir() == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("output", "count", "terminal", "complaint"),
+    [
+        ("none/out.png", 1, False, "there is no folder"),
+        ("none/", 1, False, "there is no folder"),
+        ("-", 2, False, "2 pictures do not fit into one stream"),
+        ("-", 1, True, "a picture is nothing for a terminal"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_painted(
+    output: str, count: int, terminal: bool, complaint: str
+) -> None:
+    with pytest.raises(Failure, match=complaint) as failed:
+        check(output, count, on_terminal=terminal)
+    assert failed.value.exit_code == 2
+
+
+def test_what_can_work_is_not_refused() -> None:
+    for output in (None, "out.png", "./out.png", ".", "-"):
+        check(output, 1, on_terminal=False)
