@@ -132,6 +132,7 @@ class Relay:
         self.target = port
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
         self._open = asyncio.Event()
         self._open.set()
         self.port = 0
@@ -160,8 +161,10 @@ class Relay:
         """Break all connections, and take none."""
         assert self._server is not None
         self._server.close()
+        self._open.set()
         self.cut()
-        await self._server.wait_closed()
+        if self._passing:
+            await asyncio.wait(self._passing)
 
     async def until(self, count: int) -> None:
         """Wait until so many connections came."""
@@ -182,8 +185,21 @@ class Relay:
         self._open.set()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        passing = asyncio.current_task()
+        assert passing is not None
+        self._passing.add(passing)
+        try:
+            await self._connect(reader, writer)
+        except* OSError:
+            pass  # one side is gone, so the other has to go
+        finally:
+            writer.transport.abort()
+            self._passing.discard(passing)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        self._connections |= {writer, back}
+        ends = {writer, back}
+        self._connections |= ends
         async with self._came:
             self.accepted += 1
             self._came.notify_all()
@@ -191,16 +207,13 @@ class Relay:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._copy(reader, back))
                 group.create_task(self._copy(there, writer))
-        except* OSError:
-            pass
         finally:
-            for end in (writer, back):
-                end.transport.abort()
-                self._connections.discard(end)
+            back.transport.abort()
+            self._connections -= ends
 
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             await self._open.wait()
             writer.write(data)
             await writer.drain()
-        raise ConnectionResetError("one side is gone, so the other has to go")
+        raise ConnectionResetError

@@ -141,14 +141,14 @@ async def test_a_server_that_is_killed_and_started_again_paints_the_picture(tmp_
     assert prompt_of(contents("out.png")) == PROMPT
 
 
-async def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path, capsys: Capture) -> None:
+async def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
     """A job that it could not begin any more is told `shutting_down`; that is no end for who waits."""
     double = A1111Double()
     double.hold(at=1)
     async with Relay() as relay, asyncio.TaskGroup() as group:
         async with serving(tmp_path, double=double, shutdown_grace=0.1) as served:
             relay.target = served.port
-            group.create_task(served.get("/text", input="first"))
+            await served.get("/text", input="first", headers={"Prefer": "respond-async"})
             await double.until(lambda: double.active)
             mine = group.create_task(client("imagine", PROMPT, "-o", "out.png", "--server", relay.url))
             await served.until_status(lambda words: words["waiting"] == 1)

@@ -15,6 +15,7 @@ from cli.messages import (
     read_status,
 )
 from core.events import Completed, Image
+from core.events import Event as CoreEvent
 from core.events import Failed as CoreFailed
 from core.events import Progress as CoreProgress
 from core.events import Queued as CoreQueued
@@ -28,12 +29,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 def test_the_server_s_own_words_are_understood() -> None:
     """Each event as core.wire writes it."""
-    told = [
+    told: tuple[CoreEvent, ...] = (
         CoreQueued(3, 12.5, 2),
         CoreStarted("gpu:7860", 2),
         CoreProgress(0.5, 10, 20, 4.0, b"AA==", estimated=True),
         CoreFailed("queue_full", "full", 5.0),
-    ]
+    )
     words = [event_words(event, "1") for event in told]
     assert [read_event(word["type"], encode(word)) for word in words] == [
         Queued("1", 3, 12.5, 2),
