@@ -1,0 +1,114 @@
+"""`sd-b64 status` against a real server."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli import status
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.cli_fixture import UNSET, Relay, client, started
+from tests.doubles.http_fixture import Served, serving
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+
+
+async def ask(served: Served, *arguments: str) -> int:
+    return await client("status", *arguments, "--server", served.url)
+
+
+async def test_a_table_tells_of_the_jobs_and_the_backends(tmp_path: Path, capsys: Capture) -> None:
+    """In a pipe one line for each backend, whatever its length."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        for prompt in ("first", "second", "third"):
+            await served.get("/text", input=prompt, headers={"Prefer": "respond-async"})
+        await served.double.until(lambda: served.double.active)
+        assert await ask(served) == 0
+        served.double.release()
+    lines = capsys.readouterr().out.splitlines()
+    counts = "2 waiting, 1 running, 1 caller (yours: 2 waiting, 1 running)"
+    assert lines[0].split("  ") == [served.url, counts]
+    assert lines[2].split() == ["Backend", "State", "Model", "s/picture", "Other", "models"]
+    assert lines[3].split() == [served.double.name, "painting", "alpha", "beta"]
+
+
+async def test_json_is_what_the_server_says(tmp_path: Path, capsys: Capture) -> None:
+    """On one line, for jq."""
+    async with serving(tmp_path) as served:
+        assert await ask(served, "--json") == 0
+        assert json.loads(capsys.readouterr().out) == (await served.get("/status")).json
+
+
+async def test_a_backend_that_is_down_is_shown_with_its_reason(tmp_path: Path, capsys: Capture) -> None:
+    """And that is an answer, so the exit code is 0."""
+    double = A1111Double()
+    double.fault("/", 503)
+    async with serving(tmp_path, double=double) as served:
+        assert await ask(served) == 0
+    assert "down: " in capsys.readouterr().out
+
+
+async def test_exit_codes(tmp_path: Path, capsys: Capture) -> None:
+    """4 where it lets nobody in, also while watching; 3 where nobody is there."""
+    async with serving(tmp_path, api_key="secret") as served:
+        assert await ask(served) == 4
+        assert await ask(served, "--watch") == 4
+        assert await ask(served, "--key", "secret") == 0
+    assert await ask(served) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == lines[1] == "sd-b64: unauthorized: an API key is needed: Authorization: Bearer KEY"
+    assert lines[2].startswith("sd-b64: unreachable: ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize("kind", [["--json"], []])
+async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[str]) -> None:
+    """Through an absence of the server, until a signal."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with started(tmp_path, relay.url, "status", "--watch", *kind) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            idle, painting = (b'"idle"', b'"painting"') if kind else (b" idle ", b" painting ")
+            await until(process.stdout, idle)
+            await served.get("/text", input="first", headers={"Prefer": "respond-async"})
+            await until(process.stdout, painting)
+            await relay.refuse()
+            await until(process.stderr, b"is not reached: ")
+            served.double.release()
+            await relay.listen()
+            await until(process.stdout, idle)
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+
+
+async def until(stream: asyncio.StreamReader, word: bytes) -> None:
+    """Read up to a line with this word."""
+    while word not in (line := await stream.readline()):
+        assert line, f"it ended without {word!r}"
+
+
+async def test_nothing_is_printed_while_nothing_changes(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status, "PERIOD", 0.0)
+    async with serving(tmp_path) as served, Relay(served.port) as relay, asyncio.TaskGroup() as group:
+        watching = group.create_task(client("status", "--watch", "--json", "--server", relay.url))
+        before = len(served.double.calls)
+        await relay.until(1)
+        for _ in range(20):
+            await served.get("/status")
+        watching.cancel()
+        assert len(served.double.calls) == before, "asking for the status asks no backend"
+    assert capsys.readouterr().out.count("\n") == 1

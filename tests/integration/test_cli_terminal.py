@@ -1,0 +1,141 @@
+"""What a person sees: the client in a pseudo-terminal, read from its screen."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.cli_fixture import Relay, terminal
+from tests.doubles.http_fixture import serving
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pseudo-terminals")
+PROMPT = "a monkey with a hat"
+
+
+async def test_place_then_a_bar_then_the_name_of_the_file(tmp_path: Path) -> None:
+    """One line that moves, gone in the end; the cursor is back then."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        for prompt in ("first", "second"):
+            await served.get("/text", input=prompt, headers={"Prefer": "respond-async"})
+        await served.double.until(lambda: served.double.active)
+        async with terminal(tmp_path, served.url, "imagine", PROMPT, "--seed", "7") as screen:
+            assert "━━━" in await screen.until("waiting")
+            await screen.until("1 ahead")
+            served.double.paintings[0].release()
+            await screen.until("next")
+            served.double.hold(at=7)
+            served.double.paintings[1].release()
+            text = await screen.until("35%, step 7/20")
+            assert text.split()[1] == "painting", "behind the spinner"
+            assert text.count("\n") == 0
+            served.double.release()
+            text = await screen.until("on 127.0.0.1:")
+            assert await screen.process.wait() == 0
+        assert text.splitlines()[0] == "a-monkey-with-a-hat-7.png"
+        assert text.splitlines()[1].startswith("512x512, 20 steps, seed 7, alpha, ")
+        assert len(text.splitlines()) == 2
+        assert not screen.screen.cursor.hidden
+
+
+async def test_ctrl_c_takes_the_bar_away(tmp_path: Path) -> None:
+    """And leaves one line, and a cursor."""
+    async with serving(tmp_path) as served, terminal(tmp_path, served.url, "imagine", PROMPT) as screen:
+        served.double.hold(at=1)
+        await screen.until("painting")
+        assert screen.screen.cursor.hidden
+        screen.process.send_signal(signal.SIGINT)
+        text = await screen.until("cancelled")
+        assert await screen.process.wait() == 130
+        assert text == "sd-b64: interrupted: the job is cancelled"
+        assert not screen.screen.cursor.hidden
+
+
+async def test_a_second_ctrl_c_leaves_a_cursor_as_well(tmp_path: Path) -> None:
+    """Though the process ends at once."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        async with terminal(tmp_path, relay.url, "imagine", PROMPT) as screen:
+            served.double.hold(at=1)
+            await screen.until("painting")
+            relay.freeze()
+            screen.process.send_signal(signal.SIGINT)
+            await relay.until(2)
+            screen.process.send_signal(signal.SIGINT)
+            assert await screen.process.wait() == -signal.SIGINT
+            while screen.screen.cursor.hidden:
+                await screen.changed.wait()
+                screen.changed.clear()
+        served.double.release()
+
+
+async def test_a_lost_server_is_told_in_the_same_line(tmp_path: Path) -> None:
+    """With the seconds until the next try; then the bar goes on."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with terminal(tmp_path, relay.url, "imagine", PROMPT) as screen:
+            await screen.until("painting")
+            await relay.refuse()
+            assert "trying again in" in await screen.until("no connection to the server")
+            await relay.listen()
+            await screen.until("painting")
+            served.double.release()
+            assert await screen.process.wait() == 0
+
+
+@pytest.mark.parametrize("columns", [40, 60, 200])
+async def test_it_fits_into_any_width(tmp_path: Path, columns: int) -> None:
+    """Never a second line."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=7)
+        async with terminal(tmp_path, served.url, "imagine", PROMPT, columns=columns) as screen:
+            text = await screen.until("35%")
+            assert "\n" not in text.strip()
+            assert max(map(len, text.splitlines())) <= columns
+            served.double.release()
+            assert await screen.process.wait() == 0
+
+
+async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path) as served,
+        terminal(tmp_path, served.url, "imagine", PROMPT, TERM="dumb") as screen,
+    ):
+        await screen.until("painting on 127.0.0.1:")
+        await screen.until("512x512, 20 steps")
+        assert await screen.process.wait() == 0
+
+
+async def test_a_picture_is_kept_off_the_terminal(tmp_path: Path) -> None:
+    """It would be noise, or worse."""
+    async with (
+        serving(tmp_path) as served,
+        terminal(tmp_path, served.url, "imagine", PROMPT, "-o", "-") as screen,
+    ):
+        await screen.until("a picture is nothing for a terminal")
+        assert await screen.process.wait() == 2
+        assert served.double.txt2img_requests == []
+
+
+async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: Path) -> None:
+    """What changes is changed in its place; a lost server is said below what was known."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with terminal(tmp_path, relay.url, "status", "--watch") as screen:
+            await screen.until("0 waiting, 0 running, 0 callers")
+            assert "idle" in screen.text
+            assert "beta" in screen.text
+            await served.get("/text", input="first", headers={"Prefer": "respond-async"})
+            await screen.until("0 waiting, 1 running, 1 caller (yours: 0 waiting, 1 running)")
+            await screen.until("painting")
+            assert screen.text.count("Backend") == 1
+            await relay.refuse()
+            assert "0 waiting, 1 running" in await screen.until("is not reached")
+            await relay.listen()
+            served.double.release()
+            await screen.until("0 waiting, 0 running")
+            assert "not reached" not in screen.text
+            screen.process.send_signal(signal.SIGINT)
+            assert await screen.process.wait() == 0
+        assert "idle" in screen.text, "the last one stays"
+        assert not screen.screen.cursor.hidden
