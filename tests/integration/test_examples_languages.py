@@ -1,4 +1,4 @@
-"""The examples in JavaScript, Java and Go, as processes against a real server, where their language is here."""
+"""The examples in JavaScript, Java and Go, as processes against a real server, where their language is."""
 
 import asyncio
 import os
