@@ -33,6 +33,7 @@ def _serve() -> None:
 async def ask(options: Namespace) -> int:
     """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
     from cli.failures import Failure
+    from cli.picture_files import forget_output
 
     if options.command == "imagine":
         from cli.imagine import imagine as command
@@ -45,6 +46,9 @@ async def ask(options: Namespace) -> int:
     except Failure as failure:
         print(f"sd-b64: {failure}", file=sys.stderr)
         return failure.exit_code
+    except BrokenPipeError:  # whoever read standard output has seen enough
+        forget_output()
+        return 1
 
 
 if __name__ == "__main__":

@@ -35,7 +35,10 @@ def find(server: str | None, key: str | None, environ: Mapping[str, str]) -> Add
     if url is None:
         host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
         url = URL(f"http://{host}:{port}")
-    return Address(url, key or _key(environ) or own.api_key)
+    key = key or _key(environ) or own.api_key
+    if not key.isprintable():
+        raise Failure(USAGE, "the API key holds a character that cannot be sent, such as a line break")
+    return Address(url, key)
 
 
 def _url(text: str) -> URL:

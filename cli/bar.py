@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from cli import messages
+from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
 from cli.failures import Failure
 from cli.messages import plain
 from cli.words import duration, place
@@ -58,7 +59,8 @@ class Bar:
 
     def lost(self, failure: Failure, pause: float) -> None:
         """Show that, and when it is tried again."""
-        self._show("lost", "no connection to the server", "trying again in {}", pause)
+        gone = failure.code in {UNREACHABLE, CONNECTION_LOST}
+        self._show("lost", "no connection" if gone else failure.message, "trying again in {}", pause)
 
     def done(self, text: str) -> None:
         """Leave it on the screen."""

@@ -13,7 +13,7 @@ from yarl import URL
 
 from cli.address import Address
 from cli.event_stream import EventStream
-from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
+from cli.exit_codes import CONNECTION_LOST, UNREACHABLE, UNREADABLE
 from cli.failures import Failure
 from cli.messages import Event, Status, plain, read_event, read_problem, read_status
 
@@ -64,7 +64,7 @@ class Server:
         try:
             return read_status(body), body
         except ValueError as error:
-            raise self._strange(f"has a status that cannot be read ({error})") from None
+            raise self._unreadable(error) from None
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -81,7 +81,7 @@ class Server:
                     try:
                         event = read_event(name, data)
                     except ValueError as error:
-                        raise self._strange(f"sends an event that cannot be read ({error})") from None
+                        raise self._unreadable(error) from None
                     if event is not None:
                         yield event
 
@@ -94,11 +94,11 @@ class Server:
                 return failure
         where = response.headers.get("Location")
         leads = f" and leads to {plain(where)}" if where else ""
-        return self._strange(f"answers {response.status} {plain(response.reason or '')}{leads}")
+        answer = f"{response.status} {plain(response.reason or '')}{leads}"
+        return Failure(UNREACHABLE, f"{self.name} answers {answer}; is it an sd-b64-api server?")
 
-    def _strange(self, what: str) -> Failure:
-        """What answers there does not talk as a server of ours."""
-        return Failure(UNREACHABLE, f"{self.name} {what}; is it an sd-b64-api server?")
+    def _unreadable(self, error: ValueError) -> Failure:
+        return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {error}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:

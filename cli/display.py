@@ -6,6 +6,7 @@ All of it goes to standard error, so that standard output holds nothing but what
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -74,12 +75,14 @@ class Lines:
 
     def done(self, text: str) -> None:
         """Write it."""
-        print(text, file=self._stream, flush=True)
+        with suppress(OSError):
+            print(text, file=self._stream, flush=True)
 
     def _say(self, key: object, line: str) -> None:
         if key != self._key:
             self._key, self._said = key, self._clock()
-            print(line, file=self._stream, flush=True)
+            with suppress(OSError):  # nobody listens any more, but somebody wants the picture
+                print(line, file=self._stream, flush=True)
 
 
 class Silence:

@@ -65,8 +65,13 @@ class Job:
 
     async def cancel(self) -> None:
         """End the job at the server. Raises Failure where that could not be told."""
-        if self.id is not None:
+        if self.id is None:
+            return
+        try:
             await self._server.ask("DELETE", f"/jobs/{self.id}")
+        except Failure as failure:
+            if failure.code not in FORGOTTEN:
+                raise
 
     async def _follow(self) -> list[Picture]:
         """Follow it on one connection. Raises Failure."""

@@ -50,9 +50,13 @@ def write_out(picture: Picture) -> None:
         sys.stdout.buffer.write(picture.file)
         sys.stdout.buffer.flush()
     except OSError as error:
-        # What is left in the buffer would be tried again at the exit, and complained about.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()
         raise Failure(UNWRITABLE, f"standard output: {error.strerror}") from error
+
+
+def forget_output() -> None:
+    """Standard output is broken: what its buffer holds is tried again at the exit, and goes nowhere then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def numbered(path: Path, count: int) -> list[Path]:

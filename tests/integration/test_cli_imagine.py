@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,12 @@ async def test_what_is_no_server_of_ours_is_said_to_be_none(
     capsys: Capture, answer: web.Response, line: str
 ) -> None:
     """macOS answers on port 5000 itself, a proxy answers for a server that is gone."""
+    assert await against(answer) == 3
+    assert line in capsys.readouterr().err
+
+
+async def against(answer: web.Response) -> int:
+    """The client's exit code where everything is answered so."""
 
     async def handle(request: web.Request) -> web.Response:
         return answer
@@ -199,10 +206,9 @@ async def test_what_is_no_server_of_ours_is_said_to_be_none(
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        assert await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{runner.addresses[0][1]}") == 3
+        return await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{runner.addresses[0][1]}")
     finally:
         await runner.cleanup()
-    assert line in capsys.readouterr().err
 
 
 async def test_a_pipe_gets_a_line_when_something_has_changed(tmp_path: Path, capsys: Capture) -> None:
@@ -257,6 +263,35 @@ async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert said.startswith(b"sd-b64: unwritable: standard output: Broken pipe; the server keeps")
     assert said.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("broken", ["stdout", "stderr"])
+async def test_nobody_has_to_listen(tmp_path: Path, broken: str) -> None:
+    """The picture is saved though its name, or how far it is, can be told to nobody."""
+    read, write = os.pipe()
+    os.close(read)
+    stdout, stderr = (write, PIPE) if broken == "stdout" else (PIPE, write)
+    arguments = ("imagine", PROMPT, "-o", "out.png")
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(tmp_path, served.url, *arguments, stdout=stdout, stderr=stderr) as process,
+        ):
+            out, said = await process.communicate()
+    finally:
+        os.close(write)
+    assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
+    assert process.returncode == (1 if broken == "stdout" else 0)
+    assert b"Traceback" not in (out or b"") + (said or b"")
+
+
+async def test_what_makes_no_sense_is_not_asked_for_again(capsys: Capture) -> None:
+    """A server that speaks another dialect would be asked for a quarter of an hour."""
+    events = b'event: queued\ndata: {"type":"queued","id":"1","position":0}\n\n'
+    events += b'event: image\ndata: {"type":"image","id":"1","image-base64":"?"}\n\n'
+    assert await against(web.Response(body=events, content_type="text/event-stream")) == 1
+    assert "sd-b64: unreadable: " in capsys.readouterr().err
 
 
 async def test_python_m_cli_is_the_same_command(tmp_path: Path) -> None:

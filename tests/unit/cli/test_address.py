@@ -52,6 +52,13 @@ def test_a_key_is_not_shown() -> None:
     assert "secret" not in repr(Address(URL("http://a"), "secret"))
 
 
+def test_a_key_that_no_header_can_hold_is_a_usage_error() -> None:
+    with pytest.raises(Failure, match="cannot be sent") as failed:
+        find("http://a", "one\ntwo", {})
+    assert "one" not in str(failed.value)
+    assert failed.value.exit_code == 2
+
+
 @pytest.mark.parametrize(
     "text", ["127.0.0.1:5000", "ftp://a", "http://", "http://a:port", "http://a/?x=1", "a"]
 )
