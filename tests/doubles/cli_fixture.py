@@ -25,6 +25,9 @@ from cli.arguments import parser
 ROOT = Path(__file__).parents[2]
 UNSET = ("SD_B64_URL", "SD_B64_KEY", "SD_B64_KEY_FILE", "API_KEY", "HTTP_PORT", "HTTP_HOST", "NO_COLOR")
 COLUMNS, ROWS = 100, 12
+PLAIN = "from cli.__main__ import main; main()"
+HASTY = "import cli.job, cli.status; cli.status.PERIOD = cli.job.FIRST_PAUSE = 0.05\n" + PLAIN
+"""The same program without its pauses."""
 EVENT_WAIT = 10.0
 """Seconds that something is waited for at the most; reached only by a test that fails."""
 
@@ -36,11 +39,17 @@ async def client(*arguments: str) -> int:
 
 @asynccontextmanager
 async def started(
-    folder: Path, url: str, *arguments: str, stdout: int = PIPE, stderr: int = PIPE, **environ: str
+    folder: Path,
+    url: str,
+    *arguments: str,
+    program: str = PLAIN,
+    stdout: int = PIPE,
+    stderr: int = PIPE,
+    **environ: str,
 ) -> AsyncIterator[Process]:
     """The client as a process that works in this folder; killed if it has not ended by then."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", *arguments),
+        *(sys.executable, "-c", program, *arguments),
         cwd=folder,
         env=environment(url, **environ),
         stdin=asyncio.subprocess.DEVNULL,
@@ -94,7 +103,12 @@ class Terminal:
 
 @asynccontextmanager
 async def terminal(
-    folder: Path, url: str, *arguments: str, columns: int = COLUMNS, **environ: str
+    folder: Path,
+    url: str,
+    *arguments: str,
+    program: str = PLAIN,
+    columns: int = COLUMNS,
+    **environ: str,
 ) -> AsyncIterator[Terminal]:
     """The client in a pseudo-terminal of this width."""
     import pty  # there is none on Windows
@@ -107,7 +121,9 @@ async def terminal(
     loop = asyncio.get_running_loop()
     chosen = {"TERM": "xterm-256color", **environ}
     try:
-        async with started(folder, url, *arguments, stdout=slave, stderr=slave, **chosen) as process:
+        async with started(
+            folder, url, *arguments, program=program, stdout=slave, stderr=slave, **chosen
+        ) as process:
             view = Terminal(process, screen)
 
             def read() -> None:

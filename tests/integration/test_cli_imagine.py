@@ -298,7 +298,11 @@ async def test_python_m_cli_is_the_same_command(tmp_path: Path) -> None:
     """A process of its own, with the server in a variable."""
     async with (
         serving(tmp_path, api_key="secret") as served,
-        started(tmp_path, served.url, "imagine", PROMPT, "-o", "out.png", SD_B64_KEY="secret") as process,
+        started(
+            *(tmp_path, served.url, "imagine", PROMPT, "-o", "out.png"),
+            program="import runpy; runpy.run_module('cli', run_name='__main__')",
+            SD_B64_KEY="secret",
+        ) as process,
     ):
         out, said = await process.communicate()
     assert (process.returncode, out) == (0, b"out.png\n"), said

@@ -10,7 +10,7 @@ import pytest
 
 from cli import status
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.cli_fixture import UNSET, Relay, client, started
+from tests.doubles.cli_fixture import HASTY, UNSET, Relay, client, started
 from tests.doubles.http_fixture import Served, serving
 
 Capture = pytest.CaptureFixture[str]
@@ -77,7 +77,7 @@ async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[st
     """Through an absence of the server, until a signal."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
-        async with started(tmp_path, relay.url, "status", "--watch", *kind) as process:
+        async with started(tmp_path, relay.url, "status", "--watch", *kind, program=HASTY) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             idle, painting = (b'"idle"', b'"painting"') if kind else (b" idle ", b" painting ")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.cli_fixture import Relay, terminal
+from tests.doubles.cli_fixture import HASTY, Relay, terminal
 from tests.doubles.http_fixture import serving
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pseudo-terminals")
@@ -121,7 +121,7 @@ async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: P
     """What changes is changed in its place; a lost server is said below what was known."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
-        async with terminal(tmp_path, relay.url, "status", "--watch") as screen:
+        async with terminal(tmp_path, relay.url, "status", "--watch", program=HASTY) as screen:
             await screen.until("0 waiting, 0 running, 0 callers")
             assert "idle" in screen.text
             assert "beta" in screen.text

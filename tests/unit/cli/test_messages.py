@@ -78,7 +78,9 @@ def test_a_problem_is_a_failure_with_its_code() -> None:
 
 def test_a_status_is_read_as_the_server_writes_it() -> None:
     offer = Offer("gpu:7860", usable=True, models=("alpha", "beta"), loaded="alpha", pace=2.0)
-    body = encode(status_words(Status(2, 1, 3, 1, 0, (BackendStatus(offer, painting=True),))))
+    painting = BackendStatus(offer, painting=True)
+    told = Status(2, 1, 3, 1, 0, waiting_by_caller=(1, 1), workers=1, backends=(painting,))
+    body = encode(status_words(told))
     status = read_status(body)
     assert (status.waiting, status.running, status.callers, status.own.waiting) == (2, 1, 3, 1)
     (backend,) = status.backends
