@@ -8,7 +8,7 @@ from yarl import URL
 
 from cli.exit_codes import USAGE
 from cli.failures import Failure
-from cli.greeting import reachable
+from core import reachable
 from core.settings import Settings, SettingsError, load
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}

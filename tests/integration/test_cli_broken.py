@@ -236,7 +236,7 @@ async def http_server(folder: Path, double: A1111Double, port: int) -> AsyncIter
     try:
         assert process.stdout is not None
         async with asyncio.timeout(20):
-            assert b"listening" in await process.stdout.readline()
+            assert b"HTTP on" in await process.stdout.readline()
         yield process
     finally:
         if process.returncode is None:
