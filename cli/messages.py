@@ -87,6 +87,7 @@ class Backend(msgspec.Struct):
     loaded: str | None = None
     seconds_per_unit: float | None = None
     demo: bool = False
+    owner: str | None = None
 
 
 class Own(msgspec.Struct):
@@ -104,6 +105,8 @@ class Status(msgspec.Struct):
     callers: int
     backends: list[Backend]
     own: Own = msgspec.field(default_factory=Own)
+    waiting_by_caller: list[int] = []
+    workers: int = 1
 
 
 class _Problem(msgspec.Struct):

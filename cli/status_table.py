@@ -19,12 +19,24 @@ def table(server: str, status: Status, *, lines: bool = True) -> RenderableType:
     for head in ("Backend", "State", "Model"):
         rows.add_column(head, overflow="fold")
     rows.add_column("s/picture", justify="right")
-    if any(_others(backend) for backend in status.backends):
+    others = any(_others(backend) for backend in status.backends)
+    owned = any(backend.owner for backend in status.backends)
+    if others:
         rows.add_column("Other models", overflow="fold")
+    if owned:
+        rows.add_column("Worker", overflow="fold")
     for backend in status.backends:
-        rows.add_row(*_row(backend)[: len(rows.columns)])
+        more = [first_of(_others(backend))] * others + [plain(backend.owner or "")] * owned
+        rows.add_row(*_row(backend), *map(Text, more))
     note = Text("s/picture: seconds for one of 512x512 in 20 steps, as measured", style="dim")
-    parts: list[RenderableType] = [Text(f"{server}  {counts(status)}"), Text(), rows]
+    parts: list[RenderableType] = [Text(f"{server}  {counts(status)}")]
+    if len(status.waiting_by_caller) > 1:
+        parts.append(
+            Text("waiting by caller: " + first_of([str(number) for number in status.waiting_by_caller]))
+        )
+    if owned:
+        parts.append(Text("1 worker" if status.workers == 1 else f"{status.workers} workers"))
+    parts += [Text(), rows]
     if any(backend.seconds_per_unit is not None for backend in status.backends):
         parts += [Text(), note]
     return Group(*parts)
@@ -45,8 +57,8 @@ def counts(status: Status) -> str:
     )
 
 
-def models(names: list[str]) -> str:
-    """The names, or the first of them and how many more there are."""
+def first_of(names: list[str]) -> str:
+    """The names (or numbers), or the first of them and how many more there are."""
     more = len(names) - SHOWN_MODELS
     shown = ", ".join(plain(name) for name in names[:SHOWN_MODELS])
     return f"{shown} and {more} more" if more > 0 else shown
@@ -61,5 +73,5 @@ def _row(backend: Backend) -> tuple[RenderableType, ...]:
     state = plain(backend.state) + (f": {plain(backend.problem)}" if backend.problem else "")
     pace = "" if backend.seconds_per_unit is None else f"{backend.seconds_per_unit:.1f}"
     style = STYLES.get(backend.state, "")
-    texts = (name, Text(state, style=style), plain(backend.loaded or ""), pace, models(_others(backend)))
+    texts = (name, Text(state, style=style), plain(backend.loaded or ""), pace)
     return tuple(Text(text) if isinstance(text, str) else text for text in texts)

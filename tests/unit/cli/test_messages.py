@@ -78,12 +78,13 @@ def test_a_problem_is_a_failure_with_its_code() -> None:
 
 def test_a_status_is_read_as_the_server_writes_it() -> None:
     offer = Offer("gpu:7860", usable=True, models=("alpha", "beta"), loaded="alpha", pace=2.0)
-    painting = BackendStatus(offer, painting=True)
+    painting = BackendStatus(offer, painting=True, owner="host-7")
     told = Status(2, 1, 3, 1, 0, waiting_by_caller=(1, 1), workers=1, backends=(painting,))
     body = encode(status_words(told))
     status = read_status(body)
     assert (status.waiting, status.running, status.callers, status.own.waiting) == (2, 1, 3, 1)
     (backend,) = status.backends
+    assert (status.waiting_by_caller, status.workers, backend.owner) == ([1, 1], 1, "host-7")
     assert (backend.name, backend.state, backend.models, backend.loaded, backend.seconds_per_unit) == (
         ("gpu:7860", "painting", ["alpha", "beta"], "alpha", 2.0)
     )

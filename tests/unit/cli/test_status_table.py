@@ -38,6 +38,14 @@ def test_a_long_list_of_models_is_cut() -> None:
     assert "1 caller (" in drawn(status)
 
 
+def test_on_a_shared_queue_it_tells_which_worker_has_each_backend() -> None:
+    owned = Backend("gpu:7860", "idle", models=["m"], loaded="m", owner="host-7-ab")
+    said = drawn(Status(9, 0, 3, [owned, GONE], waiting_by_caller=[7, 1, 1], workers=2)).splitlines()
+    assert said[1:3] == ["waiting by caller: 7, 1, 1", "2 workers"]
+    assert said[4].split() == ["Backend", "State", "Model", "s/picture", "Worker"]
+    assert said[5].split() == ["gpu:7860", "idle", "m", "host-7-ab"]
+
+
 def test_a_single_model_needs_no_further_column() -> None:
     assert "Other models" not in drawn(Status(0, 0, 0, [Backend("a", "idle", models=["m"], loaded="m")]))
 
