@@ -5,6 +5,7 @@ Pure. What comes from outside ends as a value or as an InvalidRequest that names
 
 import math
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -85,6 +86,25 @@ def read_query(query: str) -> dict[str, object]:
             raise _refusal(name, "is no UTF-8")
         fields[name] = value or None
     return fields
+
+
+def unpack(encoding: str, body: bytes, most: int) -> bytes:
+    """What a compressed body holds; of one that holds more than `most` bytes one byte too many, and no more.
+
+    aiohttp would unpack it while it arrives, all of it, also for those who may not come in.
+    """
+    if encoding in {"", "identity"}:
+        return body
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        raise _refusal("Content-Encoding", "gzip or deflate is wanted, or none")
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 32)  # knows both by their heads
+    try:
+        found = unpacking.decompress(body, most + 1)
+    except zlib.error as error:
+        raise InvalidRequest(f"the body cannot be read as {encoding}: {error}") from None
+    if not unpacking.eof and len(found) <= most:
+        raise InvalidRequest(f"the body cannot be read as {encoding}: it ends too soon")
+    return found
 
 
 def read_body(content_type: str, body: bytes) -> dict[str, object]:

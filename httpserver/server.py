@@ -65,6 +65,7 @@ async def _socket(runner: web.AppRunner, host: str, port: int) -> AsyncIterator[
     assert manager is not None
     options: Options = {
         "access_log": None,  # costs time for each picture, and a proxy writes one
+        "auto_decompress": False,  # see unpack
         "keepalive_timeout": KEEP_ALIVE_SECONDS,
         "max_line_size": LONGEST_LINE,
     }

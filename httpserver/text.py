@@ -9,7 +9,7 @@ from core import Completed, End, InvalidRequest
 from core.wire import images_answer
 from httpserver.answers import parts_answer, picture_answer, words_answer
 from httpserver.keys import LIMITS, PROMPTS
-from httpserver.messages import Wanted, job_words, read_body, read_prefer, read_query, read_wanted
+from httpserver.messages import Wanted, job_words, read_body, read_prefer, read_query, read_wanted, unpack
 from httpserver.stream import comes_again, stream_events, wants_events
 from httpserver.watching import completed, last_event, submitted
 
@@ -69,6 +69,10 @@ async def _in_body(request: web.Request) -> Wanted:
             body = await request.read()
     except TimeoutError:
         raise InvalidRequest(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+    most = request.client_max_size
+    body = unpack(request.headers.get("Content-Encoding", "").lower(), body, most)
+    if len(body) > most:
+        raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(body))
     return read_wanted(read_body(request.content_type, body), request.app[LIMITS])
 
 

@@ -1,7 +1,9 @@
 """Bad input and bad days: every one has its answer, and the server goes on."""
 
 import asyncio
+import gzip
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,7 @@ async def test_what_is_no_http_is_answered_all_the_same(
         b"Transfer-Encoding: chunked\r\n\r\nnot hex\r\n",
         b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz",
         b"Content-Encoding: br, gzip, what\r\nContent-Length: 4\r\n\r\nzzzz",
+        b"Content-Encoding: br\r\nContent-Length: 4\r\n\r\nzzzz",
     ],
 )
 async def test_a_body_that_cannot_be_read_is_refused(tmp_path: Path, head: bytes) -> None:
@@ -147,6 +150,20 @@ async def test_a_body_that_cannot_be_read_is_refused(tmp_path: Path, head: bytes
         assert b" 400 " in answer.split(b"\r\n", 1)[0]
         assert b'"code":"invalid_request"' in answer
         await goes_on(served)
+
+
+@pytest.mark.parametrize("key", ["", "secret"])
+async def test_a_body_that_swells_costs_nothing(tmp_path: Path, key: str) -> None:
+    """A kilobyte that unpacks to a megabyte, sent a thousand times over, would be seconds of work."""
+    zeros = gzip.compress(bytes(50_000_000))
+    async with serving(tmp_path, api_key=key) as served:
+        head = b"POST /text HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
+        began = time.process_time()
+        answer = await served.send(
+            head + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(zeros) + zeros
+        )
+        assert time.process_time() - began < 0.1
+    assert answer.split(b" ", 2)[1] == (b"401" if key else b"413")
 
 
 async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:

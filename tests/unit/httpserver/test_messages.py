@@ -1,6 +1,8 @@
 """The words of HTTP, without a server."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
@@ -45,6 +47,7 @@ from httpserver.messages import (
     read_prefer,
     read_query,
     read_wanted,
+    unpack,
 )
 
 LIMITS = Limits()
@@ -189,6 +192,46 @@ def test_a_body_that_is_no_json_object_is_refused(body: bytes, content_type: str
     """The answer says what is wrong with it."""
     with pytest.raises(InvalidRequest, match=words):
         in_body(body, content_type)
+
+
+BODY = b'{"input": "a"}'
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("", BODY),
+        ("identity", BODY),
+        ("gzip", gzip.compress(BODY)),
+        ("x-gzip", gzip.compress(BODY)),
+        ("deflate", zlib.compress(BODY)),
+    ],
+)
+def test_a_body_may_come_compressed(encoding: str, body: bytes) -> None:
+    """In the ways that every language has at hand."""
+    assert unpack(encoding, body, 1000) == BODY
+    assert len(unpack(encoding, body, len(BODY) - 1)) >= len(BODY)
+
+
+def test_of_a_body_that_swells_no_more_is_unpacked_than_shows_it() -> None:
+    """A megabyte of it would be a gigabyte."""
+    assert len(unpack("gzip", gzip.compress(bytes(10_000_000)), 1000)) == 1001
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "words"),
+    [
+        ("br", BODY, "gzip or deflate is wanted"),
+        ("gzip, gzip", BODY, "gzip or deflate is wanted"),
+        ("gzip", BODY, "cannot be read as gzip"),
+        ("gzip", gzip.compress(BODY)[:-1], "ends too soon"),
+        ("gzip", b"", "ends too soon"),
+    ],
+)
+def test_a_body_that_cannot_be_unpacked_is_refused(encoding: str, body: bytes, words: str) -> None:
+    """The answer says what would be right."""
+    with pytest.raises(InvalidRequest, match=words):
+        unpack(encoding, body, 1000)
 
 
 @pytest.mark.parametrize(
