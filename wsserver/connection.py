@@ -93,21 +93,20 @@ class Connection:
         try:
             while True:
                 message = await self.peer.recv()
-                if pause := pace.take():
-                    error = RateLimited(f"{MESSAGES_PER_SECOND:g} messages a second are read, not more")
-                    await self._outbox.send_error(error, refused=True)
-                    # Refusals cost as well: so what comes next is also read later.
-                    await asyncio.sleep(pause)
-                    continue
-                await self._answer(message, tasks)
+                pause = pace.take()
+                await self._answer(message, tasks, too_fast=pause > 0)
+                # Refusals cost as well: so what comes next is also read later.
+                await asyncio.sleep(pause)
         except ConnectionClosed:
             return  # a TaskGroup would wrap it
 
-    async def _answer(self, message: str | bytes, tasks: asyncio.TaskGroup) -> None:
+    async def _answer(self, message: str | bytes, tasks: asyncio.TaskGroup, *, too_fast: bool) -> None:
         names: dict[str, str] = {}
         try:
             fields = read(message)
             names = names_of(fields)
+            if too_fast:
+                raise RateLimited(f"{MESSAGES_PER_SECOND:g} messages a second are read, not more")
             await self._obey(parse(fields, self._limits), tasks)
         except ConnectionClosed:
             raise

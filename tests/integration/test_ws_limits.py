@@ -95,7 +95,9 @@ async def test_who_sends_faster_than_anybody_can_mean_is_refused_and_slowed_down
     async with serving() as served, served.client() as client:
         for _ in range(BURST + 50):
             await client.say(type="cancel", label="nobody")
-        codes = [(await client.next())["code"] for _ in range(BURST + 50)]
+        errors = [await client.next() for _ in range(BURST + 50)]
+        codes = [error["code"] for error in errors]
+        assert {error["label"] for error in errors} == {"nobody"}, "each says which message it refuses"
         assert set(codes[:BURST]) == {"not_found"}
         assert set(codes[BURST:]) == {"not_found", "rate_limited"}
         assert codes[BURST:].count("not_found") > 10  # what comes behind a refusal waits for its turn
