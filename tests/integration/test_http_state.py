@@ -1,16 +1,8 @@
-"""`/`, `/catalog`, `/status` and health over real sockets; and `python -m httpserver` as a process."""
+"""`/`, `/catalog`, `/status` and health over real sockets."""
 
-import asyncio
-import os
-import re
-import signal
-import socket
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.http_fixture import serving
@@ -106,65 +98,3 @@ async def test_the_page_says_when_nothing_paints(tmp_path: Path) -> None:
         page = await served.get("/")
     assert b"No painting server can be used" in page.body
     assert b"SD_BACKENDS=" in page.body
-
-
-# --- as a process
-
-
-async def start(folder: Path, **environ: str) -> asyncio.subprocess.Process:
-    """`python -m httpserver` in an empty folder."""
-    root = str(Path(__file__).parents[2])
-    inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "httpserver"),
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": root, **environ},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-async def test_it_runs_alone_and_stops_when_told(tmp_path: Path) -> None:
-    """One line says where; a signal ends it in good order while a picture is painted."""
-    async with A1111Double() as double, asyncio.timeout(20):
-        process = await start(tmp_path, SD_BACKENDS=double.url, HTTP_PORT="0")
-        assert process.stdout is not None
-        line = (await process.stdout.readline()).decode()
-        port = int(re.search(r"http://127\.0\.0\.1:(\d+)", line)[1])  # type: ignore[index]
-        double.hold()
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /text?input=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await double.until(lambda: double.active)
-        process.send_signal(signal.SIGTERM)
-        double.release()
-        answer = await reader.read()
-        writer.close()
-        _, errors = await process.communicate()
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-    assert process.returncode == 0
-    assert b"Traceback" not in errors
-    assert (tmp_path / "prompt.txt").read_bytes() == b"a"
-
-
-@pytest.mark.parametrize(
-    ("environ", "names"),
-    [
-        ({}, "SD_BACKENDS"),
-        ({"SD_BACKENDS": "http://127.0.0.1:9", "HTTP_PORT": "TAKEN"}, "HTTP_PORT"),
-        ({"SD_BACKENDS": "http://127.0.0.1:9", "HTTP_HOST": "192.0.2.1", "API_KEY": "k"}, "HTTP_HOST"),
-        ({"SD_BACKENDS": "http://127.0.0.1:9", "HTTP_HOST": "0.0.0.0"}, "HTTP_HOST"),
-        ({"SD_BACKENDS": "http://127.0.0.1:9", "BIND": "0.0.0.0"}, "BIND"),
-    ],
-)
-async def test_a_setting_that_cannot_be_used_ends_it(
-    tmp_path: Path, environ: dict[str, str], names: str
-) -> None:
-    """With one line that names the variable, and exit code 2."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        chosen = {name: value.replace("TAKEN", port) for name, value in environ.items()}
-        process = await start(tmp_path, **chosen)
-        _, errors = await process.communicate()
-    assert process.returncode == 2
-    assert errors.decode().splitlines()[-1].startswith(f"sd-b64: {names}: ")
-    assert b"Traceback" not in errors

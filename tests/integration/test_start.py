@@ -68,6 +68,24 @@ async def test_a_program_says_where_it_listens_and_stops_on_a_signal(tmp_path: P
         assert await alone.ends() == (0, "")
 
 
+async def test_what_is_painted_is_delivered_before_a_program_ends(tmp_path: Path) -> None:
+    """And the last prompt is written in the folder where it was started."""
+    environ = {"HTTP_PORT": "0", "PROMPT_FILE": "last.txt"}
+    async with (
+        A1111Double() as double,
+        program(tmp_path, "-m", "httpserver", SD_BACKENDS=double.url, **environ) as alone,
+    ):
+        url = (await alone.says("HTTP on http://")).split()[-1]
+        double.hold()
+        picture = asyncio.create_task(get(f"{url}/text?input=a"))
+        await double.until(lambda: double.active)
+        alone.signal(signal.SIGTERM)
+        double.release()
+        assert await picture == 200
+        assert await alone.ends() == (0, "")
+    assert (tmp_path / "last.txt").read_bytes() == b"a"
+
+
 @pytest.mark.parametrize("package", ["httpserver", "wsserver"])
 async def test_a_front_end_alone_without_a_painter_says_so(tmp_path: Path, package: str) -> None:
     """Only `serve` starts the built-in engine. (Skipped where something listens on A1111's usual port.)"""
@@ -126,12 +144,17 @@ async def test_a_host_that_is_not_here_is_one_line(tmp_path: Path) -> None:
         assert await engine.ends() == (2, line)
 
 
-async def test_the_engine_does_not_listen_to_other_machines_unasked(tmp_path: Path) -> None:
-    """As no program does."""
-    async with program(tmp_path, "-m", "engine", **FREE, ENGINE_HOST="0.0.0.0") as engine:
-        code, said = await engine.ends()
+@pytest.mark.parametrize(
+    ("package", "variable"), [("engine", "ENGINE_HOST"), ("httpserver", "HTTP_HOST"), ("wsserver", "WS_HOST")]
+)
+async def test_no_program_listens_to_other_machines_unasked(
+    tmp_path: Path, package: str, variable: str
+) -> None:
+    """Before it does anything else."""
+    async with program(tmp_path, "-m", package, **FREE, **{variable: "0.0.0.0"}) as alone:
+        code, said = await alone.ends()
     assert (code, said.count("\n")) == (2, 1)
-    assert said.startswith("sd-b64: ENGINE_HOST: 0.0.0.0 can be reached from other machines: set API_KEY")
+    assert said.startswith(f"sd-b64: {variable}: 0.0.0.0 can be reached from other machines: set API_KEY")
 
 
 async def test_what_listens_on_the_usual_port_and_never_answers_is_told(tmp_path: Path, taken: int) -> None:

@@ -1,20 +1,13 @@
 """How the websocket stops: what runs is delivered, new work refused, then everybody is told goodbye."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.doubles.a1111 import A1111Double
 from tests.doubles.ws_fixture import running, serving
 from wsserver import listen, server
-
-ROOT = Path(__file__).parents[2]
 
 
 async def test_what_runs_is_delivered_and_then_all_connections_end_with_1001() -> None:
@@ -88,35 +81,3 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_end(monkeypatch: p
         stop.set()
         async with asyncio.timeout(5):
             await ended
-
-
-# --- the program
-
-
-@asynccontextmanager
-async def program(double: A1111Double, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m wsserver` with these variables; it is killed if it still runs at the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "wsserver",
-        cwd=ROOT,
-        env={**os.environ, "SD_BACKENDS": double.url, "WS_PORT": "0", **environ},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(20):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def test_it_does_not_listen_beyond_loopback_without_a_key() -> None:
-    async with A1111Double() as double, program(double, WS_HOST="0.0.0.0") as process:
-        _, errors = await process.communicate()
-        assert process.returncode == 2
-        assert errors.decode().startswith("sd-b64: WS_HOST: ")
-        assert "ALLOW_ANONYMOUS" in errors.decode()
