@@ -80,7 +80,7 @@ def _routes() -> list[web.RouteDef]:
     """HEAD would run a handler like GET: where that paints or waits, it is not allowed."""
     return [
         web.get("/", page.get_page),
-        web.get("/style.css", page.get_style),
+        web.get("/static/{name}", page.get_static),
         web.get("/text", text.get_text, allow_head=False),
         web.post("/text", text.post_text),
         web.get("/image", text.get_image, allow_head=False),

@@ -26,7 +26,7 @@ from httpserver.server import init_app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/how-it-works.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/how-it-works.md", "docs/web-page.md")
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 PAINTED = Completed((Image(b"AA==", "png", 7),), "gpu:7860", 1.0, "alpha", "Euler", 512, 512, 20)
 EVENTS: tuple[Event, ...] = (
@@ -94,7 +94,7 @@ def test_the_parameters_are_those_that_are_read() -> None:
 
 
 async def test_the_requests_are_the_routes() -> None:
-    """The README's table of requests names every route but the form's style."""
+    """The README's table of requests names every route but those of the page's files."""
     app = init_app(cast(Any, None), Settings())
     routes = {
         f"{route.method} {route.resource.canonical}"
@@ -102,7 +102,7 @@ async def test_the_requests_are_the_routes() -> None:
         if route.resource is not None and route.method != "HEAD"
     }
     rows = {re.sub(r"[`?].*", "", row[0].strip("`")) for row in _table(README, "| Request |")}
-    assert rows == routes - {"GET /style.css"}
+    assert rows == routes - {"GET /static/{name}"}
 
 
 def test_the_websocket_messages_are_those_of_the_wire() -> None:

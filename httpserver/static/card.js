@@ -1,0 +1,63 @@
+/** Card: a job on the wall. It shows the job's state, and offers what can be done then. */
+
+import { build, onAct, write } from "./dom.js";
+import { stateWords } from "./words.js";
+
+const OFFERED = {
+	away: ["retry", "cancel"],
+	locked: ["unlock", "cancel"],
+	cancelling: ["remove"],
+	cancelled: ["edit", "remove"],
+	retrying: ["retry", "relent"],
+};
+const USELESS_AGAIN = ["invalid_request", "unknown_model", "forbidden"];
+
+/** The card's element and its `show()` and `close()`. `acts` are edit, remove and unlock. */
+export function buildCard(job, acts) {
+	const { root, preview, big, note, bar, prompt, line, tools } = build("card");
+	const { record } = job;
+	let seen;
+
+	function show() {
+		const { state } = job;
+		const words = stateWords(state, Date.now());
+		root.dataset.phase = state.phase;
+		write(big, words.big);
+		write(note, words.note);
+		write(line, words.line);
+		bar.hidden = state.phase !== "painting";
+		bar.value = state.fraction ?? 0;
+		showPreview(state.preview);
+		offer(state);
+	}
+
+	/** Show the buttons of this state; the keyboard stays in the card. */
+	function offer({ phase, problem }) {
+		const again = problem && !USELESS_AGAIN.includes(problem.code) ? [problem.retryAfter ? "insist" : "retry"] : [];
+		const names = phase === "failed" ? [...again, "edit", "remove"] : OFFERED[phase] ?? ["cancel"];
+		const focused = root.contains(document.activeElement) && document.activeElement;
+		for (const button of tools.children) button.hidden = !names.includes(button.dataset.act);
+		if (focused !== root && !focused.hidden) return;
+		(phase === "cancelling" ? root : tools.querySelector(":not([hidden])") ?? root).focus();
+	}
+
+	function showPreview(blob) {
+		if (blob === seen) return;
+		URL.revokeObjectURL(preview.src);
+		seen = blob;
+		preview.hidden = !blob;
+		if (blob) preview.src = URL.createObjectURL(blob);
+	}
+
+	function close() {
+		showPreview();
+		root.remove();
+	}
+
+	root.order = [record.at, 0];
+	write(prompt, record.request.input);
+	bar.ariaLabel = `Progress of “${record.request.input}”`;
+	const own = ["cancel", "retry", "insist", "relent"].map((act) => [act, () => job[act]()]);
+	onAct(root, { ...acts, ...Object.fromEntries(own) });
+	return { root, show, close };
+}

@@ -1,0 +1,52 @@
+/** A request as code to paste. Pure; what a person wrote is quoted, and the key is left out. */
+
+const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+/** JSON's strings and numbers are Python's, too. */
+function python(request, indent) {
+	const line = ([name, value]) => `${indent}    "${name}": ${JSON.stringify(value)},\n`;
+	return `{\n${Object.entries(request).map(line).join("")}${indent}}`;
+}
+
+const SAVE = `with open("picture.png", "wb") as file:`;
+const KEY = `"Bearer " + os.environ["API_KEY"]`;
+
+export const CODE = {
+	curl(request, { base, locked }) {
+		const key = locked ? ` -H "Authorization: Bearer $API_KEY"` : "";
+		const fields = Object.entries(request).map(([name, value]) => `  --data-urlencode ${shell(`${name}=${value}`)} \\\n`);
+		return `curl -sfG ${shell(`${base}image`)}${key} \\\n${fields.join("")}  -o picture.png\n`;
+	},
+
+	python: (request, { base, locked }) => `import base64
+${locked ? "import os\n" : ""}
+import requests
+
+response = requests.post(
+    ${JSON.stringify(`${base}text`)},
+    json=${python(request, "    ")},${locked ? `\n    headers={"Authorization": ${KEY}},` : ""}
+)
+response.raise_for_status()
+${SAVE}
+    file.write(base64.b64decode(response.json()["image-base64"]))
+`,
+
+	websocket: (request, { host, locked }) => `import base64
+import json
+${locked ? "import os\n" : ""}
+from websockets.sync.client import connect
+
+URL = "ws://${host}:8765"  # WS_PORT, where it is set
+with connect(URL, max_size=None${locked ? `, additional_headers={"Authorization": ${KEY}}` : ""}) as socket:
+    socket.send(json.dumps(${python(request, "    ")}))
+    for text in socket:
+        message = json.loads(text)
+        if message["type"] == "image":
+            ${SAVE}
+                file.write(base64.b64decode(message["image-base64"]))
+        else:
+            print(message)
+        if message["type"] in ("image", "error", "cancelled"):
+            break
+`,
+};

@@ -1,0 +1,31 @@
+/** Small questions: a confirmation, and the key. The browser's own dialog keeps the focus; Escape closes it. */
+
+import { byId, write } from "./dom.js";
+import { hasKey, storeKey } from "./wire.js";
+
+export async function confirmed(title, text, yes) {
+	write(byId("asking-title"), title);
+	write(byId("asking-text"), text);
+	write(byId("asking-yes"), yes);
+	return answer(byId("asking"));
+}
+
+/** Ask for the API key and keep it; false if none was given. */
+export async function askKey() {
+	const text = hasKey() ? "The key that was used is not the right one." : "It was set as API_KEY by whoever runs it.";
+	write(byId("lock-text"), `${text} It is kept in this browser, and sent to this server only.`);
+	const isGiven = await answer(byId("lock"));
+	if (isGiven) storeKey(byId("key").value);
+	byId("key").value = "";
+	return isGiven;
+}
+
+/** Whether a person says yes. */
+function answer(dialog) {
+	if (dialog.open) return false;
+	dialog.returnValue = "";
+	dialog.showModal();
+	return new Promise((resolve) => {
+		dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+	});
+}

@@ -1,0 +1,20 @@
+/** The page's elements. Text goes in as text, never as HTML. */
+
+export const byId = (id) => document.getElementById(id);
+
+/** A copy of a template's element as `root`, and its parts by name. */
+export function build(template) {
+	const root = byId(template).content.firstElementChild.cloneNode(true);
+	const parts = [...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]);
+	return { root, ...Object.fromEntries(parts) };
+}
+
+/** Call `acts[name]` when a button with this data-act is pressed anywhere in the element. */
+export function onAct(root, acts) {
+	root.addEventListener("click", ({ target }) => acts[target.closest("[data-act]")?.dataset.act]?.());
+}
+
+/** Write only what changed, so that a screen reader and the layout have nothing to do. */
+export function write(element, text) {
+	if (element.textContent !== text) element.textContent = text;
+}

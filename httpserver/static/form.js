@@ -1,0 +1,111 @@
+/** Form: what a person asks for. It is remembered in this browser, and kept within what the server offers. */
+
+import { byId, write } from "./dom.js";
+
+const REMEMBERED = "sd-b64 form";
+const NUMBERS = ["width", "height", "steps", "cfg_scale", "seed", "batch_size"];
+const form = byId("composer");
+const options = byId("options");
+const shapes = [...byId("shapes").children];
+const { input, width, height, steps, cfg_scale: guidance, sampler_name: sampler, seed, batch_size: count, model } = form.elements;
+const named = [...form.elements].filter(({ name }) => name);
+let limits = { pixels: Infinity, prompt: Infinity };
+
+/** Call `paint(request)` for what is asked for. */
+export function begin(paint) {
+	byId("shapes").hidden = byId("defaults").hidden = false;
+	for (const button of shapes) button.addEventListener("click", () => reshape(button.dataset.shape));
+	byId("defaults").addEventListener("click", () => fill({ input: input.value }));
+	input.addEventListener("keydown", (event) => {
+		if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+		event.preventDefault();
+		form.requestSubmit();
+	});
+	form.addEventListener("input", tell);
+	form.addEventListener("invalid", ({ target }) => (options.open ||= options.contains(target)), true);
+	options.addEventListener("toggle", remember);
+	form.addEventListener("submit", (event) => {
+		event.preventDefault();
+		const given = named.filter(({ value }) => value !== "");
+		paint(Object.fromEntries(given.map(({ name, value }) => [name, NUMBERS.includes(name) ? Number(value) : value])));
+	});
+	recall();
+	tell();
+}
+
+/** Take over the server's models, samplers and limits. */
+export function offer(catalog) {
+	limits = catalog.limits;
+	choose(model, catalog.models);
+	choose(sampler, catalog.samplers);
+	choose(count, Array.from({ length: limits.batch_size }, (_, index) => index + 1), 0);
+	steps.max = limits.steps;
+	tell();
+}
+
+/** Show a request, to change it and paint again. `field` is the one to look at first. */
+export function fill(request, field = "input") {
+	form.reset();
+	for (const [name, value] of Object.entries(request)) set(name, value);
+	tell();
+	const first = form.elements[field] ?? input;
+	options.open ||= options.contains(first);
+	first.focus();
+}
+
+function reshape(shape) {
+	const short = Math.min(width.value, height.value) || 512;
+	const long = Math.floor(Math.min(short * 1.5, limits.pixels / short) / width.step) * width.step;
+	width.value = shape === "landscape" ? long : short;
+	height.value = shape === "portrait" ? long : short;
+	tell();
+}
+
+/** Say what is chosen, mark what cannot be painted, and remember it. */
+function tell() {
+	const { pixels, prompt } = limits;
+	const shape = Math.sign(width.value - height.value);
+	shapes.forEach((button, index) => button.setAttribute("aria-pressed", shape === [0, -1, 1][index]));
+	write(byId("steps-told"), steps.value);
+	write(byId("guidance-told"), guidance.value);
+	const isLong = input.value.length > prompt && `${input.value.length} characters; at most ${prompt} are read.`;
+	input.setCustomValidity(isLong || (input.value.trim() ? "" : "Write what should be painted."));
+	const isLarge = width.value * height.value > pixels;
+	width.setCustomValidity(isLarge ? `Too large: width × height is at most ${pixels} pixels.` : "");
+	const fixed = seed.value && seed.value >= 0 && `seed ${seed.value}`;
+	const chosen = [`${width.value} × ${height.value}`, `${steps.value} steps`, fixed, sampler.value, model.value];
+	write(byId("chosen"), chosen.filter(Boolean).join(" · "));
+	remember();
+}
+
+function remember() {
+	const values = Object.fromEntries(named.map(({ name, value }) => [name, value]));
+	try {
+		localStorage.setItem(REMEMBERED, JSON.stringify({ values, open: options.open }));
+	} catch {}
+}
+
+function recall() {
+	try {
+		const { values, open } = JSON.parse(localStorage.getItem(REMEMBERED));
+		options.open = open;
+		for (const [name, value] of Object.entries(values)) set(name, value);
+	} catch {}
+}
+
+/** A remembered model is unknown until the catalog comes. */
+function set(name, value) {
+	const field = form.elements[name];
+	field.value = value;
+	if (field.options && field.value !== `${value}`) field.append(new Option(value, value, false, true));
+}
+
+/** Offer these names behind the first `kept` options. */
+function choose(select, names, kept = 1) {
+	const { value } = select;
+	if (!names.length || select.names === names.join()) return; // it may be open just now
+	select.names = names.join();
+	select.replaceChildren(...[...select.options].slice(0, kept), ...names.map((name) => new Option(name)));
+	select.value = value;
+	if (select.selectedIndex < 0) select.selectedIndex = 0;
+}

@@ -1,0 +1,91 @@
+/** Gallery: this browser's own pictures, within a bound; the oldest go first. */
+
+import { confirmed } from "./dialogs.js";
+import { build, byId, onAct, write } from "./dom.js";
+import { fileName } from "./picture.js";
+import { beside, hang, tidy } from "./wall.js";
+import { plural } from "./words.js";
+
+const MOST = 200;
+const MOST_BYTES = 256e6;
+
+/** `acts` are open, again and edit, each called with a picture. */
+export function openGallery({ pictures: kept, isLasting }, acts) {
+	const shown = new Map(); // a picture's key: its element on the wall
+	const pictures = () => [...shown.values()].map(({ picture }) => picture);
+	const size = () => pictures().reduce((sum, { blob }) => sum + blob.size, 0);
+
+	/** Where the browser has no room left, new pictures last as long as the page. */
+	async function add(found) {
+		for (const picture of found) {
+			await kept.put(picture).catch(() => {});
+			show(picture);
+		}
+		const oldest = pictures().sort((a, b) => a.at - b.at || a.index - b.index);
+		while (oldest.length > MOST || size() > MOST_BYTES) await remove(oldest.shift());
+		tell();
+	}
+
+	async function remove({ key }) {
+		await kept.drop(key).catch(() => {});
+		takeDown(key);
+		tell();
+	}
+
+	function save(picture) {
+		const link = document.createElement("a");
+		link.href = at(picture).url;
+		link.download = fileName(picture);
+		link.click();
+	}
+
+	const at = ({ key }) => shown.get(key);
+
+	function show(picture) {
+		takeDown(picture.key);
+		const { request, told, seed, blob } = picture;
+		const { root, image, prompt, line } = build("picture");
+		Object.assign(root, { picture, url: URL.createObjectURL(blob), order: [picture.at, picture.index] });
+		image.src = root.url;
+		image.alt = request.input;
+		write(prompt, request.input);
+		write(line, `${told.width} × ${told.height} · seed ${seed}`);
+		const bound = Object.entries({ ...acts, save }).map(([name, act]) => [name, () => act(picture)]);
+		onAct(root, Object.fromEntries(bound));
+		shown.set(picture.key, root);
+		hang(root);
+	}
+
+	function takeDown(key) {
+		const root = shown.get(key);
+		if (!root) return;
+		URL.revokeObjectURL(root.url);
+		root.remove();
+		shown.delete(key);
+		tidy();
+	}
+
+	async function clear() {
+		const text = `${plural(shown.size, "picture")}, kept nowhere else, will be gone.`;
+		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;
+		await kept.clear().catch(() => {});
+		[...shown.keys()].forEach(takeDown);
+		tell();
+		byId("input").focus();
+	}
+
+	function tell() {
+		const where = isLasting ? "in this browser only" : "until you close this page: it may store nothing";
+		const text = `${plural(shown.size, "picture")}, ${(size() / 1e6).toFixed(1)} MB, kept ${where}. The latest ${MOST} stay.`;
+		write(byId("kept"), shown.size ? text : "");
+		byId("clear").hidden = !shown.size;
+	}
+
+	async function load() {
+		(await kept.all()).forEach(show);
+		tell();
+	}
+
+	byId("clear").addEventListener("click", clear);
+	return { load, add, remove, save, at, beside: (picture) => beside(at(picture)) };
+}

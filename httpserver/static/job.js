@@ -1,0 +1,235 @@
+/**
+ * Job: one request's life, from asking to its pictures. It is written down with its Idempotency-Key before it is
+ * sent: whatever breaks (network, page, server), it is attached to again by its id, and a server that forgot it is
+ * asked again, with the same key and seed: what is painted anew is the same picture.
+ */
+
+import { leaveLine, takeLine } from "./lines.js";
+import { pictureOf, toBlob } from "./picture.js";
+import { readEvents } from "./sse.js";
+import { ask, Problem } from "./wire.js";
+
+const SILENCE = 45_000; // milliseconds: three heartbeats
+const LOOK = 2_000; // between two looks without a line
+const LONGEST_PAUSE = 15_000;
+const PASSES = ["shutting_down", "queue_unavailable"]; // by itself
+const DAY = 86_400_000; // what is older is not asked again
+
+export class Job {
+	#with;
+	#attempt = new AbortController();
+	#silence;
+	#wake = () => {};
+	#failures = 0;
+	#isReady = false; // the pictures are there, only to be fetched
+	#pictures;
+
+	/** `record` is what `jobs` keeps; `changed(job)` after each change, `finished(job, pictures)` at the end. */
+	constructor(record, { jobs, changed, finished }) {
+		this.#with = { jobs, changed, finished };
+		this.record = record;
+		this.state = record.problem && !record.insist ? { phase: "failed", problem: record.problem } : { phase: "sending" };
+	}
+
+	get isOver() {
+		return ["done", "failed", "cancelled"].includes(this.state.phase);
+	}
+
+	/** Go on until it has ended, through whatever happens. */
+	async run() {
+		while (!this.isOver) {
+			this.#attempt = new AbortController();
+			try {
+				await this.#follow();
+			} catch (error) {
+				await this.#stumble(error);
+			} finally {
+				clearTimeout(this.#silence);
+			}
+		}
+	}
+
+	/** Leave the stream; `run` goes on. */
+	interrupt() {
+		this.#attempt.abort();
+	}
+
+	/** Try now what would be tried later. */
+	wake() {
+		this.interrupt();
+		this.#wake();
+	}
+
+	retry() {
+		if (!this.isOver) return this.wake();
+		this.#set({ phase: "sending" });
+		return this.run();
+	}
+
+	/** Count down and try again, as often as it takes. */
+	async insist() {
+		this.record.insist = true;
+		await this.#countDown(this.state.problem);
+		await this.run();
+	}
+
+	relent() {
+		this.record.insist = false;
+		this.#save();
+		this.#set({ phase: "failed", problem: this.state.problem });
+		this.wake();
+	}
+
+	cancel() {
+		this.record.cancelled = true;
+		this.#save();
+		this.#set({ phase: "cancelling" });
+		this.wake();
+	}
+
+	/** Nobody wants it any more. */
+	forget() {
+		this.#with.jobs.drop(this.record.key).catch(() => {});
+		if (this.isOver) return;
+		this.state = { phase: "cancelled" };
+		this.wake();
+	}
+
+	async #follow() {
+		const { record } = this;
+		const path = `jobs/${record.id}`;
+		if (record.id && record.cancelled) {
+			const words = await this.#json(path, { method: "DELETE" });
+			record.cancelled = words.type !== "completed"; // it was too late: then the picture is shown
+			await this.#hear(words.type === "error" ? { type: "cancelled" } : words);
+		} else if (this.#isReady || takeLine(this)) {
+			await this.#stream(`${path}?preview=true`).finally(() => leaveLine(this));
+		} else {
+			await this.#hear(await this.#json(path, { headers: { Prefer: "respond-async" } }));
+			if (!this.#isReady) await this.#pause(LOOK);
+		}
+	}
+
+	async #stream(path) {
+		const response = await this.#ask(path, { headers: { Accept: "text/event-stream" } });
+		this.#pictures = [];
+		for await (const data of readEvents(response.body, () => this.#alive())) {
+			this.#failures = 0;
+			await this.#hear(JSON.parse(data));
+			if (this.isOver || this.record.cancelled) return;
+		}
+		throw new Error("the stream broke off");
+	}
+
+	async #hear(words) {
+		const { type, position, step, steps, "preview-base64": preview } = words;
+		if (words.id && words.id !== this.record.id) {
+			Object.assign(this.record, { id: words.id, problem: null });
+			await this.#save();
+		}
+		const until = words.eta == null ? 0 : Date.now() + 1000 * words.eta;
+		if (type === "error") throw new Problem(words);
+		if (type === "completed") this.#isReady = true;
+		if (type === "queued") this.#show({ phase: "waiting", position, until });
+		if (type === "started") this.#show({ phase: "painting", fraction: 0 });
+		if (type === "progress") {
+			const seen = preview ? toBlob(preview) : this.state.preview;
+			this.#show({ phase: "painting", fraction: words.progress, step, steps, until, preview: seen });
+		}
+		if (type === "image") {
+			this.#pictures.push(pictureOf(this.record, words));
+			if (this.#pictures.length === words.count) await this.#end("done");
+		}
+		if (type === "cancelled") await this.#end("cancelled");
+	}
+
+	async #end(phase) {
+		if (phase === "done") await this.#with.finished(this, this.#pictures);
+		this.#set({ phase });
+		this.forget();
+	}
+
+	async #stumble(error) {
+		const { record } = this;
+		const { code } = error;
+		if (error.name === "AbortError") return;
+		if (!(error instanceof Problem)) return this.#away();
+		if (code === "unauthorized") {
+			this.#set({ phase: "locked" });
+			await this.#pause();
+		} else if (record.cancelled && code !== "forbidden") {
+			await this.#end("cancelled");
+		} else {
+			const isForgotten = ["not_found", "expired"].includes(code) && record.id && Date.now() - record.at < DAY;
+			if (!isForgotten && !PASSES.includes(code)) return this.#fail(error);
+			this.#isReady = record.id = null;
+			if (!isForgotten || this.#failures++) await this.#away();
+		}
+	}
+
+	/** No answer: again after a pause that doubles each time. */
+	#away() {
+		const pause = Math.min(LONGEST_PAUSE, 500 * 2 ** this.#failures++) * (0.75 + Math.random() / 2);
+		this.#show({ phase: "away", offline: !navigator.onLine, again: Date.now() + pause });
+		return this.#pause(pause);
+	}
+
+	async #fail({ code, message, retryAfter, field }) {
+		const problem = { code, message, retryAfter, field };
+		Object.assign(this.record, { id: null, problem });
+		if (this.record.insist && retryAfter) return this.#countDown(problem);
+		await this.#save();
+		return this.#set({ phase: "failed", problem });
+	}
+
+	async #countDown(problem) {
+		const wait = 1000 * problem.retryAfter;
+		this.#save();
+		this.#set({ phase: "retrying", problem, again: Date.now() + wait });
+		await this.#pause(wait);
+		if (!this.isOver) this.#set({ phase: "sending" });
+	}
+
+	/** A state that a cancel, once asked for, hides. */
+	#show(state) {
+		if (!this.record.cancelled) this.#set(state);
+	}
+
+	#set(state) {
+		this.state = state;
+		this.#with.changed(this);
+	}
+
+	#save() {
+		return this.#with.jobs.put({ ...this.record }).catch(() => {}); // a full disk keeps nobody from painting
+	}
+
+	/** Ask about the job; or for it, where it has no id. */
+	async #ask(path, options) {
+		const { id, key, request } = this.record;
+		if (!id) {
+			await this.#save();
+			const headers = { ...options.headers, "Content-Type": "application/json", "Idempotency-Key": key };
+			[path, options] = ["text", { method: "POST", headers, body: JSON.stringify({ ...request, preview: true }) }];
+		}
+		this.#alive();
+		return ask(path, { ...options, signal: this.#attempt.signal });
+	}
+
+	async #json(path, options) {
+		return (await this.#ask(path, options)).json();
+	}
+
+	#alive() {
+		const attempt = this.#attempt;
+		clearTimeout(this.#silence);
+		this.#silence = setTimeout(() => attempt.abort(new Error("silence")), SILENCE);
+	}
+
+	#pause(milliseconds) {
+		return new Promise((resolve) => {
+			this.#wake = resolve;
+			if (milliseconds) setTimeout(resolve, milliseconds);
+		});
+	}
+}

@@ -1,0 +1,106 @@
+/** The page: the form asks, jobs run, the wall shows. Everything is opened and joined here. */
+
+import { buildCard } from "./card.js";
+import { askKey } from "./dialogs.js";
+import { byId } from "./dom.js";
+import * as form from "./form.js";
+import { openGallery } from "./gallery.js";
+import { Job } from "./job.js";
+import { look } from "./service.js";
+import { openStore } from "./store.js";
+import { openViewer } from "./viewer.js";
+import { tell } from "./voice.js";
+import { hang, tidy } from "./wall.js";
+import { titleWords } from "./words.js";
+
+const TITLE = document.title;
+const cards = new Map(); // a job: its card
+const edit = ({ request }, field) => form.fill(request, field);
+const again = ({ request: { seed, ...request } }) => paint(request);
+const opening = openStore().then(async (store) => {
+	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
+	const open = openViewer(gallery, { again, edit });
+	await gallery.load();
+	for (const record of await store.jobs.all()) start(record, store, gallery);
+	tidy();
+	return [store, gallery];
+});
+
+/** A new job. Chance is chosen here, so that painting it anew gives the same picture. */
+async function paint({ seed = -1, ...request }) {
+	const chosen = seed < 0 ? crypto.getRandomValues(new Uint32Array(1))[0] : seed;
+	const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+	start({ key, at: Date.now(), request: { ...request, seed: chosen } }, ...(await opening));
+}
+
+function start(record, { jobs }, gallery) {
+	const job = new Job(record, { jobs, changed: show, finished: (job, pictures) => finish(job, pictures, gallery) });
+	const remove = () => {
+		job.forget();
+		cards.get(job).close();
+		cards.delete(job);
+		tidy();
+		retitle();
+		byId("input").focus();
+	};
+	const change = () => {
+		const { problem } = job.state;
+		remove();
+		edit(record, problem?.field);
+	};
+	const card = buildCard(job, { edit: change, remove, unlock });
+	cards.set(job, card);
+	hang(card.root);
+	show(job);
+	job.run();
+}
+
+function show(job) {
+	cards.get(job)?.show();
+	tell(job, Date.now());
+	retitle();
+}
+
+/** The pictures take the card's place, and the keyboard if it was there. */
+async function finish(job, pictures, gallery) {
+	await gallery.add(pictures);
+	const card = cards.get(job);
+	const isFocused = card?.root.contains(document.activeElement);
+	card?.close();
+	cards.delete(job);
+	if (isFocused) gallery.at(pictures[0]).querySelector("button").focus();
+}
+
+function retitle() {
+	const title = titleWords([...cards.keys()], TITLE);
+	if (document.title !== title) document.title = title;
+}
+
+async function unlock() {
+	if (!(await askKey())) return;
+	wake("locked");
+	lookNow();
+}
+
+function wake(...phases) {
+	for (const job of cards.keys()) if (phases.includes(job.state.phase)) job.wake();
+}
+
+function lookNow() {
+	look(form.offer, (state) => (state === "locked" ? unlock() : wake("away")));
+}
+
+form.begin(paint);
+byId("unlock").addEventListener("click", unlock);
+byId("ideas").addEventListener("click", ({ target }) => {
+	if (target.matches("button")) paint({ input: target.textContent });
+});
+for (const event of ["online", "offline"]) {
+	addEventListener(event, () => {
+		lookNow();
+		wake("waiting", "painting", "away"); // a stream may hang without an end: each is opened anew
+	});
+}
+document.addEventListener("visibilitychange", lookNow);
+setInterval(() => cards.forEach((card) => card.show()), 1000);
+lookNow();

@@ -1,0 +1,25 @@
+/** Pictures: base64 to a Blob, and what is told of one. Pure. */
+
+const TYPES = { iVBORw: "image/png", "/9j/": "image/jpeg", UklGR: "image/webp" };
+
+export function toBlob(base64) {
+	const [, type] = Object.entries(TYPES).find(([start]) => base64.startsWith(start)) ?? [];
+	const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (letter) => letter.charCodeAt());
+	return new Blob([bytes], { type: type ?? "image/png" });
+}
+
+/** What the gallery keeps: the Blob, what was asked for, and what the server told of it. */
+export function pictureOf({ key, at, request }, { "image-base64": base64, index, ...told }) {
+	return { key: `${key}/${index}`, at, index, request, told, blob: toBlob(base64), seed: told.seed ?? request.seed };
+}
+
+/** The request that paints this one picture again. */
+export const requestOf = ({ request, seed }) => ({ ...request, seed, batch_size: 1 });
+
+export function fileName({ request, seed, blob }) {
+	const words = request.input.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["picture"];
+	return `${words.join("-").slice(0, 60)}-${seed}.${blob.type.slice(6).replace("jpeg", "jpg")}`;
+}
+
+/** A1111's text of all parameters; where the server tells none, they are told as they were asked for. */
+export const parametersOf = (picture) => picture.told.infotext || JSON.stringify(requestOf(picture), null, 2);

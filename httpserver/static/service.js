@@ -1,0 +1,58 @@
+/** Service: how the server is, looked at now and then while somebody sees the page. */
+
+import { byId, write } from "./dom.js";
+import { ask, Problem } from "./wire.js";
+
+const EVERY = 10_000; // milliseconds
+const KEPT = "What you ask for is kept here, and goes on as soon as it is back.";
+const STATES = {
+	ready: ["Ready"],
+	demo: ["Ready", "Demo painter", "It invents pictures from your words; it is no diffusion model."],
+	down: ["No painter", "No painting server is up.", "This page sees by itself when one is there."],
+	locked: ["Locked", "Locked.", "This server wants a key before it paints."],
+	away: ["No answer", "The server does not answer.", KEPT],
+	offline: ["Offline", "You are offline.", KEPT],
+};
+let timer;
+let before;
+
+/** Look now and again: `offered(catalog)` for what there is, `changed(state)` for a new state. */
+export async function look(offered, changed) {
+	const again = () => look(offered, changed);
+	clearTimeout(timer);
+	timer = setTimeout(again, EVERY);
+	if (document.hidden) return;
+	const { state, status, catalog } = await find();
+	if (catalog) offered(catalog);
+	show(state, status);
+	if (state !== before) changed(state);
+	before = state;
+}
+
+async function find() {
+	const json = async (path) => (await ask(path, { signal: AbortSignal.timeout(EVERY) })).json();
+	let status;
+	try {
+		status = await json("status");
+		const catalog = await json("catalog");
+		await json("readyz"); // by it a server that only rests for a moment is up
+		return { state: catalog.demo ? "demo" : "ready", status, catalog };
+	} catch (error) {
+		if (!(error instanceof Problem)) return { state: navigator.onLine ? "away" : "offline" };
+		return { state: error.code === "unauthorized" ? "locked" : "down", status };
+	}
+}
+
+function show(state, { running, waiting, backends = [] } = {}) {
+	const [word, title = "", text = ""] = STATES[state];
+	const counts = [running && `${running} painting`, waiting && `${waiting} waiting`].filter(Boolean);
+	const problems = backends.map(({ name, problem }) => problem && `${name}: ${problem}. `).filter(Boolean);
+	byId("service").dataset.state = byId("notice").dataset.state = state;
+	byId("service").hidden = false;
+	write(byId("service"), counts.join(", ") || word);
+	byId("notice").hidden = !title;
+	write(byId("notice-title"), title);
+	write(byId("notice-text"), state === "down" ? problems.join("") + text : text);
+	byId("connect").hidden = state !== "demo" && state !== "down";
+	byId("unlock").hidden = state !== "locked";
+}

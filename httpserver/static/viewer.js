@@ -1,0 +1,123 @@
+/** Viewer: one picture large, with all that is known of it, to copy, to save, to paint again. */
+
+import { CODE } from "./code.js";
+import { confirmed } from "./dialogs.js";
+import { byId, onAct, write } from "./dom.js";
+import { parametersOf, requestOf } from "./picture.js";
+import { hasKey } from "./wire.js";
+
+const dialog = byId("viewer");
+const languages = [...dialog.querySelectorAll("[aria-pressed]")];
+
+/** A function that shows a picture; `again` and `edit` are called with one. */
+export function openViewer(gallery, { again, edit }) {
+	let picture;
+	let language = "curl";
+
+	function show(chosen) {
+		picture = chosen;
+		const { request, told, seed } = picture;
+		const image = byId("viewer-image");
+		image.src = gallery.at(picture).url;
+		image.alt = request.input;
+		write(byId("viewer-prompt"), request.input);
+		write(byId("viewer-told"), "");
+		showFacts({
+			"Not seen": request.negative_prompt,
+			Size: `${told.width} × ${told.height}`,
+			Seed: seed,
+			Steps: told.steps,
+			Guidance: request.cfg_scale,
+			Sampler: told.sampler_name,
+			Model: told.model,
+			Server: told.backend,
+			Painted: told.seconds && `in ${told.seconds.toFixed(1)} s`,
+		});
+		const { newer, older } = gallery.beside(picture);
+		byId("newer").disabled = !newer;
+		byId("older").disabled = !older;
+		speak(language);
+		if (!dialog.open) dialog.showModal();
+	}
+
+	const turn = (way) => show(gallery.beside(picture)[way] ?? picture);
+
+	function speak(chosen) {
+		language = chosen;
+		for (const button of languages) button.ariaPressed = button.dataset.act === language;
+		const here = { base: document.baseURI, host: location.hostname, locked: hasKey() };
+		write(byId("viewer-code"), CODE[language](requestOf(picture), here));
+	}
+
+	async function remove() {
+		const { newer, older } = gallery.beside(picture);
+		if (!(await confirmed("Remove this picture?", "It is kept nowhere but in this browser.", "Remove it"))) return;
+		await gallery.remove(picture);
+		if (older ?? newer) show(older ?? newer);
+		else dialog.close();
+	}
+
+	const close = () => dialog.close();
+	const closeAnd = (act) => () => {
+		close();
+		act(picture);
+	};
+	onAct(dialog, {
+		close,
+		remove,
+		again: closeAnd(again),
+		edit: closeAnd(edit),
+		newer: () => turn("newer"),
+		older: () => turn("older"),
+		save: () => gallery.save(picture),
+		"copy-picture": () => copy("The picture is", copyPicture(picture.blob)),
+		"copy-parameters": () => copy("The parameters are", copyText(parametersOf(picture))),
+		"copy-code": () => copy("The code is", copyText(byId("viewer-code").textContent)),
+		...Object.fromEntries(Object.keys(CODE).map((name) => [name, () => speak(name)])),
+	});
+	dialog.addEventListener("keydown", ({ key, target }) => {
+		const way = { ArrowLeft: "newer", ArrowRight: "older" }[key];
+		if (way && !target.matches("pre")) turn(way);
+	});
+	dialog.addEventListener("close", () => gallery.at(picture)?.querySelector("button").focus());
+	return show;
+}
+
+function showFacts(facts) {
+	const rows = Object.entries(facts).filter(([, value]) => value || value === 0);
+	byId("viewer-facts").replaceChildren(...rows.map((texts) => {
+		const row = document.createElement("div");
+		["dt", "dd"].forEach((tag, index) => row.appendChild(document.createElement(tag)).append(texts[index]));
+		return row;
+	}));
+}
+
+async function copy(what, copied) {
+	const told = await copied.then(() => "in the clipboard.", () => "not copied: that works only on https.");
+	write(byId("viewer-told"), `${what} ${told}`);
+}
+
+/** Clipboards take PNG: another format is drawn anew. */
+async function copyPicture(blob) {
+	const png = blob.type === "image/png" ? blob : redrawn(blob);
+	await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+}
+
+async function redrawn(blob) {
+	const bitmap = await createImageBitmap(blob);
+	const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+	canvas.getContext("2d").drawImage(bitmap, 0, 0);
+	return canvas.convertToBlob();
+}
+
+/** Plain http on a home network has no clipboard API, but the old way. */
+async function copyText(text) {
+	if (navigator.clipboard) return navigator.clipboard.writeText(text);
+	const field = document.createElement("textarea");
+	field.value = text;
+	dialog.append(field);
+	field.select();
+	const isCopied = document.execCommand("copy");
+	field.remove();
+	return isCopied ? undefined : Promise.reject();
+}

@@ -1,0 +1,26 @@
+/** The wall: jobs and pictures, the newest first, so that a picture appears where its job was. */
+
+import { byId } from "./dom.js";
+
+const wall = byId("wall");
+
+/** Hang an element by its `order`: when it was asked for, and which one of its job it is. */
+export function hang(element) {
+	const [at, index] = element.order;
+	const next = [...wall.children].find(({ order }) => order[0] < at || (order[0] === at && order[1] > index));
+	wall.insertBefore(element, next ?? null);
+	tidy();
+}
+
+/** Show the wall, or what to do while it is empty; for whoever took something down. */
+export function tidy() {
+	byId("empty").hidden = wall.children.length > 0;
+	byId("pictures").hidden = !wall.children.length;
+}
+
+/** The newer and the older picture beside this one. */
+export function beside(element) {
+	const pictures = [...wall.querySelectorAll(".item:not(.job)")];
+	const at = pictures.indexOf(element);
+	return { newer: pictures[at - 1]?.picture, older: pictures[at + 1]?.picture };
+}

@@ -1,0 +1,33 @@
+/** The public HTTP wire, with the key; errors as Problems. Addresses are relative, for proxies. */
+
+/** What the server refused (RFC 9457): code, message, retryAfter in seconds, field. */
+export class Problem extends Error {
+	constructor({ code = "internal", detail, message, retry_after: retryAfter, field }) {
+		super(detail ?? message);
+		Object.assign(this, { code, retryAfter, field });
+	}
+}
+
+const KEY = "sd-b64 key";
+let key = null; // where the browser stores nothing, it lives as long as the page
+try {
+	key = localStorage.getItem(KEY);
+} catch {}
+
+export const hasKey = () => key !== null;
+
+export function storeKey(given) {
+	key = given;
+	try {
+		localStorage.setItem(KEY, key);
+	} catch {}
+}
+
+/** The response, if it is a good one. Throws Problem; any other error means that the server gave no answer. */
+export async function ask(path, { headers, ...options } = {}) {
+	const authorization = key === null ? {} : { Authorization: `Bearer ${key}` };
+	const response = await fetch(new URL(path, document.baseURI), { ...options, headers: { ...headers, ...authorization } });
+	if (response.ok) return response;
+	const isProblem = response.headers.get("Content-Type") === "application/problem+json";
+	throw isProblem ? new Problem(await response.json()) : new Error("a proxy's own page, while the server is away");
+}

@@ -1,0 +1,212 @@
+"""How the web page looks: to axe-core in both themes, on a phone, and how soon and how light it comes.
+
+With SCREENSHOTS=docs/images these tests also write the pictures that the README shows.
+"""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import engine.server
+from core import BackendAddress, Settings, connect
+from httpserver import listen
+from httpserver.page import contents
+from tests.doubles.http_fixture import serving
+
+if TYPE_CHECKING:
+    from tests.browser.window import Open, Window
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+THEMES = ("light", "dark")
+DESK = {"width": 1280, "height": 1000}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+    "device_scale_factor": 2,
+}
+MOST_BYTES = 60_000
+
+
+@asynccontextmanager
+async def demo(step_seconds: float) -> AsyncIterator[str]:
+    """The front end with the built-in engine behind it, whose pictures are worth a look."""
+    async with engine.server.serve("127.0.0.1", 0, step_seconds) as port:
+        settings = Settings(sd_backends=(BackendAddress(f"http://127.0.0.1:{port}"),), prompt_file="")
+        async with connect(settings) as gateway, listen(gateway, settings, port=0) as http:
+            yield f"http://127.0.0.1:{http}/"
+
+
+async def shoot(window: "Window", name: str) -> None:
+    """Take a screenshot."""
+    path = Path(os.environ["SCREENSHOTS"]) / f"page-{name}.jpg"
+    await window.page.screenshot(path=path, type="jpeg", quality=88, animations="disabled")
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_axe_finds_nothing(tmp_path: Path, open_window: "Open", theme: str) -> None:
+    """In any state: empty, all options open, waiting, painting, failed, done, large, asked for a key."""
+    from tests.browser.window import AXE
+
+    if not AXE.exists():
+        pytest.skip("no axe-core: npm ci --prefix tests/browser")
+    found: dict[str, list[str]] = {}
+    async with serving(tmp_path, max_queue=1) as served:
+        window = await open_window(served.url, color_scheme=theme, reduced_motion="reduce", viewport=DESK)
+        await window.sees(window.page.locator("#service"), "Ready")
+        found["empty"] = await window.findings()
+        await window.page.locator("summary").click()
+        found["options"] = await window.findings()
+        served.double.hold(at=5)
+        await window.paint("painted")
+        await window.sees(window.job("painted"), "step 5")
+        await window.paint("waiting", "too many")
+        await window.sees(window.job("too many"), "The queue is full")
+        found["jobs"] = await window.findings()
+        await window.page.context.set_offline(True)
+        await window.sees(window.job("painted"), "Offline")
+        await window.sees(window.page.locator("#notice"), "You are offline.")
+        found["offline"] = await window.findings()
+        await window.page.context.set_offline(False)
+        served.double.release()
+        await window.sees_picture("waiting")
+        found["pictures"] = await window.findings()
+        await window.pictures.first.locator(".frame").click()
+        found["large"] = await window.findings()
+        await window.press(window.viewer, "Remove")
+        found["asked"] = await window.findings()
+    assert {state: said for state, said in found.items() if said} == {}
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_axe_finds_nothing_where_nothing_can_be_painted(
+    tmp_path: Path, open_window: "Open", theme: str
+) -> None:
+    """With the demo painter's badge, without any painter, and without a key."""
+    from tests.browser.window import AXE
+
+    if not AXE.exists():
+        pytest.skip("no axe-core: npm ci --prefix tests/browser")
+    async with demo(0.0) as url:
+        window = await open_window(url, color_scheme=theme, reduced_motion="reduce")
+        await window.sees(window.page.locator("#notice"), "Demo painter")
+        assert await window.findings() == []
+    async with serving(tmp_path, api_key="secret") as served:
+        served.double.fault("/", 503)
+        window = await open_window(served.url, color_scheme=theme, reduced_motion="reduce")
+        await window.sees(window.page.locator("#lock"), "This server wants a key")
+        assert await window.findings() == []
+        await window.press(window.page.locator("#lock"), "Not now")
+        assert await window.findings() == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_on_a_phone_nothing_is_cut_off(tmp_path: Path, open_window: "Open", theme: str) -> None:
+    """Nobody has to scroll sideways, in any state; long words and large pictures included."""
+    long = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * 3
+    async with serving(tmp_path, max_queue=1) as served:
+        window = await open_window(served.url, color_scheme=theme, **PHONE)
+        assert not await window.is_too_wide()
+        await window.page.locator("summary").tap()
+        await window.press(window.page.get_by_role("group", name="Shape"), "Landscape")
+        served.double.hold(at=5)
+        await window.paint("painted")
+        await window.sees(window.job("painted"), "step 5")
+        await window.paint(long, "too many")
+        await window.sees(window.job("too many"), "The queue is full")
+        assert not await window.is_too_wide()
+        served.double.release()
+        await window.sees_picture(long)
+        assert not await window.is_too_wide()
+        await window.picture(long).locator(".frame").tap()
+        await window.sees(window.viewer.locator("h2"), long)
+        assert not await window.is_too_wide()
+        sideways = "dialog => dialog.scrollWidth > dialog.clientWidth"
+        assert not await window.viewer.evaluate(sideways)
+        await window.press(window.viewer, "Close")
+        await window.sees_number(window.viewer, 0)
+
+
+async def test_who_wants_no_motion_gets_none(tmp_path: Path, open_window: "Open") -> None:
+    """Neither while one waits nor when the picture comes."""
+    moves = "() => document.getAnimations().length"
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url, reduced_motion="reduce")
+        await window.paint("painted", "waiting")
+        await window.sees(window.job("painted"), "step 1")
+        assert await window.page.evaluate(moves) == 0
+        await window.page.emulate_media(reduced_motion="no-preference")
+        assert await window.page.evaluate(moves) > 0
+
+
+async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", record_property: Any) -> None:
+    """All files together, as they come over the wire and as they are; the first paint on a cold cache."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#service"), "Ready")
+        measured: dict[str, float] = await window.page.evaluate(
+            """() => {
+                const files = performance
+                    .getEntries()
+                    .filter(({ name, transferSize }) => transferSize && /\\/(static\\/.*)?$/.test(name));
+                return {
+                    paint: performance.getEntriesByName("first-contentful-paint")[0].startTime,
+                    loaded: performance.timing.loadEventEnd - performance.timing.navigationStart,
+                    files: new Set(files.map(({ name }) => name)).size,
+                    wire: files.reduce((sum, { transferSize }) => sum + transferSize, 0),
+                };
+            }"""
+        )
+    measured["bytes"] = sum(map(len, contents().values()))
+    for name, value in measured.items():
+        record_property(name, value)
+    print(measured)
+    assert measured["files"] == len(contents())
+    assert measured["bytes"] < MOST_BYTES
+    assert measured["wire"] < measured["bytes"]
+    assert measured["paint"] < 2000
+
+
+@pytest.mark.parametrize("theme", THEMES)
+async def test_a_designer_would_sign_it(open_window: "Open", theme: str) -> None:
+    """The pictures of the README: at work, and with one picture large; on a phone in the same theme."""
+    if "SCREENSHOTS" not in os.environ:
+        pytest.skip("SCREENSHOTS names no folder for the pictures of the page")
+    async with demo(0.15) as url:
+        window = await open_window(url, color_scheme=theme, viewport=DESK)
+        await _fill_the_wall(window)
+        await window.paint("an astronaut in space", "a monkey with a hat")
+        await _half_way(window, "an astronaut in space")
+        await shoot(window, f"{theme}")
+        await window.sees_picture("a monkey with a hat")
+        await window.picture("a fox with glasses").locator(".frame").click()
+        await window.sees(window.viewer, "The same by program")
+        await shoot(window, f"large-{theme}")
+        window = await open_window(url, color_scheme=theme, **PHONE)
+        await _fill_the_wall(window)
+        await window.paint("a monkey with a hat")
+        await _half_way(window, "a monkey with a hat")
+        await shoot(window, f"phone-{theme}")
+
+
+async def _fill_the_wall(window: "Window") -> None:
+    for prompt in (
+        "a lighthouse at night",
+        "a hot air balloon over mountains",
+        "a fox with glasses in the forest",
+    ):
+        await window.paint(prompt)
+        await window.sees_picture(prompt)
+
+
+async def _half_way(window: "Window", prompt: str) -> None:
+    """Wait until at least half of it is painted: 11 of its 20 steps, or any later one."""
+    line = window.job(prompt).locator(".line").filter(has_text=re.compile(r"step 1[1-9] of"))
+    await window.sees_number(line, 1)

@@ -1,0 +1,270 @@
+"""The web page when something is lost in mid-job: the page itself, the network, the server."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
+from tests.doubles.http_fixture import serving
+
+if TYPE_CHECKING:
+    from tests.browser.window import Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+@asynccontextmanager
+async def process(folder: Path, port: int, double: A1111Double) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m httpserver` on this port, once it listens."""
+    inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    server = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "httpserver"),
+        cwd=folder,
+        env={
+            **inherited,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "SD_BACKENDS": double.url,
+            "HTTP_PORT": str(port),
+        },
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert server.stdout is not None
+        assert re.search(rf"http://127\.0\.0\.1:{port}\b", (await server.stdout.readline()).decode())
+        yield server
+    finally:
+        if server.returncode is None:
+            server.kill()
+        await server.communicate()
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def test_the_server_is_killed_in_mid_job(tmp_path: Path, open_window: "Open") -> None:
+    """It forgot the job when it is back: it is asked again, and paints the same picture."""
+    port = free_port()
+    async with A1111Double() as double:
+        double.hold(at=4)
+        async with process(tmp_path, port, double) as server:
+            window = await open_window(f"http://127.0.0.1:{port}/")
+            await window.paint("a lighthouse", "a tower")
+            await window.sees(window.job("a lighthouse"), "step 4")
+            await window.sees(window.job("a tower"), "Next")
+            server.kill()
+            await window.sees(window.job("a lighthouse"), "No answer")
+            await window.sees(window.job("a tower"), "No answer")
+            await window.sees(window.job("a tower"), "Asked again in")
+        double.release()
+        async with process(tmp_path, port, double):
+            for prompt in ("a lighthouse", "a tower"):
+                await window.sees_picture(prompt)
+            _, content = await window.saved(window.picture("a lighthouse"))
+    assert prompt_of(content) == "a lighthouse"
+    lighthouses = [each["seed"] for each in double.txt2img_requests if each["prompt"] == "a lighthouse"]
+    assert lighthouses == [seed_of(content)] * 2
+
+
+async def test_the_server_is_stopped_in_good_order(tmp_path: Path, open_window: "Open") -> None:
+    """What is painted then is delivered; what waits is told, and asked again of the next one."""
+    port = free_port()
+    async with A1111Double() as double:
+        double.hold(at=4)
+        async with process(tmp_path, port, double) as server:
+            window = await open_window(f"http://127.0.0.1:{port}/")
+            await window.paint("painted", "waiting")
+            await window.sees(window.job("painted"), "step 4")
+            await window.sees(window.job("waiting"), "Next")
+            server.send_signal(signal.SIGTERM)
+            await window.sees(window.job("waiting"), "No answer")
+            double.release()
+            await window.sees_picture("painted")
+            await server.wait()
+        async with process(tmp_path, port, double):
+            await window.sees_picture("waiting")
+    assert [request["prompt"] for request in double.txt2img_requests] == ["painted", "waiting"]
+
+
+async def test_the_page_is_loaded_again_in_mid_job(tmp_path: Path, open_window: "Open") -> None:
+    """It attaches to the jobs that it had; each is painted once."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse", "a tower")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.page.reload()
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.sees(window.job("a tower"), "Next")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await window.sees_picture("a tower")
+    assert len(served.double.txt2img_requests) == 2
+
+
+async def test_the_page_is_closed_and_opened_when_all_is_done(tmp_path: Path, open_window: "Open") -> None:
+    """The picture that was painted meanwhile is fetched; a second tab has no second one."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.page.goto("about:blank")
+        served.double.release()
+        await served.until_status(lambda status: status["running"] == 0)
+        await window.page.goto(served.url)
+        await window.sees_picture("a lighthouse")
+        await window.page.reload()
+        await window.sees_picture("a lighthouse")
+    assert len(served.double.txt2img_requests) == 1
+
+
+async def test_two_tabs_show_the_same_jobs(tmp_path: Path, open_window: "Open") -> None:
+    """Both see it through, the picture is painted once and kept once."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        second = type(window)(await window.page.context.new_page())
+        await second.page.goto(served.url)
+        await second.sees(second.job("a lighthouse"), "step 4")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await second.sees_picture("a lighthouse")
+        await window.page.reload()
+        await window.sees_picture("a lighthouse")
+    assert len(served.double.txt2img_requests) == 1
+
+
+async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """The page was closed for longer than the server keeps results."""
+    async with serving(tmp_path, result_max_bytes=1) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.page.goto("about:blank")
+        served.double.release()
+        await served.until_status(lambda status: status["running"] == 0)
+        await window.page.goto(served.url)
+        await window.sees_picture("a lighthouse")
+    first, second = served.double.txt2img_requests
+    assert first["seed"] == second["seed"]
+
+
+async def test_it_works_behind_a_proxy_under_a_path_of_its_own(tmp_path: Path, open_window: "Open") -> None:
+    """No address of the page is absolute, and nothing but plain HTTP is spoken."""
+    async with serving(tmp_path) as served, proxy(served.url, "/paint") as url:
+        served.double.hold(at=4)
+        window = await open_window(f"{url}/paint/")
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+
+
+@asynccontextmanager
+async def proxy(target: str, prefix: str) -> AsyncIterator[str]:
+    """A small reverse proxy that hands on what comes for this path."""
+
+    async def hand_on(request: web.Request) -> web.StreamResponse:
+        url = target + request.path_qs.removeprefix(prefix)
+        body = await request.read()
+        async with client.request(request.method, url, headers=request.headers, data=body) as answer:
+            kept = {name: value for name, value in answer.headers.items() if name != "Content-Encoding"}
+            kept = {name: value for name, value in kept.items() if name != "Content-Length"}
+            response = web.StreamResponse(status=answer.status, headers=kept)
+            await response.prepare(request)
+            async for piece in answer.content.iter_any():
+                await response.write(piece)
+            await response.write_eof()
+            return response
+
+    app = web.Application()
+    app.router.add_route("*", prefix + "/{path:.*}", hand_on)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    async with aiohttp.ClientSession() as client:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        finally:
+            await runner.cleanup()
+
+
+async def test_the_network_is_lost_and_comes_back(tmp_path: Path, open_window: "Open") -> None:
+    """What runs goes on, what was asked for meanwhile is sent then, and a cancel is carried out then."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse", "a tower")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.page.context.set_offline(True)
+        await window.sees(window.job("a lighthouse"), "Offline")
+        await window.sees(window.page.locator("#service"), "Offline")
+        await window.sees(window.page.locator("#notice"), "You are offline.")
+        await window.paint("a bridge")
+        await window.sees(window.job("a bridge"), "Waiting for the network")
+        await window.press(window.job("a tower"), "Cancel")
+        await window.sees(window.job("a tower"), "Cancelling")
+        served.double.step()
+        await window.page.context.set_offline(False)
+        await window.sees(window.job("a lighthouse"), "step 5")
+        await window.sees(window.job("a tower"), "Cancelled")
+        await window.sees(window.page.locator("#service"), "painting")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await window.sees_picture("a bridge")
+    assert [request["prompt"] for request in served.double.txt2img_requests] == ["a lighthouse", "a bridge"]
+
+
+async def test_the_shared_queue_is_away_for_a_while(tmp_path: Path, open_window: "Open") -> None:
+    """That passes by itself, so the page only waits; another error is for the person to decide."""
+    refusal = {"code": "queue_unavailable", "status": 503, "detail": "the queue is away", "retry_after": 2}
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.page.route(
+            "**/text",
+            lambda route: route.fulfill(
+                status=503, content_type="application/problem+json", body=json.dumps(refusal)
+            ),
+        )
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "Asked again in")
+        await window.page.unroute("**/text")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+
+
+async def test_a_browser_that_stores_nothing(tmp_path: Path, open_window: "Open") -> None:
+    """It paints all the same, and says that the pictures last as long as the page."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.add_init_script(
+            "for (const name of ['indexedDB', 'localStorage'])"
+            " Object.defineProperty(window, name, { get() { throw new Error('not allowed'); } });"
+        )
+        await window.page.reload()
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.sees(window.page.locator("#kept"), "until you close this page")

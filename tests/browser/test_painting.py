@@ -1,0 +1,405 @@
+"""The web page in a real Chromium: from a prompt to its picture, and what can be done with one."""
+
+import asyncio
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
+from tests.doubles.http_fixture import serving
+
+if TYPE_CHECKING:
+    from tests.browser.window import Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_a_prompt_becomes_a_picture(tmp_path: Path, open_window: "Open") -> None:
+    """Enter paints; the card shows step, bar and preview; the picture is the one that was asked for."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=5)
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#empty"), "Nothing painted yet")
+        await window.paint("a monkey with a hat")
+        card = window.job("a monkey with a hat")
+        await window.sees(card, "step 5 of 20")
+        await window.sees_title("25 % · a monkey with a hat")
+        await window.sees_number(card.locator("img[src^=blob]"), 1)
+        assert await card.get_by_role("progressbar").get_attribute("value") == "0.25"
+        assert not await window.page.locator("#empty").is_visible()
+        served.double.release()
+        await window.sees_picture("a monkey with a hat")
+        await window.sees_title("A sentence in, a picture out")
+        await window.sees(window.page.get_by_role("status"), "a monkey with a hat: Picture ready")
+        name, content = await window.saved(window.picture("a monkey with a hat"))
+    assert prompt_of(content) == "a monkey with a hat"
+    assert name == f"a-monkey-with-a-hat-{seed_of(content)}.png"
+
+
+async def test_the_place_in_the_queue_and_the_time_left_move(tmp_path: Path, open_window: "Open") -> None:
+    """Once a pace is known; the seconds count down between two words of the server."""
+    async with serving(tmp_path, double=A1111Double(step_seconds=0.2)) as served:
+        window = await open_window(served.url)
+        await window.paint("first")
+        await window.sees_picture("first")
+        served.double.hold(at=1)
+        await window.paint("second", "third", "fourth")
+        fourth = window.job("fourth")
+        await window.sees(fourth, "1 picture ahead of yours")
+        await window.sees(window.job("third"), "Next")
+        await window.sees(fourth, "about")
+        said = await fourth.locator(".line").text_content()
+        await window.sees_number(fourth.locator(".line").filter(has_not_text=said or ""), 1)
+        await window.press(window.job("third"), "Cancel")
+        await window.sees(fourth, "Next")
+        served.double.release()
+        await window.sees_picture("fourth")
+
+
+async def test_a_job_is_cancelled(tmp_path: Path, open_window: "Open") -> None:
+    """The one that is painted is interrupted, the one that waits never reaches the server."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=2)
+        window = await open_window(served.url)
+        await window.paint("painted", "waiting")
+        await window.sees(window.job("painted"), "step 2")
+        await window.press(window.job("waiting"), "Cancel")
+        await window.sees(window.job("waiting"), "Cancelled")
+        await window.press(window.job("painted"), "Cancel")
+        await window.sees(window.job("painted"), "Cancelled")
+        await served.double.until(lambda: served.double.interrupts)
+        await window.press(window.job("painted"), "Remove")
+        await window.press(window.job("waiting"), "Edit")
+        await window.sees_focus(window.prompt)
+        assert await window.prompt.input_value() == "waiting"
+        await window.sees_number(window.jobs, 0)
+    assert [request["prompt"] for request in served.double.txt2img_requests] == ["painted"]
+
+
+async def test_three_jobs_at_once(tmp_path: Path, open_window: "Open") -> None:
+    """Each has its own card, and becomes its own picture; the title tells of all."""
+    prompts = ["a red house", "a green house", "a blue house"]
+    async with serving(tmp_path) as served:
+        served.double.hold(at=10)
+        window = await open_window(served.url)
+        await window.paint(*prompts)
+        await window.sees_number(window.jobs, 3)
+        await window.sees_title("50 % · 3 pictures")
+        await window.sees(window.job("a blue house"), "1 picture ahead of yours")
+        served.double.release()
+        for prompt in prompts:
+            await window.sees_picture(prompt)
+            _, content = await window.saved(window.picture(prompt))
+            assert prompt_of(content) == prompt
+        shown = await window.pictures.locator(".prompt").all_text_contents()
+    assert shown == prompts[::-1], "the newest first"
+
+
+async def test_more_jobs_than_a_browser_has_connections(tmp_path: Path, open_window: "Open") -> None:
+    """Six go to one server: streams leave some free, so that a cancel gets through; all get their picture."""
+    prompts = [f"house {number}" for number in range(1, 10)]
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        await window.paint(*prompts)
+        await window.sees(window.job("house 9"), "7 pictures ahead of yours")
+        await window.press(window.job("house 9"), "Cancel")
+        await window.sees(window.job("house 9"), "Cancelled")
+        served.double.release()
+        for prompt in prompts[:-1]:
+            await window.sees_picture(prompt)
+
+
+async def test_several_pictures_of_one_request(tmp_path: Path, open_window: "Open") -> None:
+    """Each hangs by itself, has its own seed, and can be taken down; the gallery can be cleared."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.get_by_role("combobox", name="Pictures").select_option("3")
+        await window.page.locator("summary").click()
+        await window.page.get_by_label("Seed").fill("7")
+        await window.paint("triplets")
+        await window.sees_picture("triplets", 3)
+        seeds = [seed_of((await window.saved(window.pictures.nth(index)))[1]) for index in range(3)]
+        assert seeds == [7, 8, 9]
+        await window.pictures.first.locator(".frame").click()
+        await window.press(window.viewer, "Remove")
+        await window.press(window.page.locator("#asking"), "Remove it")
+        await window.sees_number(window.pictures, 2)
+        await window.page.keyboard.press("Escape")
+        await window.sees(window.page.locator("#kept"), "2 pictures")
+        await window.press(window.page.locator("footer"), "Clear the gallery")
+        await window.press(window.page.locator("#asking"), "Keep")
+        await window.sees_number(window.pictures, 2)
+        await window.press(window.page.locator("footer"), "Clear the gallery")
+        await window.press(window.page.locator("#asking"), "Clear it")
+        await window.sees_number(window.pictures, 0)
+        await window.page.reload()
+        await window.sees(window.page.locator("#empty"), "Nothing painted yet")
+
+
+async def test_what_was_chosen_is_remembered(tmp_path: Path, open_window: "Open") -> None:
+    """The form and the gallery are those of the last time; every choice reaches the server."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        page = window.page
+        await window.press(page.get_by_role("group", name="Shape"), "Landscape")
+        await page.locator("summary").click()
+        await page.get_by_label("Negative prompt").fill("rain")
+        await page.get_by_label("Steps").fill("12")
+        await page.get_by_label("Guidance").fill("4.5")
+        await page.get_by_label("Seed").fill("5")
+        await page.get_by_label("Sampler").select_option("Euler a")
+        await page.get_by_label("Model").select_option("beta")
+        await window.sees(page.locator("#chosen"), "512 · 12 steps · seed 5 · Euler a · beta")
+        await window.paint("a wide sea")
+        await window.sees_picture("a wide sea")
+        await page.reload()
+        await window.sees_picture("a wide sea")
+        await window.sees(page.locator("#chosen"), "512 · 12 steps · seed 5 · Euler a · beta")
+        assert await window.prompt.input_value() == "a wide sea"
+    sent = served.double.txt2img_requests[0]
+    wanted = {"prompt": "a wide sea", "negative_prompt": "rain", "width": 768, "height": 512, "steps": 12}
+    wanted |= {"cfg_scale": 4.5, "seed": 5, "sampler_name": "Euler a"}
+    assert {name: sent[name] for name in wanted} == wanted
+    assert served.double.loaded == "beta"
+
+
+async def test_again_has_a_new_seed_and_edit_the_old_one(tmp_path: Path, open_window: "Open") -> None:
+    """So that an edit changes what was written, and nothing else."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("a cat")
+        await window.sees_picture("a cat")
+        await window.press(window.picture("a cat"), "Again, with a new seed")
+        await window.sees_picture("a cat", 2)
+        await window.press(window.pictures.first, "Edit")
+        await window.paint("a cat with a hat")
+        await window.sees_picture("a cat with a hat")
+    first, second, third = (request["seed"] for request in served.double.txt2img_requests)
+    assert first != second
+    assert third == second
+
+
+async def test_the_large_view_tells_all_and_gives_it_away(tmp_path: Path, open_window: "Open") -> None:
+    """Parameters, the picture itself, and code that paints the same picture when it is run."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, permissions=["clipboard-read", "clipboard-write"])
+        await window.paint('it\'s a "cat" & $HOME \\ ü 🐒')
+        await window.sees_number(window.pictures, 1)
+        _, content = await window.saved(window.pictures.first)
+        await window.pictures.first.locator(".frame").click()
+        viewer, clipboard = window.viewer, "() => navigator.clipboard.readText()"
+        await window.sees(viewer.locator("dl"), f"Seed {seed_of(content)}")
+        await window.press(viewer, "Copy parameters")
+        await window.sees(viewer, "The parameters are in the clipboard.")
+        assert f"Seed: {seed_of(content)}" in await window.page.evaluate(clipboard)
+        await window.press(viewer, "Copy picture")
+        await window.sees(viewer, "The picture is in the clipboard.")
+        for language in ("curl", "Python"):
+            await window.press(viewer, language)
+            await window.press(viewer, "Copy code")
+            await window.sees(viewer, "The code is in the clipboard.")
+            await _run(await window.page.evaluate(clipboard), language, tmp_path)
+            assert seed_of((tmp_path / "picture.png").read_bytes()) == seed_of(content)
+            assert prompt_of((tmp_path / "picture.png").read_bytes()) == prompt_of(content)
+            (tmp_path / "picture.png").unlink()
+        await window.press(viewer, "Websocket")
+        code = await window.viewer.locator("code").text_content() or ""
+        compile(code, "websocket", "exec")
+        assert json.dumps(prompt_of(content), ensure_ascii=False) in code
+
+
+async def _run(code: str, language: str, folder: Path) -> None:
+    program = ["bash", "-c", code] if language == "curl" else [sys.executable, "-c", code]
+    ran = await asyncio.to_thread(
+        subprocess.run, program, cwd=folder, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+async def test_a_jpeg_is_a_picture_too(tmp_path: Path, open_window: "Open") -> None:
+    """It is saved as what it is, and goes into the clipboard as PNG, which is all that clipboards take."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, permissions=["clipboard-read", "clipboard-write"])
+        await window.paint("a house /jpeg")
+        await window.sees_picture("a house /jpeg")
+        name, content = await window.saved(window.pictures.first)
+        assert name.endswith(".jpg")
+        assert content.startswith(b"\xff\xd8")
+        await window.pictures.first.locator(".frame").click()
+        await window.press(window.viewer, "Copy picture")
+        await window.sees(window.viewer, "The picture is in the clipboard.")
+        types = "async () => (await navigator.clipboard.read())[0].types"
+        assert await window.page.evaluate(types) == ["image/png"]
+
+
+async def test_on_plain_http_from_another_machine(tmp_path: Path, open_window: "Open") -> None:
+    """A browser allows less there: it paints, keeps, and copies texts; pictures it says it cannot copy."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: the system only says by which address it would
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address = probe.getsockname()[0]
+    async with serving(tmp_path, http_host="0.0.0.0", allow_anonymous=True) as served:
+        window = await open_window(f"http://{address}:{served.port}/")
+        assert not await window.page.evaluate("() => isSecureContext")
+        await window.paint("a house")
+        await window.sees_picture("a house")
+        await window.pictures.first.locator(".frame").click()
+        await window.press(window.viewer, "Copy parameters")
+        await window.sees(window.viewer, "The parameters are in the clipboard.")
+        await window.press(window.viewer, "Copy picture")
+        await window.sees(window.viewer, "The picture is not copied: that works only on https.")
+
+
+async def test_the_gallery_is_bounded(tmp_path: Path, open_window: "Open") -> None:
+    """The oldest picture goes when there are more than 200."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("the oldest")
+        await window.sees_picture("the oldest")
+        await window.page.evaluate(
+            """async () => {
+                const { openStore } = await import("/static/store.js");
+                const { pictures } = await openStore();
+                const [oldest] = await pictures.all();
+                const request = { ...oldest.request, input: "another" };
+                for (let at = 1; at < 200; at++) {
+                    await pictures.put({ ...oldest, request, key: `${at}`, at: oldest.at + at });
+                }
+            }"""
+        )
+        await window.page.reload()
+        await window.sees_number(window.pictures, 200)
+        await window.sees_picture("the oldest")
+        await window.paint("the newest")
+        await window.sees_picture("the newest")
+        await window.sees_number(window.pictures, 200)
+        await window.sees_number(window.picture("the oldest"), 0)
+
+
+async def test_events_are_read_in_whatever_pieces_they_come(tmp_path: Path, open_window: "Open") -> None:
+    """Cut anywhere, in the middle of a letter as well; comments and ids are no events."""
+    stream = 'event: queued\ndata: {"a": "ü🐒"}\n\n: beat\n\nevent: image\ndata: {"b": 2}\n\nid: over\n\n'
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        read = """async ([bytes, size]) => {
+            const { readEvents } = await import("/static/sse.js");
+            const pieces = [];
+            for (let at = 0; at < bytes.length; at += size) {
+                pieces.push(new Uint8Array(bytes.slice(at, at + size)));
+            }
+            const body = new ReadableStream({
+                pull: (control) => (pieces.length ? control.enqueue(pieces.shift()) : control.close()),
+            });
+            const found = [];
+            for await (const data of readEvents(body, () => {})) found.push(data);
+            return found;
+        }"""
+        for size in (1, 2, 7, 1000):
+            assert await window.page.evaluate(read, [list(stream.encode()), size]) == [
+                '{"a": "ü🐒"}',
+                '{"b": 2}',
+            ]
+
+
+async def test_html_stays_a_text(tmp_path: Path, open_window: "Open") -> None:
+    """In a prompt, in the title, in an error, in a model's name, and wherever the picture tells of it."""
+    hostile = "<img src=x onerror=\"alert('owned')\"><script>alert(1)</script>"
+    double = A1111Double(models=(hostile,))
+    async with serving(tmp_path, double=double) as served:
+        served.double.hold(at=10)
+        window = await open_window(served.url)
+        await window.page.locator("summary").click()
+        await window.page.get_by_label("Model").select_option(hostile)
+        await window.paint(hostile)
+        await window.sees(window.jobs, hostile)
+        await window.sees_title(f"50 % · {hostile[:60]}")
+        served.double.release()
+        await window.sees_picture(hostile)
+        await window.paint("/fail-500 <b onclick=alert(2)>bold</b>")
+        await window.sees(window.jobs, "The painting server failed")
+        await window.pictures.first.locator(".frame").click()
+        await window.sees(window.viewer.locator("h2"), hostile)
+        await window.sees(window.viewer.locator("dl"), hostile)
+        await window.sees_number(window.page.locator("img[src=x], [onerror], script:not([src])"), 0)
+        await window.page.reload()
+        await window.sees_picture(hostile)
+        await window.sees_number(window.page.locator("img[src=x], [onerror], script:not([src])"), 0)
+
+
+async def test_even_a_fault_of_ours_could_run_no_script(tmp_path: Path, open_window: "Open") -> None:
+    """The policy forbids HTML from a string, inline scripts and styles, and everything from elsewhere."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        refused = await window.page.evaluate(
+            """() => {
+                try { document.body.innerHTML = "<b>x</b>"; return ""; } catch (error) { return error.name; }
+            }"""
+        )
+        assert refused == "TypeError"
+        await window.page.evaluate(
+            """async (url) => {
+                const style = document.createElement("style");
+                style.textContent = "body { display: none }";
+                document.head.append(style);
+                await fetch(url).catch(() => {});
+            }""",
+            "http://192.0.2.1/",
+        )
+        assert await window.page.locator("body").is_visible()
+    told = window.faults.copy()
+    window.faults.clear()
+    assert len(told) >= 2
+    assert all("Content Security Policy" in fault or "TrustedHTML" in fault for fault in told)
+
+
+async def test_the_keyboard_is_enough(tmp_path: Path, open_window: "Open") -> None:
+    """To paint, to cancel, to look at the picture large, and to come back to where one was."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        keyboard = window.page.keyboard
+        await keyboard.press("Tab")
+        await window.sees_focus(window.prompt)
+        await keyboard.type("first line")
+        await keyboard.press("Shift+Enter")
+        await keyboard.type("second line")
+        await keyboard.press("Enter")
+        await window.sees(window.job("first line"), "step 1")
+        await _tab_to(window.page, "Cancel")
+        await keyboard.press("Enter")
+        await window.sees(window.job("first line"), "Cancelled")
+        await window.sees_focus(window.job("first line").get_by_role("button", name="Edit"))
+        await keyboard.press("Enter")
+        await window.sees_focus(window.prompt)
+        await keyboard.press("Enter")
+        await window.sees(window.job("first line"), "step 1")
+        await _tab_to(window.page, "Cancel")
+        served.double.release()
+        await window.sees_picture("first line")
+        opened = window.picture("first line").get_by_role("button", name="first line")
+        await window.sees_focus(opened)
+        await keyboard.press("Enter")
+        await window.sees(window.viewer.locator("h2"), "first line")
+        await keyboard.press("Escape")
+        await window.sees_number(window.viewer, 0)
+        await window.sees_focus(opened)
+    assert served.double.txt2img_requests[-1]["prompt"] == "first line\nsecond line"
+
+
+async def _tab_to(page: object, name: str) -> None:
+    from playwright.async_api import Page
+
+    assert isinstance(page, Page)
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("() => document.activeElement.textContent.trim()") == name:
+            return
+    raise AssertionError(f"the keyboard does not reach {name}")

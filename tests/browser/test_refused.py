@@ -1,0 +1,133 @@
+"""The web page when the server says no: in words, with what to do, and with nothing lost."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import engine.server
+from core import BackendAddress, Settings, connect
+from httpserver import listen
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.http_fixture import serving
+
+if TYPE_CHECKING:
+    from tests.browser.window import Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_a_full_queue_is_tried_again_if_asked_to(tmp_path: Path, open_window: "Open") -> None:
+    """It counts down, can be stopped, and goes in by itself as soon as there is room, also after a reload."""
+    async with serving(tmp_path, max_queue=1) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        await window.paint("painted")
+        await window.sees(window.job("painted"), "step 1")
+        await window.paint("waiting", "too many")
+        card = window.job("too many")
+        await window.sees(card, "The queue is full")
+        await window.sees(card, "1 jobs are waiting, no more are taken")
+        await window.press(card, "Keep trying")
+        await window.sees(card, "Trying again in 4 s")
+        await window.press(card, "Stop trying")
+        await window.sees(card, "Keep trying, and yours goes in as soon as there is room.")
+        await window.page.reload()
+        await window.sees(card, "The queue is full")
+        await window.press(card, "Keep trying")
+        await window.sees(card, "Trying again in")
+        served.double.release()
+        await window.sees_picture("too many")
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["painted", "waiting", "too many"]
+
+
+async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> None:
+    """The page says so and how to have one; what was asked for is painted when one is there."""
+    double = A1111Double()
+    double.fault("/", 503)
+    async with serving(tmp_path, double=double) as served:
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#service"), "No painter")
+        await window.sees(window.page.locator("#notice"), "No painting server is up.")
+        await window.sees(window.page.locator("#notice"), "SD_BACKENDS=")
+        await window.sees(window.page.locator("#notice"), double.name)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "No painting server is up")
+        await window.press(window.job("a lighthouse"), "Keep trying")
+        double.heal()
+        await served.until_status(lambda status: status["backends"][0]["state"] == "idle")
+        await window.press(window.job("a lighthouse"), "Try now")
+        await window.sees_picture("a lighthouse")
+        await window.sees(window.page.locator("#service"), "Ready")
+        assert not await window.page.locator("#notice").is_visible()
+
+
+async def test_the_demo_painter_bears_a_badge(open_window: "Open") -> None:
+    """With a line on how to connect a real server."""
+    async with engine.server.serve("127.0.0.1", 0, 0.0) as port:
+        settings = Settings(sd_backends=(BackendAddress(f"http://127.0.0.1:{port}"),), prompt_file="")
+        async with connect(settings) as gateway, listen(gateway, settings, port=0) as http:
+            window = await open_window(f"http://127.0.0.1:{http}/")
+            await window.sees(window.page.locator("#notice"), "Demo painter")
+            await window.sees(window.page.locator("#notice"), "SD_BACKENDS=http://127.0.0.1:7860")
+            await window.press(window.page.locator("#ideas"), "a monkey with a hat")
+            await window.sees_picture("a monkey with a hat")
+
+
+async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:
+    """A wrong one is asked for again; jobs wait for it; code that is copied does not hold it."""
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        lock = window.page.locator("#lock")
+        await window.sees(lock, "This server wants a key")
+        await window.press(lock, "Not now")
+        await window.sees(window.page.locator("#notice"), "wants a key before it paints")
+        await window.paint("a cave")
+        await window.sees(window.job("a cave"), "Locked")
+        await window.press(window.job("a cave"), "Enter the key")
+        await lock.get_by_label("API key").fill("open-barley")
+        await window.press(lock, "Use this key")
+        await window.press(window.job("a cave"), "Enter the key")
+        await window.sees(lock, "is not the right one")
+        await lock.get_by_label("API key").fill("open-sesame")
+        await lock.get_by_label("API key").press("Enter")
+        await window.sees_picture("a cave")
+        await window.page.reload()
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.paint("a second cave")
+        await window.sees_picture("a second cave")
+        await window.pictures.first.locator(".frame").click()
+        await window.sees(window.viewer.locator("code"), "$API_KEY")
+        await window.sees_number(window.page.get_by_text("open-sesame"), 0)
+
+
+async def test_a_request_that_cannot_be_painted_is_kept_to_be_changed(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """The server's own sentence is shown, and Edit gives back all that was written."""
+    async with serving(tmp_path, max_pixels=400_000, max_prompt=50) as served:
+        window = await open_window(served.url)
+        await window.paint("/422 a lighthouse")
+        card = window.job("/422 a lighthouse")
+        await window.sees(card, "The server cannot paint this")
+        await window.sees(card, "Change it and paint again.")
+        await window.prompt.fill("")
+        await window.press(card, "Edit")
+        assert await window.prompt.input_value() == "/422 a lighthouse"
+        await window.sees_number(window.jobs, 0)
+        await window.paint("/fail-500")
+        await window.sees(window.job("/fail-500"), "The painting server failed")
+        await window.press(window.job("/fail-500"), "Remove")
+        await window.page.locator("summary").click()
+        await window.page.get_by_label("Width").fill("1024")
+        await window.page.locator("summary").click()
+        await window.prompt.fill("too large")
+        await window.prompt.press("Enter")
+        await window.sees_focus(window.page.get_by_label("Width"))
+        message = "() => document.activeElement.validationMessage"
+        assert "at most 400000 pixels" in await window.page.evaluate(message)
+        await window.page.get_by_label("Width").fill("512")
+        await window.prompt.fill("x" * 51)
+        await window.prompt.press("Enter")
+        assert "at most 50 are read" in await window.page.evaluate(message)
+        await window.sees_number(window.jobs, 0)
