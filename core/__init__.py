@@ -33,7 +33,16 @@ from core.gateway import Gateway
 from core.listening import listening, reachable
 from core.offers import Catalog, Offer
 from core.process import run, stop_signal
-from core.request import FIELDS, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, ImageRequest, Limits, parse_request
+from core.request import (
+    FIELDS,
+    LARGEST_CFG_SCALE,
+    LARGEST_SEED,
+    SIZE_STEP,
+    SMALLEST_SIDE,
+    ImageRequest,
+    Limits,
+    parse_request,
+)
 from core.settings import BackendAddress, Settings, SettingsError, load_or_exit
 from core.stall import Stall
 from core.status import BackendStatus, Status
@@ -42,6 +51,7 @@ from core.watch import Watch
 __all__ = [
     "ERRORS",
     "FIELDS",
+    "LARGEST_CFG_SCALE",
     "LARGEST_SEED",
     "SIZE_STEP",
     "SMALLEST_SIDE",

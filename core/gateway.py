@@ -50,7 +50,7 @@ class Gateway:
         Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
         """
         request = await self._resolve(request)
-        id = self._id_of(caller, key)
+        id = self.id_of(caller, key)
         await self._queue.put(id, request, caller, keep=keep)
         try:
             watch = await self._queue.events(id, preview=preview, progress=progress)
@@ -120,8 +120,11 @@ class Gateway:
                 )
         return replace(request, model=model, sampler_name=sampler)
 
-    def _id_of(self, caller: Caller, key: str | None) -> str:
-        """128 bits that nobody guesses: by chance, or from the caller's key and our secret."""
+    def id_of(self, caller: Caller, key: str | None) -> str:
+        """The id that `submit` gives a job: 128 bits that nobody guesses.
+
+        By chance, or from the caller's key and our secret: then it can be known, and stored, before.
+        """
         if key is None:
             return secrets.token_hex(16)
         words = f"{len(caller.name)}:{caller.name}{key}".encode()

@@ -79,6 +79,25 @@ def _seconds(low: float, high: float) -> Callable[[str], float]:
     return read
 
 
+def _url(*schemes: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        url = value.strip().rstrip("/")
+        parts = urlsplit(url)
+        if url and (parts.scheme not in schemes or not parts.hostname):
+            raise ValueError(f"an address is wanted that begins with {schemes[-1]}://")
+        return url
+
+    return read
+
+
+def _ids(value: str) -> tuple[int, ...]:
+    """Discord's ids (snowflakes) are whole numbers of 64 bits."""
+    words = _words(value)
+    if not all(word.isascii() and word.isdigit() for word in words):
+        raise ValueError("comma-separated ids are wanted: Discord shows them in developer mode")
+    return tuple(int(word) for word in words)
+
+
 def _flag(value: str) -> bool:
     word = value.strip().lower()
     if word in {"true", "1", "yes", "on"}:
@@ -246,6 +265,37 @@ class Settings:
     shutdown_grace: float = _setting(30.0, _seconds(0, 3600), "seconds that running jobs get at shutdown")
     prompt_file: str = _setting(
         "prompt.txt", _text, "file that holds the last prompt; empty: none", may_be_empty=True
+    )
+    discord_token: str = _setting("", _text, "the bot's token; set, `serve` starts the bot too", secret=True)
+    discord_api_base: str = _setting(
+        "", _url("http", "https"), "another server that speaks Discord's REST API; empty: Discord"
+    )
+    discord_gateway_url: str = _setting(
+        "", _url("ws", "wss"), "another server that speaks Discord's gateway; empty: Discord"
+    )
+    discord_channels: tuple[int, ...] = _setting(
+        (), _ids, "ids of the channels where the bot may be used; empty: all, and direct messages"
+    )
+    discord_roles: tuple[int, ...] = _setting(
+        (), _ids, "ids of the roles that may use the bot; empty: everybody"
+    )
+    discord_blocked_words: tuple[str, ...] = _setting(
+        (), _words, "words that refuse a Discord prompt, whole words in any case"
+    )
+    discord_max_jobs_per_user: int = _setting(
+        5, _whole(1, 10_000), "jobs of one Discord user under way at once"
+    )
+    discord_max_jobs_per_server: int = _setting(
+        50, _whole(1, 1_000_000), "jobs of one Discord server under way at once"
+    )
+    discord_previews: bool = _setting(True, _flag, "show the picture in Discord while it is painted")
+    discord_spoiler: bool = _setting(
+        False, _flag, "hide pictures as spoilers in all channels that are not age-restricted"
+    )
+    discord_max_file_bytes: int = _setting(
+        10_485_760,
+        _whole(65_536, 1 << 30),
+        "bytes of a message's files; larger pictures are sent in another format",
     )
     given: frozenset[str] = field(default=frozenset(), metadata={})
     """Names of the variables that were set, where that makes a difference (ports)."""

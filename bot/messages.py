@@ -1,0 +1,295 @@
+"""The words of Discord: options to an ImageRequest, an Event to the page that a message shows, and back.
+
+Pure, and without discord.py: embeds are JSON objects as Discord's API has them. A page says everything
+that is needed to paint its picture again, so that a message outlives its job and this program.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.texts import meanings, say
+from core import (
+    FIELDS,
+    Cancelled,
+    Completed,
+    Event,
+    Failed,
+    ImageRequest,
+    InvalidRequest,
+    Limits,
+    Progress,
+    Queued,
+    SdError,
+    Started,
+    parse_request,
+)
+
+Words = dict[str, Any]
+
+MOST_PICTURES = 10
+"""Embeds, and files, of one message."""
+MOST_PROMPT = 6000
+"""Characters of an option, which Discord bounds as well."""
+LONGEST_DESCRIPTION = 3800
+LONGEST_FIELD = 1000
+"""Characters, below Discord's 4096 and 1024: an embed has at most 6000 in all."""
+CUT = "…\u2060"
+"""Ends a text that was cut: an ellipsis, and a character that nobody types."""
+BAR = 12
+"""Characters of a progress bar."""
+SIZES = (
+    ("square", 512, 512),
+    ("portrait", 512, 768),
+    ("landscape", 768, 512),
+    ("square", 768, 768),
+    ("square", 1024, 1024),
+    ("portrait", 832, 1216),
+    ("landscape", 1216, 832),
+)
+"""What people paint with Stable Diffusion 1.5 and XL."""
+WAITING, PAINTING, DONE, ENDED = 0x8A8F98, 0x5865F2, 0x3BA55D, 0xC9443F
+"""Colours at the edge of an embed."""
+_SPECIAL = re.compile(r"([\\*_~`|>#\[\]()<:@+\-])")
+_ESCAPED = re.compile(r"\\([\\*_~`|>#\[\]()<:@+\-])")
+_OPTIONS = {"sampler": "sampler_name", "count": "batch_size"}
+"""Options whose short name is not A1111's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the message of a job shows at one moment."""
+
+    embeds: tuple[Words, ...]
+    buttons: tuple[str, ...] = ()
+    """Of cancel, again, edit, delete."""
+
+
+# --- words to a request
+
+
+def request_of(options: Mapping[str, Any], limits: Limits) -> ImageRequest:
+    """The request that a command's options ask for; None is not given. Raises InvalidRequest."""
+    given = {_OPTIONS.get(name, name): value for name, value in options.items() if value is not None}
+    size = given.pop("size", None)
+    if size is not None:
+        if "width" in given or "height" in given:
+            raise InvalidRequest("give either a size, or width and height", field="size")
+        width, _, height = str(size).partition("x")
+        given |= {"width": width, "height": height}
+    return parse_request(given.pop("prompt", ""), given, limits)
+
+
+def request_in(embeds: Sequence[Words], limits: Limits) -> ImageRequest | None:
+    """The request that a page was made of; None if it holds none, or not all of it.
+
+    Raises InvalidRequest where the settings do not allow it any more.
+    """
+    if not embeds or not embeds[0].get("description"):
+        return None
+    prompt = embeds[0]["description"]
+    names = meanings("label.")
+    fields = {names.get(field["name"], ""): field["value"] for field in embeds[0].get("fields", ())}
+    if CUT in prompt or CUT in fields.get("negative_prompt", ""):
+        return None
+    given = {name: _plain(value) for name, value in fields.items() if name in FIELDS}
+    if "size" in fields:
+        given["width"], _, given["height"] = fields["size"].partition(" × ")
+    return parse_request(_plain(prompt), given, limits)
+
+
+def prompts_in(infotext: str) -> tuple[str, str]:
+    """Prompt and negative prompt of the text that A1111 writes into its pictures."""
+    text = re.split(r"\nSteps: \d", infotext, maxsplit=1)[0]
+    prompt, _, negative = text.partition("\nNegative prompt: ")
+    return prompt, negative
+
+
+# --- events and errors to words
+
+
+def page_of(
+    event: Event | None, request: ImageRequest, id: str, locale: str, *, image: str | None = None
+) -> Page:
+    """What a job looks like at this event; None: it was only just accepted. `image` names a file."""
+    match event:
+        case Completed():
+            return completed_page(event, request, id, locale, images=[image] if image else [])
+        case Failed():
+            about = error_text(event, locale)
+            title = say(locale, "state.failed")
+            embed = _embed(request, id, locale, title=title, colour=ENDED, about=about)
+            return Page((embed,), ("again", "edit", "delete"))
+        case Cancelled():
+            embed = _embed(request, id, locale, title=say(locale, "state.cancelled"), colour=ENDED)
+            return Page((embed,), ("again", "edit", "delete"))
+        case _:
+            colour = PAINTING if isinstance(event, Started | Progress) else WAITING
+            title = progress_title(event, locale)
+            embed = _embed(request, id, locale, title=title, colour=colour, image=image)
+            return Page((embed,), ("cancel",))
+
+
+def late_page(request: ImageRequest, id: str, locale: str) -> Page:
+    """The last thing that a message says before Discord lets it be changed no more."""
+    embed = _embed(request, id, locale, title=say(locale, "state.late"), colour=WAITING)
+    return Page((embed,), ("cancel",))
+
+
+def lost_page(embed: Words, locale: str) -> Page:
+    """A page whose job nobody knows any more: the same, and how to go on."""
+    title, about = say(locale, "state.lost"), say(locale, "state.lost.about")
+    author = {"name": about}
+    kept = {name: embed[name] for name in ("description", "fields", "footer") if name in embed}
+    return Page(({**kept, "title": title, "color": ENDED, "author": author},), ("again", "edit", "delete"))
+
+
+def completed_page(
+    completed: Completed,
+    request: ImageRequest,
+    id: str,
+    locale: str,
+    *,
+    images: Sequence[str] = (),
+    note: str = "",
+) -> Page:
+    """The end that everybody waits for. `images` are names of files; none: they stand below by themselves."""
+    painted = _painted(request, completed)
+    title = say(locale, "state.completed")
+    seconds = say(locale, "seconds", seconds=f"{completed.seconds:.1f}")
+    first = _embed(
+        painted,
+        id,
+        locale,
+        title=title,
+        colour=DONE,
+        image=images[0] if images else None,
+        fields={"seconds": seconds},
+        note=note,
+    )
+    more = ({"image": {"url": f"attachment://{name}"}, "color": DONE} for name in images[1:])
+    return Page((first, *more), ("again", "edit", "delete"))
+
+
+def progress_title(event: Event | None, locale: str) -> str:
+    """Where a job is, in one line."""
+    match event:
+        case Queued(position, eta, attempt):
+            key = "state.again" if attempt > 1 else "state.queued" if position else "state.next"
+            parts = [say(locale, key, position=position), _eta(eta, locale)]
+        case Started():
+            parts = [say(locale, "state.started")]
+        case Progress(fraction, step, steps, eta):
+            percent = round(100 * fraction)
+            bar = "▰" * round(BAR * fraction)
+            parts = [say(locale, "state.progress", bar=bar.ljust(BAR, "▱"), percent=percent)]
+            if step:
+                parts.append(say(locale, "state.step", step=step, steps=steps))
+            parts.append(_eta(eta, locale))
+        case _:
+            parts = [say(locale, "state.accepted")]
+    return "  ·  ".join(part for part in parts if part)
+
+
+def error_text(error: SdError | Failed, locale: str) -> str:
+    """An error of the core for a person."""
+    return say(locale, f"error.{error.code}", message=escape(error.message))
+
+
+def parameters_page(text: str) -> Page:
+    """What a picture says of itself."""
+    return Page(({"description": _cut(escape(text), LONGEST_DESCRIPTION), "color": DONE},))
+
+
+def escape(text: str) -> str:
+    """The same words for Discord to show as they are: no markdown, no links, no mentions."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _plain(text: str) -> str:
+    return _ESCAPED.sub(r"\1", text)
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many characters; a backslash never stands alone before the cut."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - len(CUT)]
+    return kept[: len(kept) - (len(kept) - len(kept.rstrip("\\"))) % 2] + CUT
+
+
+def _painted(request: ImageRequest, completed: Completed) -> ImageRequest:
+    """The request with what was left to the server and to chance filled in."""
+    seed = completed.images[0].seed
+    return ImageRequest(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        steps=completed.steps,
+        width=completed.width,
+        height=completed.height,
+        cfg_scale=request.cfg_scale,
+        sampler_name=completed.sampler_name or request.sampler_name,
+        seed=request.seed if seed is None else seed,
+        batch_size=request.batch_size,
+        model=completed.model or request.model,
+    )
+
+
+def _embed(
+    request: ImageRequest,
+    id: str,
+    locale: str,
+    *,
+    title: str,
+    colour: int,
+    image: str | None = None,
+    about: str = "",
+    fields: Mapping[str, str] | None = None,
+    note: str = "",
+) -> Words:
+    foot = say(locale, "job.id", id=id)
+    words: Words = {
+        "title": title,
+        "description": _cut(escape(request.prompt), LONGEST_DESCRIPTION),
+        "color": colour,
+        "fields": [
+            {
+                "name": say(locale, f"label.{name}"),
+                "value": _cut(value, LONGEST_FIELD),
+                "inline": name != "negative_prompt",
+            }
+            for name, value in {**_parameters(request), **(fields or {})}.items()
+        ],
+        "footer": {"text": f"{foot}  ·  {note}" if note else foot},
+    }
+    if about:
+        words["author"] = {"name": _plain(about)[:256]}  # an author's name knows no markdown
+    if image:
+        words["image"] = {"url": f"attachment://{image}"}
+    return words
+
+
+def _parameters(request: ImageRequest) -> dict[str, str]:
+    """Everything of a request but its prompt, as far as it was chosen."""
+    words = {
+        "seed": str(request.seed) if request.seed >= 0 else "",
+        "size": f"{request.width} × {request.height}",
+        "steps": str(request.steps),
+        "cfg_scale": f"{request.cfg_scale:g}",
+        "sampler_name": escape(request.sampler_name or ""),
+        "model": escape(request.model or ""),
+        "batch_size": str(request.batch_size) if request.batch_size > 1 else "",
+        "negative_prompt": escape(request.negative_prompt),
+    }
+    return {name: value for name, value in words.items() if value.strip()}
+
+
+def _eta(seconds: float | None, locale: str) -> str:
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return say(locale, "eta.seconds", seconds=max(1, round(seconds)))
+    if seconds < 90 * 60:
+        return say(locale, "eta.minutes", minutes=round(seconds / 60))
+    return say(locale, "eta.hours", hours=round(seconds / 3600))

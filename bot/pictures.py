@@ -1,0 +1,118 @@
+"""Pictures as files for Discord: decoded once, made to fit, and what they say of themselves.
+
+Everything here takes milliseconds to seconds: call it in a thread.
+"""
+
+import binascii
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from PIL import Image, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
+
+SLICE = 1 << 18
+"""Base64 characters that are decoded at once: a2b_base64 holds the interpreter's lock meanwhile."""
+QUALITIES = (95, 88, 80, 70)
+SHRINK = 0.75
+SMALLEST = 64
+"""Pixels of a side below which a picture is not made any smaller."""
+MOST_WEBP = 16_383
+"""Pixels of a side that WebP knows."""
+MOST_TEXT = 100_000
+_EXIF, _USER_COMMENT = 0x8769, 0x9286
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A file's bytes, and its ending."""
+
+    data: bytes
+    format: str
+    reencoded: bool = False
+
+
+def decode(base64: bytes | memoryview) -> bytes:
+    """The bytes that this base64 text stands for."""
+    text = memoryview(base64)
+    return b"".join(binascii.a2b_base64(text[at : at + SLICE]) for at in range(0, len(text), SLICE))
+
+
+def format_of(data: bytes) -> str:
+    """`png`, `jpg` or `webp`, by the first bytes."""
+    if data.startswith(b"\xff\xd8"):
+        return "jpg"
+    return "webp" if data[8:12] == b"WEBP" else "png"
+
+
+def fit(data: bytes, most: int) -> PictureFile:
+    """The same picture in at most `most` bytes: as it is, else PNG packed tighter, else WebP or JPEG."""
+    if len(data) <= most:
+        return PictureFile(data, format_of(data))
+    smallest = PictureFile(data, format_of(data))
+    for candidate in _candidates(data):
+        if len(candidate.data) <= most:
+            return candidate
+        smallest = min(smallest, candidate, key=lambda file: len(file.data))
+    return smallest
+
+
+def _candidates(data: bytes) -> Iterator[PictureFile]:
+    """The picture in ever fewer bytes; its parameters go with it."""
+    with Image.open(io.BytesIO(data)) as opened:
+        text = _parameters(opened)
+        picture = opened if opened.mode in {"RGB", "RGBA", "L"} else opened.convert("RGB")
+        if opened.format == "PNG":
+            yield _save(picture, "png", text)
+        for quality in QUALITIES:
+            yield _save(picture, "webp", text, quality)
+        while min(picture.size) * SHRINK >= SMALLEST:
+            picture = picture.resize((int(picture.width * SHRINK), int(picture.height * SHRINK)))
+            yield _save(picture, "webp", text, QUALITIES[-1])
+
+
+def _save(picture: Image.Image, format: str, text: str, quality: int = 0) -> PictureFile:
+    file = io.BytesIO()
+    if format == "png":
+        info = PngInfo()
+        if text:
+            info.add_text("parameters", text)
+        picture.save(file, "PNG", optimize=True, pnginfo=info)
+        return PictureFile(file.getvalue(), "png", reencoded=True)
+    exif = Image.Exif()
+    if text:
+        exif.get_ifd(_EXIF)[_USER_COMMENT] = b"UNICODE\0" + text.encode("utf-16-be", "replace")
+    if max(picture.size) > MOST_WEBP:
+        picture.convert("RGB").save(file, "JPEG", quality=quality, exif=exif)
+        return PictureFile(file.getvalue(), "jpg", reencoded=True)
+    picture.save(file, "WEBP", quality=quality, method=2, exif=exif)
+    return PictureFile(file.getvalue(), "webp", reencoded=True)
+
+
+def read_parameters(data: bytes) -> str:
+    """What a PNG's texts, or a JPEG's or WebP's comment, say of how it was made; "" if nothing."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            picture.load()  # a PNG's texts may stand behind its pixels
+            return _parameters(picture)[:MOST_TEXT]
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return ""
+
+
+def _parameters(picture: Image.Image) -> str:
+    texts = {name: value for name, value in picture.info.items() if isinstance(value, str)}
+    if "parameters" in texts:
+        return texts["parameters"]
+    comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
+    if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
+        return _utf16(comment[8:])
+    if picture.format != "PNG":
+        return ""
+    # Other programs write under names of their own: ComfyUI `prompt`, NovelAI `Comment`.
+    return "\n".join(f"{name}: {value}" for name, value in texts.items())
+
+
+def _utf16(data: bytes) -> str:
+    """EXIF leaves the order of bytes open: Latin letters have their zero first in big-endian text."""
+    order = "utf-16-be" if data[::2].count(0) >= data[1::2].count(0) else "utf-16-le"
+    return data.decode(order, "replace")

@@ -1,0 +1,72 @@
+"""Who may paint what and where: the settings of a deployment, judged. Pure.
+
+A refusal is told to the caller alone, with its reason.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from core import Settings
+
+
+class Refused(Exception):
+    """Not here, not now, not this: `key` names the words in bot.texts, `values` fill them."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where somebody asks. `guild` is 0 in direct messages; `channels` are a thread's own id and its parent's."""
+
+    guild: int
+    channels: tuple[int, ...]
+    roles: tuple[int, ...]
+    age_restricted: bool
+
+
+def check_place(place: Place, settings: Settings) -> None:
+    """Raises Refused where the bot may not be used, or not by these roles."""
+    if settings.discord_channels and not set(place.channels) & set(settings.discord_channels):
+        raise Refused("refused.channel")
+    if settings.discord_roles and not set(place.roles) & set(settings.discord_roles):
+        raise Refused("refused.role")
+
+
+def check_prompt(prompt: str, settings: Settings) -> None:
+    """Raises Refused for a prompt with a blocked word."""
+    for word in settings.discord_blocked_words:
+        if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE):
+            raise Refused("refused.word")
+
+
+def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
+    """Raises Refused if too many of the jobs under way came before this one.
+
+    Names are those of tickets, `user:guild:interaction`, own's among them. Interactions are numbered in the
+    order of time, so of two that come at once on two replicas just the later one is refused.
+    """
+    user, guild, number = own.split(":")
+    before = [name.split(":") for name in names]
+    before = [parts for parts in before if int(parts[2]) < int(number)]
+    users = sum(parts[0] == user for parts in before)
+    if users >= settings.discord_max_jobs_per_user:
+        raise Refused("refused.user", count=users)
+    guilds = sum(parts[1] == guild for parts in before)
+    if guild != "0" and guilds >= settings.discord_max_jobs_per_server:
+        raise Refused("refused.server", count=guilds)
+
+
+def is_spoiler(asked: bool, place: Place, settings: Settings) -> bool:
+    """Whether the picture is hidden until somebody clicks on it."""
+    return asked or (settings.discord_spoiler and not place.age_restricted)
+
+
+def names_of(names: Collection[str], user: int) -> list[str]:
+    """Those of one user's tickets, in order of time."""
+    own = [name for name in names if name.startswith(f"{user}:")]
+    return sorted(own, key=lambda name: int(name.rpartition(":")[2]))

@@ -1,0 +1,66 @@
+"""Ticket: all that a replica must know to show and deliver a job that another one took. Pure.
+
+It is stored before an interaction is answered, and dropped when its picture was delivered.
+"""
+
+from typing import Any
+
+import msgspec
+
+from core import FIELDS, ImageRequest
+
+KIND = "discord:ticket"
+"""What tickets are stored as."""
+TTL = 86_400.0
+"""Seconds after which a job that could not be delivered is forgotten."""
+TOKEN_LIFE = 900.0
+"""Seconds for which Discord lets an interaction's message be changed."""
+EPOCH_MS = 1_420_070_400_000
+"""The first millisecond of Discord's ids (documentation, "Snowflakes")."""
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """Ids are Discord's; `guild` is 0 in direct messages. `most_bytes` is what a message may hold."""
+
+    job: str
+    interaction: int
+    application: int
+    token: str
+    user: int
+    guild: int
+    channel: int
+    locale: str
+    spoiler: bool
+    most_bytes: int
+    fields: dict[str, Any]
+    answered: bool = True
+    """False where nobody could answer in time: then there is no message to edit."""
+
+    @property
+    def name(self) -> str:
+        """What it is stored under: whose it is can be counted without reading it."""
+        return f"{self.user}:{self.guild}:{self.interaction}"
+
+    @property
+    def asked_at(self) -> float:
+        """When the interaction was made, in seconds since 1970."""
+        return ((self.interaction >> 22) + EPOCH_MS) / 1000
+
+    @property
+    def request(self) -> ImageRequest:
+        """What is to be painted."""
+        return ImageRequest(**self.fields)
+
+    @property
+    def nonce(self) -> str:
+        """The same for every attempt to send this job's picture; Discord takes 25 characters."""
+        return f"{self.interaction}"[:25]
+
+
+def fields_of(request: ImageRequest) -> dict[str, Any]:
+    """A request as it is stored."""
+    return {"prompt": request.prompt, **{name: getattr(request, name) for name in FIELDS}}
+
+
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Ticket).decode

@@ -1,0 +1,154 @@
+"""The words of Discord, both ways; no Discord is needed."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.messages import (
+    CUT,
+    LONGEST_DESCRIPTION,
+    Page,
+    completed_page,
+    error_text,
+    escape,
+    late_page,
+    lost_page,
+    page_of,
+    parameters_page,
+    progress_title,
+    prompts_in,
+    request_in,
+    request_of,
+)
+from core import (
+    BackendError,
+    Cancelled,
+    Completed,
+    Failed,
+    Image,
+    ImageRequest,
+    InvalidRequest,
+    Limits,
+    Progress,
+    Queued,
+    Started,
+)
+
+LIMITS = Limits()
+REQUEST = ImageRequest(prompt="a *monkey* with a_hat", negative_prompt="rain", steps=30, seed=7, model="alpha")
+PAINTED = Completed((Image(b"AA==", "png", 42),), "gpu:7860", 3.21, "beta", "Euler a", 512, 768, 30)
+
+
+def size_of(page: Page) -> int:
+    """Characters as Discord counts them (documentation, "Embed Limits")."""
+    return sum(
+        len(embed.get("title", ""))
+        + len(embed.get("description", ""))
+        + len(embed.get("footer", {}).get("text", ""))
+        + len(embed.get("author", {}).get("name", ""))
+        + sum(len(field["name"]) + len(field["value"]) for field in embed.get("fields", ()))
+        for embed in page.embeds
+    )
+
+
+def field(page: Page, name: str) -> str:
+    return str(next(each["value"] for each in page.embeds[0]["fields"] if each["name"] == name))
+
+
+def test_options_are_a_request() -> None:
+    options = {"prompt": "a monkey", "sampler": "Euler", "count": 2, "size": "768x512", "seed": None}
+    request = request_of(options, LIMITS)
+    assert request == ImageRequest(
+        prompt="a monkey", sampler_name="Euler", batch_size=2, width=768, height=512
+    )
+
+
+def test_a_size_and_a_side_contradict_each_other() -> None:
+    with pytest.raises(InvalidRequest, match="either a size"):
+        request_of({"prompt": "a", "size": "512x512", "width": 64}, LIMITS)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de"])
+@pytest.mark.parametrize(
+    "event",
+    [None, Queued(3, None), Started("gpu"), Progress(0.5, 5, 10, 2.0), Failed("timeout", "late"), Cancelled()],
+)
+def test_every_page_says_enough_to_paint_it_again(event: Queued | None, locale: str) -> None:
+    assert request_in(page_of(event, REQUEST, "ab", locale).embeds, LIMITS) == REQUEST
+    assert request_in(late_page(REQUEST, "ab", locale).embeds, LIMITS) == REQUEST
+
+
+@given(st.text(min_size=1, max_size=300).filter(str.strip), st.text(max_size=200))
+def test_no_prompt_is_changed_on_its_way_through_a_message(prompt: str, negative: str) -> None:
+    negative = negative if negative.strip() else ""
+    request = ImageRequest(prompt=prompt, negative_prompt=negative)
+    try:
+        assert request_in(page_of(None, request, "ab", "en").embeds, LIMITS) == request
+    except InvalidRequest:  # half a surrogate pair never came in
+        assert any("\ud800" <= letter <= "\udfff" for letter in prompt + negative)
+
+
+def test_the_end_tells_what_was_painted() -> None:
+    page = completed_page(PAINTED, REQUEST, "ab", "en-US", images=["a.png"], note="smaller")
+    assert page.buttons == ("again", "edit", "delete")
+    assert field(page, "Seed") == "42"
+    assert field(page, "Size") == "512 × 768"
+    assert field(page, "Model") == "beta"
+    assert field(page, "Time") == "3.2 s"
+    assert page.embeds[0]["image"]["url"] == "attachment://a.png"
+    assert "ab" in page.embeds[0]["footer"]["text"]
+    assert "smaller" in page.embeds[0]["footer"]["text"]
+    again = request_in(page.embeds, LIMITS)
+    assert again == replace(REQUEST, seed=42, model="beta", sampler_name="Euler a", height=768)
+
+
+def test_several_pictures_have_an_embed_each() -> None:
+    page = completed_page(PAINTED, REQUEST, "ab", "en", images=["a.png", "b.png"])
+    assert [embed["image"]["url"] for embed in page.embeds] == ["attachment://a.png", "attachment://b.png"]
+
+
+def test_a_prompt_that_is_too_long_is_cut_and_says_so() -> None:
+    request = ImageRequest(prompt="*" * 4000, negative_prompt="_" * 4000)
+    page = page_of(Failed("internal", "x" * 2000), request, "a" * 32, "de")
+    assert size_of(page) <= 6000
+    assert len(page.embeds[0]["description"]) <= LONGEST_DESCRIPTION
+    assert page.embeds[0]["description"].endswith(f"\\*{CUT}")
+    assert request_in(page.embeds, LIMITS) is None
+
+
+def test_what_is_no_page_holds_no_request() -> None:
+    assert request_in([], LIMITS) is None
+    assert request_in([{"title": "something else"}], LIMITS) is None
+
+
+def test_a_prompt_is_shown_as_it_is_and_pings_nobody() -> None:
+    assert escape("*a* @everyone <@1> [x](y) ~~_`|#") == r"\*a\* \@everyone \<\@1\> \[x\]\(y\) \~\~\_\`\|\#"
+
+
+def test_progress_in_one_line() -> None:
+    assert progress_title(None, "en") == "Accepted"
+    assert progress_title(Queued(3, 12.4), "en") == "In the queue, 3 ahead  ·  about 12 s"
+    assert progress_title(Queued(0, None), "de") == "Als Nächstes an der Reihe"
+    assert progress_title(Queued(0, 300.0, 2), "en").startswith("A server failed")
+    assert progress_title(Queued(1, 36_000.0), "en").endswith("about 10 h")
+    assert progress_title(Progress(0.25, 5, 20, 95.0), "en") == "▰▰▰▱▱▱▱▱▱▱▱▱ 25 %  ·  step 5 of 20  ·  about 2 min"
+
+
+def test_a_lost_job_keeps_its_words_and_offers_to_begin_anew() -> None:
+    page = lost_page(page_of(Queued(0, None), REQUEST, "ab", "en").embeds[0], "en")
+    assert page.buttons == ("again", "edit", "delete")
+    assert request_in(page.embeds, LIMITS) == REQUEST
+
+
+def test_errors_are_told_in_the_callers_language() -> None:
+    assert error_text(BackendError("no *memory*"), "en") == r"The painting server failed: no \*memory\*"
+    assert error_text(Failed("no_backend", "none"), "de").startswith("Zurzeit ist kein Server")
+
+
+def test_a_pictures_own_words_are_taken_apart() -> None:
+    text = "a cat\nin two lines\nNegative prompt: rain\nSteps: 20, Sampler: Euler, Seed: 1"
+    assert prompts_in(text) == ("a cat\nin two lines", "rain")
+    assert prompts_in("a cat\nSteps: 20, Seed: 1") == ("a cat", "")
+    assert parameters_page(text).embeds[0]["description"].startswith("a cat")

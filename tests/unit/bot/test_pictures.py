@@ -1,0 +1,74 @@
+"""Pictures as files: what fits is left alone, what does not is made to, and its parameters stay with it."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from bot.pictures import decode, fit, format_of, read_parameters
+from tests.doubles.pictures import JPEG, WEBP, png
+
+TEXT = "a monkey ☂\nSteps: 20, Seed: 7"
+
+
+def noise(side: int = 256, text: str = TEXT, format: str = "PNG") -> bytes:
+    """A picture that no format packs well."""
+    pixels = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    info, file = PngInfo(), io.BytesIO()
+    info.add_text("parameters", text)
+    Image.fromarray(pixels).save(file, format, **({"pnginfo": info} if format == "PNG" else {}))
+    return file.getvalue()
+
+
+def test_base64_is_decoded_in_slices() -> None:
+    data = bytes(range(256)) * 3000
+    assert decode(base64.b64encode(data)) == data
+    assert decode(memoryview(base64.b64encode(b"x"))) == b"x"
+
+
+def test_a_picture_that_fits_is_not_touched() -> None:
+    data = noise()
+    file = fit(data, len(data))
+    assert (file.data, file.format, file.reencoded) == (data, "png", False)
+
+
+def test_a_loosely_packed_png_is_packed_tighter() -> None:
+    data = png(512, 512, "a monkey", ballast=100_000)
+    file = fit(data, 50_000)
+    assert (file.format, file.reencoded) == ("png", True)
+    assert len(file.data) <= 50_000
+    assert read_parameters(file.data) == "a monkey"
+
+
+@pytest.mark.parametrize("most", [150_000, 60_000, 12_000])
+def test_a_large_picture_is_made_to_fit_and_keeps_its_parameters(most: int) -> None:
+    file = fit(noise(), most)
+    assert len(file.data) <= most
+    assert (file.format, file.reencoded) == ("webp", True)
+    assert format_of(file.data) == "webp"
+    assert read_parameters(file.data) == TEXT
+
+
+def test_what_cannot_fit_comes_as_small_as_can_be() -> None:
+    assert len(fit(noise(), 10).data) < 5_000
+
+
+def test_other_formats_fit_as_well() -> None:
+    file = fit(noise(512, format="BMP"), 200_000)
+    assert len(file.data) <= 200_000
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", JPEG[:40], JPEG, WEBP])
+def test_what_says_nothing_of_itself_says_nothing(data: bytes) -> None:
+    assert read_parameters(data) == ""
+
+
+def test_the_words_of_other_programs_are_read_too() -> None:
+    info, file = PngInfo(), io.BytesIO()
+    info.add_itxt("prompt", '{"3": {}}')
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=info)
+    assert read_parameters(file.getvalue()) == 'prompt: {"3": {}}'
+    assert read_parameters(png(8, 8, "a cat")) == "a cat"

@@ -1,0 +1,77 @@
+"""Who may paint what and where."""
+
+from typing import Any
+
+import pytest
+
+from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler, names_of
+from core import Settings
+
+SERVER = Place(guild=1, channels=(20, 2), roles=(300,), age_restricted=False)
+DIRECT = Place(guild=0, channels=(9,), roles=(), age_restricted=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "place", "reason"),
+    [
+        ({}, SERVER, None),
+        ({}, DIRECT, None),
+        ({"discord_channels": (2,)}, SERVER, None),
+        ({"discord_channels": (3,)}, SERVER, "refused.channel"),
+        ({"discord_channels": (2,)}, DIRECT, "refused.channel"),
+        ({"discord_roles": (300, 301)}, SERVER, None),
+        ({"discord_roles": (301,)}, SERVER, "refused.role"),
+        ({"discord_roles": (300,)}, DIRECT, "refused.role"),
+    ],
+)
+def test_channels_and_roles(settings: dict[str, Any], place: Place, reason: str | None) -> None:
+    """A thread counts as its channel; direct messages have neither channel nor role."""
+    if reason is None:
+        check_place(place, Settings(**settings))
+        return
+    with pytest.raises(Refused) as refused:
+        check_place(place, Settings(**settings))
+    assert refused.value.key == reason
+
+
+@pytest.mark.parametrize(
+    ("prompt", "refused"),
+    [("a Blood moon", True), ("bloody", False), ("two words", True), ("c++ code", True), ("nothing", False)],
+)
+def test_words_are_whole_and_in_any_case(prompt: str, refused: bool) -> None:
+    settings = Settings(discord_blocked_words=("blood", "two words", "C++"))
+    if not refused:
+        check_prompt(prompt, settings)
+        return
+    with pytest.raises(Refused):
+        check_prompt(prompt, settings)
+
+
+def test_the_later_of_two_that_come_at_once_is_refused() -> None:
+    settings = Settings(discord_max_jobs_per_user=1)
+    names = ["5:1:100", "5:2:101", "6:1:99"]
+    check_counts(names, "5:1:100", settings)
+    with pytest.raises(Refused) as refused:
+        check_counts(names, "5:2:101", settings)
+    assert (refused.value.key, refused.value.values) == ("refused.user", {"count": 1})
+
+
+def test_a_server_has_its_own_limit_and_direct_messages_none() -> None:
+    settings = Settings(discord_max_jobs_per_server=2)
+    names = ["1:7:10", "2:7:11", "3:7:12", "1:0:13", "2:0:14", "3:0:15"]
+    check_counts(names, "3:0:15", settings)
+    with pytest.raises(Refused) as refused:
+        check_counts(names, "3:7:12", settings)
+    assert refused.value.key == "refused.server"
+
+
+def test_spoilers_where_the_settings_want_them() -> None:
+    adults = Place(guild=1, channels=(2,), roles=(), age_restricted=True)
+    assert not is_spoiler(False, SERVER, Settings())
+    assert is_spoiler(True, adults, Settings())
+    assert is_spoiler(False, SERVER, Settings(discord_spoiler=True))
+    assert not is_spoiler(False, adults, Settings(discord_spoiler=True))
+
+
+def test_ones_own_jobs_in_order_of_time() -> None:
+    assert names_of(["1:0:30", "12:0:1", "1:7:4"], 1) == ["1:7:4", "1:0:30"]

@@ -1,0 +1,15 @@
+"""What is stored of a job, so that any replica can deliver it."""
+
+from bot.ticket import Ticket, decode, encode, fields_of
+from core import ImageRequest
+
+REQUEST = ImageRequest(prompt="a monkey", seed=7, model="alpha", cfg_scale=6.5)
+
+
+def test_a_ticket_comes_back_as_it_was_stored() -> None:
+    ticket = Ticket("ab" * 16, 175928847299117063, 1, "token", 5, 0, 9, "de", True, 1000, fields_of(REQUEST))
+    assert decode(encode(ticket)) == ticket
+    assert ticket.request == REQUEST
+    assert ticket.name == "5:0:175928847299117063"
+    assert len(ticket.nonce) <= 25
+    assert ticket.asked_at == 1462015105.796  # the example of Discord's documentation
