@@ -1,1 +1,5 @@
-"""The Discord front end."""
+"""The Discord front end: /imagine, one message that lives, and pictures that are never lost or doubled."""
+
+from bot.client import listen
+
+__all__ = ["listen"]

@@ -81,22 +81,41 @@ def request_of(options: Mapping[str, Any], limits: Limits) -> ImageRequest:
     return parse_request(given.pop("prompt", ""), given, limits)
 
 
-def request_in(embeds: Sequence[Words], limits: Limits) -> ImageRequest | None:
+def request_in(
+    embeds: Sequence[Words], limits: Limits, *, prompts: tuple[str, str] | None = None
+) -> ImageRequest | None:
     """The request that a page was made of; None if it holds none, or not all of it.
 
+    `prompts` are both prompts from elsewhere, for a page that had to cut them.
     Raises InvalidRequest where the settings do not allow it any more.
     """
     if not embeds or not embeds[0].get("description"):
         return None
-    prompt = embeds[0]["description"]
     names = meanings("label.")
     fields = {names.get(field["name"], ""): field["value"] for field in embeds[0].get("fields", ())}
-    if CUT in prompt or CUT in fields.get("negative_prompt", ""):
+    prompt, negative = embeds[0]["description"], fields.get("negative_prompt", "")
+    if prompts is None and (CUT in prompt or CUT in negative):
         return None
     given = {name: _plain(value) for name, value in fields.items() if name in FIELDS}
     if "size" in fields:
-        given["width"], _, given["height"] = fields["size"].partition(" × ")
-    return parse_request(_plain(prompt), given, limits)
+        given["width"], _, given["height"] = fields["size"].partition(" x ")
+    if prompts is not None:
+        given["negative_prompt"] = prompts[1]
+    return parse_request(_plain(prompt) if prompts is None else prompts[0], given, limits)
+
+
+def request_painted(completed: Completed) -> ImageRequest:
+    """The request of a finished job, from what its picture says of itself."""
+    infotext = completed.images[0].infotext
+    prompt, negative = prompts_in(infotext)
+    scale = re.search(r"\bCFG scale: ([\d.]+)", infotext)
+    request = ImageRequest(
+        prompt=prompt,
+        negative_prompt=negative,
+        cfg_scale=float(scale[1]) if scale else 7.0,
+        batch_size=len(completed.images),
+    )
+    return _painted(request, completed)
 
 
 def prompts_in(infotext: str) -> tuple[str, str]:
@@ -141,7 +160,7 @@ def lost_page(embed: Words, locale: str) -> Page:
     """A page whose job nobody knows any more: the same, and how to go on."""
     title, about = say(locale, "state.lost"), say(locale, "state.lost.about")
     author = {"name": about}
-    kept = {name: embed[name] for name in ("description", "fields", "footer") if name in embed}
+    kept: Words = {name: embed[name] for name in ("description", "fields", "footer") if name in embed}
     return Page(({**kept, "title": title, "color": ENDED, "author": author},), ("again", "edit", "delete"))
 
 
@@ -274,7 +293,7 @@ def _parameters(request: ImageRequest) -> dict[str, str]:
     """Everything of a request but its prompt, as far as it was chosen."""
     words = {
         "seed": str(request.seed) if request.seed >= 0 else "",
-        "size": f"{request.width} × {request.height}",
+        "size": f"{request.width} x {request.height}",
         "steps": str(request.steps),
         "cfg_scale": f"{request.cfg_scale:g}",
         "sampler_name": escape(request.sampler_name or ""),

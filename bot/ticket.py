@@ -33,8 +33,6 @@ class Ticket(msgspec.Struct, frozen=True):
     spoiler: bool
     most_bytes: int
     fields: dict[str, Any]
-    answered: bool = True
-    """False where nobody could answer in time: then there is no message to edit."""
 
     @property
     def name(self) -> str:

@@ -37,7 +37,9 @@ from core import (
 )
 
 LIMITS = Limits()
-REQUEST = ImageRequest(prompt="a *monkey* with a_hat", negative_prompt="rain", steps=30, seed=7, model="alpha")
+REQUEST = ImageRequest(
+    prompt="a *monkey* with a_hat", negative_prompt="rain", steps=30, seed=7, model="alpha"
+)
 PAINTED = Completed((Image(b"AA==", "png", 42),), "gpu:7860", 3.21, "beta", "Euler a", 512, 768, 30)
 
 
@@ -73,7 +75,14 @@ def test_a_size_and_a_side_contradict_each_other() -> None:
 @pytest.mark.parametrize("locale", ["en-US", "de"])
 @pytest.mark.parametrize(
     "event",
-    [None, Queued(3, None), Started("gpu"), Progress(0.5, 5, 10, 2.0), Failed("timeout", "late"), Cancelled()],
+    [
+        None,
+        Queued(3, None),
+        Started("gpu"),
+        Progress(0.5, 5, 10, 2.0),
+        Failed("timeout", "late"),
+        Cancelled(),
+    ],
 )
 def test_every_page_says_enough_to_paint_it_again(event: Queued | None, locale: str) -> None:
     assert request_in(page_of(event, REQUEST, "ab", locale).embeds, LIMITS) == REQUEST
@@ -133,7 +142,10 @@ def test_progress_in_one_line() -> None:
     assert progress_title(Queued(0, None), "de") == "Als Nächstes an der Reihe"
     assert progress_title(Queued(0, 300.0, 2), "en").startswith("A server failed")
     assert progress_title(Queued(1, 36_000.0), "en").endswith("about 10 h")
-    assert progress_title(Progress(0.25, 5, 20, 95.0), "en") == "▰▰▰▱▱▱▱▱▱▱▱▱ 25 %  ·  step 5 of 20  ·  about 2 min"
+    assert (
+        progress_title(Progress(0.25, 5, 20, 95.0), "en")
+        == "▰▰▰▱▱▱▱▱▱▱▱▱ 25 %  ·  step 5 of 20  ·  about 2 min"
+    )
 
 
 def test_a_lost_job_keeps_its_words_and_offers_to_begin_anew() -> None:

@@ -1,0 +1,123 @@
+"""Answers: of all replicas that hear an interaction, one answers it.
+
+Discord sends each interaction to every session of the bot, takes one answer and refuses the second (40060).
+So the replicas race for a claim; the losers look again after LOOK_AGAIN seconds, and the next one takes over
+from a winner that died or hangs. Where the place to agree is away, everybody answers and Discord decides.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from core import Coordination, QueueUnavailable
+
+log = logging.getLogger(__name__)
+
+LOOK_AGAIN = 0.8
+"""Seconds after which the losers of a race look whether its winner has answered."""
+TURNS = 3
+"""Races for one interaction; all of them end within the 3 s that Discord waits."""
+LATE = 0.3
+"""Seconds for an own answer above which a replica leaves the first race to others, for a while."""
+STAND_BACK = 2.0
+REMEMBERED = 60.0
+"""Seconds for which an interaction's winner and its answer are known."""
+KIND = "discord:answered"
+TAKEN = {40060, 10062}
+"""Discord's codes for an interaction that was answered, or that it no longer knows."""
+
+Interaction = discord.Interaction[Any]
+
+
+class Taken(Exception):
+    """Another replica has answered this interaction, or nobody can any more: no error, and nothing to do."""
+
+
+class Answers:
+    """Every answer to an interaction goes through here, so that the other replicas hear of it."""
+
+    def __init__(
+        self, coordination: Coordination, owner: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._coordination = coordination
+        self._owner = owner
+        self._clock = clock
+        self._stands_back_until = 0.0
+
+    async def wins(self, interaction: Interaction) -> bool:
+        """Whether this replica is to answer; waits until that is known."""
+        interaction.extras["heard"] = self._clock()
+        for turn in range(TURNS):
+            stands_back = turn == 0 and self._clock() < self._stands_back_until
+            if not stands_back and await self._claim(interaction.id, turn):
+                return True
+            await asyncio.sleep(LOOK_AGAIN)
+            if await self._is_answered(interaction.id):
+                return False
+        return False
+
+    async def defer(self, interaction: Interaction, *, private: bool = False) -> None:
+        """Promise a message; `private` is for the caller alone."""
+        await self._answer(interaction, interaction.response.defer(thinking=True, ephemeral=private))
+
+    async def acknowledge(self, interaction: Interaction) -> None:
+        """Say that a button was heard, and nothing more: its message stays as it is."""
+        await self._answer(interaction, interaction.response.defer())
+
+    async def say(self, interaction: Interaction, text: str) -> None:
+        """Tell the caller alone, also where this interaction was answered before."""
+        if interaction.response.is_done():
+            await interaction.followup.send(text, ephemeral=True)
+        else:
+            await self._answer(interaction, interaction.response.send_message(text, ephemeral=True))
+
+    async def tell(self, interaction: Interaction, embed: discord.Embed) -> None:
+        """Show the caller alone an embed."""
+        await self._answer(interaction, interaction.response.send_message(embed=embed, ephemeral=True))
+
+    async def rewrite(self, interaction: Interaction, embed: discord.Embed, view: discord.ui.View) -> None:
+        """Change the message whose button was pressed."""
+        await self._answer(
+            interaction, interaction.response.edit_message(embed=embed, view=view, attachments=[])
+        )
+
+    async def ask(self, interaction: Interaction, modal: discord.ui.Modal) -> None:
+        """Open a form."""
+        await self._answer(interaction, interaction.response.send_modal(modal))
+
+    async def suggest(self, interaction: Interaction, choices: list[app_commands.Choice[str]]) -> None:
+        """Complete what is being typed."""
+        await self._answer(interaction, interaction.response.autocomplete(choices))
+
+    async def _answer(self, interaction: Interaction, answer: Awaitable[Any]) -> None:
+        try:
+            await answer
+        except discord.HTTPException as error:
+            if error.code in TAKEN:
+                raise Taken(f"{error.code}: {error.text}") from error
+            raise
+        finally:
+            now = self._clock()
+            if now - interaction.extras.get("heard", now) > LATE:
+                self._stands_back_until = now + STAND_BACK
+        try:
+            await self._coordination.put(KIND, str(interaction.id), self._owner.encode(), ttl=REMEMBERED)
+        except QueueUnavailable:
+            log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
+
+    async def _claim(self, id: int, turn: int) -> bool:
+        try:
+            return await self._coordination.claim(f"discord:{id}:{turn}", self._owner, ttl=REMEMBERED)
+        except QueueUnavailable:
+            return True
+
+    async def _is_answered(self, id: int) -> bool:
+        try:
+            return await self._coordination.get(KIND, str(id)) is not None
+        except QueueUnavailable:
+            return False

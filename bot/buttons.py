@@ -1,0 +1,91 @@
+"""Buttons that outlive this program: all that they need stands in their ids and in their message."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Self, cast
+
+import discord
+
+from bot.texts import say
+from core import ImageRequest
+
+STYLES = {
+    "cancel": discord.ButtonStyle.secondary,
+    "again": discord.ButtonStyle.primary,
+    "edit": discord.ButtonStyle.secondary,
+    "delete": discord.ButtonStyle.danger,
+}
+EDITED = "sd:edited"
+"""The id of the form that Edit opens; every replica takes it in."""
+LONGEST_INPUT = 4000
+"""Characters of a field in a form."""
+
+Interaction = discord.Interaction[Any]
+
+
+class Press(
+    discord.ui.DynamicItem[discord.ui.Button[Any]],
+    template=r"sd:(?P<deed>cancel|again|edit|delete):(?P<owner>\d{1,20}):(?P<job>[0-9a-f]{32})",
+):
+    """A button of a job's message: what it does, whose job it is, and which."""
+
+    def __init__(self, deed: str, owner: int, job: str, *, locale: str = "en") -> None:
+        super().__init__(
+            discord.ui.Button(
+                style=STYLES[deed],
+                label=say(locale, f"button.{deed}"),
+                custom_id=f"sd:{deed}:{owner}:{job}",
+            )
+        )
+        self.deed = deed
+        self.owner = owner
+        self.job = job
+
+    @classmethod
+    async def from_custom_id(
+        cls, interaction: Interaction, item: discord.ui.Item[Any], match: re.Match[str], /
+    ) -> Self:
+        """See discord.ui.DynamicItem."""
+        return cls(match["deed"], int(match["owner"]), match["job"])
+
+    async def callback(self, interaction: Interaction) -> None:
+        """The client knows what to do."""
+        await cast(Any, interaction.client).on_press(interaction, self)
+
+
+def view_of(deeds: Iterable[str], owner: int, job: str, locale: str) -> discord.ui.View:
+    """A row of buttons."""
+    view = discord.ui.View(timeout=None)
+    for deed in deeds:
+        view.add_item(Press(deed, owner, job, locale=locale))
+    return view
+
+
+class EditForm(discord.ui.Modal):
+    """Prompt, negative prompt and seed to change; `inputs_of` reads what comes back."""
+
+    def __init__(self, request: ImageRequest, locale: str) -> None:
+        super().__init__(title=say(locale, "edit.title"), custom_id=EDITED, timeout=900)
+        paragraph = discord.TextStyle.paragraph
+        fields = (
+            ("prompt", say(locale, "prompt").capitalize(), request.prompt, paragraph),
+            ("negative_prompt", say(locale, "label.negative_prompt"), request.negative_prompt, paragraph),
+            ("seed", say(locale, "edit.seed"), str(request.seed), discord.TextStyle.short),
+        )
+        for name, label, value, style in fields:
+            field: discord.ui.TextInput[Any] = discord.ui.TextInput(
+                label=label,
+                custom_id=name,
+                default=value[:LONGEST_INPUT],
+                style=style,
+                required=name == "prompt",
+                max_length=11 if name == "seed" else LONGEST_INPUT,
+            )
+            self.add_item(field)
+
+
+def inputs_of(interaction: Interaction) -> dict[str, str]:
+    """What was written into a form, by the fields' ids. Read here: the form may be another replica's."""
+    rows = cast(Any, interaction.data or {}).get("components", ())
+    inputs = [item for row in rows for item in (row.get("components") or [row.get("component", {})])]
+    return {item["custom_id"]: item.get("value") or "" for item in inputs if "custom_id" in item}

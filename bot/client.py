@@ -1,0 +1,169 @@
+"""The Discord client: connects, hands interactions on, and closes in good order.
+
+It reads no messages: interactions need no intent. Everything that runs beside it runs in one TaskGroup.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import discord
+import yarl
+from discord.gateway import DiscordWebSocket
+from discord.http import Route
+
+from bot.answers import Answers, Interaction
+from bot.buttons import EDITED, Press
+from bot.commands import Translator, Tree, add_commands
+from bot.deliveries import Deliveries
+from bot.desk import Desk
+from bot.downloads import Downloads
+from bot.sync import sync
+from core import Gateway, QueueUnavailable, Settings, SettingsError
+
+log = logging.getLogger(__name__)
+
+READY_SECONDS = 0.05
+"""How long discord.py waits for more servers before it says that it is ready: we need none of them."""
+IDENTIFY_SECONDS = 5.2
+"""Discord takes one new session of a bot every 5 s."""
+IDENTIFY_LOOK = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""Seconds between two attempts to reach Discord at the start."""
+FLUSH_SECONDS = 5.0
+"""How long the ends of jobs may take to be told when the bot stops."""
+WRONG_TOKEN = "Discord does not accept this token: copy it anew from the developer portal, page Bot"
+MISSING_TOKEN = "set it to the bot's token, from https://discord.com/developers/applications, page Bot"
+NEEDED = discord.Permissions(
+    view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True, attach_files=True
+)
+"""What the bot may do in a server that invites it."""
+
+
+class Bot(discord.Client):
+    """The connection to Discord; what people want is the desk's business."""
+
+    def __init__(self, gateway: Gateway, settings: Settings, session: aiohttp.ClientSession) -> None:
+        super().__init__(
+            intents=discord.Intents.none(),
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            guild_ready_timeout=READY_SECONDS,
+        )
+        self._gateway = gateway
+        self.owner = secrets.token_hex(8)
+        """This replica's name among all of them."""
+        self.tree = Tree(self)
+        self.deliveries = Deliveries(gateway, self, self.owner, previews=settings.discord_previews)
+        answers = Answers(gateway.coordination, self.owner)
+        downloads = Downloads(session, settings.discord_api_base)
+        self.desk = Desk(gateway, settings, answers, self.deliveries, downloads)
+        add_commands(self.tree, self.desk)
+
+    async def setup_hook(self) -> None:
+        """See discord.Client."""
+        self.add_dynamic_items(Press)
+        await self.tree.set_translator(Translator())
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait for this replica's turn to open a session."""
+        turn = secrets.token_hex(4)  # each session counts, also two of this process
+        try:
+            while not await self._gateway.coordination.hold(
+                "discord:identify", f"{self.owner}:{turn}", ttl=IDENTIFY_SECONDS
+            ):
+                await asyncio.sleep(IDENTIFY_LOOK)
+        except QueueUnavailable:
+            log.warning("the other replicas cannot be asked; this one connects at once")
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Forms, which may be another replica's; discord.py hands on commands and buttons itself."""
+        if interaction.type is not discord.InteractionType.modal_submit:
+            return
+        if interaction.custom_id == EDITED and await self.desk.answers.wins(interaction):
+            await self._attempt(interaction, self.desk.edited(interaction))
+
+    async def on_press(self, interaction: Interaction, press: Press) -> None:
+        """A button was pressed."""
+        if await self.desk.answers.wins(interaction):
+            await self._attempt(interaction, self.desk.press(interaction, press))
+
+    async def _attempt(self, interaction: Interaction, action: Awaitable[None]) -> None:
+        try:
+            await action
+        except Exception as error:  # noqa: BLE001 - discord.py calls on_error for commands alone
+            await self.tree.on_error(interaction, error)
+
+    async def live(self, token: str) -> None:
+        """Log in and stay connected; ends only by being cancelled. Raises SettingsError for a wrong token."""
+        await self._log_in(token)
+        invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
+        print(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}", flush=True)
+        try:
+            await sync(self.tree, self._gateway.coordination, self.owner)
+        except discord.HTTPException as error:
+            log.error("the commands could not be given to Discord: %s", error)
+        try:
+            await self.connect()
+        except discord.ConnectionClosed as error:
+            raise SettingsError("DISCORD_TOKEN", f"{WRONG_TOKEN} (closed with {error.code})") from error
+
+    async def _log_in(self, token: str) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self.login(token)
+            except discord.LoginFailure as error:
+                raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN) from error
+            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+                log.warning("Discord cannot be reached, again in %g s: %s", pause, error)
+            else:
+                return
+            await self.http.close()
+            self.http.connector = discord.utils.MISSING  # it was closed; the next login makes a new one
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@asynccontextmanager
+async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
+    """Run the bot beside the body; yields at once, Discord may take its time.
+
+    Leaving it lets the ends of jobs be told after `gateway.drain`, and lets go of the others: another
+    replica, or this one started again, goes on with them. Raises SettingsError for a wrong token.
+    """
+    if not settings.discord_token:
+        raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
+    _point_at(settings)
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            Bot(gateway, settings, session) as bot,
+            asyncio.TaskGroup() as tasks,
+        ):
+            running = [
+                tasks.create_task(each) for each in (bot.live(settings.discord_token), bot.deliveries.run())
+            ]
+            try:
+                yield bot
+                if gateway.draining:
+                    await bot.deliveries.flush(FLUSH_SECONDS)
+            finally:
+                for task in running:
+                    task.cancel()
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None  # a TaskGroup wraps also what it holds by itself
+        raise
+
+
+def _point_at(settings: Settings) -> None:
+    """Where Discord is; discord.py knows it by two attributes of classes."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    if settings.discord_api_base:
+        Route.BASE = settings.discord_api_base
+    if settings.discord_gateway_url:
+        DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)

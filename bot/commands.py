@@ -1,0 +1,290 @@
+"""The commands: what each one takes, and what it answers. Errors of every sort are told in Tree.on_error."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+import discord
+from discord import app_commands
+
+from bot.answers import TAKEN, Interaction, Taken
+from bot.buttons import view_of
+from bot.deliveries import caller_of
+from bot.desk import Desk, pictures_of
+from bot.messages import (
+    MOST_PICTURES,
+    MOST_PROMPT,
+    SIZES,
+    error_text,
+    escape,
+    parameters_page,
+    progress_title,
+    request_of,
+    request_painted,
+)
+from bot.pictures import read_parameters
+from bot.policy import Refused, names_of
+from bot.screen import discord_files, embeds_of, last_page
+from bot.texts import has, say
+from bot.texts.english import ENGLISH
+from core import (
+    LARGEST_CFG_SCALE,
+    LARGEST_SEED,
+    SMALLEST_SIDE,
+    Catalog,
+    Completed,
+    End,
+    Failed,
+    Internal,
+    SdError,
+    Status,
+)
+
+log = logging.getLogger(__name__)
+
+MOST_CHOICES = 25
+LONGEST_CHOICE = 100
+"""Suggestions, and characters of one, that Discord shows."""
+SHOWN_JOBS = 10
+"""Of one's own, in /queue."""
+PEEK = 1.0
+"""Seconds for a job to say where it is."""
+
+
+class Tree(app_commands.CommandTree[Any]):
+    """All commands of one process."""
+
+    async def interaction_check(self, interaction: Interaction, /) -> bool:
+        """Only one replica goes on."""
+        return await cast(Any, interaction.client).desk.answers.wins(interaction)  # type: ignore[no-any-return]
+
+    async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
+        """The one place where errors of commands, buttons and forms end: told to the caller alone."""
+        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
+        locale = str(interaction.locale)
+        if isinstance(cause, Taken) or (isinstance(cause, discord.HTTPException) and cause.code in TAKEN):
+            return
+        if isinstance(cause, Refused):
+            text = say(locale, cause.key, **cause.values)
+        elif isinstance(cause, SdError):
+            text = error_text(cause, locale)
+        else:
+            log.error("a fault in an interaction", exc_info=cause)
+            text = error_text(Internal(""), locale)
+        try:
+            await cast(Any, interaction.client).desk.answers.say(interaction, text[:2000])
+        except Taken:
+            return
+        except discord.HTTPException as unheard:
+            log.warning("an error could not be told: %s", unheard)
+
+
+class Translator(app_commands.Translator):
+    """Names and descriptions of commands in all languages but English, which they have anyway."""
+
+    async def translate(
+        self,
+        string: app_commands.locale_str,
+        locale: discord.Locale,
+        context: app_commands.TranslationContextTypes,
+    ) -> str | None:
+        """See discord.app_commands.Translator."""
+        key = string.extras.get("key", "")
+        if not has(str(locale), key) or str(locale).startswith("en"):
+            return None
+        return say(str(locale), key) + str(string.extras.get("tail", ""))
+
+
+def add_commands(tree: Tree, desk: Desk) -> None:
+    """Put all commands into the tree."""
+    context = app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True)
+    installs = app_commands.AppInstallationType(guild=True, user=True)
+    everywhere: Any = {"allowed_contexts": context, "allowed_installs": installs}
+    for callback in (_imagine(desk), _queue(desk), _show(desk)):
+        name = callback.__name__
+        tree.add_command(
+            app_commands.Command(
+                name=_word(name), description=_word(f"{name}.about"), callback=callback, **everywhere
+            )
+        )
+    tree.add_command(
+        app_commands.ContextMenu(name=_word("parameters"), callback=_parameters(desk), **everywhere)
+    )
+
+
+def _imagine(desk: Desk) -> Any:
+    limits = desk.settings.limits
+
+    async def imagine(
+        interaction: Interaction,
+        prompt: str,
+        negative_prompt: str | None = None,
+        steps: int | None = None,
+        size: str | None = None,
+        width: int | None = None,
+        height: int | None = None,
+        cfg_scale: float | None = None,
+        sampler: str | None = None,
+        model: str | None = None,
+        seed: int | None = None,
+        count: int | None = None,
+        spoiler: bool = False,
+    ) -> None:
+        # The parameters above declare the options; what was given is read by the options' own names.
+        given = {name: value for name, value in interaction.namespace if name != "spoiler"}
+        await desk.take(interaction, request_of(given, limits), spoiler=spoiler)
+
+    side = limits.max_pixels // SMALLEST_SIDE
+    longest = min(limits.max_prompt, MOST_PROMPT)
+    # Annotations are where discord.py reads ranges, and these are the deployment's own.
+    imagine.__annotations__ |= {
+        "prompt": app_commands.Range[str, 1, longest],
+        "negative_prompt": app_commands.Range[str, 0, longest] | None,
+        "steps": app_commands.Range[int, 1, limits.max_steps] | None,
+        "width": app_commands.Range[int, SMALLEST_SIDE, side] | None,
+        "height": app_commands.Range[int, SMALLEST_SIDE, side] | None,
+        "cfg_scale": app_commands.Range[float, 0.0, LARGEST_CFG_SCALE] | None,
+        "seed": app_commands.Range[int, -1, LARGEST_SEED] | None,
+        "count": app_commands.Range[int, 1, min(limits.max_batch, MOST_PICTURES)] | None,
+    }
+    sizes = [
+        app_commands.Choice(name=_word(shape, f" {width} x {height}"), value=f"{width}x{height}")
+        for shape, width, height in SIZES
+        if width * height <= limits.max_pixels
+    ]
+    return _described(
+        app_commands.choices(size=sizes)(
+            app_commands.autocomplete(
+                sampler=_suggest(desk, lambda catalog: catalog.samplers),
+                model=_suggest(desk, lambda catalog: catalog.models),
+            )(imagine)
+        )
+    )
+
+
+def _suggest(desk: Desk, names: Callable[[Catalog], tuple[str, ...]]) -> Any:
+    """Autocompletion from what the painting servers have at the moment."""
+
+    async def suggest(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        try:
+            known = names(await desk.gateway.catalog())
+        except SdError:
+            known = ()
+        found = [name for name in known if typed.lower() in name.lower() and len(name) <= LONGEST_CHOICE]
+        choices = [app_commands.Choice(name=name, value=name) for name in found[:MOST_CHOICES]]
+        try:
+            await desk.answers.suggest(interaction, choices)
+        except (Taken, discord.HTTPException) as error:
+            log.debug("a suggestion came too late: %s", error)
+        return choices
+
+    return suggest
+
+
+def _queue(desk: Desk) -> Any:
+    async def queue(interaction: Interaction) -> None:
+        desk.admit(interaction)
+        locale, user = str(interaction.locale), interaction.user.id
+        names = names_of(await desk.deliveries.names(), user)
+        lines = [await _own_job(desk, name, locale) for name in names[:SHOWN_JOBS]]
+        status = await desk.gateway.status(caller_of(user))
+        embed = discord.Embed(
+            title=say(locale, "queue.own"),
+            description="\n".join(line for line in lines if line) or say(locale, "queue.none"),
+        )
+        embed.add_field(name=say(locale, "queue.servers"), value=_servers(status, locale), inline=False)
+        counts = {"waiting": status.waiting, "running": status.running, "callers": status.callers}
+        embed.set_footer(text=say(locale, "queue.waiting", **counts))
+        await desk.answers.tell(interaction, embed)
+
+    return _described(queue)
+
+
+async def _own_job(desk: Desk, name: str, locale: str) -> str:
+    """One line about a job that is under way."""
+    ticket = await desk.deliveries.read(name)
+    if ticket is None:
+        return ""
+    try:
+        async with asyncio.timeout(PEEK), desk.gateway.attach(ticket.job) as watch:
+            title = progress_title(await anext(watch), locale)
+    except (TimeoutError, SdError):
+        title = say(locale, "state.accepted")
+    return f"**{escape(ticket.request.prompt[:60])}**\n{title}  ·  `{ticket.job}`"
+
+
+def _servers(status: Status, locale: str) -> str:
+    """Their state, by number: addresses are nobody's business on Discord."""
+    lines = [
+        say(
+            locale,
+            "queue.server",
+            number=number,
+            state=say(
+                locale,
+                f"server.{'painting' if each.painting else 'idle' if each.offer.usable else 'down'}",
+            ),
+        )
+        for number, each in enumerate(status.backends, start=1)
+    ]
+    return "\n".join(lines)[:1000] or say(locale, "queue.no_server")
+
+
+def _show(desk: Desk) -> Any:
+    async def show(interaction: Interaction, job: str) -> None:
+        desk.admit(interaction)
+        await desk.answers.defer(interaction, private=True)
+        locale = str(interaction.locale)
+        async with desk.gateway.attach(job.strip(), progress=False) as watch:
+            event = await anext(watch)
+        if isinstance(event, Failed):
+            raise event.as_error()
+        if not isinstance(event, Completed):
+            ended = "state.cancelled" if isinstance(event, End) else "show.running"
+            await interaction.edit_original_response(content=say(locale, ended))
+            return
+        ticket = desk.ticket(interaction, request_painted(event), job=job.strip())
+        page, files = await last_page(event, ticket, ticket.most_bytes)
+        await interaction.edit_original_response(
+            embeds=embeds_of(page),
+            attachments=discord_files(files),
+            view=view_of(("again", "edit"), interaction.user.id, job.strip(), locale),
+        )
+
+    show.__annotations__["job"] = app_commands.Range[str, 32, 32]
+    return _described(show)
+
+
+def _parameters(desk: Desk) -> Any:
+    async def parameters(interaction: Interaction, message: discord.Message) -> None:
+        await desk.answers.defer(interaction, private=True)
+        locale = str(interaction.locale)
+        urls = pictures_of(message)[:MOST_PICTURES]
+        files = [await desk.downloads.fetch(url) for url in urls]
+        texts = [await asyncio.to_thread(read_parameters, data) for data in files if data]
+        found = [text for text in texts if text]
+        if found:
+            embeds = [embed for text in found for embed in embeds_of(parameters_page(text))]
+            # Together an answer's embeds hold 6000 characters, so long texts come alone.
+            shown = embeds if sum(map(len, embeds)) <= 6000 else embeds[:1]
+            await interaction.edit_original_response(embeds=shown)
+            return
+        unread = bool(urls) and not any(files)
+        key = "parameters.unread" if unread else "parameters.none"
+        await interaction.edit_original_response(content=say(locale, key))
+
+    return parameters
+
+
+def _described(callback: Any) -> Any:
+    """The options' names and descriptions, in all languages."""
+    names = [name for name in callback.__annotations__ if name not in {"interaction", "return"}]
+    if not names:
+        return callback
+    described = app_commands.describe(**{name: _word(f"{name}.about") for name in names})(callback)
+    return app_commands.rename(**{name: _word(name) for name in names})(described)
+
+
+def _word(key: str, tail: str = "") -> app_commands.locale_str:
+    return app_commands.locale_str(ENGLISH[key] + tail, key=key, tail=tail)

@@ -1,0 +1,207 @@
+"""Deliveries: the jobs under way, each shown and delivered by one replica at a time.
+
+A ticket lies in the place where the replicas agree until its picture was delivered; whoever holds its lease
+follows it. Every SCAN seconds each replica looks for tickets that nobody holds: their replica died, or is
+about to stop, or all of them were started again.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import discord
+
+from bot.screen import Screen
+from bot.ticket import KIND, TTL, Ticket, decode, encode
+from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, Watch
+
+log = logging.getLogger(__name__)
+
+EVERY = 2.5
+"""Seconds between two changes of a message."""
+LEASE = 6.0
+"""Seconds after which a silent replica's jobs go to another one."""
+SCAN = 2.0
+REST = 30.0
+"""Seconds for which a ticket that ended in a fault of ours is left alone."""
+AWAY = 1.0
+"""Seconds between two attempts to reach the queue."""
+
+
+class LeaseLost(Exception):
+    """Another replica delivers this job now."""
+
+
+class Deliveries:
+    """`run` beside everything else; `begin` for a ticket whose lease is held here."""
+
+    def __init__(self, gateway: Gateway, bot: discord.Client, owner: str, *, previews: bool) -> None:
+        self._gateway = gateway
+        self._bot = bot
+        self._owner = owner
+        self._previews = previews
+        self._followed: dict[str, asyncio.Task[None]] = {}
+        self._resting: dict[str, float] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Follow and scan; ends only by being cancelled, and lets go of all leases then."""
+        async with asyncio.TaskGroup() as self._tasks:
+            while True:
+                try:
+                    await self.scan()
+                except QueueUnavailable:
+                    log.debug("tickets cannot be read at the moment")
+                await asyncio.sleep(SCAN)
+
+    async def store(self, ticket: Ticket) -> None:
+        """Make a ticket known to all replicas."""
+        await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
+
+    async def drop(self, ticket: Ticket) -> None:
+        """Forget a ticket: it was delivered, or never accepted."""
+        await self._gateway.coordination.delete(KIND, ticket.name)
+        await self.release(ticket.name)
+
+    async def names(self) -> list[str]:
+        """Of the tickets of all replicas."""
+        return await self._gateway.coordination.names(KIND)
+
+    async def read(self, name: str) -> Ticket | None:
+        """A ticket by its name, if its job is still under way."""
+        stored = await self._gateway.coordination.get(KIND, name)
+        return decode(stored) if stored else None
+
+    async def hold(self, name: str) -> bool:
+        """Whether this replica may change the message of the ticket of this name."""
+        return await self._gateway.coordination.hold(f"discord:lease:{name}", self._owner, ttl=LEASE)
+
+    async def release(self, name: str) -> None:
+        """Let another replica have it at once."""
+        await self._gateway.coordination.release(f"discord:lease:{name}", self._owner)
+
+    def begin(self, ticket: Ticket) -> None:
+        """Follow a job in a task of its own."""
+        if self._tasks is None or ticket.name in self._followed:
+            return
+        task = self._tasks.create_task(self._follow(ticket))
+        self._followed[ticket.name] = task
+        task.add_done_callback(lambda _: self._followed.pop(ticket.name, None))
+
+    async def scan(self) -> None:
+        """Take over what nobody holds."""
+        now = time.monotonic()
+        self._resting = {name: until for name, until in self._resting.items() if until > now}
+        for name in await self.names():
+            if name in self._followed or name in self._resting:
+                continue
+            if not await self.hold(name):
+                continue
+            # Read under the lease: it may have been delivered since the names were asked for.
+            ticket = await self.read(name)
+            if ticket is None:
+                await self.release(name)
+            else:
+                self.begin(ticket)
+
+    async def flush(self, seconds: float) -> None:
+        """Give the jobs that ended this long to be told."""
+        if self._followed:
+            await asyncio.wait(list(self._followed.values()), timeout=seconds)
+
+    async def _follow(self, ticket: Ticket) -> None:
+        """One job's task. It raises nothing but its own cancellation: that would end the other jobs."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep(ticket))
+                await self._show(ticket)
+                keeper.cancel()
+            await self.drop(ticket)
+        except* LeaseLost:
+            log.info("job %s: another replica has taken it over", ticket.job)
+        except* Exception as faults:
+            log.error("job %s: it is tried again in %g s", ticket.job, REST, exc_info=faults)
+            self._resting[ticket.name] = time.monotonic() + REST
+        finally:
+            try:
+                await self.release(ticket.name)
+            except QueueUnavailable:
+                log.debug("a lease could not be released; it ends by itself")
+
+    async def _keep(self, ticket: Ticket) -> None:
+        """Renew the lease. Where it cannot be renewed because the store is away, nobody else gets it either."""
+        while True:
+            await asyncio.sleep(LEASE / 3)
+            try:
+                if not await self.hold(ticket.name):
+                    raise LeaseLost
+            except QueueUnavailable:
+                log.debug("a lease could not be renewed")
+
+    async def _show(self, ticket: Ticket) -> None:
+        screen = Screen(self._bot, ticket)
+        end = await self._end(ticket, screen)
+        if not await screen.deliver(end):
+            log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
+
+    async def _end(self, ticket: Ticket, screen: Screen) -> End:
+        """Show how the job gets on; how it ends. An error of the core is an end as well."""
+        while True:
+            try:
+                async with self._watch(ticket) as watch:
+                    return await self._progress(watch, screen)
+            except QueueUnavailable:
+                await asyncio.sleep(AWAY)
+            except SdError as error:
+                return Failed.of(error)
+
+    @asynccontextmanager
+    async def _watch(self, ticket: Ticket) -> AsyncIterator[Watch]:
+        """The ticket's job. One that its replica could not submit any more is submitted here."""
+        previews = self._previews and not ticket.spoiler
+        async with AsyncExitStack() as stack:
+            try:
+                watch = await stack.enter_async_context(self._gateway.attach(ticket.job, preview=previews))
+            except NotFound:
+                caller, key = caller_of(ticket.user), key_of(ticket.interaction)
+                submitted = self._gateway.submit(ticket.request, caller, key=key, keep=True, preview=previews)
+                watch = await stack.enter_async_context(submitted)
+            yield watch
+
+    async def _progress(self, watch: Watch, screen: Screen) -> End:
+        """Show what changes, every 2.5 s at the most, until the end comes."""
+        loop = asyncio.get_running_loop()
+        last_words_at = loop.time() + screen.seconds_left
+        due, unshown = 0.0, None
+        while True:
+            event = await _next(watch, min(due if unshown else last_words_at, last_words_at))
+            if isinstance(event, End):
+                return event
+            unshown = event or unshown
+            if loop.time() >= last_words_at:
+                await screen.say_last_words()
+                return await watch.end()
+            if unshown is not None and loop.time() >= due:
+                await screen.show(unshown)
+                due, unshown = loop.time() + EVERY, None
+
+
+async def _next(watch: Watch, until: float) -> Event | None:
+    """The next event, or None if it has not come by then (time of the loop)."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await anext(watch)
+    except TimeoutError:
+        return None
+
+
+def caller_of(user: int) -> Caller:
+    """One Discord user is one caller, everywhere."""
+    return Caller(f"discord:{user}")
+
+
+def key_of(interaction: int) -> str:
+    """An interaction is painted once, however many replicas hear it."""
+    return f"interaction {interaction}"

@@ -1,0 +1,196 @@
+"""Screen: the one message that a job lives in, and every way to bring its picture to whoever asked.
+
+While Discord lets the message be changed, it shows progress. At the end the ways are tried in turn: this
+message, a new one in its channel, one more answer to the interaction, a direct message. Repeating any of
+them makes no second message: an edit is repeatable, a new message carries the job's nonce.
+"""
+
+import asyncio
+import io
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import aiohttp
+import discord
+
+from bot.buttons import view_of
+from bot.messages import MOST_PICTURES, Page, completed_page, late_page, page_of
+from bot.pictures import PictureFile, decode, fit, format_of
+from bot.texts import say
+from bot.ticket import TOKEN_LIFE, Ticket
+from core import Completed, End, Event, Progress
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 30.0
+"""Seconds before the end of the interaction's life at which the message says that it changes no more."""
+TOO_LARGE = 40005
+CLOSED = {10003, 10008, 10015, 50027}
+"""Unknown channel, message or webhook, invalid token: this message cannot be changed any more."""
+SMALLEST_LIMIT = 100_000
+"""Bytes below which a picture that Discord finds too large is not made any smaller."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+OVERHEAD = 16_384
+"""Bytes of a message beside its files."""
+
+Files = Sequence[tuple[str, bytes]]
+Unreachable = (aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Screen:
+    """`show` an Event whenever it changes, `deliver` the End once."""
+
+    def __init__(
+        self, bot: discord.Client, ticket: Ticket, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._bot = bot
+        self._ticket = ticket
+        self._clock = clock
+        self._shown: Page | None = None
+        self._open = True
+        """Whether the message can still be changed."""
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the message says its last words."""
+        return self._ticket.asked_at + TOKEN_LIFE - LAST_WORDS - self._clock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a message to show progress in."""
+        return self._open
+
+    async def show(self, event: Event | None) -> None:
+        """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
+        ticket, files = self._ticket, list[tuple[str, bytes]]()
+        preview = event.preview if isinstance(event, Progress) and not ticket.spoiler else None
+        if preview is not None:
+            data = decode(preview)
+            files = [(f"preview.{format_of(data)}", data)]
+        image = files[0][0] if files else None
+        page = page_of(event, ticket.request, ticket.job, ticket.locale, image=image)
+        if self._open and (files or page != self._shown):
+            await self._try_edit(page, files)
+
+    async def say_last_words(self) -> None:
+        """The picture will come as a new message."""
+        if self._open:
+            await self._try_edit(late_page(self._ticket.request, self._ticket.job, self._ticket.locale), ())
+        self._open = False
+
+    async def deliver(self, end: End) -> bool:
+        """Bring the end to whoever asked, for as long as it takes; False if there is no way."""
+        most, pause = self._ticket.most_bytes, FIRST_PAUSE
+        ways = [self._edit, self._send_to_channel, self._follow_up, self._send_to_user]
+        page, files = await self._last_page(end, most)
+        while ways:
+            try:
+                await ways[0](page, files)
+            except discord.HTTPException as error:
+                if (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT:
+                    most //= 2
+                    page, files = await self._last_page(end, most)
+                    continue
+                if error.status != 429 and error.status < 500:
+                    log.info("job %s: %s is no way: %s", self._ticket.job, ways[0].__name__[1:], error)
+                    del ways[0]
+                    continue
+            except Unreachable:
+                pass
+            else:
+                return True
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        return False
+
+    async def _try_edit(self, page: Page, files: Files) -> None:
+        try:
+            await self._edit(page, files)
+            self._shown = page
+        except discord.HTTPException as error:
+            self._open = error.status != 401 and error.code not in CLOSED
+            log.debug("job %s: progress was not shown: %s", self._ticket.job, error)
+        except Unreachable as error:
+            log.debug("job %s: progress was not shown: %s", self._ticket.job, error)
+
+    async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:
+        ticket = self._ticket
+        if not isinstance(end, Completed):
+            return page_of(end, ticket.request, ticket.job, ticket.locale), ()
+        return await last_page(end, ticket, most)
+
+    # --- the ways
+
+    async def _edit(self, page: Page, files: Files) -> None:
+        """Change the message that answered the interaction."""
+        ticket = self._ticket
+        webhook = discord.Webhook.partial(ticket.application, ticket.token, client=self._bot)
+        await webhook.edit_message(
+            cast(int, "@original"),  # discord.py writes it into the address as it is
+            embeds=embeds_of(page),
+            attachments=discord_files(files),
+            view=self._view(page),
+        )
+
+    async def _send_to_channel(self, page: Page, files: Files) -> None:
+        """A new message; needs the bot to be there."""
+        guild = self._ticket.guild or None
+        channel = self._bot.get_partial_messageable(self._ticket.channel, guild_id=guild)
+        await self._send(channel.send, page, files, nonce=self._ticket.nonce)
+
+    async def _follow_up(self, page: Page, files: Files) -> None:
+        """One more answer to the interaction, where the bot itself may not write."""
+        webhook = discord.Webhook.partial(self._ticket.application, self._ticket.token, client=self._bot)
+        await self._send(webhook.send, page, files, wait=True)
+
+    async def _send_to_user(self, page: Page, files: Files) -> None:
+        """A direct message."""
+        user = await self._bot.create_dm(discord.Object(self._ticket.user))
+        await self._send(user.send, page, files, nonce=self._ticket.nonce)
+
+    async def _send(
+        self, send: Callable[..., Awaitable[Any]], page: Page, files: Files, **options: Any
+    ) -> None:
+        await send(
+            content=f"<@{self._ticket.user}>",
+            embeds=embeds_of(page),
+            files=discord_files(files),
+            view=self._view(page),
+            **options,
+        )
+
+    def _view(self, page: Page) -> discord.ui.View:
+        return view_of(page.buttons, self._ticket.user, self._ticket.job, self._ticket.locale)
+
+
+async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:
+    """The page of a finished job, and its pictures as files that are together no larger than `most`."""
+    images = completed.images[:MOST_PICTURES]
+    share = (most - OVERHEAD) // len(images)
+    files = [
+        await asyncio.to_thread(lambda image=image: fit(decode(image.base64), share)) for image in images
+    ]
+    names = [_name(ticket, number, file) for number, file in enumerate(files)]
+    reencoded = next((file.format for file in files if file.reencoded), None)
+    note = say(ticket.locale, "state.reencoded", format=reencoded.upper()) if reencoded else ""
+    # What an embed shows cannot be a spoiler, so a spoiler stands below it.
+    shown = () if ticket.spoiler else names
+    page = completed_page(completed, ticket.request, ticket.job, ticket.locale, images=shown, note=note)
+    return page, [(name, file.data) for name, file in zip(names, files, strict=True)]
+
+
+def _name(ticket: Ticket, number: int, file: PictureFile) -> str:
+    spoiler = "SPOILER_" if ticket.spoiler else ""
+    return f"{spoiler}{ticket.job[:8]}-{number}.{file.format}"
+
+
+def embeds_of(page: Page) -> list[discord.Embed]:
+    """A page as discord.py takes it."""
+    return [discord.Embed.from_dict(embed) for embed in page.embeds]
+
+
+def discord_files(files: Files) -> list[discord.File]:
+    """Names and bytes as discord.py takes them."""
+    return [discord.File(io.BytesIO(data), name) for name, data in files]

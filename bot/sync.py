@@ -1,0 +1,77 @@
+"""Commands are given to Discord only when they changed, and by one replica.
+
+What Discord has is asked for and compared by a hash, so nothing needs to be remembered here. Discord adds
+fields of its own and leaves out what has its default; both sides are reduced to what we say.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import discord
+from discord.http import Route
+
+from core import Coordination, QueueUnavailable
+
+log = logging.getLogger(__name__)
+
+SAID = {
+    *("name", "description", "type", "options", "choices", "value", "required", "autocomplete", "nsfw"),
+    *("min_value", "max_value", "min_length", "max_length", "contexts", "integration_types"),
+    *("name_localizations", "description_localizations"),
+}
+"""Fields that count; all others are Discord's own, or the same for all our commands."""
+ALONE = 60.0
+"""Seconds in which no other replica gives the same commands to Discord."""
+
+
+def fingerprint(commands: Iterable[dict[str, Any]]) -> str:
+    """The same for commands that mean the same, as we say them and as Discord repeats them."""
+    shapes = sorted(
+        (_shape(command) for command in commands), key=lambda shape: json.dumps(shape, sort_keys=True)
+    )
+    return hashlib.sha256(json.dumps(shapes, sort_keys=True).encode()).hexdigest()
+
+
+async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordination, owner: str) -> bool:
+    """Give the commands to Discord if it has others; whether that was done here."""
+    client = tree.client
+    route = Route(
+        "GET",
+        "/applications/{application_id}/commands?with_localizations=true",
+        application_id=client.application_id,
+    )
+    wanted = fingerprint(await _payload(tree))
+    if fingerprint(await client.http.request(route)) == wanted:
+        return False
+    name = f"discord:sync:{client.application_id}:{wanted}"
+    try:
+        first = await coordination.claim(name, owner, ttl=ALONE)
+    except QueueUnavailable:
+        first = True
+    if first:
+        await tree.sync()
+        log.info("the commands were given to Discord")
+    return first
+
+
+async def _payload(tree: discord.app_commands.CommandTree[Any]) -> list[dict[str, Any]]:
+    """The commands as `tree.sync` sends them."""
+    commands = [*tree.get_commands(type=discord.AppCommandType.chat_input)]
+    menus = [*tree.get_commands(type=discord.AppCommandType.message)]
+    translator = tree.translator
+    if translator is None:
+        return [command.to_dict(tree) for command in (*commands, *menus)]
+    return [await command.get_translated_payload(tree, translator) for command in (*commands, *menus)]
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {name: _shape(each) for name, each in value.items() if name in SAID}
+        kept |= {name: dict(value[name]) for name in kept if name.endswith("_localizations") and value[name]}
+        return {name: each for name, each in kept.items() if each not in (None, False, "", [], {})}
+    if isinstance(value, list):
+        return [_shape(each) for each in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
