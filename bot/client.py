@@ -70,12 +70,11 @@ class Bot(discord.Client):
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Wait for this replica's turn to open a session."""
-        turn = secrets.token_hex(4)  # each session counts, also two of this process
+        hold = self._gateway.coordination.hold
+        name = f"{self.owner}:{secrets.token_hex(4)}"  # each session counts, also two of this process
         try:
-            while not await self._gateway.coordination.hold(
-                "discord:identify", f"{self.owner}:{turn}", ttl=IDENTIFY_SECONDS
-            ):
-                await asyncio.sleep(IDENTIFY_LOOK)
+            while not await hold("discord:identify", name, ttl=IDENTIFY_SECONDS):  # noqa: ASYNC110
+                await asyncio.sleep(IDENTIFY_LOOK)  # a lease tells nobody that it ended
         except QueueUnavailable:
             log.warning("the other replicas cannot be asked; this one connects at once")
 

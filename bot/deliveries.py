@@ -131,7 +131,7 @@ class Deliveries:
                 log.debug("a lease could not be released; it ends by itself")
 
     async def _keep(self, ticket: Ticket) -> None:
-        """Renew the lease. Where it cannot be renewed because the store is away, nobody else gets it either."""
+        """Renew the lease. While the store is away it cannot be renewed, and nobody else gets it either."""
         while True:
             await asyncio.sleep(LEASE / 3)
             try:

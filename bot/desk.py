@@ -69,7 +69,7 @@ class Desk:
             self.deliveries.begin(ticket)
 
     async def _submit(self, ticket: Ticket) -> None:
-        """Put the job into the queue. One that takes long goes on: who follows the ticket submits it again."""
+        """Put the job into the queue. Where that takes long, who follows the ticket submits it again."""
         submitted = self.gateway.submit(
             ticket.request, caller_of(ticket.user), key=key_of(ticket.interaction), keep=True, progress=False
         )

@@ -21,7 +21,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody asks. `guild` is 0 in direct messages; `channels` are a thread's own id and its parent's."""
+    """Where somebody asks.
+
+    `guild` is 0 in direct messages; `channels` are a thread's own id and its parent's.
+    """
 
     guild: int
     channels: tuple[int, ...]

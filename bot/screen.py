@@ -169,9 +169,7 @@ async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Pa
     """The page of a finished job, and its pictures as files that are together no larger than `most`."""
     images = completed.images[:MOST_PICTURES]
     share = (most - OVERHEAD) // len(images)
-    files = [
-        await asyncio.to_thread(lambda image=image: fit(decode(image.base64), share)) for image in images
-    ]
+    files = [await asyncio.to_thread(_fitted, image.base64, share) for image in images]
     names = [_name(ticket, number, file) for number, file in enumerate(files)]
     reencoded = next((file.format for file in files if file.reencoded), None)
     note = say(ticket.locale, "state.reencoded", format=reencoded.upper()) if reencoded else ""
@@ -179,6 +177,10 @@ async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Pa
     shown = () if ticket.spoiler else names
     page = completed_page(completed, ticket.request, ticket.job, ticket.locale, images=shown, note=note)
     return page, [(name, file.data) for name, file in zip(names, files, strict=True)]
+
+
+def _fitted(base64: bytes | memoryview, most: int) -> PictureFile:
+    return fit(decode(base64), most)
 
 
 def _name(ticket: Ticket, number: int, file: PictureFile) -> str:

@@ -103,7 +103,7 @@ def test_the_end_tells_what_was_painted() -> None:
     page = completed_page(PAINTED, REQUEST, "ab", "en-US", images=["a.png"], note="smaller")
     assert page.buttons == ("again", "edit", "delete")
     assert field(page, "Seed") == "42"
-    assert field(page, "Size") == "512 × 768"
+    assert field(page, "Size") == "512 x 768"
     assert field(page, "Model") == "beta"
     assert field(page, "Time") == "3.2 s"
     assert page.embeds[0]["image"]["url"] == "attachment://a.png"

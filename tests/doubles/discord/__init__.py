@@ -1,0 +1,30 @@
+"""A loopback Discord: its gateway and its REST API over real sockets, with its limits and its faults.
+
+    async with LoopbackDiscord() as discord:
+        ann, channel = discord.person("ann"), discord.channel()
+        ... a bot with DISCORD_API_BASE=discord.api_base and DISCORD_GATEWAY_URL=discord.gateway_url ...
+        asked = await discord.command(ann, channel, "imagine", prompt="a monkey")
+        await discord.until(lambda: asked.original and asked.original.title == "Done")
+
+It refuses what Discord refuses: a second answer (40060), one after 3 s (10062), a token after 15 minutes
+(50027), texts and files that are too long (50035, 413), options that were not synced (NotOffered). Its clock
+is its own: `discord.skip(seconds)`. `discord.fault(...)` makes requests fail, `cut`, `reconnect` and
+`invalidate` disturb the gateway.
+"""
+
+from tests.doubles.discord.limits import NotOffered, Refusal
+from tests.doubles.discord.server import TOKEN, LoopbackDiscord
+from tests.doubles.discord.world import MANAGE_MESSAGES, Asked, Channel, Guild, Message, User
+
+__all__ = [
+    "MANAGE_MESSAGES",
+    "TOKEN",
+    "Asked",
+    "Channel",
+    "Guild",
+    "LoopbackDiscord",
+    "Message",
+    "NotOffered",
+    "Refusal",
+    "User",
+]

@@ -1,0 +1,93 @@
+"""The bot for tests: real sockets to a loopback Discord, the real core, and the A1111 double behind it.
+
+    async with serving() as served:
+        asked = await served.imagine(prompt="a monkey")
+        message = await served.discord.settled(asked)
+
+Keyword arguments of `serving` are settings.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bot.client import Bot, listen
+from core import BackendAddress, Gateway, Settings, connect
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
+
+
+@dataclass
+class Served:
+    """A running bot, and all that stands around it: one person in one channel to begin with."""
+
+    discord: LoopbackDiscord
+    double: A1111Double
+    gateway: Gateway
+    settings: Settings
+    bot: Bot
+    ann: User
+    channel: Channel
+
+    async def imagine(
+        self,
+        prompt: str = "a monkey",
+        *,
+        by: User | None = None,
+        where: Channel | None = None,
+        **options: Any,
+    ) -> Asked:
+        """Somebody asks for a picture."""
+        person, channel = by or self.ann, where or self.channel
+        return await self.discord.command(person, channel, "imagine", prompt=prompt, **options)
+
+    async def painted(self, prompt: str = "a monkey", **options: Any) -> Message:
+        """A picture from beginning to end."""
+        return await self.discord.settled(await self.imagine(prompt, **options))
+
+    async def hold_one(self, prompt: str = "the one that holds", **options: Any) -> Asked:
+        """Ask for a picture that is painted and does not get on."""
+        self.double.hold(at=1)
+        asked = await self.imagine(prompt, **options)
+        await self.double.until(lambda: self.double.active and self.double.active.prompt == prompt)
+        await self.discord.until(lambda: asked.original and asked.original.embeds)
+        return asked
+
+    @property
+    def prompts(self) -> list[str]:
+        """What reached the painting server, in order."""
+        return [request["prompt"] for request in self.double.txt2img_requests]
+
+
+def settings_of(discord: LoopbackDiscord, double: A1111Double, **settings: Any) -> Settings:
+    """Settings of a bot for these two."""
+    chosen: dict[str, Any] = {
+        "prompt_file": "",
+        "max_attempts": 1,
+        "discord_token": TOKEN,
+        "discord_api_base": discord.api_base,
+        "discord_gateway_url": discord.gateway_url,
+        **settings,
+    }
+    return Settings(sd_backends=(BackendAddress(double.url),), **chosen)
+
+
+@asynccontextmanager
+async def serving(
+    *, discord: LoopbackDiscord | None = None, double: A1111Double | None = None, **settings: Any
+) -> AsyncIterator[Served]:
+    """A bot that is logged in."""
+    async with discord or LoopbackDiscord() as discord, double or A1111Double() as double:
+        chosen = settings_of(discord, double, **settings)
+        async with connect(chosen) as gateway, listen(gateway, chosen) as bot:
+            await discord.ready()
+            yield Served(discord, double, gateway, chosen, bot, discord.person(), discord.channel())
+
+
+async def until(condition: Any) -> None:
+    """Wait for something that nobody tells of."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
