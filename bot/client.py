@@ -36,7 +36,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 FLUSH_SECONDS = 5.0
 """How long the ends of jobs may take to be told when the bot stops."""
 WRONG_TOKEN = "Discord does not accept this token: copy it anew from the developer portal, page Bot"
+REFUSED = "Discord refuses a session to this bot (close code {})"
+AUTHENTICATION_FAILED = 4004
 MISSING_TOKEN = "set it to the bot's token, from https://discord.com/developers/applications, page Bot"
+ALONE = "no REDIS_URL: this is the bot's only replica, and a restart forgets the jobs that wait"
 NEEDED = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True, attach_files=True
 )
@@ -54,6 +57,7 @@ class Bot(discord.Client):
             guild_ready_timeout=READY_SECONDS,
         )
         self._gateway = gateway
+        self._shared = bool(getattr(settings, "redis_url", ""))
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
         self.tree = Tree(self)
@@ -101,14 +105,31 @@ class Bot(discord.Client):
         await self._log_in(token)
         invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
         print(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}", flush=True)
+        if not self._shared:
+            print(f"sd-b64: {ALONE}", flush=True)
         try:
             await sync(self.tree, self._gateway.coordination, self.owner)
         except discord.HTTPException as error:
             log.error("the commands could not be given to Discord: %s", error)
-        try:
-            await self.connect()
-        except discord.ConnectionClosed as error:
-            raise SettingsError("DISCORD_TOKEN", f"{WRONG_TOKEN} (closed with {error.code})") from error
+        await self._stay_connected()
+
+    async def _stay_connected(self) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self.connect()
+            except discord.ConnectionClosed as error:
+                problem = WRONG_TOKEN if error.code == AUTHENTICATION_FAILED else REFUSED.format(error.code)
+                raise SettingsError("DISCORD_TOKEN", problem) from error
+            except AttributeError:
+                if getattr(self, "ws", None) is not None:
+                    raise
+                # discord.py 2.7.1 asks its first session for its number, although there was none.
+                log.warning("Discord's gateway cannot be reached, again in %g s", pause)
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _log_in(self, token: str) -> None:
         pause = FIRST_PAUSE
@@ -160,8 +181,9 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
 
 
 def _point_at(settings: Settings) -> None:
-    """Where Discord is; discord.py knows it by two attributes of classes."""
+    """Where Discord is; discord.py knows it by two attributes of classes. It need not warn of voice."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+    logging.getLogger("discord.state").setLevel(logging.ERROR)  # it warns of the intents that we do without
     if settings.discord_api_base:
         Route.BASE = settings.discord_api_base
     if settings.discord_gateway_url:

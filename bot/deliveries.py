@@ -49,12 +49,10 @@ class Deliveries:
     async def run(self) -> None:
         """Follow and scan; ends only by being cancelled, and lets go of all leases then."""
         async with asyncio.TaskGroup() as self._tasks:
-            while True:
-                try:
-                    await self.scan()
-                except QueueUnavailable:
-                    log.debug("tickets cannot be read at the moment")
-                await asyncio.sleep(SCAN)
+            try:
+                await self._scan_for_ever()
+            finally:
+                self._tasks = None  # interactions may still come in: another replica follows theirs
 
     async def store(self, ticket: Ticket) -> None:
         """Make a ticket known to all replicas."""
@@ -110,6 +108,14 @@ class Deliveries:
         """Give the jobs that ended this long to be told."""
         if self._followed:
             await asyncio.wait(list(self._followed.values()), timeout=seconds)
+
+    async def _scan_for_ever(self) -> None:
+        while True:
+            try:
+                await self.scan()
+            except QueueUnavailable:
+                log.debug("tickets cannot be read at the moment")
+            await asyncio.sleep(SCAN)
 
     async def _follow(self, ticket: Ticket) -> None:
         """One job's task. It raises nothing but its own cancellation: that would end the other jobs."""

@@ -49,6 +49,7 @@ class Screen:
         self._ticket = ticket
         self._clock = clock
         self._shown: Page | None = None
+        self._preview: tuple[str, bytes] | None = None
         self._open = True
         """Whether the message can still be changed."""
 
@@ -64,14 +65,17 @@ class Screen:
 
     async def show(self, event: Event | None) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
-        ticket, files = self._ticket, list[tuple[str, bytes]]()
-        preview = event.preview if isinstance(event, Progress) and not ticket.spoiler else None
-        if preview is not None:
-            data = decode(preview)
-            files = [(f"preview.{format_of(data)}", data)]
+        ticket, preview = self._ticket, self._preview
+        if not isinstance(event, Progress):
+            self._preview = None
+        elif event.preview is not None and not ticket.spoiler:
+            data = decode(event.preview)
+            self._preview = (f"preview.{format_of(data)}", data)
+        # An edit replaces all files: so the last preview goes along until there is a newer one.
+        files = [self._preview] if self._preview else []
         image = files[0][0] if files else None
         page = page_of(event, ticket.request, ticket.job, ticket.locale, image=image)
-        if self._open and (files or page != self._shown):
+        if self._open and (page != self._shown or self._preview != preview):
             await self._try_edit(page, files)
 
     async def say_last_words(self) -> None:

@@ -46,7 +46,7 @@ ENGLISH = {
     "state.started": "A server has begun",
     "state.progress": "{bar} {percent} %",
     "state.step": "step {step} of {steps}",
-    "state.late": "This takes long. Discord lets me change no old message, so the picture comes as a new one.",
+    "state.late": "This takes long. Discord lets me change no old message: the picture comes as a new one.",
     "state.completed": "Done",
     "state.cancelled": "Cancelled",
     "state.failed": "No picture",

@@ -47,12 +47,17 @@ class Served:
         """A picture from beginning to end."""
         return await self.discord.settled(await self.imagine(prompt, **options))
 
+    async def shown(self, asked: Asked) -> Message:
+        """Wait until the message of an interaction shows the job."""
+        await self.discord.until(lambda: asked.original and asked.original.embeds)
+        return asked.message
+
     async def hold_one(self, prompt: str = "the one that holds", **options: Any) -> Asked:
         """Ask for a picture that is painted and does not get on."""
         self.double.hold(at=1)
         asked = await self.imagine(prompt, **options)
         await self.double.until(lambda: self.double.active and self.double.active.prompt == prompt)
-        await self.discord.until(lambda: asked.original and asked.original.embeds)
+        await self.shown(asked)
         return asked
 
     @property
@@ -83,6 +88,7 @@ async def serving(
         chosen = settings_of(discord, double, **settings)
         async with connect(chosen) as gateway, listen(gateway, chosen) as bot:
             await discord.ready()
+            await bot.wait_until_ready()
             yield Served(discord, double, gateway, chosen, bot, discord.person(), discord.channel())
 
 

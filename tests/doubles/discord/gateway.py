@@ -46,6 +46,8 @@ class Gateway:
         self.token = token
         self.identify_seconds = 5.0
         """Between two new sessions (`max_concurrency` 1); earlier ones are invalid."""
+        self.out_of_order = 0
+        """So many sockets are refused with 503."""
         self.sessions: list[Session] = []
         self.identifies: list[float] = []
         self.refused_identifies = 0
@@ -64,8 +66,11 @@ class Gateway:
         for session in self.sessions:
             session.tell(event, words)
 
-    async def handle(self, request: web.Request) -> web.WebSocketResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """One socket, from HELLO on."""
+        if self.out_of_order:
+            self.out_of_order -= 1
+            return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"op": HELLO, "d": {"heartbeat_interval": 41_250}})

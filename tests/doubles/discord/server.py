@@ -104,7 +104,7 @@ class LoopbackDiscord:
         app = web.Application(client_max_size=1 << 28)
         app.add_routes(
             [
-                web.get("/gateway/", self.gateway.handle),
+                web.get("/gateway", self.gateway.handle),
                 web.get("/attachments/{channel}/{id}/{name}", self._download),
                 web.route("*", "/api/v10/{path:.*}", self._rest),
             ]
@@ -130,7 +130,7 @@ class LoopbackDiscord:
     @property
     def gateway_url(self) -> str:
         """For DISCORD_GATEWAY_URL."""
-        return f"ws://127.0.0.1:{self._port}/gateway/"
+        return f"ws://127.0.0.1:{self._port}/gateway"
 
     # What tests turn
 
@@ -259,7 +259,11 @@ class LoopbackDiscord:
 
     async def settled(self, asked: Asked) -> Message:
         """Wait until the message of an interaction is finished: it shows buttons but Cancel, or an end."""
-        await self.until(lambda: asked.original and "Again" in asked.original.buttons, within=20)
+        return await self.until_buttons(asked, "Again")
+
+    async def until_buttons(self, asked: Asked, label: str) -> Message:
+        """Wait until the message of an interaction has this button."""
+        await self.until(lambda: asked.original and label in asked.original.buttons, within=20)
         return asked.message
 
     def count(self, method: str, path: str) -> int:

@@ -1,0 +1,148 @@
+"""Buttons: what each one does, who may press it, and that they outlive the bot."""
+
+import pytest
+
+from bot import deliveries
+from bot.client import listen
+from core import connect
+from tests.doubles.discord import MANAGE_MESSAGES, Asked, Message
+from tests.doubles.discord_fixture import Served, serving
+from tests.doubles.pictures import prompt_of
+
+
+async def press(served: Served, message: Message, label: str, **by: object) -> Asked:
+    asked = await served.discord.press(by.get("by", served.ann), message, label)  # type: ignore[arg-type]
+    return await served.discord.answered(asked)
+
+
+async def test_cancel_ends_a_job_that_waits_and_no_other() -> None:
+    async with serving() as served:
+        holding = await served.hold_one()
+        waits = await served.imagine("waits")
+        await served.discord.until(lambda: waits.original and waits.original.buttons)
+        await press(served, waits.message, "Cancel")
+        await served.discord.settled(waits)
+        assert waits.message.title == "Cancelled"
+        served.double.release()
+        assert (await served.discord.settled(holding)).title == "Done"
+        assert served.prompts == ["the one that holds"]
+        assert served.double.interrupts == []
+
+
+async def test_cancel_ends_a_job_that_runs() -> None:
+    async with serving() as served:
+        asked = await served.hold_one()
+        await press(served, asked.message, "Cancel")
+        await served.discord.settled(asked)
+        assert asked.message.title == "Cancelled"
+        await served.double.until(lambda: served.double.interrupts)
+
+
+async def test_strangers_may_not_cancel_or_delete_and_moderators_may() -> None:
+    async with serving() as served:
+        bernd = served.discord.person("bernd", "de")
+        asked = await served.hold_one()
+        stranger = await press(served, asked.message, "Cancel", by=bernd)
+        assert "Moderator" in stranger.said
+        guild = served.channel.guild
+        assert guild is not None
+        guild.permissions[bernd.id] = MANAGE_MESSAGES
+        await press(served, asked.message, "Cancel", by=bernd)
+        await served.discord.settled(asked)
+        guild.permissions.clear()
+        stranger = await press(served, asked.message, "Delete", by=bernd)
+        assert "Moderator" in stranger.said
+        assert asked.message.id in served.channel.messages
+        guild.permissions[bernd.id] = MANAGE_MESSAGES
+        await press(served, asked.message, "Delete", by=bernd)
+        await served.discord.until(lambda: asked.message.id not in served.channel.messages)
+
+
+async def test_delete_by_the_owner_also_where_the_bot_is_not() -> None:
+    async with serving() as served:
+        asked = await served.imagine(where=served.discord.channel(has_bot=False))
+        message = await served.discord.settled(asked)
+        await press(served, message, "Delete")
+        await served.discord.until(lambda: message.id not in message.channel.messages)
+
+
+async def test_again_paints_the_same_with_another_seed_in_a_message_of_its_own() -> None:
+    async with serving() as served:
+        first = await served.painted("a monkey", seed=7, steps=3, model="beta", negative_prompt="rain")
+        before = dict(first.fields), first.pictures
+        pressed = await served.discord.press(served.discord.person("bernd"), first, "Again")
+        second = await served.discord.settled(pressed)
+        assert second is not first
+        assert (first.fields, first.pictures) == before
+        one, two = served.double.txt2img_requests
+        changed = {name for name in one if one[name] != two[name]}
+        assert changed <= {"seed", "force_task_id"}
+        assert "seed" in changed
+
+
+async def test_edit_asks_with_the_fields_filled_in_and_paints_what_was_changed() -> None:
+    async with serving() as served:
+        first = await served.painted("a *monkey*", seed=7, steps=3, negative_prompt="rain", model="beta")
+        form = await press(served, first, "Edit")
+        assert form.answer is not None
+        values = {
+            row["components"][0]["custom_id"]: row["components"][0].get("value")
+            for row in form.answer["data"]["components"]
+        }
+        assert values == {"prompt": "a *monkey*", "negative_prompt": "rain", "seed": "7"}
+        sent = await served.discord.fill(form, prompt="a cat", negative_prompt="")
+        second = await served.discord.settled(sent)
+        assert prompt_of(second.pictures[0]) == "a cat"
+        _, request = served.double.txt2img_requests
+        assert (request["seed"], request["steps"], request["negative_prompt"]) == (7, 3, "")
+        assert served.double.loaded == "beta"
+
+
+@pytest.mark.parametrize("seed", ["x", "-2", "4294967296", "1.5"])
+async def test_a_form_with_a_wrong_seed_is_refused_to_the_caller_alone(seed: str) -> None:
+    async with serving() as served:
+        form = await press(served, await served.painted(), "Edit")
+        sent = await served.discord.answered(await served.discord.fill(form, seed=seed))
+        assert "whole number" in sent.said
+
+
+async def test_a_prompt_too_long_for_a_message_is_read_from_the_picture() -> None:
+    async with serving() as served:
+        first = await served.painted("monkey " * 500 + "*" * 400)
+        assert len(first.embed["description"]) < 3900
+        await served.discord.settled(await served.discord.press(served.ann, first, "Again"))
+        assert len(set(served.prompts)) == 1
+        assert len(served.prompts) == 2
+
+
+async def test_buttons_answer_after_a_restart_and_again_works_on_a_job_long_gone() -> None:
+    """Nothing of the first bot is left: its queue was in memory."""
+    async with serving() as served:
+        first = await served.painted("a monkey", steps=3)
+        served.double.hold(at=1)
+        lost = await served.imagine("lost", steps=4)
+        await served.discord.until(lambda: lost.original and "Cancel" in lost.original.buttons)
+        await served.bot.close()
+        served.discord.gateway.identifies.clear()  # five seconds are over
+        async with connect(served.settings) as gateway, listen(gateway, served.settings):
+            await served.discord.ready()
+            served.double.release()
+            asked = await served.discord.press(served.ann, first, "Again")
+            assert (await served.discord.settled(asked)).title == "Done"
+            cancel = await press(served, lost.message, "Cancel")
+            assert cancel.message is lost.message
+            assert lost.message.title == "This job is gone"
+            again = await served.discord.press(served.ann, lost.message, "Again")
+            assert prompt_of((await served.discord.settled(again)).pictures[0]) == "lost"
+
+
+async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.fault("PATCH", "/webhooks/", 429, times=1, retry_after=1.0)
+        served.double.release()
+        await served.discord.until(lambda: served.discord.count("PATCH", "/webhooks/") > 1)
+        late = await press(served, asked.message, "Cancel")
+        assert "ended before" in late.said
+        await served.discord.settled(asked)
+        assert deliveries.EVERY == 2.5

@@ -1,0 +1,108 @@
+"""/queue, /show and the message menu, and who is told what."""
+
+import pytest
+
+from tests.doubles.discord import Asked, Message
+from tests.doubles.discord_fixture import Served, serving
+from tests.doubles.pictures import parameters_of, png
+
+
+async def command(served: Served, name: str, **options: object) -> Asked:
+    return await served.discord.answered(
+        await served.discord.command(served.ann, served.channel, name, **options)
+    )
+
+
+async def finished(served: Served, asked: Asked) -> Message:
+    """The private message, once it is no longer a promise."""
+    await served.discord.until(lambda: asked.original and not asked.original.is_loading)
+    assert asked.message.is_private
+    return asked.message
+
+
+async def test_queue_shows_ones_own_jobs_and_never_another_ones_prompt() -> None:
+    async with serving() as served:
+        bernd = served.discord.person("bernd")
+        await served.hold_one("bernd's secret", by=bernd)
+        waits = await served.imagine("mine")
+        await served.discord.until(lambda: waits.original and waits.original.embeds)
+        shown = await finished(served, await command(served, "queue"))
+        text = str(shown.embeds)
+        assert "**mine**" in text
+        assert "Next in line" in text
+        assert "secret" not in text
+        assert "Server 1: painting" in text
+        assert "127.0.0.1" not in text, "addresses are nobody's business"
+        assert "1 waiting and 1 running" in text
+
+
+async def test_queue_says_that_there_is_nothing() -> None:
+    async with serving() as served:
+        shown = await finished(served, await command(served, "queue"))
+        assert "no job" in shown.embed["description"]
+        assert "idle" in str(shown.embed["fields"])
+
+
+async def test_show_fetches_a_result_by_its_id() -> None:
+    async with serving() as served:
+        message = await served.painted("a monkey", seed=7, cfg_scale=4.0, steps=3, negative_prompt="rain")
+        id = message.embed["footer"]["text"].split()[1]
+        shown = await finished(served, await command(served, "show", job=id))
+        assert shown.pictures == message.pictures
+        assert shown.embed["description"] == "a monkey"
+        assert shown.fields == {**message.fields, "Time": shown.fields["Time"]}
+
+
+async def test_show_says_what_is_not_there_or_not_finished() -> None:
+    async with serving() as served:
+        asked = await finished(served, await command(served, "show", job="0" * 32))
+        assert "no job with this id" in asked.content
+        holding = await served.hold_one()
+        id = holding.message.embed["footer"]["text"].split()[1]
+        asked = await finished(served, await command(served, "show", job=id))
+        assert "not finished" in asked.content
+        await served.gateway.cancel(id, __import__("core").Caller(f"discord:{served.ann.id}"))
+        await served.discord.settled(holding)
+        asked = await finished(served, await command(served, "show", job=id))
+        assert asked.content == "Cancelled"
+
+
+async def test_show_parameters_reads_a_picture_that_an_embed_shows() -> None:
+    """Such a picture is absent from the message's attachments."""
+    async with serving() as served:
+        message = await served.painted("a monkey", seed=7)
+        assert message.words["attachments"] == []
+        asked = await served.discord.menu(served.discord.person("bernd"), message, "Show parameters")
+        shown = await finished(served, await served.discord.answered(asked))
+        plain = shown.embed["description"].replace("\\", "")
+        assert plain == parameters_of(message.pictures[0])
+
+
+async def test_show_parameters_reads_any_png_and_several() -> None:
+    async with serving() as served:
+        pictures = {"one__png": png(8, 8, "first\nSteps: 1"), "two__png": png(8, 8, "second\nSteps: 2")}
+        message = served.discord.write(served.channel, by=served.ann, **pictures)
+        asked = await served.discord.menu(served.ann, message, "Show parameters")
+        shown = await finished(served, await served.discord.answered(asked))
+        assert [embed["description"].split("\n")[0] for embed in shown.embeds] == ["first", "second"]
+
+
+@pytest.mark.parametrize("files", [{}, {"a__png": b"no picture"}, {"a__txt": b"text"}])
+async def test_show_parameters_says_that_there_are_none(files: dict[str, bytes]) -> None:
+    async with serving() as served:
+        message = served.discord.write(served.channel, by=served.ann, **files)
+        asked = await served.discord.menu(served.ann, message, "Show parameters")
+        shown = await finished(served, await served.discord.answered(asked))
+        assert "no picture" in shown.content
+
+
+async def test_pictures_elsewhere_are_not_fetched() -> None:
+    """An embed may name any address, also one inside our own network."""
+    async with serving() as served:
+        message = served.discord.write(served.channel, by=served.ann)
+        message.embeds = [{"type": "rich", "image": {"url": served.double.url + "/secret.png"}}]
+        before = len(served.double.calls)
+        asked = await served.discord.menu(served.ann, message, "Show parameters")
+        shown = await finished(served, await served.discord.answered(asked))
+        assert "could not be fetched" in shown.content
+        assert [call.path for call in served.double.calls[before:] if "secret" in call.path] == []

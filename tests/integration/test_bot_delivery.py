@@ -1,0 +1,287 @@
+"""No picture is lost or doubled: every way in which Discord refuses a message, and what comes of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from bot import deliveries, screen, ticket
+from core import Caller
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.discord import Asked, LoopbackDiscord, Message
+from tests.doubles.discord_fixture import Served, serving
+from tests.doubles.pictures import prompt_of
+
+PATCH = r"^/webhooks/.*/messages/@original|^/webhooks/.*/messages/%40original"
+SEND = r"^/channels/\d+/messages$"
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits longer than it must."""
+    monkeypatch.setattr(deliveries, "EVERY", 0.02)
+    monkeypatch.setattr(screen, "FIRST_PAUSE", 0.02)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """discord.py itself pauses seconds before it repeats a request that got a 5xx."""
+    sleep = asyncio.sleep
+
+    async def shorter(seconds: float, result: object = None) -> None:
+        await sleep(0 if seconds in {1, 3, 5, 7, 9} else seconds)
+
+    monkeypatch.setattr("discord.webhook.async_.asyncio.sleep", shorter)
+
+
+async def new_message(served: Served, asked: Asked) -> Message:
+    """The message beside the interaction's own that brings its picture."""
+
+    def found() -> list[Message]:
+        return [
+            message
+            for channel in (asked.channel, served.discord.direct(asked.person))
+            for message in channel.messages.values()
+            if message.title == "Done" and message is not asked.original
+        ]
+
+    await served.discord.until(found, within=20)
+    await nothing_left(served)
+    (message,) = found()
+    return message
+
+
+async def nothing_left(served: Served) -> None:
+    """Wait until no job is under way."""
+    async with asyncio.timeout(10):
+        while await served.bot.deliveries.names():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_result_after_15_minutes_is_a_new_message_that_mentions_the_user() -> None:
+    """By the bot's own token, with a nonce; it pings nobody all the same."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.skip(901)
+        served.double.release()
+        message = await new_message(served, asked)
+        assert message.channel is served.channel
+        assert message.content == f"<@{served.ann.id}>"
+        assert message.mentions == {"parse": []}
+        assert message.nonce == str(asked.id)
+        assert prompt_of(message.pictures[0]) == "the one that holds"
+        assert list(message.buttons) == ["Again", "Edit", "Delete"]
+        assert served.discord.pictures == 1
+
+
+async def test_before_the_15_minutes_are_over_the_message_says_what_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(screen, "LAST_WORDS", ticket.TOKEN_LIFE - 0.5)
+    async with serving() as served:
+        asked = await served.hold_one()
+        await served.discord.until(lambda: "comes as a new one" in asked.message.title)
+        assert list(asked.message.buttons) == ["Cancel"]
+        edits = asked.message.edits
+        served.double.step(3)
+        served.double.release()
+        await nothing_left(served)
+        assert asked.message.edits <= edits + 1, "no progress any more, the end at the most"
+
+
+async def delete_message(served: Served, asked: Asked) -> None:
+    del asked.channel.messages[asked.message.id]
+
+
+async def age_token(served: Served, asked: Asked) -> None:
+    served.discord.skip(901)
+
+
+async def delete_message_and_permission(served: Served, asked: Asked) -> None:
+    del asked.channel.messages[asked.message.id]
+    asked.channel.writable = False
+
+
+async def age_and_delete_channel(served: Served, asked: Asked) -> None:
+    served.discord.skip(901)
+    asked.channel.exists = False
+
+
+async def age_and_lose_access(served: Served, asked: Asked) -> None:
+    served.discord.skip(901)
+    asked.channel.readable = False
+
+
+@pytest.mark.parametrize(
+    ("happens", "where"),
+    [
+        (delete_message, "channel"),
+        (age_token, "channel"),
+        (delete_message_and_permission, "follow-up"),
+        (age_and_delete_channel, "direct"),
+        (age_and_lose_access, "direct"),
+    ],
+)
+async def test_the_picture_finds_another_way(
+    happens: Callable[[Served, Asked], Awaitable[None]], where: str
+) -> None:
+    """Once, and progress is no longer shown in vain."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        await happens(served, asked)
+        served.double.release()
+        message = await new_message(served, asked)
+        assert prompt_of(message.pictures[0]) == "the one that holds"
+        assert served.discord.pictures == 1
+        assert (message.channel is served.discord.direct(served.ann)) == (where == "direct")
+        assert bool(asked.followups) == (where == "follow-up")
+
+
+async def test_a_deleted_progress_message_is_not_asked_for_again() -> None:
+    async with serving(double=A1111Double(step_seconds=0.01)) as served:
+        asked = await served.hold_one(steps=50)
+        await delete_message(served, asked)
+        before = served.discord.count("PATCH", PATCH)
+        served.double.release()
+        await new_message(served, asked)
+        assert served.discord.count("PATCH", PATCH) <= before + 2, "once for progress, once for the end"
+
+
+async def test_where_there_is_no_way_show_still_fetches_it(caplog: pytest.LogCaptureFixture) -> None:
+    """User-installed, without the bot, after 15 minutes, and no direct messages: the id is known."""
+    async with serving() as served:
+        served.ann.takes_direct = False
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        id = asked.message.embed["footer"]["text"].split()[1]
+        served.discord.skip(901)
+        served.double.release()
+        await nothing_left(served)
+        assert "no way to deliver it" in caplog.text
+        assert served.discord.pictures == 0
+        shown = await served.discord.command(served.ann, asked.channel, "show", job=id)
+        await served.discord.until(lambda: shown.original and shown.original.pictures)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "times"), [(429, 0, 3), (500, 0, 2), (502, 0, 2), (503, 0, 6), (400, 30046, 1)]
+)
+@pytest.mark.usefixtures("no_pauses")
+async def test_what_discord_refuses_for_a_while_is_tried_again(status: int, code: int, times: int) -> None:
+    """The end is delivered once; an edit that is too many gives way to a new message."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.fault("PATCH", PATCH, status, code, times=times)
+        served.double.release()
+        await served.discord.until(lambda: served.discord.pictures, within=20)
+        await nothing_left(served)
+        assert served.discord.pictures == 1
+        assert asked.answer is not None
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_new_message_that_was_sent_although_an_error_came_is_not_sent_twice() -> None:
+    """The first attempt arrives and is answered with 502: the nonce makes the second one the same."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.skip(901)
+        original = served.discord._send
+        failures = iter([502])
+
+        def send_and_fail(request: object, channel: int) -> object:
+            words = original(request, channel)  # type: ignore[arg-type]
+            if status := next(failures, None):
+                from tests.doubles.discord import Refusal
+
+                raise Refusal(status, 0, "bad gateway")
+            return words
+
+        served.discord._send = send_and_fail  # type: ignore[method-assign,assignment]
+        served.double.release()
+        await new_message(served, asked)
+        assert served.discord.count("POST", SEND) == 2
+        assert served.discord.pictures == 1
+
+
+@pytest.mark.parametrize("code", [10062, 40060])
+async def test_an_answer_that_comes_too_late_is_no_error_and_its_picture_is_not_lost(
+    code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The job was accepted before: its picture comes as a normal message."""
+    async with serving() as served:
+        served.discord.fault("POST", "/callback", 404 if code == 10062 else 400, code)
+        asked = await served.imagine()
+        message = await new_message(served, asked)
+        assert message.content == f"<@{served.ann.id}>"
+        assert asked.answer is None
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_refusal_that_cannot_be_told_any_more_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served:
+        served.discord.fault("POST", "/callback", 404, 10062)
+        asked = await served.imagine(width=100)
+        await served.discord.until(lambda: served.discord.count("POST", "/callback"))
+        await served.painted()
+        assert asked.answer is None
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_picture_that_is_too_large_is_sent_in_another_format_and_says_so() -> None:
+    """The smaller of what the interaction allows and what the setting allows."""
+    async with serving(discord=LoopbackDiscord(size_limit=120_000)) as served:
+        message = await served.painted("/kb-300")
+        assert message.title == "Done"
+        assert sum(map(len, message.pictures)) <= 120_000
+        assert "too large" in message.embed["footer"]["text"]
+        await served.discord.settled(await served.discord.press(served.ann, message, "Again"))
+
+
+async def test_the_setting_bounds_files_as_well() -> None:
+    async with serving(discord_max_file_bytes=100_000) as served:
+        assert sum(map(len, (await served.painted("/kb-300")).pictures)) <= 100_000
+
+
+async def test_a_limit_that_discord_does_not_keep_itself_is_found_out() -> None:
+    """413 although the interaction promised more: smaller, until it is taken."""
+    async with serving() as served:
+        served.discord.real_limit = 200_000
+        message = await served.painted("/kb-450")
+        assert sum(map(len, message.pictures)) <= 200_000
+        assert served.discord.pictures == 1
+
+
+async def test_the_gateway_may_break_at_any_time() -> None:
+    """Cut, told to reconnect: the session is resumed with what it missed."""
+    async with serving() as served:
+        served.discord.gateway.cut()
+        first = await served.imagine("while the line was cut")
+        await served.discord.settled(first)
+        await served.discord.gateway.reconnect()
+        second = await served.imagine("while it came back")
+        await served.discord.settled(second)
+        assert served.discord.gateway.resumes >= 2
+        assert len(served.discord.gateway.identifies) == 1
+
+
+async def test_one_that_runs_when_the_queue_is_told_to_stop_ends_with_buttons_to_go_on() -> None:
+    """Without REDIS_URL what waits is lost when the bot stops; its message says so, and Again works."""
+    async with serving(shutdown_grace=5) as served:
+        asked = await served.hold_one()
+        waits = await served.imagine("waits")
+        await served.shown(waits)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(served.gateway.drain(5))
+            await served.discord.settled(waits)
+            assert waits.message.title == "No picture"
+            assert "about to stop" in waits.message.embed["author"]["name"]
+            served.double.release()
+        assert (await served.discord.settled(asked)).title == "Done"
+
+
+async def test_a_job_that_was_cancelled_elsewhere_is_not_painted_again() -> None:
+    async with serving() as served:
+        asked = await served.hold_one()
+        id = asked.message.embed["footer"]["text"].split()[1]
+        assert await served.gateway.cancel(id, Caller(f"discord:{served.ann.id}"))
+        await served.discord.settled(asked)
+        assert served.prompts == ["the one that holds"]

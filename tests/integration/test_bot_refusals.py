@@ -1,0 +1,136 @@
+"""What is refused: with its reason, to the caller alone, before anything is painted."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.doubles.discord import Asked
+from tests.doubles.discord_fixture import Served, serving
+
+
+async def said(served: Served, asked: Asked) -> str:
+    """What the caller alone was told; nothing else was left behind."""
+    await served.discord.answered(asked)
+    assert await served.bot.deliveries.names() == []
+    assert [each for each in asked.channel.messages.values() if not each.is_private] == []
+    return asked.said
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"width": 100, "height": 100}, "multiple of 8"),
+        ({"size": "512x512", "width": 64}, "either a size"),
+        ({"model": "gamma"}, "gamma"),
+        ({"sampler": "none such"}, "none such"),
+        ({"width": 65536, "height": 65536}, "pixels"),
+    ],
+)
+async def test_what_cannot_be_painted(options: dict[str, Any], reason: str) -> None:
+    async with serving() as served:
+        assert reason in (await said(served, await served.imagine(**options))).replace("\\", "")
+        assert served.prompts == []
+
+
+async def test_a_word_that_is_not_allowed() -> None:
+    async with serving(discord_blocked_words=("blood",)) as served:
+        assert "not allowed" in await said(served, await served.imagine("Blood moon"))
+        assert served.prompts == []
+
+
+async def test_channels_that_are_not_listed() -> None:
+    """A thread counts as its channel."""
+    async with serving() as served:
+        object.__setattr__(served.settings, "discord_channels", (served.channel.id,))
+        elsewhere = served.discord.channel()
+        assert "this channel" in await said(served, await served.imagine(where=elsewhere))
+        asked = await served.discord.command(served.ann, elsewhere, "queue")
+        assert "this channel" in await said(served, asked)
+        await served.painted()
+        thread = served.discord.thread(served.channel)
+        await served.discord.settled(await served.imagine(where=thread))
+
+
+async def test_roles_that_are_not_listed() -> None:
+    async with serving(discord_roles=(42,)) as served:
+        assert "role" in await said(served, await served.imagine())
+        guild = served.channel.guild
+        assert guild is not None
+        guild.roles[served.ann.id] = (41, 42)
+        await served.painted()
+
+
+async def test_too_many_jobs_of_one_person_anywhere() -> None:
+    async with serving(discord_max_jobs_per_user=2) as served:
+        await served.hold_one()
+        waits = await served.imagine("waits", where=served.discord.direct(served.ann))
+        await served.discord.until(lambda: waits.original and waits.original.embeds)
+        third = await served.discord.answered(await served.imagine("third"))
+        assert "2 jobs under way" in third.said
+        other = await served.imagine("bernd's", by=served.discord.person("bernd"))
+        served.double.release()
+        await served.discord.settled(other)
+        await served.discord.settled(waits)
+        await served.painted("now there is room")
+
+
+async def test_too_many_jobs_of_one_server() -> None:
+    async with serving(discord_max_jobs_per_server=1) as served:
+        await served.hold_one()
+        bernd = served.discord.person("bernd")
+        second = await served.discord.answered(await served.imagine(by=bernd))
+        assert "This server has 1 jobs" in second.said
+        elsewhere = await served.imagine(by=bernd, where=served.discord.channel())
+        served.double.release()
+        await served.discord.settled(elsewhere)
+
+
+async def test_of_a_burst_as_many_are_taken_as_may_be() -> None:
+    async with serving(discord_max_jobs_per_user=3) as served:
+        served.double.hold(at=1)
+        burst = [await served.imagine(f"number {number}") for number in range(8)]
+        async with asyncio.TaskGroup() as group:
+            for asked in burst:
+                group.create_task(served.discord.answered(asked))
+        assert sum(not asked.message.is_private for asked in burst) == 3
+        served.double.release()
+        await served.discord.until(lambda: served.discord.pictures == 3)
+
+
+async def test_errors_of_the_queue_are_told_to_the_caller_alone() -> None:
+    async with serving(max_queue=1) as served:
+        await served.hold_one()
+        waits = await served.imagine("waits")
+        await served.discord.until(lambda: waits.original and waits.original.embeds)
+        full = await served.discord.answered(await served.imagine("too many"))
+        assert "Too many people are waiting" in full.said
+        served.double.release()
+        await served.discord.settled(waits)
+
+
+async def test_nobody_paints() -> None:
+    async with serving() as served:
+        await served.double.go_away()
+        waits = await served.shown(await served.imagine("finds out that nobody is there"))
+        async with asyncio.timeout(10):
+            while (await served.gateway.catalog()).takes_work:  # noqa: ASYNC110
+                await asyncio.sleep(0)  # the queue tells nobody of its offers
+        asked = await served.imagine()
+        assert "No painting server" in (await served.discord.answered(asked)).said
+        await served.double.come_back()
+        await served.discord.until(lambda: waits.title == "Done")
+
+
+async def test_a_fault_of_ours_is_logged_and_told_without_its_details(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving() as served:
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError("our secret")
+
+        monkeypatch.setattr("bot.desk.check_prompt", broken)
+        text = await said(served, await served.imagine())
+        assert text == "That is a fault of ours. It is in the log."
+        assert "our secret" in caplog.text

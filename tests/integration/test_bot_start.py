@@ -1,0 +1,152 @@
+"""How the bot starts and stops: its token, its commands, the line with the invitation, as a process."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.client import listen
+from core import SettingsError, connect
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.discord import TOKEN, LoopbackDiscord
+from tests.doubles.discord_fixture import serving, settings_of
+
+ROOT = Path(__file__).parents[2]
+
+
+@asynccontextmanager
+async def program(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python ARGUMENTS` in an empty folder."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DISCORD", "SD_"))}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "ignore", *arguments),
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(ROOT), "ENGINE_STEP_SECONDS": "0.01", **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(40):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def pointed_at(discord: LoopbackDiscord) -> dict[str, str]:
+    return {"DISCORD_API_BASE": discord.api_base, "DISCORD_GATEWAY_URL": discord.gateway_url}
+
+
+async def rest(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None
+    return (await process.stdout.read()).decode()
+
+
+async def test_a_missing_token_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    async with program(tmp_path, "-m", "bot") as process:
+        said = await rest(process)
+        assert said.startswith("sd-b64: DISCORD_TOKEN: set it to the bot's token")
+        assert said.count("\n") == 1
+        assert await process.wait() == 2
+
+
+@pytest.mark.parametrize("arguments", [("-m", "bot"), ("-m", "cli", "serve")], ids=["bot", "serve"])
+async def test_a_wrong_token_is_one_clear_line_and_exit_code_2(
+    tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        token = tmp_path / "token"
+        token.write_text("wrong\n")
+        environ = {"DISCORD_TOKEN_FILE": str(token), "SD_BACKENDS": double.url, **pointed_at(discord)}
+        environ |= {"HTTP_PORT": "0", "WS_PORT": "0"}
+        async with program(tmp_path, *arguments, **environ) as process:
+            said = await rest(process)
+            last = said.splitlines()[-1]
+            assert last.startswith("sd-b64: DISCORD_TOKEN: Discord does not accept this token")
+            assert "Traceback" not in said
+            assert await process.wait() == 2
+
+
+@pytest.mark.parametrize("arguments", [("-m", "bot"), ("-m", "cli", "serve")], ids=["bot", "serve"])
+async def test_it_starts_paints_and_stops_as_a_process(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Alone, and inside `serve` with the built-in engine; it prints its invitation, and a signal ends it."""
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        environ = {"DISCORD_TOKEN": TOKEN, "HTTP_PORT": "0", "WS_PORT": "0", **pointed_at(discord)}
+        if "bot" in arguments:
+            environ["SD_BACKENDS"] = double.url
+        async with program(tmp_path, *arguments, **environ) as process:
+            await discord.ready()
+            ann, channel = discord.person(), discord.channel()
+            asked = await discord.command(ann, channel, "imagine", prompt="a monkey with a hat", steps=3)
+            message = await discord.settled(asked)
+            assert message.pictures[0].startswith(b"\x89PNG")
+            process.send_signal(signal.SIGTERM)
+            said = await rest(process)
+            assert await process.wait() == 0, said
+        assert "invite it: https://discord.com/oauth2/authorize?client_id=" in said
+        assert re.search(r"scope=bot\+applications\.commands", said)
+        assert "no REDIS_URL" in said
+        assert "Traceback" not in said
+        assert TOKEN not in said
+
+
+async def test_commands_are_given_to_discord_only_when_they_changed() -> None:
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.gateway.identify_seconds = 0
+        for _ in range(2):
+            settings = settings_of(discord, double)
+            async with connect(settings) as gateway, listen(gateway, settings) as bot:
+                await bot.wait_until_ready()
+            assert discord.syncs == 1
+        settings = settings_of(discord, double, max_steps=20)
+        async with connect(settings) as gateway, listen(gateway, settings):
+            await discord.until(lambda: discord.syncs == 2)
+
+
+async def test_two_replicas_give_the_commands_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They share the place to agree, as on one Valkey."""
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.gateway.identify_seconds = 0.2
+        monkeypatch.setattr("bot.client.IDENTIFY_SECONDS", 0.25)
+        settings = settings_of(discord, double)
+        async with (
+            connect(settings) as gateway,
+            listen(gateway, settings) as one,
+            listen(gateway, settings) as two,
+        ):
+            await discord.ready(2)
+            assert discord.syncs == 1
+            assert two.owner != one.owner
+
+
+async def test_a_discord_that_is_away_at_the_start_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    discord = LoopbackDiscord()
+    discord.fault("GET", "/users/@me", 403, times=2)
+    discord.gateway.out_of_order = 2
+    async with serving(discord=discord) as served:
+        await served.painted()
+    assert caplog.text.count("Discord cannot be reached") == 2
+    assert caplog.text.count("gateway cannot be reached") == 2
+
+
+async def test_a_token_that_is_taken_away_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.client.IDENTIFY_SECONDS", 0.01)
+
+    async def lose_the_token() -> None:
+        async with serving() as served, asyncio.timeout(20):
+            served.discord.gateway.token = "another"
+            served.discord.gateway.cut()
+            await asyncio.Event().wait()
+
+    with pytest.raises(SettingsError, match="does not accept this token"):
+        await lose_the_token()
