@@ -13,7 +13,8 @@ async def serve() -> None:
         raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
     async with stop_signal() as stop, connect(settings) as gateway, listen(gateway, settings):
         await stop.wait()
-        await gateway.drain(settings.shutdown_grace)
+        # Jobs on a shared queue live on: whoever runs then delivers them.
+        await gateway.drain(0 if settings.redis_url else settings.shutdown_grace)
 
 
 def main() -> None:

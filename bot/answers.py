@@ -25,6 +25,8 @@ TURNS = 3
 LATE = 0.3
 """Seconds for an own answer above which a replica leaves the first race to others, for a while."""
 STAND_BACK = 2.0
+PATIENCE = 0.5
+"""Seconds for the place to agree, which may hang as well as be away: Discord waits 3 s in all."""
 REMEMBERED = 60.0
 """Seconds for which an interaction's winner and its answer are known."""
 KIND = "discord:answered"
@@ -39,12 +41,21 @@ class Taken(Exception):
 
 
 class Answers:
-    """Every answer to an interaction goes through here, so that the other replicas hear of it."""
+    """Every answer to an interaction goes through here, so that the other replicas hear of it.
+
+    `stands_aside` says whether this replica is about to stop, and leaves everything to the others.
+    """
 
     def __init__(
-        self, coordination: Coordination, owner: str, *, clock: Callable[[], float] = time.monotonic
+        self,
+        coordination: Coordination,
+        owner: str,
+        *,
+        stands_aside: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._coordination = coordination
+        self._stands_aside = stands_aside
         self._owner = owner
         self._clock = clock
         self._stands_back_until = 0.0
@@ -52,6 +63,8 @@ class Answers:
     async def wins(self, interaction: Interaction) -> bool:
         """Whether this replica is to answer; waits until that is known."""
         interaction.extras["heard"] = self._clock()
+        if self._stands_aside():
+            return False
         for turn in range(TURNS):
             stands_back = turn == 0 and self._clock() < self._stands_back_until
             if not stands_back and await self._claim(interaction.id, turn):
@@ -112,12 +125,14 @@ class Answers:
 
     async def _claim(self, id: int, turn: int) -> bool:
         try:
-            return await self._coordination.claim(f"discord:{id}:{turn}", self._owner, ttl=REMEMBERED)
-        except QueueUnavailable:
+            async with asyncio.timeout(PATIENCE):
+                return await self._coordination.claim(f"discord:{id}:{turn}", self._owner, ttl=REMEMBERED)
+        except (QueueUnavailable, TimeoutError):
             return True
 
     async def _is_answered(self, id: int) -> bool:
         try:
-            return await self._coordination.get(KIND, str(id)) is not None
-        except QueueUnavailable:
+            async with asyncio.timeout(PATIENCE):
+                return await self._coordination.get(KIND, str(id)) is not None
+        except (QueueUnavailable, TimeoutError):
             return False

@@ -57,12 +57,14 @@ class Bot(discord.Client):
             guild_ready_timeout=READY_SECONDS,
         )
         self._gateway = gateway
-        self._shared = bool(getattr(settings, "redis_url", ""))
+        self._shared = shared = bool(settings.redis_url)
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
         self.tree = Tree(self)
-        self.deliveries = Deliveries(gateway, self, self.owner, previews=settings.discord_previews)
-        answers = Answers(gateway.coordination, self.owner)
+        self.deliveries = Deliveries(
+            gateway, self, self.owner, previews=settings.discord_previews, shared=shared
+        )
+        answers = Answers(gateway.coordination, self.owner, stands_aside=lambda: shared and gateway.draining)
         downloads = Downloads(session, settings.discord_api_base)
         self.desk = Desk(gateway, settings, answers, self.deliveries, downloads)
         add_commands(self.tree, self.desk)
@@ -103,6 +105,7 @@ class Bot(discord.Client):
     async def live(self, token: str) -> None:
         """Log in and stay connected; ends only by being cancelled. Raises SettingsError for a wrong token."""
         await self._log_in(token)
+        log.info("this replica is %s", self.owner)
         invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
         print(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}", flush=True)
         if not self._shared:

@@ -15,7 +15,7 @@ import discord
 
 from bot.screen import Screen
 from bot.ticket import KIND, TTL, Ticket, decode, encode
-from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, Watch
+from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, ShuttingDown, Watch
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +30,22 @@ AWAY = 1.0
 """Seconds between two attempts to reach the queue."""
 
 
-class LeaseLost(Exception):
-    """Another replica delivers this job now."""
+class Elsewhere(Exception):
+    """Another replica delivers this job, now or soon: its ticket stays where it is."""
 
 
 class Deliveries:
     """`run` beside everything else; `begin` for a ticket whose lease is held here."""
 
-    def __init__(self, gateway: Gateway, bot: discord.Client, owner: str, *, previews: bool) -> None:
+    def __init__(
+        self, gateway: Gateway, bot: discord.Client, owner: str, *, previews: bool, shared: bool
+    ) -> None:
         self._gateway = gateway
         self._bot = bot
         self._owner = owner
         self._previews = previews
+        self._shared = shared
+        """Whether jobs outlive this process: then its end is not theirs."""
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -90,6 +94,8 @@ class Deliveries:
 
     async def scan(self) -> None:
         """Take over what nobody holds."""
+        if self._gateway.draining:
+            return
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         for name in await self.names():
@@ -125,8 +131,8 @@ class Deliveries:
                 await self._show(ticket)
                 keeper.cancel()
             await self.drop(ticket)
-        except* LeaseLost:
-            log.info("job %s: another replica has taken it over", ticket.job)
+        except* Elsewhere:
+            log.info("job %s: left to another replica", ticket.job)
         except* Exception as faults:
             log.error("job %s: it is tried again in %g s", ticket.job, REST, exc_info=faults)
             self._resting[ticket.name] = time.monotonic() + REST
@@ -142,13 +148,15 @@ class Deliveries:
             await asyncio.sleep(LEASE / 3)
             try:
                 if not await self.hold(ticket.name):
-                    raise LeaseLost
+                    raise Elsewhere
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 
     async def _show(self, ticket: Ticket) -> None:
         screen = Screen(self._bot, ticket)
         end = await self._end(ticket, screen)
+        if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
+            raise Elsewhere
         if not await screen.deliver(end):
             log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
 

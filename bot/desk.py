@@ -20,10 +20,19 @@ from bot.messages import Words, lost_page, prompts_in, request_in
 from bot.pictures import read_parameters
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
 from bot.ticket import Ticket, fields_of
-from core import LARGEST_SEED, Expired, Gateway, ImageRequest, NotFound, Settings, parse_request
+from core import (
+    LARGEST_SEED,
+    Expired,
+    Gateway,
+    ImageRequest,
+    NotFound,
+    QueueUnavailable,
+    Settings,
+    parse_request,
+)
 
-PATIENCE = 1.5
-"""Seconds for the queue to take a job before the interaction is answered all the same."""
+PATIENCE = 1.0
+"""Seconds for the queue to take a job before the interaction is answered: Discord waits 3 s in all."""
 FETCH_SECONDS = 1.5
 """Seconds to read a picture's parameters while an interaction waits for its answer."""
 
@@ -54,10 +63,9 @@ class Desk:
         self.admit(interaction)
         check_prompt(request.prompt, self.settings)
         ticket = self.ticket(interaction, request, spoiler=spoiler)
-        held = await self.deliveries.hold(ticket.name)
-        await self.deliveries.store(ticket)
+        held = await self._store(ticket)
         try:
-            check_counts(await self.deliveries.names(), ticket.name, self.settings)
+            check_counts(await self._names(), ticket.name, self.settings)
             await self._submit(ticket)
         except Exception:
             await self.deliveries.drop(ticket)
@@ -68,6 +76,23 @@ class Desk:
         if held:
             self.deliveries.begin(ticket)
 
+    async def _store(self, ticket: Ticket) -> bool:
+        """Make the job known to all replicas; whether this one is to follow it. Raises QueueUnavailable."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                held = await self.deliveries.hold(ticket.name)
+                await self.deliveries.store(ticket)
+        except TimeoutError:
+            raise QueueUnavailable("the shared queue does not answer at the moment") from None
+        return held
+
+    async def _names(self) -> list[str]:
+        """The jobs under way; none where that cannot be known: the ticket is stored, so it is accepted."""
+        try:
+            return await self.deliveries.names()
+        except QueueUnavailable:
+            return []
+
     async def _submit(self, ticket: Ticket) -> None:
         """Put the job into the queue. Where that takes long, who follows the ticket submits it again."""
         submitted = self.gateway.submit(
@@ -76,7 +101,7 @@ class Desk:
         try:
             async with asyncio.timeout(PATIENCE), submitted:
                 pass
-        except TimeoutError:
+        except (TimeoutError, QueueUnavailable):
             return
 
     def ticket(

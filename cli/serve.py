@@ -16,6 +16,7 @@ from core import (
     BackendAddress,
     Caller,
     Found,
+    Gateway,
     Settings,
     check_exposure,
     connect,
@@ -56,12 +57,25 @@ async def serve(settings: Settings) -> None:
             lambda port: wsserver.server.listen(gateway, replace(painted, http_port=http), port=port),
             may_move=True,
         ) as ws,
+        _discord(painted, gateway),
     ):
         status = await gateway.status(Caller("serve"))
         print(greeting(Served(settings, http, ws, status, note)), flush=True)
         await stop.wait()
         print("stopping: what is being painted is finished first (Ctrl-C again: at once)", flush=True)
         await gateway.drain(settings.shutdown_grace)
+
+
+@asynccontextmanager
+async def _discord(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
+    """The bot, where it has a token."""
+    if not settings.discord_token:
+        yield
+        return
+    import bot  # discord.py takes a third of a second to import, and most have no bot
+
+    async with bot.listen(gateway, settings):
+        yield
 
 
 @asynccontextmanager

@@ -26,7 +26,12 @@ from httpserver.server import init_app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/how-it-works.md", "docs/web-page.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+)
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 PAINTED = Completed((Image(b"AA==", "png", 7),), "gpu:7860", 1.0, "alpha", "Euler", 512, 512, 20)
 EVENTS: tuple[Event, ...] = (

@@ -1,0 +1,82 @@
+"""The race for an interaction: one answers, another takes over in time, and nobody waits for the dead."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bot import answers
+from bot.answers import KIND, Answers
+from core import QueueUnavailable
+from core.coordination.memory import MemoryCoordination
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
+
+
+def interaction(id: int = 1) -> Any:
+    return SimpleNamespace(id=id, extras={})
+
+
+async def test_one_wins_and_the_others_see_that_it_answered() -> None:
+    shared = MemoryCoordination()
+    one, two, three = (Answers(shared, name) for name in ("one", "two", "three"))
+    assert await one.wins(interaction())
+    await shared.put(KIND, "1", b"one", ttl=60)
+    assert await asyncio.gather(two.wins(interaction()), three.wins(interaction())) == [False, False]
+
+
+async def test_exactly_one_takes_over_from_a_winner_that_does_not_answer() -> None:
+    shared = MemoryCoordination()
+    assert await Answers(shared, "dead").wins(interaction())
+    others = [Answers(shared, name) for name in ("two", "three")]
+    won = await asyncio.gather(*(each.wins(interaction()) for each in others))
+    assert sorted(won) == [False, True] or won == [True, True]
+    # Where the second one did not answer either, the third follows in its own turn.
+
+
+async def test_a_slow_replica_leaves_the_first_race_to_others() -> None:
+    now = 0.0
+    shared = MemoryCoordination()
+    slow = Answers(shared, "slow", clock=lambda: now)
+    heard = interaction()
+    assert await slow.wins(heard)
+
+    async def answer() -> None:
+        nonlocal now
+        now += answers.LATE + 0.1
+
+    await slow._answer(heard, answer())
+    other = asyncio.create_task(slow.wins(interaction(2)))
+    await asyncio.sleep(0)
+    assert await Answers(shared, "fast").wins(interaction(2))
+    await shared.put(KIND, "2", b"fast", ttl=60)
+    assert not await other
+
+
+async def test_where_nobody_can_be_asked_everybody_answers() -> None:
+    class Away(MemoryCoordination):
+        async def claim(self, name: str, owner: str, *, ttl: float) -> bool:
+            raise QueueUnavailable("away")
+
+    shared = Away()
+    assert [await Answers(shared, name).wins(interaction()) for name in ("one", "two")] == [True, True]
+
+
+async def test_a_place_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "PATIENCE", 0.02)
+
+    class Hung(MemoryCoordination):
+        async def claim(self, name: str, owner: str, *, ttl: float) -> bool:
+            return await asyncio.Future()
+
+    assert await Answers(Hung(), "one").wins(interaction())
+
+
+async def test_a_replica_that_is_about_to_stop_leaves_everything_to_the_others() -> None:
+    shared = MemoryCoordination()
+    assert not await Answers(shared, "one", stands_aside=lambda: True).wins(interaction())
+    assert await Answers(shared, "two").wins(interaction())
