@@ -5,6 +5,7 @@ Everything here takes milliseconds to seconds: call it in a thread.
 
 import binascii
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from PIL.PngImagePlugin import PngInfo
 
 SLICE = 1 << 18
 """Base64 characters that are decoded at once: a2b_base64 holds the interpreter's lock meanwhile."""
+BREATH = 0.0001
+"""Seconds between two slices in which the event loop has the interpreter for itself."""
 QUALITIES = (95, 88, 80, 70)
 SHRINK = 0.75
 SMALLEST = 64
@@ -34,8 +37,11 @@ class PictureFile:
 
 def decode(base64: bytes | memoryview) -> bytes:
     """The bytes that this base64 text stands for."""
-    text = memoryview(base64)
-    return b"".join(binascii.a2b_base64(text[at : at + SLICE]) for at in range(0, len(text), SLICE))
+    text, file = memoryview(base64), io.BytesIO()
+    for at in range(0, len(text), SLICE):
+        file.write(binascii.a2b_base64(text[at : at + SLICE]))
+        time.sleep(BREATH)
+    return file.getvalue()
 
 
 def format_of(data: bytes) -> str:

@@ -26,16 +26,28 @@ async def test_one_wins_and_the_others_see_that_it_answered() -> None:
     one, two, three = (Answers(shared, name) for name in ("one", "two", "three"))
     assert await one.wins(interaction())
     await shared.put(KIND, "1", b"one", ttl=60)
-    assert await asyncio.gather(two.wins(interaction()), three.wins(interaction())) == [False, False]
+    assert not any(await asyncio.gather(two.wins(interaction()), three.wins(interaction())))
 
 
 async def test_exactly_one_takes_over_from_a_winner_that_does_not_answer() -> None:
     shared = MemoryCoordination()
     assert await Answers(shared, "dead").wins(interaction())
-    others = [Answers(shared, name) for name in ("two", "three")]
-    won = await asyncio.gather(*(each.wins(interaction()) for each in others))
-    assert sorted(won) == [False, True] or won == [True, True]
-    # Where the second one did not answer either, the third follows in its own turn.
+    taken: list[str] = []
+
+    async def race(name: str) -> None:
+        if await Answers(shared, name).wins(interaction()):
+            taken.append(name)
+            await shared.put(KIND, "1", name.encode(), ttl=60)
+
+    await asyncio.gather(race("two"), race("three"))
+    assert len(taken) == 1
+
+
+async def test_the_third_follows_where_the_second_does_not_answer_either() -> None:
+    shared = MemoryCoordination()
+    names = ("one", "two", "three")
+    won = await asyncio.gather(*(Answers(shared, name).wins(interaction()) for name in names))
+    assert list(won) == [True, True, True]
 
 
 async def test_a_slow_replica_leaves_the_first_race_to_others() -> None:
