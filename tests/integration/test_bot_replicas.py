@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core import BackendAddress, Coordination, Settings, connect
-from core.connect import work
+from core import BackendAddress, Coordination, Settings, connect, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
 from tests.doubles.pictures import prompt_of
@@ -178,6 +177,7 @@ async def test_sixty_interactions_are_sixty_pictures(tmp_path: Path) -> None:
         flock.check_logs()
 
 
+@pytest.mark.slow
 async def test_the_replica_that_took_a_job_is_killed_and_its_result_arrives_once(tmp_path: Path) -> None:
     async with fleet(tmp_path) as flock:
         discord = flock.discord
@@ -202,6 +202,7 @@ async def test_the_replica_that_took_a_job_is_killed_and_its_result_arrives_once
         flock.check_logs()
 
 
+@pytest.mark.slow
 async def test_a_replica_that_is_killed_before_it_answers_is_replaced_in_time(tmp_path: Path) -> None:
     """The others look again after 0.8 s: here nobody but the killed one could claim it first."""
     async with fleet(tmp_path) as flock:
@@ -223,6 +224,7 @@ async def test_a_replica_that_is_killed_before_it_answers_is_replaced_in_time(tm
         assert flock.prompts == ["taken over"]
 
 
+@pytest.mark.slow
 async def test_a_replica_hangs_for_ten_seconds_in_a_burst(tmp_path: Path) -> None:
     """Every interaction is answered within 3 s, and once; when it wakes up it disturbs nobody."""
     async with fleet(tmp_path) as flock:
@@ -248,6 +250,7 @@ async def test_a_replica_hangs_for_ten_seconds_in_a_burst(tmp_path: Path) -> Non
         flock.check_logs()
 
 
+@pytest.mark.slow
 async def test_all_replicas_are_restarted_and_go_on_with_what_was_in_progress(tmp_path: Path) -> None:
     """The job lived on, its message is edited to the end, and the buttons of old messages answer."""
     async with fleet(tmp_path) as flock:
@@ -275,6 +278,7 @@ async def test_all_replicas_are_restarted_and_go_on_with_what_was_in_progress(tm
         flock.check_logs()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seconds", [3])
 async def test_valkey_is_away_for_a_while(tmp_path: Path, seconds: float) -> None:
     """What is asked meanwhile is refused in time, to the caller alone; what was accepted is delivered."""
