@@ -1,10 +1,11 @@
 """`sd-b64`: the one command. `sd-b64 --help` lists what it does.
 
-Each command's modules are loaded only when it is the one that runs: a client needs no server.
+Each command's modules are loaded only when it is the one that runs: a client needs no server, and `health`,
+which is asked every few seconds, needs next to nothing.
 """
 
-import asyncio
 import io
+import os
 import sys
 from argparse import Namespace
 
@@ -17,7 +18,11 @@ def main() -> None:
     try:
         if options.command == "serve":
             _serve()
+        elif options.command == "health":
+            sys.exit(_health())
         else:
+            import asyncio
+
             sys.exit(asyncio.run(ask(options)))
     except KeyboardInterrupt:
         sys.exit(130)
@@ -28,6 +33,12 @@ def _serve() -> None:
     from core import load_or_exit, run
 
     run(serve(load_or_exit()))
+
+
+def _health() -> int:
+    from cli.health import health
+
+    return health(os.environ)
 
 
 async def ask(options: Namespace) -> int:

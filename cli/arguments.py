@@ -37,6 +37,7 @@ def parser() -> ArgumentParser:
             formatter_class=RawDescriptionHelpFormatter,
         )
     )
+    commands.add_parser("health", help="in a container: whether its program is well (exit code 0 or 1)")
     _add_status(
         commands.add_parser(
             "status",

@@ -1,8 +1,8 @@
 """What `serve` says when it is ready: where things run, what paints, and what to try first. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from core import BackendStatus, Settings, Status, reachable
+from core import BackendStatus, Settings, SettingsError, Status, check_exposure, reachable
 
 EXAMPLE = "a%20monkey%20with%20a%20hat"
 
@@ -27,6 +27,7 @@ def greeting(served: Served) -> str:
         f"  HTTP       {http}/text?input=...",
         f"  websocket  {ws}",
         *_painters(served),
+        *_openness(served.settings),
         "",
         f"  click      {http}/image?input={EXAMPLE}",
         f"  or         curl -s '{http}/image?input={EXAMPLE}' -o monkey.png",
@@ -49,6 +50,17 @@ def _painter(backend: BackendStatus) -> str:
     if not offer.usable:
         return f"{offer.backend}: {offer.problem}"
     return f"{offer.backend}, model {offer.loaded or 'unknown'}"
+
+
+def _openness(settings: Settings) -> list[str]:
+    """Whether anybody may come in from other machines, and what closes it."""
+    asked = replace(settings, allow_anonymous=False)
+    try:
+        check_exposure(asked, "HTTP_HOST", asked.http_host)
+        check_exposure(asked, "WS_HOST", asked.ws_host)
+    except SettingsError:
+        return ["  open       to anybody who can reach this machine; to close it set API_KEY=..."]
+    return []
 
 
 def _real_server(status: Status) -> list[str]:

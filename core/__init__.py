@@ -6,7 +6,7 @@ Front ends import these names and nothing deeper.
 from core.access import Access, Headers, Visitor, check_exposure
 from core.backends.a1111 import USUAL, Found, discover, open_session
 from core.caller import Caller
-from core.connect import connect, work
+from core.connect import connect, is_heard, work
 from core.coordination import Coordination
 from core.errors import (
     ERRORS,
@@ -103,6 +103,7 @@ __all__ = [
     "check_exposure",
     "connect",
     "discover",
+    "is_heard",
     "listening",
     "load_or_exit",
     "open_session",

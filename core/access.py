@@ -87,7 +87,9 @@ class Access:
         it was written by that stranger.
         """
         address = _address(peer)
-        if address is None or not await self._proxies.include(address):
+        # A proxy that came back a moment ago must not pass for a stranger: its clients would be one caller,
+        # and what they repeat would be another caller's.
+        if address is None or not await self._proxies.include(address, fresh=True):
             return Visitor(_caller(address, peer))
         chain = ",".join(headers("X-Forwarded-For")).split(",")
         for text in reversed(chain):
@@ -129,15 +131,19 @@ class _Proxies:
                     raise SettingsError("TRUSTED_PROXIES", f"{word!r} is no address or network") from None
                 self._names.append(word)
 
-    async def include(self, address: Address) -> bool:
+    async def include(self, address: Address, *, fresh: bool = False) -> bool:
+        """Whether a proxy bears this address; with `fresh` "no" is said only after a look-up from now on."""
         if any(address in network for network in self._networks):
             return True
         if not self._names:
             return False
+        asked = self._clock()
         async with self._lookup:
-            if self._clock() - self._looked_up >= LOOKUP_SECONDS:
+            missed = fresh and address not in self._found and self._looked_up < asked
+            if missed or asked - self._looked_up >= LOOKUP_SECONDS:
+                began = self._clock()
                 self._found = {found for name in self._names for found in await _resolve(name)}
-                self._looked_up = self._clock()
+                self._looked_up = began
         return address in self._found
 
 

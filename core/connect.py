@@ -106,11 +106,30 @@ async def _shared(settings: Settings) -> AsyncIterator["ValkeyQueue"]:
     """The queue on Valkey, once it is there."""
     from core.queues.valkey import ValkeyQueue
 
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+    name = f"{_place(os.getpid())}{secrets.token_hex(2)}"
     queue = ValkeyQueue(settings, process=name)
     async with _background(queue.run()):
         await queue.first_pulse()
         yield queue
+
+
+async def is_heard(settings: Settings, pid: int) -> bool:
+    """Whether the shared queue hears of a process of this machine: once a second, if that is well.
+
+    Raises QueueUnavailable.
+    """
+    from core.queues.valkey.store import Store
+
+    store = Store(settings)
+    try:
+        return bool(await store.call("heard", _place(pid)))
+    finally:
+        await store.close()
+
+
+def _place(pid: int) -> str:
+    """What the names of a process's queues begin with."""
+    return f"{socket.gethostname()}-{pid}-"
 
 
 def _slot(queue: Queue, backend: A1111Backend, deployment: str, settings: Settings) -> Worker:

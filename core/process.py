@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from types import FrameType
 from typing import Any
 
 from core.settings import SettingsError
@@ -22,6 +24,9 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     A setting that cannot be used is printed in one line, with exit code 2.
     """
     _begin_log()
+    if os.getpid() == 1:
+        for number in STOP_SIGNALS:
+            signal.signal(number, _at_once())
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main)
@@ -48,7 +53,7 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
         stop.set()
         for number in STOP_SIGNALS:  # the next one is the system's own, which ends the process
             _unset(loop, number)
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, _at_once())
 
     for number in STOP_SIGNALS:
         _set(loop, number, on_signal)
@@ -56,6 +61,15 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         restore()
+
+
+def _at_once() -> Callable[[int, FrameType | None], None] | signal.Handlers:
+    """What ends a process on a signal. The system's own way does nothing to process 1, as in a container."""
+    return _end if os.getpid() == 1 else signal.SIG_DFL
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 def _begin_log() -> None:

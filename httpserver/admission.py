@@ -9,7 +9,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from core import Forbidden, Headers, Internal, InvalidRequest, NotFound, SdError
+from core import Forbidden, Headers, Internal, InvalidRequest, NotFound, SdError, ShuttingDown
 from httpserver.answers import problem_answer
 from httpserver.keys import ACCESS, VISITOR
 from httpserver.state import is_open
@@ -32,6 +32,8 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         if await _enter(request):
             return await handler(request)
         return web.Response(status=204, headers=PREFLIGHT_HEADERS)
+    except ShuttingDown as error:
+        return _elsewhere(request) or _problem(request, error)
     except SdError as error:
         return _problem(request, error)
     except web.HTTPException as refusal:
@@ -79,6 +81,18 @@ async def _enter(request: web.Request) -> bool:
 
 def _headers(request: web.Request) -> Headers:
     return lambda name: request.headers.getall(name, ())
+
+
+def _elsewhere(request: web.Request) -> web.Response | None:
+    """Break off a request that a trusted proxy named: it repeats that on another replica, as the same job.
+
+    A proxy repeats what breaks off, but hands on what it is answered.
+    """
+    visitor = request.get(VISITOR)
+    if visitor is None or visitor.request_id is None or request.transport is None:
+        return None
+    request.transport.abort()
+    return web.Response(status=499)
 
 
 def _problem(request: web.Request, error: SdError, status: int | None = None) -> web.Response:

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 from aiohttp import web
 
-from core import Completed, End, Event, Failed, JobCancelled, Watch
+from core import Completed, End, Event, Failed, JobCancelled, ShuttingDown, Watch
 from httpserver.keys import CLOSING, GATEWAY, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
 
@@ -45,12 +45,17 @@ def attached(
 
 
 async def last_event(watch: Watch, seconds: float) -> Event:
-    """How the job ended, if it does so within these seconds, else what was told last."""
+    """How the job ended, if it does so within these seconds, else what was told last.
+
+    Raises ShuttingDown: then this process ends, and on a shared queue the job does not.
+    """
     event = await anext(watch)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not isinstance(event, End):
                 event = await anext(watch)
+    if isinstance(event, Failed) and event.code == ShuttingDown.code:
+        raise event.as_error()
     return event
 
 

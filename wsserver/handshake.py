@@ -5,6 +5,7 @@ first message: browsers cannot send an Authorization header with a websocket.
 """
 
 import email.utils
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 
@@ -12,13 +13,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from core import Access, Forbidden, SdError, Unauthorized
+from core import Access, Forbidden, SdError, ShuttingDown, Unauthorized
 from core.wire import encode, error_words
 from wsserver.peer import Peer
 
 STATUSES: dict[str, HTTPStatus] = {
     Unauthorized.code: HTTPStatus.UNAUTHORIZED,
     Forbidden.code: HTTPStatus.FORBIDDEN,
+    ShuttingDown.code: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each refusal; every other error is told over the websocket by its code alone."""
 GUIDE = """\
@@ -29,10 +31,11 @@ For plain HTTP there is GET /text?input=... on the HTTP port.
 
 
 class Handshake:
-    """`judge` is the `process_request` of websockets."""
+    """`judge` is the `process_request` of websockets. `is_stopping`: nobody is let in any more."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, is_stopping: Callable[[], bool]) -> None:
         self._access = access
+        self._is_stopping = is_stopping
 
     async def judge(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let a request become a websocket (None), or answer it."""
@@ -47,10 +50,15 @@ class Handshake:
                 answer.headers["Upgrade"] = "websocket"
                 return answer
             self._check_key(peer, request)
+            address = peer.remote_address
+            peer.visitor = await self._access.visitor(headers, str(address[0]) if address else "")
+            if self._is_stopping():
+                raise ShuttingDown("about to stop: connect again")
         except SdError as error:
+            if isinstance(error, ShuttingDown) and peer.visitor.request_id is not None:
+                # A trusted proxy that names its requests repeats what breaks off, on another replica.
+                peer.transport.abort()
             return _refusal(error, request)
-        address = peer.remote_address
-        peer.visitor = await self._access.visitor(headers, str(address[0]) if address else "")
         return None
 
     def _check_key(self, peer: Peer, request: Request) -> None:

@@ -44,7 +44,7 @@ async def listen(gateway: Gateway, settings: Settings, *, port: int | None = Non
         settings.ws_host,
         settings.ws_port if port is None else port,
         create_connection=Peer,
-        process_request=Handshake(house.access).judge,
+        process_request=Handshake(house.access, house.is_stopping).judge,
         server_header=None,
         compression=None,  # takes 20 ms for a picture, and saves nothing worth it
         open_timeout=OPEN_SECONDS,
@@ -82,7 +82,7 @@ class _House:
             self.access,
             limits=self._limits,
             most_jobs=self._most_jobs,
-            is_stopping=self._is_stopping,
+            is_stopping=self.is_stopping,
         )
         self._connections.add(connection)
         try:
@@ -100,5 +100,5 @@ class _House:
             connection.peer.close_timeout = GOODBYE_SECONDS
             connection.peer.end_within(GOODBYE_SECONDS)
 
-    def _is_stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         return self._closing or self._gateway.draining
