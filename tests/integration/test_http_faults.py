@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from httpserver import state
@@ -213,6 +214,44 @@ async def test_a_fault_of_our_own_is_an_error_and_is_logged(
     assert answer.refusal == (500, "internal")
     assert b"secret" not in answer.body
     assert "the secret cause" in caplog.text
+
+
+async def test_before_it_stops_it_breaks_off_what_a_proxy_will_repeat(tmp_path: Path) -> None:
+    """A trusted proxy that names its requests asks another replica then; what runs is delivered."""
+    async with serving(tmp_path, trusted_proxies=("127.0.0.1",)) as served:
+        served.double.hold()
+        running = asyncio.create_task(served.get("/text", headers={"X-Request-ID": "1"}, input="runs"))
+        await served.double.until(lambda: served.double.active)
+        waiting = asyncio.create_task(served.get("/text", headers={"X-Request-ID": "2"}, input="waits"))
+        await served.until_status(lambda status: status["waiting"] == 1)
+        drained = asyncio.create_task(served.gateway.drain(10))
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await waiting
+        body = {"input": "late"}
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await served.ask("POST", "/text", headers={"X-Request-ID": "3"}, body=body)
+        assert (await served.ask("POST", "/text", body=body)).refusal == (503, "shutting_down")
+        served.double.release()
+        assert (await running).status == 200
+        await drained
+
+
+async def test_who_waits_for_a_job_is_told_that_the_process_ends_and_not_that_the_job_failed(
+    tmp_path: Path,
+) -> None:
+    """On a shared queue it does not."""
+    async with serving(tmp_path) as served:
+        served.double.hold()
+        running = asyncio.create_task(served.get("/text", input="runs"))
+        await served.double.until(lambda: served.double.active)
+        asked = await served.get("/text", input="waits", headers={"Prefer": "respond-async"})
+        waiting = asyncio.create_task(served.get(asked.headers["Location"], headers={"Prefer": "wait=10"}))
+        await served.until_status(lambda status: status["waiting"] == 1)
+        drained = asyncio.create_task(served.gateway.drain(10))
+        assert (await waiting).refusal == (503, "shutting_down")
+        served.double.release()
+        assert (await running).status == 200
+        await drained
 
 
 async def test_before_it_stops_it_finishes_what_runs(tmp_path: Path) -> None:

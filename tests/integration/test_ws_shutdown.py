@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.doubles.ws_fixture import running, serving
+from tests.doubles.ws_fixture import UPGRADE, running, serving
 from wsserver import listen, server
 
 
@@ -28,6 +28,26 @@ async def test_what_runs_is_delivered_and_then_all_connections_end_with_1001() -
         assert (await idle.closed())[0] == 1001
         await ended
         assert len(served.prompts) == 1
+
+
+async def test_while_it_stops_nobody_new_is_let_in() -> None:
+    """A client is answered; a trusted proxy that names its requests finds the connection broken off."""
+    async with running(trusted_proxies=("127.0.0.1",)) as (served, stop, ended), served.client() as client:
+        await served.hold_one(client)
+        await client.say(input="waits", label="waits")
+        await client.hear("queued", label="waits")
+        stop.set()
+        assert await client.code(label="waits") == "shutting_down"
+        status, head, body = await served.ask(*UPGRADE)
+        assert status == 503
+        assert "application/problem+json" in head
+        assert '"code":"shutting_down"' in body
+        async with served.raw(*UPGRADE, "X-Request-ID: 1") as (reader, _):
+            assert await reader.read() == b""
+        assert (await served.ask("GET /healthz HTTP/1.1", "Host: localhost"))[0] == 200
+        served.double.release()
+        await client.hear("image")
+        await ended
 
 
 async def test_who_runs_longer_than_the_grace_is_told_so_before_the_end() -> None:

@@ -218,6 +218,27 @@ async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
     assert asked == ["nginx", "nginx"]
 
 
+async def test_a_proxy_that_has_just_come_back_is_no_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its clients would be one caller for a while. What it reports costs no look-up of its own."""
+    addresses: set[str] = set()
+    asked: list[str] = []
+
+    async def resolve(name: str) -> set[Any]:
+        asked.append(name)
+        return {access_module._address(address) for address in addresses}
+
+    monkeypatch.setattr(access_module, "_resolve", resolve)
+    clock = Clock()
+    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.2"
+    addresses.add("10.0.0.2")
+    clock.advance(0.001)
+    assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
+    clock.advance(0.001)
+    assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.8") == "ip:203.0.113.8"
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("word", ["10.0.0.0/99", "::1::", "nginx:80"])
 def test_a_proxy_that_is_no_address_network_or_name_is_a_wrong_setting(word: str) -> None:
     with pytest.raises(SettingsError, match="TRUSTED_PROXIES"):

@@ -21,6 +21,19 @@ async def test_the_first_signal_sets_the_event_and_the_second_one_is_the_systems
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+async def test_as_process_1_of_a_container_it_ends_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's own way to end a process does nothing to that one."""
+    ended: list[int] = []
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    monkeypatch.setattr("os._exit", ended.append)
+    async with stop_signal() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        await soon(stop.wait())
+        assert not ended
+        signal.raise_signal(signal.SIGTERM)
+        assert ended == [128 + signal.SIGTERM]
+
+
 async def test_it_works_where_the_loop_knows_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows."""
 
