@@ -1,0 +1,137 @@
+"""Load: clients as the README describes them. They come back for their picture until they have it."""
+
+import asyncio
+import base64
+import binascii
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from PIL import Image
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+PASSING = {"shutting_down", "queue_unavailable", "no_backend"}
+"""Codes that say: come again."""
+PAUSE = 0.2
+"""Seconds before a client comes again."""
+PATIENCE = 120.0
+"""Seconds until everybody has to have a picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What one client got: for its number, from the replica that answered, after coming `again` so often."""
+
+    number: int
+    id: str
+    replica: str
+    backend: str
+    again: int
+    png: bytes
+
+    def check(self) -> None:
+        """It is the one that was asked for: prompt and seed stand in the file, and it can be decoded."""
+        with Image.open(io.BytesIO(self.png)) as image:
+            image.load()
+            words = image.info["parameters"]
+        assert words.startswith(f"{prompt(self.number)}\n"), words
+        assert f"Seed: {self.number}," in words, words
+
+
+def prompt(number: int) -> str:
+    """What the client with this number asks for."""
+    return f"a monkey with {number} hats"
+
+
+class Load:
+    """Clients of one service. Each `number` is a client with a prompt and a seed of its own."""
+
+    def __init__(self, http_port: int, ws_port: int, *, steps: int = 8) -> None:
+        self.http = f"http://127.0.0.1:{http_port}"
+        self.ws = f"ws://127.0.0.1:{ws_port}"
+        self._steps = steps
+        self.done = 0
+        """How many have their picture."""
+
+    async def run(self, http: Iterable[int], ws: Iterable[int], *, patient: bool = True) -> list[Picture]:
+        """All of them at once. Who is not `patient` fails over HTTP unless the first answer is the picture."""
+        async with (
+            asyncio.timeout(PATIENCE),
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            tasks = [group.create_task(self._over_http(session, number, patient)) for number in http]
+            tasks += [group.create_task(self._over_ws(number)) for number in ws]
+        pictures = [task.result() for task in tasks]
+        for picture in pictures:
+            picture.check()
+        assert len({picture.id for picture in pictures}) == len(pictures)
+        return pictures
+
+    async def until_done(self, number: int) -> None:
+        """Wait until so many have their picture."""
+        async with asyncio.timeout(PATIENCE):
+            while self.done < number:  # noqa: ASYNC110 - each client tells only itself
+                await asyncio.sleep(0.01)
+
+    async def _over_http(self, session: aiohttp.ClientSession, number: int, patient: bool) -> Picture:
+        """GET by turns with POST; with a key where it would come again."""
+        words = {"input": prompt(number), "seed": number, "steps": self._steps}
+        headers = {"Idempotency-Key": f"client-{number}"} if patient else {}
+        request: dict[str, Any] = {"params": words} if number % 2 else {"json": words}
+        again = 0
+        while True:
+            try:
+                method = "GET" if number % 2 else "POST"
+                async with session.request(method, f"{self.http}/text", headers=headers, **request) as answer:
+                    body = json.loads(await answer.read())
+                    if answer.status == 200:
+                        self.done += 1
+                        return _picture(number, body, answer.headers["X-Served-By"], again)
+                assert patient, body
+                assert body["code"] in PASSING, body
+            except aiohttp.ClientError:
+                if not patient:
+                    raise
+            again += 1
+            await asyncio.sleep(PAUSE)
+
+    async def _over_ws(self, number: int) -> Picture:
+        """Keep the job, and attach to it on another connection if this one ends."""
+        id, again = "", 0
+        while True:
+            first = {"type": "attach", "id": id} if id else _generate(number, self._steps)
+            try:
+                async with connect(self.ws, max_size=None, compression=None) as socket:
+                    await socket.send(json.dumps(first))
+                    async for text in socket:
+                        words = json.loads(text)
+                        id = words.get("id", id)
+                        if words["type"] == "image":
+                            self.done += 1
+                            assert socket.response is not None
+                            return _picture(number, words, socket.response.headers["X-Served-By"], again)
+                        if words["type"] == "error":
+                            assert words["code"] in PASSING, words
+                            break
+            except (WebSocketException, OSError, EOFError, TimeoutError):
+                pass
+            again += 1
+            await asyncio.sleep(PAUSE)
+
+
+def _generate(number: int, steps: int) -> dict[str, Any]:
+    words = {"input": prompt(number), "seed": number, "steps": steps, "keep": True}
+    return {"type": "generate", "idempotency_key": f"client-{number}", **words}
+
+
+def _picture(number: int, words: dict[str, Any], replica: str, again: int) -> Picture:
+    try:
+        png = base64.b64decode(words["image-base64"], validate=True)
+    except binascii.Error as error:
+        raise AssertionError(f"no base64: {error}") from error
+    return Picture(number, words["id"], replica, words["backend"], again, png)

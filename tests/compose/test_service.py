@@ -1,0 +1,160 @@
+"""The service as containers: every replica works, and none of them is missed when it goes."""
+
+import asyncio
+import itertools
+import json
+import secrets
+import signal
+import urllib.request
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+
+from tests.compose.load import Load, Picture
+from tests.compose.stack import Painted, Stack, health, inspect, run, send, until
+
+NUMBERS = itertools.count(1, 100)
+"""Each test's clients have numbers of their own."""
+
+
+@pytest.fixture
+def load(service: Stack) -> Iterator[Load]:
+    """Clients of the service, which is all well before and after."""
+    service.settle()
+    yield Load(service.http, service.ws)
+    service.settle()
+
+
+def painted_once(painted: Painted, pictures: list[Picture]) -> None:
+    """No job was begun twice."""
+    assert {picture.id: painted.times(picture.id) for picture in pictures} == {p.id: 1 for p in pictures}
+
+
+async def test_every_replica_gets_work_and_everybody_gets_the_right_picture(
+    service: Stack, load: Load
+) -> None:
+    first = next(NUMBERS)
+    pictures = await load.run(range(first, first + 30), range(first + 30, first + 60))
+    assert not [picture for picture in pictures if picture.again]
+    replicas = {picture.replica for picture in pictures}
+    wanted = {f"{address}:5000" for address in service.addresses("app")}
+    wanted |= {f"{address}:8765" for address in service.addresses("ws")}
+    assert len(wanted) == 6
+    assert replicas == wanted
+    assert {picture.backend for picture in pictures} == {"engine:7861", "engine2:7861"}
+    painted_once(service.painted(), pictures)
+    with urllib.request.urlopen(f"{load.http}/status") as answer:
+        owners = {backend["worker"] for backend in json.load(answer)["backends"]}
+    hosts = {inspect(id)["Config"]["Hostname"] for id in service.containers("worker")}
+    assert {owner.split("-")[0] for owner in owners} == hosts
+
+
+@pytest.mark.parametrize("kind", ["app", "ws", "worker", "engine", "nginx", "valkey"])
+async def test_one_of_a_kind_is_killed_and_everybody_ends_with_their_own_picture(
+    service: Stack, load: Load, kind: str
+) -> None:
+    """Painted twice is only what a worker or an engine was painting when it died."""
+    first = next(NUMBERS)
+    clients = asyncio.create_task(load.run(range(first, first + 12), range(first + 12, first + 24)))
+    await load.until_done(4)
+    victim = service.containers(kind)[0]
+    restarts = inspect(victim)["RestartCount"]
+    await asyncio.to_thread(send, victim, signal.SIGKILL)
+    hit = service.painted()
+    assert load.done < 24, "it died during the load"
+    pictures = await clients
+    painted = service.painted()
+    twice = {picture.id for picture in pictures if painted.times(picture.id) > 1}
+    assert all(painted.times(picture.id) in (1, 2) for picture in pictures)
+    if kind == "engine":
+        assert len(twice) <= 1
+        assert all(hit.was_unfinished(id, "engine") for id in twice)
+    elif kind == "worker":
+        assert len(twice) <= 2, "it paints on two engines at the most"
+    else:
+        assert not twice
+    if kind == "app":
+        assert not [picture for picture in pictures if picture.again and picture.replica.endswith(":5000")]
+    await asyncio.to_thread(until, lambda: inspect(victim)["RestartCount"] == restarts + 1, "its restart")
+
+
+@pytest.mark.parametrize("kind", ["app", "ws", "worker", "engine2"])
+async def test_stopping_one_replica_loses_no_request(service: Stack, load: Load, kind: str) -> None:
+    """Over HTTP nobody notices, with GET or POST and without a key; websockets reconnect and attach."""
+    first = next(NUMBERS)
+    clients = asyncio.create_task(
+        load.run(range(first, first + 12), range(first + 12, first + 24), patient=False)
+    )
+    await load.until_done(3)
+    replica = service.containers(kind)[0]
+    await asyncio.to_thread(run, "docker", "stop", "-t", "60", replica)
+    assert inspect(replica)["State"]["ExitCode"] == 0, "it ended by itself, in good order"
+    pictures = await clients
+    if kind != "engine2":
+        painted_once(service.painted(), pictures)
+    await asyncio.to_thread(run, "docker", "start", replica)
+
+
+async def test_scaling_down_and_up_during_load_fails_no_request(service: Stack, load: Load) -> None:
+    first = next(NUMBERS)
+    clients = asyncio.create_task(
+        load.run(range(first, first + 40), range(first + 40, first + 60), patient=False)
+    )
+    await load.until_done(4)
+    await asyncio.to_thread(service.up, app=1, ws=1, worker=1)
+    assert load.done < 60, "it was scaled during the load"
+    await asyncio.to_thread(service.up)
+    pictures = await clients
+    painted_once(service.painted(), pictures)
+    # Those that came are found without a reload.
+    first = next(NUMBERS)
+    later = await load.run(range(first, first + 30), range(first + 30, first + 60))
+    assert len({picture.replica for picture in later}) == 6
+
+
+@pytest.mark.parametrize("way", ["through nginx", "directly"])
+async def test_a_forged_request_id_and_a_forged_address_are_not_believed(
+    service: Stack, load: Load, way: str
+) -> None:
+    url = load.http if way == "through nginx" else f"http://{next(iter(service.addresses('app')))}:5000"
+    forged = {"X-Request-ID": secrets.token_hex(16), "X-Forwarded-For": "203.0.113.7"}
+    async with aiohttp.ClientSession() as session:
+
+        async def paint(**headers: str) -> str:
+            asked = session.get(f"{url}/text?input=a%20cat&steps=2", headers=headers | forged)
+            async with asked as answer:
+                return str((await answer.json())["id"])
+
+        assert await paint() != await paint(), "an id that both forged would have been one job"
+        slow = {"input": "a cat", "steps": 150, "keep": True}
+        async with session.post(
+            f"{url}/text", json=slow, headers=forged | {"Prefer": "respond-async"}
+        ) as answer:
+            job = answer.headers["Location"]
+        if way == "through nginx":
+            # Another machine is another caller: nginx is believed, whatever the client says of itself.
+            ask = "import sys, urllib.request as r; print(r.urlopen(r.Request(sys.argv[1], method='DELETE')).status)"
+            other = await asyncio.to_thread(
+                run,
+                *("docker", "run", "--rm", "--network", f"{service.project}_default", "sd-b64-api"),
+                *("python", "-c", ask, f"http://nginx:5000{job}"),
+                check=False,
+            )
+            assert "403" in other or "421" in other, other
+        # Who forged another address is still the same caller: it may cancel its job.
+        async with session.delete(f"{url}{job}", headers={"X-Forwarded-For": "198.51.100.9"}) as answer:
+            assert answer.status == 200
+            assert (await answer.json())["state"] == "cancelled"
+
+
+def test_what_hangs_is_unhealthy_and_what_goes_on_is_healthy_again(service: Stack) -> None:
+    service.settle()
+    for kinds in (("app", "ws", "worker", "engine", "nginx"), ("valkey",)):
+        stopped = [service.containers(kind)[0] for kind in kinds]
+        for id in stopped:
+            send(id, signal.SIGSTOP)
+        until(lambda ids=stopped: all(health(id) == "unhealthy" for id in ids), f"{kinds} unhealthy")
+        for id in stopped:
+            send(id, signal.SIGCONT)
+        service.settle()
