@@ -16,6 +16,8 @@ from websockets.exceptions import WebSocketException
 
 PASSING = {"shutting_down", "queue_unavailable", "no_backend"}
 """Codes that say: come again."""
+SMALL = {"steps": 8, "width": 192, "height": 192}
+"""A picture that costs little: what is tested is its way."""
 PAUSE = 0.2
 """Seconds before a client comes again."""
 PATIENCE = 120.0
@@ -50,15 +52,14 @@ def prompt(number: int) -> str:
 class Load:
     """Clients of one service. Each `number` is a client with a prompt and a seed of its own."""
 
-    def __init__(self, http_port: int, ws_port: int, *, steps: int = 8) -> None:
+    def __init__(self, http_port: int, ws_port: int) -> None:
         self.http = f"http://127.0.0.1:{http_port}"
         self.ws = f"ws://127.0.0.1:{ws_port}"
-        self._steps = steps
         self.done = 0
         """How many have their picture."""
 
     async def run(self, http: Iterable[int], ws: Iterable[int], *, patient: bool = True) -> list[Picture]:
-        """All of them at once. Who is not `patient` fails over HTTP unless the first answer is the picture."""
+        """All of them at once. Who is not `patient` must have the picture by the first HTTP answer."""
         async with (
             asyncio.timeout(PATIENCE),
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as session,
@@ -80,7 +81,7 @@ class Load:
 
     async def _over_http(self, session: aiohttp.ClientSession, number: int, patient: bool) -> Picture:
         """GET by turns with POST; with a key where it would come again."""
-        words = {"input": prompt(number), "seed": number, "steps": self._steps}
+        words = {"input": prompt(number), "seed": number, **SMALL}
         headers = {"Idempotency-Key": f"client-{number}"} if patient else {}
         request: dict[str, Any] = {"params": words} if number % 2 else {"json": words}
         again = 0
@@ -104,7 +105,7 @@ class Load:
         """Keep the job, and attach to it on another connection if this one ends."""
         id, again = "", 0
         while True:
-            first = {"type": "attach", "id": id} if id else _generate(number, self._steps)
+            first = {"type": "attach", "id": id} if id else _generate(number)
             try:
                 async with connect(self.ws, max_size=None, compression=None) as socket:
                     await socket.send(json.dumps(first))
@@ -124,8 +125,8 @@ class Load:
             await asyncio.sleep(PAUSE)
 
 
-def _generate(number: int, steps: int) -> dict[str, Any]:
-    words = {"input": prompt(number), "seed": number, "steps": steps, "keep": True}
+def _generate(number: int) -> dict[str, Any]:
+    words = {"input": prompt(number), "seed": number, **SMALL, "keep": True}
     return {"type": "generate", "idempotency_key": f"client-{number}", **words}
 
 

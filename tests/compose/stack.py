@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ def run(*words: str, environ: dict[str, str] | None = None, check: bool = True) 
         stderr=subprocess.STDOUT,
         check=False,
     )
-    assert ran.returncode == 0 or not check, f"{' '.join(words)}:\n{ran.stdout}"
+    assert ran.returncode == 0 or not check, f"{' '.join(words)}:\n{ran.stdout[-2000:]}"
     return ran.stdout
 
 
@@ -109,9 +110,8 @@ class Stack:
 
     def painted(self) -> "Painted":
         """What the engines have begun so far."""
-        return Painted(
-            {name: self.compose("logs", "--no-log-prefix", name) for name in ("engine", "engine2")}
-        )
+        engines = ("engine", "engine2")
+        return Painted({name: run("docker", "logs", *self.containers(name)) for name in engines})
 
 
 class Painted:
@@ -162,6 +162,12 @@ def send(id: str, number: signal.Signals) -> None:
             os.kill(int(line), number)
         except ProcessLookupError:
             continue  # a health check that has ended
+
+
+def fetch(url: str) -> Any:
+    """The JSON of an answer."""
+    with urllib.request.urlopen(url) as answer:
+        return json.load(answer)
 
 
 @contextmanager
