@@ -7,7 +7,7 @@ from core.settings import Settings, load_or_exit
 
 async def paint(settings: Settings) -> None:
     """Paint, and end in good order: what is painted is finished within SHUTDOWN_GRACE, or given back."""
-    async with stop_signal() as stop, work(settings) as fleet:
+    async with work(settings) as fleet, stop_signal() as stop:
         print("sd-b64: worker, painting for the shared queue", flush=True)
         await stop.wait()
         await fleet.stop(settings.shutdown_grace)

@@ -5,7 +5,7 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ PASSING = {"shutting_down", "queue_unavailable", "no_backend"}
 """Codes that say: come again."""
 SMALL = {"steps": 8, "width": 192, "height": 192}
 """A picture that costs little: what is tested is its way."""
+AT_ONCE = 12
+"""Clients of one wire: fewer than there are, so that new ones come all the time."""
 PAUSE = 0.2
 """Seconds before a client comes again."""
 PATIENCE = 120.0
@@ -59,14 +61,16 @@ class Load:
         """How many have their picture."""
 
     async def run(self, http: Iterable[int], ws: Iterable[int], *, patient: bool = True) -> list[Picture]:
-        """All of them at once. Who is not `patient` must have the picture by the first HTTP answer."""
+        """All of them, AT_ONCE at a time over each wire. Without `patient` every HTTP answer is a picture."""
         async with (
             asyncio.timeout(PATIENCE),
             aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True)) as session,
             asyncio.TaskGroup() as group,
         ):
-            tasks = [group.create_task(self._over_http(session, number, patient)) for number in http]
-            tasks += [group.create_task(self._over_ws(number)) for number in ws]
+            turns = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+            clients = [(turns[0], self._over_http(session, number, patient)) for number in http]
+            clients += [(turns[1], self._over_ws(number)) for number in ws]
+            tasks = [group.create_task(_in_turn(*client)) for client in clients]
         pictures = [task.result() for task in tasks]
         for picture in pictures:
             picture.check()
@@ -123,6 +127,11 @@ class Load:
                 pass
             again += 1
             await asyncio.sleep(PAUSE)
+
+
+async def _in_turn(turns: asyncio.Semaphore, client: Coroutine[Any, Any, Picture]) -> Picture:
+    async with turns:
+        return await client
 
 
 def _generate(number: int) -> dict[str, Any]:
