@@ -20,6 +20,6 @@ ENV PATH=/opt/sd-b64/bin:$PATH PYTHONUNBUFFERED=1 \
     HTTP_HOST=0.0.0.0 WS_HOST=0.0.0.0 PROMPT_FILE=/data/prompt.txt
 USER sd-b64
 EXPOSE 5000 8765
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["sd-b64", "health"]
+HEALTHCHECK --interval=20s --timeout=10s --start-period=30s --retries=3 CMD ["sd-b64", "health"]
 # Open to anybody, as the original was; the start says so. API_KEY closes it, ALLOW_ANONYMOUS=false refuses.
 CMD ["sh", "-c", "ALLOW_ANONYMOUS=${ALLOW_ANONYMOUS:-true} exec sd-b64 serve"]

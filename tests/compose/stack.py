@@ -155,6 +155,11 @@ def health(id: str) -> str:
     return str(state["Health"]["Status"] if state["Running"] and not state["Restarting"] else state["Status"])
 
 
+def is_unhealthy(id: str) -> bool:
+    """Whether its checks have failed."""
+    return health(id) == "unhealthy"
+
+
 def send(id: str, number: signal.Signals) -> None:
     """Signal all processes of a container by the host's ids: so its restart policy holds."""
     for line in run("docker", "top", id, "-eo", "pid").splitlines()[1:]:

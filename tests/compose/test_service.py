@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from tests.compose.load import Load, Picture
-from tests.compose.stack import Painted, Stack, fetch, health, inspect, run, send, until
+from tests.compose.stack import Painted, Stack, fetch, inspect, is_unhealthy, run, send, until
 
 NUMBERS = itertools.count(1, 100)
 """Each test's clients have numbers of their own."""
@@ -149,10 +149,6 @@ async def test_a_forged_request_id_and_a_forged_address_are_not_believed(
         async with session.delete(f"{url}{job}", headers={"X-Forwarded-For": "198.51.100.9"}) as answer:
             assert answer.status == 200
             assert (await answer.json())["state"] == "cancelled"
-
-
-def is_unhealthy(id: str) -> bool:
-    return health(id) == "unhealthy"
 
 
 def test_what_hangs_is_unhealthy_and_what_goes_on_is_healthy_again(service: Stack) -> None:

@@ -30,6 +30,7 @@ PAGES = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/scaling.md",
     *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
 )
 CHANGES = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
@@ -67,11 +68,11 @@ def test_the_settings_table_is_that_of_the_code() -> None:
 def test_the_env_example_holds_every_setting_with_its_default(tmp_path: Path) -> None:
     """Each stands there with its line, commented out; with all comments taken off nothing changes."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
-    _, _, settings = text.partition("\n\n")
+    _, _, settings = text.partition("\n\n# --- ")[0].partition("\n\n")
     wanted = [
         f"# {item.metadata['about']}\n#{item.name.upper()}={_default(item.default)}\n" for item in SETTINGS
     ]
-    assert settings.split("\n\n") == [entry.rstrip("\n") for entry in wanted[:-1]] + [wanted[-1]]
+    assert settings.split("\n\n") == [entry.rstrip("\n") for entry in wanted]
     assert not dotenv_values(ROOT / ".env.example"), "all of it is commented out"
     taken_off = tmp_path / "env"
     taken_off.write_text(re.sub(r"^#(?=\w)", "", text, flags=re.MULTILINE), encoding="utf-8")

@@ -1,0 +1,114 @@
+"""The bot's service against a loopback Discord: two replicas, no duplicates, also when one of them dies."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from tests.compose.stack import Stack, is_unhealthy, run, send, until
+from tests.doubles.discord import TOKEN, Asked, LoopbackDiscord
+from tests.doubles.pictures import prompt_of
+
+DISCORD = ("--profile", "discord")
+
+
+@asynccontextmanager
+async def reachable_for_containers(port: int) -> AsyncIterator[int]:
+    """A port on all addresses of this machine that leads to this one of loopback."""
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
+
+    server = await asyncio.start_server(lead, "0.0.0.0", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def two_bots(service: Stack) -> AsyncIterator[LoopbackDiscord]:
+    """Two replicas of the bot that have opened their sessions."""
+    await asyncio.to_thread(service.settle)
+    async with (
+        LoopbackDiscord() as discord,
+        reachable_for_containers(urlsplit(discord.api_base).port or 0) as port,
+    ):
+        service.environ |= {
+            "DISCORD_TOKEN": TOKEN,
+            "DISCORD_API_BASE": f"http://discord:{port}/api/v10",
+            "DISCORD_GATEWAY_URL": f"ws://discord:{port}/gateway",
+            "DISCORD_MAX_JOBS_PER_USER": "100",
+        }
+        try:
+            await asyncio.to_thread(
+                service.compose, *DISCORD, "up", "-d", "--no-deps", "--no-recreate", "--scale=bot=2", "bot"
+            )
+            await discord.ready(2)
+            yield discord
+        finally:
+            await asyncio.to_thread(service.compose, *DISCORD, "rm", "-s", "-f", "bot")
+
+
+def done(asked: list[Asked]) -> int:
+    """How many messages show a finished picture."""
+    return sum(each.original is not None and each.original.title == "Done" for each in asked)
+
+
+async def test_two_replicas_answer_each_interaction_once_and_one_of_them_may_die(service: Stack) -> None:
+    async with two_bots(service) as discord:
+        people = [discord.person(f"person {number}") for number in range(10)]
+        channel = discord.channel()
+        asked = [
+            await discord.command(people[n % 10], channel, "imagine", prompt=f"picture {n}", steps=8)
+            for n in range(20)
+        ]
+        await discord.until(lambda: done(asked) >= 3, within=40)
+        victim = service.containers("bot")[0]
+        await asyncio.to_thread(send, victim, signal.SIGKILL)
+        assert done(asked) < 20, "it died during the load"
+        await discord.until(lambda: done(asked) == 20, within=60)
+        assert len(channel.messages) == 20
+        assert discord.pictures == 20
+        assert [prompt_of(each.message.pictures[0]) for each in asked] == [f"picture {n}" for n in range(20)]
+        await discord.ready(2)  # the restart policy brings it back
+
+
+async def test_a_bot_that_hangs_is_unhealthy(service: Stack) -> None:
+    async with two_bots(service):
+        bots = service.containers("bot")
+        await asyncio.to_thread(service.settle)
+        await asyncio.to_thread(send, bots[0], signal.SIGSTOP)
+        await asyncio.to_thread(until, lambda: is_unhealthy(bots[0]), "unhealthy")
+        assert not is_unhealthy(bots[1])
+        await asyncio.to_thread(send, bots[0], signal.SIGCONT)
+        await asyncio.to_thread(service.settle)
+
+
+def test_without_a_token_the_bot_says_so_and_a_plain_up_has_none(image: str) -> None:
+    stack = Stack("docker-compose.yml")
+    try:
+        said = stack.compose(*DISCORD, "run", "--rm", "--no-deps", "-T", "bot", check=False)
+        assert "sd-b64: DISCORD_TOKEN: " in said
+        assert "bot" not in stack.compose("config", "--services").split()
+    finally:
+        stack.close()
+
+
+def test_the_command_is_the_readmes(image: str) -> None:
+    """`--profile discord up --scale ...` names services that there are."""
+    words = "--profile discord --dry-run up --scale app=3 --scale ws=3 --scale bot=2 --scale worker=2"
+    stack = Stack("docker-compose.yml")
+    said = run("docker", "compose", "-p", stack.project, *words.split(), environ=stack.environ)
+    for replica in ("app-3", "ws-3", "bot-2", "worker-2", "nginx-1"):
+        assert f"{stack.project}-{replica}" in said
