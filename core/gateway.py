@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from core.caller import Caller
 from core.coordination import Coordination
-from core.errors import InvalidRequest, UnknownModel
+from core.errors import InvalidRequest, QueueUnavailable, UnknownModel
 from core.offers import Catalog
 from core.queues import Queue
 from core.request import ImageRequest
@@ -54,7 +54,7 @@ class Gateway:
         await self._queue.put(id, request, caller, keep=keep)
         try:
             watch = await self._queue.events(id, preview=preview, progress=progress)
-        except asyncio.CancelledError:  # its peer went between the two
+        except (asyncio.CancelledError, QueueUnavailable):  # its peer, or the queue, went between the two
             if not keep:
                 await self._queue.forsake(id)
             raise

@@ -7,7 +7,7 @@ between two pictures when the backend is given to another process, and at once w
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from core.worker.slot import Worker
@@ -21,14 +21,14 @@ NewSlot = Callable[[str], Worker]
 class Ownership(Protocol):
     """Leases on backends, shared by all worker processes. Nothing here raises because the queue is away."""
 
-    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], int]:
-        """Renew, take and count: the backends that are ours, and how many to let go of.
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str]]:
+        """Renew and take: the backends that are ours, and those that somebody else is to have.
 
-        `giving` are those of which we let go already.
+        Those that come first in `wanted` are given first; of `giving` we let go already.
         """
 
     async def disown(self, backends: Sequence[str]) -> None:
-        """Let go of these."""
+        """Let go of these, if the queue is there."""
 
     async def resign(self) -> None:
         """Let go of all, and be a worker no more."""
@@ -72,16 +72,20 @@ class Fleet:
             await self._ownership.resign()
 
     async def stop(self, grace: float) -> None:
-        """Begin no more pictures, and give those that are painted `grace` seconds to end."""
+        """Begin no more pictures, and give those that are painted `grace` seconds to end.
+
+        Each backend is let go of as soon as it is free: another worker may be there for it.
+        """
         self._stopping = True
         async with asyncio.TaskGroup() as group:
-            for worker, _ in self._slots.values():
-                group.create_task(worker.retire(grace))
+            for name in list(self._slots):
+                group.create_task(self._let_go(name, grace))
 
     async def _turn(self, group: asyncio.TaskGroup) -> None:
         """See what is ours now, and make the slots be so."""
         asked = self._clock()
-        owned, surplus = await self._ownership.own(self._backends, list(self._giving))
+        wanted = list(self._slots) if self._stopping else self._backends
+        owned, given = await self._ownership.own(self._idle_first(wanted), list(self._giving))
         if self._clock() - asked >= self._lease_ttl:
             return  # what was answered may have lapsed meanwhile: ask again
         for name in set(self._slots) - owned:
@@ -93,22 +97,29 @@ class Fleet:
             worker = self._new_slot(name)
             self._slots[name] = worker, group.create_task(worker.run())
             log.info("%s: this worker paints there now", name)
-        for name in self._idle_first()[:surplus]:
-            self._giving[name] = group.create_task(self._give(name))
+        for name in given:
+            if name in self._slots and name not in self._giving:
+                self._giving[name] = group.create_task(self._give(name))
 
-    def _idle_first(self) -> list[str]:
-        """Backends that could be given away, those first that paint nothing."""
-        names = [name for name in self._slots if name not in self._giving]
-        return sorted(names, key=lambda name: self._slots[name][0].is_painting)
+    def _idle_first(self, names: Iterable[str]) -> list[str]:
+        """Those first on which nothing is painted: they are given away first."""
+        return sorted(names, key=lambda name: name in self._slots and self._slots[name][0].is_painting)
 
     async def _give(self, name: str) -> None:
         """Let another worker have a backend, once its picture is done."""
-        worker, _ = self._slots[name]
-        await worker.retire(None)
-        self._drop(name)
-        await self._ownership.disown([name])
-        self._giving.pop(name, None)
+        try:
+            await self._let_go(name, None)
+        finally:
+            del self._giving[name]
         log.info("%s: given to another worker", name)
+
+    async def _let_go(self, name: str, grace: float | None) -> None:
+        """End a slot in good order, and the lease with it."""
+        slot = self._slots[name]
+        await slot[0].retire(grace)
+        if self._slots.get(name) is slot:  # else the lease was lost meanwhile
+            self._drop(name)
+            await self._ownership.disown([name])
 
     def _drop(self, name: str) -> None:
         _, task = self._slots.pop(name)

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from core.backends import Backend, Unreachable, Wishes
@@ -27,6 +28,8 @@ LOOK_SOON = 0.3
 """Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at a backend that is well; an offer is repeated as often."""
+FREEING = 5.0
+"""Seconds that a server gets at the end to let go of what was given back."""
 LETTING_GO = 1.0
 """Seconds in which an interrupted server's answer comes in, before it is hung up on."""
 AFTER_FAULT = 1.0
@@ -96,7 +99,8 @@ class Worker:
     async def retire(self, grace: float | None) -> None:
         """Take no more jobs, and wait until the one that is painted has ended; None: however long that takes.
 
-        After `grace` seconds it is given back, as if it had never been begun, and the server is freed.
+        After `grace` seconds it is given back, as if it had never been begun, and the server is freed. Where
+        the queue is away it is not waited for: the lease lapses.
         """
         self._retired = True
         if self._patience is not None:
@@ -105,9 +109,12 @@ class Worker:
             async with asyncio.timeout(grace):
                 await self._free.wait()
         except TimeoutError:
-            if self._claim is not None:
-                await self._queue.finish(self._claim, STOPPING)  # the keeper hears of it, and interrupts
-            await self._free.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FREEING):
+                    if self._claim is not None:
+                        # The keeper hears of it, and interrupts.
+                        await self._queue.finish(self._claim, STOPPING)
+                    await self._free.wait()
 
     async def _turn(self) -> None:
         """One picture, or one look, or a rest."""

@@ -13,6 +13,8 @@ from core.settings import Settings
 
 POLL = 1.0
 """Seconds between two tries of a worker that was not woken: a message to wake it may be lost."""
+LAPSED = -1
+"""What `finish` answers where the pictures are no more."""
 ELSEWHERE = 3.0
 """Seconds for which a job that failed on one backend waits for another one."""
 
@@ -120,14 +122,15 @@ class Holding:
                 elsewhere,
             )
             return bool(await self._store.insist("again", *again, self._name()))
-        count, size = 0, 0
-        if isinstance(outcome, Completed):
-            count, size = len(outcome.images), outcome.size
-            keys = [f"i:{claim.id}:{claim.attempt}:{number}" for number in range(count)]
-            await self._store.store_pictures(keys, [image.base64 for image in outcome.images])
-        words = encode_end(outcome)
-        end: tuple[Arg, ...] = (claim.id, claim.attempt, words, count, size, self._name())
-        return bool(await self._store.insist("finish", *end))
+        images = outcome.images if isinstance(outcome, Completed) else ()
+        size = outcome.size if isinstance(outcome, Completed) else 0
+        keys = [f"i:{claim.id}:{claim.attempt}:{number}" for number in range(len(images))]
+        end: tuple[Arg, ...] = (claim.id, claim.attempt, encode_end(outcome), len(images), size, self._name())
+        answer = LAPSED
+        while answer == LAPSED:  # if the queue was away for very long in between
+            await self._store.store_pictures(keys, [image.base64 for image in images])
+            answer = await self._store.insist("finish", *end)
+        return bool(answer)
 
     # --- inside
 

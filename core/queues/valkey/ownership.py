@@ -12,15 +12,16 @@ class ValkeyOwnership:
         self._store = store
         self._process = process
 
-    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], int]:
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str]]:
         """See Ownership.own."""
         others = [name for name in wanted if name not in giving]
-        owned, surplus = await self._store.insist("own", self._process, len(giving), *giving, *others)
-        return {name.decode() for name in owned}, surplus
+        owned, given = await self._store.insist("own", self._process, len(giving), *giving, *others)
+        return {name.decode() for name in owned}, [name.decode() for name in given]
 
     async def disown(self, backends: Sequence[str]) -> None:
         """See Ownership.disown."""
-        await self._store.insist("disown", self._process, *backends)
+        if backends:
+            await self._store.attempt("disown", self._process, *backends)
 
     async def resign(self) -> None:
         """See Ownership.resign. If the queue is away, the leases lapse."""

@@ -9,6 +9,8 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from core.caller import Caller
@@ -52,6 +54,8 @@ PULSE = 1.0
 """Seconds between two pulses; shorter where LEASE_TTL is, for the pulse renews leases."""
 PROCESS_TTL = 10.0
 """Seconds after which a silent process no longer counts as watching anything."""
+UNBOUND = 1 << 53
+"""The bounds of a job that had been accepted before."""
 VANISHED = encode_end(Failed.of(BackendError("too many workers vanished while they had this job")))
 UNWANTED = encode_end(Failed.of(NoBackend("nobody watched this job, and nobody could paint it")))
 STOPPING = Failed.of(
@@ -94,15 +98,21 @@ class ValkeyQueue:
         if refusal is not None and not self._closed:  # what the last pulse found may have changed since
             await self.offers()
             refusal = self._refusal(request)
-        putting = asyncio.ensure_future(self._put(id, request, caller, keep, refusal))
+        bounds = (0 if refusal else self._settings.max_queue, self._settings.max_jobs_per_user)
+        putting = asyncio.ensure_future(self._put(id, request, caller, keep, bounds))
         try:
             code, *details = await asyncio.shield(putting)
         except asyncio.CancelledError:
-            await asyncio.wait([putting])
-            if not putting.cancelled() and not putting.exception() and not keep:
-                await self.forsake(id)
+            self._spawn(self._undo(id, putting, keep))
+            raise
+        except QueueUnavailable:
+            if not keep:  # it may have been put all the same, and only the answer was lost
+                self._watching.forsake_later(id)
             raise
         match code:
+            case b"new" | b"known":
+                again = partial(self._put, id, request, caller, keep, (UNBOUND, UNBOUND))
+                self._watching.accepted(id, again)
             case b"other":
                 raise another_request()
             case b"late":
@@ -250,14 +260,16 @@ class ValkeyQueue:
         version, clock, known, offers, runs, _, waiting = told
         self._watching.note(clock / 1000, tuple(decode_offer(words) for words in offers), runs)
         self._holding.look_again(claims)
-        if not known:
-            await self._watching.enter_again()
+        if not known:  # it took this process for dead
+            self._watching.doubt()
+        await self._watching.enter_again()
         if waiting:
             self._holding.wake_all()
         await self._watching.say_unsaid()
         if version != self._version:
-            await self._watching.check()
-            self._version = version
+            self._version = -1
+            if await self._watching.check():
+                self._version = version
         else:
             await self._watching.tell_places()
 
@@ -311,9 +323,11 @@ class ValkeyQueue:
         return None
 
     async def _put(
-        self, id: str, request: ImageRequest, caller: Caller, keep: bool, refusal: SdError | None
+        self, id: str, request: ImageRequest, caller: Caller, keep: bool, bounds: tuple[int, int]
     ) -> Sequence[Any]:
-        until = self._watching.server_clock + CALL_SECONDS
+        def until() -> tuple[int]:
+            return (round((self._watching.server_clock + CALL_SECONDS) * 1000),)
+
         answer: Sequence[Any] = await self.store.call(
             "put",
             id,
@@ -322,11 +336,17 @@ class ValkeyQueue:
             int(keep),
             kind_words(kind_of(request)),
             repr(request.cost),
-            0 if refusal else self._settings.max_queue,
-            self._settings.max_jobs_per_user,
-            round(until * 1000),
+            *bounds,
+            last=until,
         )
         return answer
+
+    async def _undo(self, id: str, putting: "asyncio.Future[Sequence[Any]]", keep: bool) -> None:
+        """A put was cut off in mid-call: let it end, and the job with it, unless it is to be kept."""
+        with suppress(QueueUnavailable):
+            await putting
+        if not keep:
+            await self.forsake(id)
 
     def _hear(self, message: Message) -> None:
         match message.letter:
@@ -340,6 +360,7 @@ class ValkeyQueue:
     def _missed_something(self) -> None:
         """Messages may have been lost: the next pulse sees to everything."""
         self._version = -1
+        self._watching.doubt()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Work on a message in a task of its own, for it waits for Valkey."""

@@ -31,8 +31,8 @@ CALL_SECONDS = 2.0
 CONNECTIONS = 16
 AT_ONCE = 12
 """Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
-PICTURE_SECONDS = 120
-"""How long a stored picture waits for the call that makes it a result."""
+PICTURE_SECONDS = 3600
+"""When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
 
@@ -65,12 +65,14 @@ class Store:
             settings.result_max_bytes,
         )
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._failures = 0
+        """Calls that found the queue away."""
         self.calls = 0
         """Calls under way, those that insist included."""
 
-    async def call(self, script: str, *args: Arg) -> Any:
-        """One script's answer. Raises QueueUnavailable."""
-        return await self._within(lambda: self._run(script, args))
+    async def call(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
+        """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
+        return await self._within(lambda: self._run(script, (*args, *last())))
 
     async def insist(self, script: str, *args: Arg) -> Any:
         """One script's answer, however long that takes."""
@@ -115,10 +117,15 @@ class Store:
 
     async def _within(self, run: Callable[[], Any]) -> Any:
         self.calls += 1
+        failures = self._failures
         try:
-            async with self._turns, asyncio.timeout(CALL_SECONDS):
-                return await run()
+            async with self._turns:
+                if self._failures != failures:  # found to be away meanwhile: who waited in line need not try
+                    raise TimeoutError
+                async with asyncio.timeout(CALL_SECONDS):
+                    return await run()
         except (AwayError, TimeoutError, OSError):
+            self._failures += 1
             raise QueueUnavailable(
                 "the shared queue cannot be reached now; it comes back by itself"
             ) from None
@@ -158,8 +165,11 @@ def load(script: str) -> tuple[str, str]:
 
 
 def _is_passing(error: RedisError) -> bool:
-    """Whether Valkey says that it cannot do it now: while it loads its data, is replaced, or has a script."""
+    """Whether Valkey says that it cannot do it now: it loads its data, is replaced, is full, has a script."""
     words = str(error)
     return words.startswith(
-        ("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS")
+        (
+            *("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"),
+            *("OOM", "MISCONF"),  # its memory or its disk is full
+        )
     )

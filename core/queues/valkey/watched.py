@@ -1,11 +1,16 @@
-"""Watched: a job as the watchers in this process see it. Pure but for the watches that it tells."""
+"""Watched: a job as the watchers in this process see it. No I/O: it only tells its watches."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from core.events import End, Event, Progress, Queued, Started
 from core.queues.place import Place
 from core.watch import Watch
+
+PutAgain = Callable[[], Awaitable[Any]]
+"""Puts a job that had been accepted, and that the queue has lost."""
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +25,12 @@ class Watched:
     place: Place | None = None
     """Where it waits, if it does."""
     last: Event | None = None
+    saying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """What its watches want is said by one call at a time: two on their way could overtake each other."""
+    put: PutAgain | None = None
+    """How it was put, if that was done here."""
+    missing: int = 0
+    """How often in a row the queue did not know it."""
 
     @property
     def flags(self) -> int:

@@ -12,7 +12,7 @@ from core.offers import Kind, Offer
 from core.queues.place import Place
 from core.queues.valkey.records import CANCELLED, Message, decode_end, decode_running
 from core.queues.valkey.store import CALL_SECONDS, Store
-from core.queues.valkey.watched import Watched
+from core.queues.valkey.watched import PutAgain, Watched
 from core.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ SLICE = 0.002
 
 Shown = Sequence[Any]
 """A job as `place.lua` shows it."""
+PATIENCE = 3
+"""Looks at a job that the queue has lost, while another front end may put it again."""
 LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
 
 
@@ -45,6 +47,10 @@ class Watching:
         self._clock = clock
         self._jobs: dict[str, Watched] = {}
         self._emptied = asyncio.Event()
+        self._accepted: dict[str, PutAgain] = {}
+        """Jobs that were put here and are about to be watched."""
+        self._unheard = False
+        """Whether the queue may not know any more what is watched here."""
         self._unsaid: dict[str, bool] = {}
         """Jobs that were left while the queue was away, and whether to abandon them."""
         self.offers: tuple[Offer, ...] = ()
@@ -87,8 +93,13 @@ class Watching:
             for backend, began, cost in self._runs
         }
 
+    def accepted(self, id: str, put: PutAgain) -> None:
+        """A job was put here; it is watched next. Should the queue lose it, it is put again."""
+        self._accepted[id] = put
+
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
+        put = self._accepted.pop(watch.id, None)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._listening.wait()
@@ -96,11 +107,15 @@ class Watching:
             raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
         job.entering.add(watch)
+        job.put = job.put or put
         try:
-            shown, runs = await self._store.call("watch", watch.id, self._process, job.flags)
+            async with job.saying:
+                shown, runs = await self._store.call(
+                    "watch", watch.id, self._process, job.flags, int(put is not None)
+                )
         except BaseException:
             job.entering.discard(watch)
-            await self._tell_flags(job, abandon=False)
+            await self._say_flags(job, abandon=False)
             raise
         self._note_runs(runs)
         await self._begin(job, watch, shown)
@@ -113,12 +128,27 @@ class Watching:
         before = job.flags
         job.watches.discard(watch)
         if job.flags != before:
-            await self._tell_flags(job, abandon=abandon)
+            await self._say_flags(job, abandon=abandon)
 
     async def forsake(self, id: str) -> None:
         """A job that was put here and never watched: end it, if nobody watches it and it is not kept."""
-        job = self._jobs.get(id)
-        await self._unwatch(id, job.flags if job else 0, abandon=True)
+        self._accepted.pop(id, None)
+        if id in self._unsaid or not self._listening.is_set():
+            self.forsake_later(id)
+        elif id in self._jobs:
+            await self._say_flags(self._jobs[id], abandon=True)
+        else:
+            await self._unwatch(id, 0, abandon=True)
+
+    def forsake_later(self, id: str) -> None:
+        """The same, as soon as the queue is there."""
+        self._unsaid[id] = True
+
+    def doubt(self) -> None:
+        """Messages may have been lost, and the queue may have gone back to what was on its disk."""
+        self._unheard = True
+        for job in self._jobs.values():
+            job.version = -1
 
     def hear(self, message: Message) -> None:
         """A message about a job that is watched here, or was."""
@@ -142,11 +172,15 @@ class Watching:
         self.offers = offers
         self._note_runs(runs)
 
-    async def check(self) -> None:
-        """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable."""
+    async def check(self) -> bool:
+        """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable.
+
+        False if some are missing, so that they are to be looked for again.
+        """
         ids = list(self._jobs)
         for begin in range(0, len(ids), CHUNK):
             await self._look_at(ids[begin : begin + CHUNK])
+        return not any(job.missing for job in self._jobs.values())
 
     async def tell_places(self) -> None:
         """The estimates move with time, also where no place has changed."""
@@ -166,10 +200,18 @@ class Watching:
             self._unsaid.pop(id, None)
 
     async def enter_again(self) -> None:
-        """The queue took this process for dead: say again what is watched. Raises QueueUnavailable."""
-        for job in list(self._jobs.values()):
-            if job.flags:
-                await self._store.call("watch", job.id, self._process, job.flags)
+        """Say again what is watched here, if the queue may not know it any more. Raises QueueUnavailable."""
+        if not self._unheard:
+            return
+        ids = list(self._jobs)
+        for begin in range(0, len(ids), CHUNK):
+            jobs = [self._jobs[id] for id in ids[begin : begin + CHUNK] if id in self._jobs]
+            words = [word for job in jobs if job.flags for word in (job.id, job.flags)]
+            await self._store.call("watch_again", self._process, *words)
+            for job in jobs:
+                if job.id not in self._jobs:  # it was left meanwhile, and this may have come after that
+                    self._unsaid.setdefault(job.id, False)
+        self._unheard = False
 
     def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:
         """Tell all who watch these jobs here that it is over for them; the jobs themselves live on."""
@@ -177,6 +219,8 @@ class Watching:
             if self._jobs.pop(job.id, None) is not None:
                 job.end(end)
                 self._unsaid[job.id] = False
+        if not self._jobs:
+            self._emptied.set()
 
     # --- inside
 
@@ -190,7 +234,9 @@ class Watching:
             self._runs.append((backend, float(began) / 1000 - self._offset, float(cost)))
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
-        """The first state of a watch."""
+        """The first state of a watch, unless it was told the end meanwhile."""
+        if watch not in job.entering:
+            return
         state = shown[0]
         if state in {b"none", b"expired"}:
             job.entering.discard(watch)
@@ -199,18 +245,19 @@ class Watching:
                 raise NotFound("no job has this id")
             raise Expired("this result was kept for its time, and is gone")
         if state == b"ended":
-            end = await self._result(job.id, *shown[2:])
-            if watch in job.entering:  # else it was told meanwhile
+            try:
+                end = await self._result(job.id, *shown[2:])
+                if watch in job.entering:
+                    watch.tell(end)
+            finally:
                 job.entering.discard(watch)
-                watch.tell(end)
-            self._drop_if_empty(job)
+                self._drop_if_empty(job)
             return
         self._apply(job, shown)
-        if watch in job.entering:  # else it was told the end meanwhile
-            job.entering.discard(watch)
-            job.watches.add(watch)
-            if job.last is not None:
-                watch.tell(job.last)
+        job.entering.discard(watch)
+        job.watches.add(watch)
+        if job.last is not None:
+            watch.tell(job.last)
 
     def _apply(self, job: Watched, shown: Shown) -> None:
         """A waiting or running job as it is now."""
@@ -235,14 +282,26 @@ class Watching:
             if job is None or not job.watches:
                 continue
             if shown[0] == b"none":
-                self.end_all([job], LOST)
-            elif shown[0] in {b"ended", b"expired"}:
+                await self._find(job)
+                continue
+            job.missing = 0
+            if shown[0] in {b"ended", b"expired"}:
                 await self._end(job, int(shown[1]), *shown[2:])
             else:
                 self._apply(job, shown)
             if time.monotonic() - began >= SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
+
+    async def _find(self, job: Watched) -> None:
+        """The queue has lost a job (Valkey was killed before it had written it down): put it again."""
+        job.missing += 1
+        job.version = -1
+        self._unheard = True
+        if job.put is not None:
+            await job.put()
+        elif job.missing > PATIENCE:
+            self.end_all([job], LOST)
 
     async def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:
         """Fetch the pictures, then tell the end: once, whoever brings the news."""
@@ -258,11 +317,14 @@ class Watching:
         keys = [f"i:{id}:{int(fence)}:{number}" for number in range(int(pictures))]
         return decode_end(words, await self._store.pictures(keys) if keys else [])
 
-    async def _tell_flags(self, job: Watched, *, abandon: bool) -> None:
-        """The queue learns what the watches here want now."""
-        flags = job.flags
-        self._drop_if_empty(job)
-        await self._unwatch(job.id, flags, abandon=abandon)
+    async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
+        """The queue learns what the watches here want at the moment of the call."""
+        try:
+            async with job.saying:
+                if self._jobs.get(job.id) is job:  # else it has ended meanwhile
+                    await self._unwatch(job.id, job.flags, abandon=abandon)
+        finally:
+            self._drop_if_empty(job)
 
     async def _unwatch(self, id: str, flags: int, *, abandon: bool) -> None:
         try:

@@ -46,7 +46,9 @@ if not id then
 end
 redis.call('HDEL', P .. 'idle', backend)
 local caller, cost = get(id, 'caller', 'cost')
-local fence, version = redis.call('HINCRBY', S, 'claims', 1), changed()
+-- By the clock: a fence is never given twice, also where Valkey lost what it had not written when it was killed.
+local fence, version = string.format('%d', math.max(state_of('claims') + 1, NOW)), changed()
+redis.call('HSET', S, 'claims', fence)
 local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
 local last = 'S' .. attempts .. '\n' .. backend
 redis.call('HSET', job(id), 'state', 'running', 'version', version, 'fence', fence, 'token', token,

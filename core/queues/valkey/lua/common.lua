@@ -27,7 +27,9 @@
 local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local S, clock = P .. 's', redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
-local GAP, BRIEF, RECORD = 2000, 60000, 2048
+local BRIEF, HOUR, RECORD = 60000, 3600000, 2048
+-- Nobody here for so long: leases could not be renewed. Shorter than what is left of one that was renewed in time.
+local GAP = math.min(2000, LEASE / 2)
 
 local function arg(number) return ARGV[4 + number] end
 local function exact(number) return string.format('%.17g', number) end
@@ -40,7 +42,8 @@ local function count(key, field, by)
   if redis.call('HINCRBY', P .. key, field, by) <= 0 then redis.call('HDEL', P .. key, field) end
 end
 
--- Somebody is here. After a time in which nobody was, no lease could be renewed: so each begins anew.
+-- Somebody is here. After a time in which nobody was, no lease could be renewed, and no result fetched by those
+-- who watched: so each begins anew.
 local function seen()
   local last = tonumber(redis.call('HGET', S, 'seen') or NOW)
   redis.call('HSET', S, 'seen', NOW)
@@ -49,6 +52,9 @@ local function seen()
     for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
       redis.call('ZADD', P .. key, 'GT', NOW + LEASE, member)
     end
+  end
+  for _, id in ipairs(redis.call('ZRANGE', P .. 'brief', 0, -1)) do
+    redis.call('ZADD', P .. 'brief', 'GT', NOW + BRIEF, id)
   end
 end
 

@@ -1,11 +1,21 @@
 -- with: order place life
 -- finish(id, fence, words, pictures, bytes, call): end a claimed job. Its pictures were stored before.
--- Answers 1, or 0 if the claim is void. `call` names this call: made again because its answer was lost, it
+-- Answers 1, 0 if the claim is void, or -1 if the pictures have lapsed: store them again. `call` names this call: made again because its answer was lost, it
 -- answers 1 again.
 local id, fence = arg(1), arg(2)
 seen()
 if get(id, 'ended_by') == arg(6) then return 1 end
-if not is_held(id, fence) then return 0 end
+local function picture(number) return P .. 'i:' .. id .. ':' .. fence .. ':' .. number end
+if not is_held(id, fence) then
+  local current, result = get(id, 'fence', 'pictures')
+  for number = 0, tonumber(arg(4)) - 1 do
+    if current ~= fence or tonumber(result or 0) == 0 then redis.call('DEL', picture(number)) end
+  end
+  return 0
+end
+for number = 0, tonumber(arg(4)) - 1 do
+  if redis.call('EXISTS', picture(number)) == 0 then return -1 end
+end
 redis.call('HSET', job(id), 'ended_by', arg(6))
 end_job(id, arg(3), tonumber(arg(4)), tonumber(arg(5)))
 return 1

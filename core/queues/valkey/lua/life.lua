@@ -53,7 +53,7 @@ local function end_job(id, words, pictures, size)
     redis.call('ZADD', P .. 'brief', NOW + BRIEF, id)
     return
   end
-  let_pictures_lapse(id, RESULT_TTL + BRIEF)
+  let_pictures_lapse(id, RESULT_TTL + HOUR)  -- it expires before
   redis.call('HSET', job(id), 'size', size + RECORD)
   redis.call('ZADD', P .. 'kept', NOW + RESULT_TTL, id)
   local bytes = redis.call('HINCRBY', S, 'kept_bytes', size + RECORD)

@@ -1,7 +1,8 @@
 -- own(worker, giving, backend...): a worker lives, and wants these backends; of the first `giving` of them it is
 -- already letting go. It keeps those that it owns, takes free ones while no other worker that wants them has
--- fewer, and is asked to let go of some where another one has at least two fewer: so all end even to within one.
--- Answers {backends owned, how many to let go of}. Safe to repeat.
+-- fewer, and is told to let go of those that one with at least two fewer wants, in the order in which they are
+-- named: so all end even to within one, also where they want different ones. A worker that is about to stop wants
+-- only what it still has. Answers {backends owned, those to let go of}. Safe to repeat.
 local worker, giving = arg(1), tonumber(arg(2))
 seen()
 redis.call('ZADD', P .. 'workers', NOW + LEASE, worker)
@@ -27,21 +28,22 @@ for number = 1, #owners, 2 do
 end
 has[worker] = has[worker] - giving
 
--- The fewest that another worker has that wants this backend; nil where there is none.
+-- Of the other workers that want this backend: the fewest that one of them has, and which one; nil without any.
 local function fewest(backend)
-  local least
+  local least, who
   for other, number in pairs(has) do
-    if other ~= worker and redis.call('SISMEMBER', P .. 'wants:' .. other, backend) == 1 then
-      least = math.min(least or number, number)
+    if other ~= worker and redis.call('SISMEMBER', P .. 'wants:' .. other, backend) == 1
+      and (not least or number < least) then
+      least, who = number, other
     end
   end
-  return least
+  return least, who
 end
 
-local owned, surplus = {}, 0
+local owned, given = {}, {}
 for number, backend in ipairs(wanted) do
   local owner = redis.call('HGET', P .. 'owner', backend)
-  local least = fewest(backend)
+  local least = not owner and number > giving and fewest(backend)
   if not owner and number > giving and (not least or least >= has[worker]) then
     redis.call('HSET', P .. 'owner', backend, worker)
     has[worker] = has[worker] + 1
@@ -50,9 +52,13 @@ for number, backend in ipairs(wanted) do
   if owner == worker then
     redis.call('ZADD', P .. 'own', NOW + LEASE, backend)
     owned[#owned + 1] = backend
-    if giving == 0 and least and has[worker] - least >= 2 then
-      surplus = math.max(surplus, math.floor((has[worker] - least) / 2))
-    end
   end
 end
-return {owned, surplus}
+for _, backend in ipairs(giving == 0 and owned or {}) do
+  local least, who = fewest(backend)
+  if least and has[worker] - least >= 2 then
+    given[#given + 1] = backend
+    has[worker], has[who] = has[worker] - 1, least + 1
+  end
+end
+return {owned, given}

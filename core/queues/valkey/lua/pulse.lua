@@ -39,6 +39,7 @@ for _, id in ipairs(due('kept')) do expire(id) end
 for _, key in ipairs({'brief', 'gone'}) do
   for _, id in ipairs(due(key)) do
     redis.call('ZREM', P .. key, id)
+    let_pictures_lapse(id, 0)
     redis.call('DEL', job(id))
   end
 end

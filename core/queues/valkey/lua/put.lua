@@ -32,7 +32,7 @@ if redis.call('EXISTS', job(id)) == 1 then
   redis.call('DEL', job(id))
 end
 redis.call('HSET', job(id), 'request', request, 'caller', caller, 'keep', keep, 'kind', kind, 'cost', cost,
-  'state', 'waiting', 'version', changed(), 'attempts', 0, 'failures', 0, 'deliveries', 0)
+  'put_at', NOW, 'state', 'waiting', 'version', changed(), 'attempts', 0, 'failures', 0, 'deliveries', 0)
 redis.call('HINCRBY', S, 'waiting', 1)
 count('waits', caller, 1)
 order_add(id, caller, cost, kind)

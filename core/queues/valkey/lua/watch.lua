@@ -1,9 +1,11 @@
 -- with: place
--- watch(id, process, flags): from now on this process hears of the job; flags: 1 + 2 (progress) + 4 (previews).
+-- watch(id, process, flags, own): from now on this process hears of the job; flags: 1 + 2 (progress) + 4 (previews).
+-- `own` 1: it has just put the job, so it gets a result that is not kept as well.
 -- Answers the job as it is now (place.lua, `shown`), `none` or `expired`, and what runs. Safe to repeat.
 local id, process = arg(1), arg(2)
-local state, keep = get(id, 'state', 'keep')
-if not state or (state == 'ended' and keep == '0') then return {{'none'}, {}} end
+local state, keep, put_at = get(id, 'state', 'keep', 'put_at')
+local own = arg(4) == '1' and NOW - tonumber(put_at or 0) < BRIEF
+if not state or (state == 'ended' and keep == '0' and not own) then return {{'none'}, {}} end
 if state == 'expired' then return {{'expired'}, {}} end
 if state ~= 'ended' then
   redis.call('HSET', P .. 'w:' .. id, process, arg(3))

@@ -83,7 +83,7 @@ class ValkeyHome:
 
     async def pass_time(self, seconds: float) -> None:
         """In steps, so that nobody seems to have been away; a very long time in a hundred."""
-        step = 1.0 if seconds <= 20 else max(1.9, seconds / 100)
+        step = 1.0 if seconds <= 20 else max(1.4, seconds / 100)
         while seconds > 0:
             self._passed += min(step, seconds)
             seconds -= step
@@ -100,7 +100,9 @@ class ValkeyHome:
                     heard = asyncio.Event()
                     word = secrets.token_hex(8)
                     queue._holding._idle[word] = heard
-                    await client.publish(f"{PREFIX}p:{queue.process}", f"B\n{word}\n0\n")
+                    # It hears nothing while its subscription is broken, and comes back.
+                    while not await client.publish(f"{PREFIX}p:{queue.process}", f"B\n{word}\n0\n"):
+                        await queue._listener.listening.wait()
                     await heard.wait()
                     del queue._holding._idle[word]
                 await self._turn()

@@ -1,0 +1,15 @@
+-- watch_again(process, id, flags, ...): this process hears of these jobs, as `watch` said before it was taken for
+-- dead, or before Valkey lost that. Those that have ended are left alone. Safe to repeat.
+local process = arg(1)
+for number = 2, #ARGV - 4, 2 do
+  local id, flags = arg(number), arg(number + 1)
+  local state = get(id, 'state')
+  if state == 'waiting' or state == 'back' or state == 'running' then
+    local before = redis.call('HGET', P .. 'w:' .. id, process)
+    redis.call('HSET', P .. 'w:' .. id, process, flags)
+    redis.call('SADD', P .. 'pw:' .. process, id)
+    redis.call('ZREM', P .. 'unwatched', id)
+    if before ~= flags then wish_changed(id) end
+  end
+end
+return 1

@@ -1,0 +1,309 @@
+"""What is true of the home on Valkey alone: it may lose what it was told, and so may we."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from redis.asyncio import Redis
+
+from core.caller import Caller
+from core.errors import QueueUnavailable
+from core.events import Cancelled, Completed, Queued, Started
+from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.store import PREFIX
+from tests.unit.core.examples import ALICE, painted, soon, told, usable, wish_for
+from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
+from tests.valkey_server import ValkeyServer
+
+
+@pytest.fixture
+async def home(valkey_url: Callable[[], str]) -> AsyncIterator[ValkeyHome]:
+    async with valkey(valkey_url) as opened:
+        assert isinstance(opened, ValkeyHome)
+        yield opened
+
+
+@pytest.fixture
+async def queue(home: ValkeyHome) -> ValkeyQueue:
+    queue = await home.open()
+    await queue.offer(usable("gpu:1"))
+    return queue
+
+
+@pytest.fixture
+async def client(valkey_url: Callable[[], str]) -> AsyncIterator[Redis]:
+    async with Redis.from_url(valkey_url()) as opened:
+        yield opened
+
+
+async def snapshot(client: Redis) -> dict[bytes, bytes]:
+    """All that Valkey holds now."""
+    return {key: await client.dump(key) or b"" async for key in client.scan_iter()}
+
+
+async def go_back(client: Redis, held: dict[bytes, bytes]) -> None:
+    """As after a kill: Valkey holds what was on its disk then, and every connection is new."""
+    await client.flushall()
+    for key, value in held.items():
+        await client.restore(key, 0, value)
+    await client.client_kill_filter(_type="pubsub")
+
+
+# --- what Valkey had not written down when it was killed
+
+
+async def test_a_job_that_valkey_lost_is_put_again_for_who_watches_it(
+    home: ValkeyHome, queue: ValkeyQueue, client: Redis
+) -> None:
+    before = await snapshot(client)
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    elsewhere = await (await home.another()).events("job")
+    assert await told(watch) == [Queued(0, None)]
+    await go_back(client, before)
+    await home.settle()
+    await home.pass_time(2)
+    held = await soon(queue.claim("gpu:1"))
+    assert held.wish.watched
+    await queue.finish(held, painted())
+    assert (await told(watch))[-1] == painted()
+    assert (await told(elsewhere))[-1] == painted(), "who watches through another front end gets it, too"
+
+
+async def test_a_watcher_follows_where_valkey_went_back_in_time(
+    home: ValkeyHome, queue: ValkeyQueue, client: Redis
+) -> None:
+    """It was told of versions that Valkey gives a second time."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    before = await snapshot(client)
+    lost = await soon(queue.claim("gpu:1"))
+    assert (await told(watch))[-1] == Started("gpu:1")
+    await go_back(client, before)
+    await home.settle()
+    await home.pass_time(1)
+    assert (await told(watch))[-1] == Queued(0, None)
+    held = await soon(queue.claim("gpu:1"))
+    assert held.attempt > lost.attempt, "a fence is never given twice"
+    assert not await queue.finish(lost, painted())
+    assert await queue.finish(held, painted())
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_a_job_that_nobody_can_put_again_ends_with_a_word_that_says_so(
+    home: ValkeyHome, queue: ValkeyQueue, client: Redis
+) -> None:
+    before = await snapshot(client)
+    await (await home.another()).put("job", wish_for(), ALICE, keep=True)
+    watch = await queue.events("job")
+    await go_back(client, before)
+    await home.settle()
+    await home.pass_time(6)
+    end = (await told(watch))[-1]
+    assert end.code == "queue_unavailable"  # type: ignore[union-attr]
+
+
+async def test_pictures_that_lapsed_before_their_job_ended_are_stored_again(
+    queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when Valkey is away for longer than they are held, just between the two."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    store = queue.store.store_pictures
+    times = []
+
+    async def store_and_lapse(keys: list[str], pictures: list[bytes]) -> None:
+        await store(keys, pictures)
+        times.append(keys)
+        if len(times) == 1:
+            await client.delete(*(PREFIX + key for key in keys))
+
+    monkeypatch.setattr(queue.store, "store_pictures", store_and_lapse)
+    assert await queue.finish(held, painted())
+    assert len(times) == 2
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_a_refused_picture_is_not_kept(queue: ValkeyQueue, client: Redis) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    held = await soon(queue.claim("gpu:1"))
+    await queue.cancel("job", ALICE)
+    assert not await queue.finish(held, painted())
+    assert not [key async for key in client.scan_iter(f"{PREFIX}i:*")]
+
+
+async def test_a_result_that_nobody_keeps_takes_no_room_after_a_minute(
+    home: ValkeyHome, queue: ValkeyQueue, client: Redis
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    assert [key async for key in client.scan_iter(f"{PREFIX}i:*")]
+    await home.pass_time(65)
+    assert not [key async for key in client.scan_iter(f"{PREFIX}[ij]:*")]
+
+
+# --- what is said twice, or in the wrong order
+
+
+async def test_who_put_a_job_gets_its_picture_however_fast_it_was_painted(queue: ValkeyQueue) -> None:
+    """The picture is there before the one who asked for it begins to watch."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    watch = await queue.events("job")
+    assert await told(watch) == [painted()]
+
+
+async def test_who_comes_as_another_one_leaves_is_not_unwatched(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word that the one left is on its way while the other one's is said: it must not come in second."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    first = await queue.events("job")
+    call, held_up, go = queue.store.call, asyncio.Event(), asyncio.Event()
+
+    async def slow(script: str, *args: object, **more: object) -> object:
+        if script == "unwatch":
+            held_up.set()
+            await go.wait()
+        return await call(script, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queue.store, "call", slow)
+    async with waiting_for(queue.leave(first)):
+        await held_up.wait()
+        async with waiting_for(queue.events("job")) as entering:
+            go.set()
+            second = await soon(entering)
+    held = await soon(queue.claim("gpu:1"))
+    assert held.wish.watched
+    await queue.finish(held, painted())
+    assert isinstance((await told(second))[-1], Completed)
+
+
+async def test_a_process_that_was_taken_for_dead_hears_of_all_its_jobs_again(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the queue went away just as it was saying what it watches."""
+    for number in range(3):
+        await queue.put(f"job{number}", wish_for(), ALICE, keep=True)
+    watches = [await queue.events(f"job{number}") for number in range(3)]
+    other = await home.another()
+    home._queues.remove(queue)  # it stands still
+    await home.pass_time(12)
+    home._queues.append(queue)
+    call = queue.store.call
+
+    async def broken(script: str, *args: object, **more: object) -> object:
+        if script == "watch_again":
+            monkeypatch.undo()
+            raise QueueUnavailable("away")
+        return await call(script, *args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queue.store, "call", broken)
+    with pytest.raises(QueueUnavailable):
+        await queue.pulse()
+    await queue.pulse()
+    await other.offer(usable("gpu:1"))
+    for watch in watches:
+        held = await soon(other.claim("gpu:1"))
+        assert held.wish.watched
+        await other.finish(held, painted())
+        assert (await told(watch))[-1] == painted()
+
+
+async def test_many_who_ask_at_once_do_not_wear_out_the_patience_of_those_behind(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time that a put has begins with its turn, not in the line before it."""
+    monkeypatch.setattr("core.queues.valkey.queue.CALL_SECONDS", 0.25)
+    run = queue.store._run
+
+    async def slow(script: str, args: tuple[object, ...]) -> object:
+        await asyncio.sleep(0.02)
+        return await run(script, args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(queue.store, "_run", slow)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for number in range(400):
+            group.create_task(queue.put(f"job{number}", wish_for(), Caller(f"c{number}"), keep=False))
+
+
+# --- while it is away
+
+
+async def test_a_crowd_is_told_within_two_seconds_and_a_half_that_a_frozen_queue_is_away() -> None:
+    async with ValkeyServer() as server, valkey(lambda: server.url) as home:
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        server.freeze()
+        try:
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            puts = (queue.put(f"job{n}", wish_for(), ALICE, keep=False) for n in range(100))
+            ends = await asyncio.gather(*puts, return_exceptions=True)
+            assert loop.time() - began < 2.5
+            assert {type(end) for end in ends} == {QueueUnavailable}
+        finally:
+            server.thaw()
+        await home.pass_time(1)
+        status = await queue.status(ALICE)
+        assert status.waiting == 0, "who was told 503 has no job in the queue"
+
+
+async def test_a_job_whose_answer_was_lost_is_painted_for_nobody(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = queue.store._run
+
+    async def lost(script: str, args: tuple[object, ...]) -> object:
+        await run(script, args)  # type: ignore[arg-type]
+        raise TimeoutError
+
+    monkeypatch.setattr(queue.store, "_run", lost)
+    with pytest.raises(QueueUnavailable):
+        await queue.put("job", wish_for(), ALICE, keep=False)
+    with pytest.raises(QueueUnavailable):
+        await queue.put("kept", wish_for(), ALICE, keep=True)
+    monkeypatch.undo()
+    assert (await queue.status(ALICE)).waiting == 2
+    await home.pass_time(1)
+    assert (await queue.status(ALICE)).waiting == 1
+
+
+async def test_a_short_absence_of_valkey_takes_no_claim_from_a_worker_that_lives(
+    home: ValkeyHome, queue: ValkeyQueue
+) -> None:
+    """Valkey goes just before the lease is to be renewed; when it is back, another process is there first."""
+    other = await home.another()
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    held = await soon(queue.claim("gpu:1"))
+    await home.pass_time(1)
+    home._passed += 1.95
+    await other.pulse()
+    home._passed += 0.2
+    await other.pulse()
+    assert await queue.finish(held, painted())
+
+
+async def test_a_front_end_that_stops_does_not_wait_for_jobs_that_are_over_for_its_clients(
+    queue: ValkeyQueue,
+) -> None:
+    await queue.put("waits", wish_for(), ALICE, keep=False)
+    watch = await queue.events("waits")
+    await soon(queue.drain(30))
+    assert (await told(watch))[-1].code == "shutting_down"  # type: ignore[union-attr]
+
+
+async def test_one_who_leaves_with_a_job_ends_it_and_one_who_stays_keeps_it(
+    home: ValkeyHome, queue: ValkeyQueue
+) -> None:
+    """In two processes at once, and in one."""
+    other = await home.another()
+    for number in range(20):
+        await queue.put(f"job{number}", wish_for(), ALICE, keep=False)
+        watches = [(at, await at.events(f"job{number}")) for at in (queue, queue, other)]
+        stays = watches.pop(number % 3) if number % 2 else None
+        await asyncio.gather(*(at.abandon(watch) for at, watch in watches))
+        if stays is not None:
+            assert Cancelled() not in await told(stays[1])
+    assert (await queue.status(ALICE)).waiting == 10

@@ -1,0 +1,135 @@
+"""A Fleet: the slots of one process, with an ownership that follows a script, and backends that do."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from core.events import Completed
+from core.queues.memory import MemoryQueue
+from core.settings import Settings
+from core.worker import Fleet, Worker
+from tests.unit.core.examples import ALICE, soon, wish_for
+from tests.unit.core.worker.test_slot import Scripted, go_on_until_interrupted, succeed
+
+ALL = ["gpu:1", "gpu:2"]
+
+
+class Owned:
+    """What the workers' leases are, as the test wants; it notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.owned = set(ALL)
+        self.given: list[str] = []
+        self.wanted: list[Sequence[str]] = []
+        self.disowned: list[str] = []
+        self._asked = asyncio.Event()
+
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str]]:
+        self.wanted.append(wanted)
+        self._asked.set()
+        self._asked = asyncio.Event()
+        return set(self.owned), [name for name in self.given if name not in giving]
+
+    async def disown(self, backends: Sequence[str]) -> None:
+        self.disowned += backends
+        self.owned -= set(backends)
+        self.given = [name for name in self.given if name not in backends]
+
+    async def resign(self) -> None:
+        self.owned.clear()
+
+    async def turns(self, count: int = 2) -> None:
+        """Wait until it was asked so often."""
+        for _ in range(count):
+            await soon(self._asked.wait())
+
+
+class House:
+    """A fleet at work on a queue in memory."""
+
+    def __init__(self) -> None:
+        self.queue = MemoryQueue(Settings())
+        self.owned = Owned()
+        self.backends = {
+            name: Scripted([], go_on_until_interrupted, *[succeed] * 9, name=name) for name in ALL
+        }
+        self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=0.03)
+
+    def _slot(self, name: str) -> Worker:
+        return Worker(self.queue, self.backends[name], deployment="test", job_timeout=60)
+
+    async def paint_somewhere(self, id: str) -> str:
+        """Submit a job; the backend that paints it, which goes on until it is interrupted."""
+        await self.queue.put(id, wish_for(), ALICE, keep=True)
+        waits = [asyncio.create_task(backend.painting.wait()) for backend in self.backends.values()]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED, timeout=5)
+        for wait in waits:
+            wait.cancel()
+        return next(name for name, backend in self.backends.items() if backend.painting.is_set())
+
+
+@pytest.fixture
+async def house() -> AsyncIterator[House]:
+    house = House()
+    async with _running(house):
+        yield house
+
+
+@asynccontextmanager
+async def _running(house: House) -> AsyncIterator[None]:
+    task = asyncio.create_task(house.fleet.run())
+    try:
+        await house.owned.turns()
+        yield
+        assert not task.done(), "the fleet ended"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_there_is_a_slot_for_each_backend_that_is_owned(house: House) -> None:
+    assert set(house.fleet.painting) == set(ALL)
+    house.owned.owned = {"gpu:2"}
+    await house.owned.turns()
+    assert set(house.fleet.painting) == {"gpu:2"}
+
+
+async def test_a_backend_is_given_once_its_picture_is_done_and_an_idle_one_is_named_first(
+    house: House,
+) -> None:
+    busy = await house.paint_somewhere("job")
+    await house.owned.turns()
+    assert house.owned.wanted[-1][-1] == busy
+    house.owned.given = [busy]
+    await house.owned.turns()
+    assert house.owned.disowned == []
+    house.backends[busy].stopped.set()
+    watch = await house.queue.events("job")
+    assert isinstance(await soon(watch.end()), Completed)
+    await house.owned.turns()
+    assert house.owned.disowned == [busy]
+    assert set(house.fleet.painting) == set(ALL) - {busy}
+
+
+async def test_a_backend_whose_lease_is_lost_while_it_is_being_given_costs_no_other(house: House) -> None:
+    busy = await house.paint_somewhere("job")
+    house.owned.given = [busy]
+    await house.owned.turns()
+    house.owned.owned -= {busy}
+    house.owned.given = []
+    await house.owned.turns(3)
+    assert set(house.fleet.painting) == set(ALL) - {busy}
+    assert house.owned.disowned == [], "it is another worker's by now"
+
+
+async def test_at_the_stop_each_backend_is_let_go_of_as_soon_as_it_is_free(house: House) -> None:
+    busy = await house.paint_somewhere("job")
+    stopping = asyncio.create_task(house.fleet.stop(60))
+    await house.owned.turns(3)
+    assert house.owned.disowned == list(set(ALL) - {busy})
+    assert list(house.owned.wanted[-1]) == [busy], "it wants no more than what it still paints on"
+    house.backends[busy].stopped.set()
+    await soon(stopping)
+    assert set(house.owned.disowned) == set(ALL)
