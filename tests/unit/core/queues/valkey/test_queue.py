@@ -215,11 +215,11 @@ async def test_many_who_ask_at_once_do_not_wear_out_the_patience_of_those_behind
     queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time that a put has begins with its turn, not in the line before it."""
-    monkeypatch.setattr("core.queues.valkey.queue.CALL_SECONDS", 0.25)
+    monkeypatch.setattr("core.queues.valkey.queue.CALL_SECONDS", 0.6)
     run = queue.store._run
 
     async def slow(script: str, args: tuple[object, ...]) -> object:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.04)
         return await run(script, args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(queue.store, "_run", slow)

@@ -1,0 +1,162 @@
+"""The order in Lua, the order in memory and the model by the book agree on every pick and every place."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.caller import Caller
+from core.events import Failed
+from core.offers import Kind, Offer, kind_of
+from core.queues import Again, Claim
+from core.queues.memory import MemoryQueue
+from core.queues.valkey import ValkeyQueue
+from core.request import ImageRequest
+from core.settings import Settings
+from tests.unit.core.examples import painted, wish_for
+from tests.unit.core.fair_model import Model
+from tests.valkey_server import flush
+
+OFFERS = [
+    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a"),
+    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b"),
+    Offer("gpu:3", usable=True, models=("b", "c")),
+    Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c"),
+]
+"""Whom a kind can go to differs for nearly every pair of kinds."""
+ERROR = Failed("backend_error", "as the test wants")
+BOUNDS = {"max_attempts": 100, "max_jobs_per_user": 1000}
+
+numbers = st.integers(0, 99)
+histories = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("put"),
+            st.sampled_from("ABC"),
+            st.sampled_from([0.05, 0.35, 1.0, 2.5, 7.0]),
+            st.sampled_from([{}, {"model": "a"}, {"model": "b"}, {"model": "c"}, {"sampler_name": "Heun"}]),
+        ),
+        st.tuples(st.just("claim"), st.sampled_from(OFFERS)),
+        st.tuples(st.just("cancel"), numbers),
+        st.tuples(st.just("again"), numbers, st.booleans()),
+        st.tuples(st.just("finish"), numbers),
+        st.tuples(st.just("load"), st.sampled_from(range(4)), st.sampled_from("abc")),
+    ),
+    max_size=50,
+)
+
+
+@dataclass
+class Both:
+    """The same history in both homes, compared at each step."""
+
+    slack: float
+    memory: MemoryQueue
+    valkey: ValkeyQueue
+    model: Model = field(default_factory=Model)
+    waiting: dict[str, tuple[Caller, ImageRequest]] = field(default_factory=dict)
+    back: list[str] = field(default_factory=list)
+    running: list[tuple[Claim, Claim]] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=lambda: list(OFFERS))
+    made: int = 0
+
+    async def put(self, caller: str, cost: float, fields: dict[str, str]) -> None:
+        self.made += 1
+        id, request = f"job{self.made}", wish_for(cost=cost, **fields)
+        for queue in (self.memory, self.valkey):
+            await queue.put(id, request, Caller(caller), keep=True)
+        self.waiting[id] = Caller(caller), request
+        self.model.add(id, caller, request.cost, kind_of(request))  # type: ignore[arg-type]
+
+    async def claim(self, offer: Offer) -> None:
+        ours = self.memory._jobs.take(offer.backend)
+        theirs = await self.valkey._holding._try_claim(offer.backend)
+        assert (ours and ours.id) == (theirs and theirs.id)
+        if ours is None or theirs is None:
+            return
+        self.running.append((ours, theirs))
+        if ours.id in self.back:
+            self.back.remove(ours.id)
+            return
+        if not self.slack:
+            accepted = [put.id for put in self.model.waiting if offer.accepts(put.kind)]  # type: ignore[arg-type]
+            assert ours.id == accepted[0]
+        self.model.take(ours.id)
+        del self.waiting[ours.id]
+
+    async def cancel(self, number: int) -> None:
+        ids = list(self.waiting)
+        if not ids:
+            return
+        id = ids[number % len(ids)]
+        caller, _ = self.waiting.pop(id)
+        self.model.remove(id)
+        assert await self.memory.cancel(id, caller) == await self.valkey.cancel(id, caller) == True  # noqa: E712
+
+    async def again(self, number: int, counts: bool) -> None:
+        await self._end(number, Again(counts=counts, error=ERROR))
+
+    async def finish(self, number: int) -> None:
+        await self._end(number, None)
+
+    async def _end(self, number: int, outcome: Again | None) -> None:
+        if not self.running:
+            return
+        ours, theirs = self.running.pop(number % len(self.running))
+        assert await self.memory.finish(ours, outcome or painted())
+        assert await self.valkey.finish(theirs, outcome or painted())
+        if outcome:
+            self.back.append(ours.id)
+
+    async def load(self, number: int, model: str) -> None:
+        old = self.offers[number]
+        self.offers[number] = Offer(old.backend, True, old.models, old.samplers, model)
+        for queue in (self.memory, self.valkey):
+            await queue.offer(self.offers[number])
+
+    async def compare_places(self) -> None:
+        ids = [*self.back, *self.waiting]
+        if not ids:
+            return
+        shown = await self.valkey.store.call("places", *ids)
+        for id, (_, _, _, ahead, work, _, _) in zip(ids, shown, strict=True):
+            job = self.memory._jobs.get(id)
+            assert job is not None
+            count, cost = self.memory._jobs._places.ahead(job, self.offers)
+            assert (count, pytest.approx(cost)) == (ahead, float(work)), id
+            if not self.back:
+                assert (
+                    self.model.ahead(id, lambda other, kind=job.kind: self._compete(kind, other))[0] == count
+                )
+
+    def _compete(self, kind: Kind, other: object) -> bool:
+        assert isinstance(other, Kind)
+        return kind == other or any(offer.accepts(kind) and offer.accepts(other) for offer in OFFERS)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories, slack=st.sampled_from([0.0, 1.5, 4.0]))
+def test_every_pick_and_every_place_is_the_same_in_both_homes(
+    history: list[tuple[str, object]], slack: float, valkey_url: Callable[[], str]
+) -> None:
+    asyncio.run(_live_through(history, slack, valkey_url()))
+
+
+async def _live_through(history: list[tuple[str, object]], slack: float, url: str) -> None:
+    await flush(url)
+    chosen = Settings(redis_url=url, model_slack=slack, **BOUNDS)  # type: ignore[arg-type]
+    both = Both(slack, MemoryQueue(chosen), ValkeyQueue(chosen))
+    # No put is late here.
+    both.valkey._watching.note(1e12, (), ())
+    try:
+        for queue in (both.memory, both.valkey):
+            for offer in OFFERS:
+                await queue.offer(offer)
+        for name, *words in history:
+            await getattr(both, name)(*words)
+            await both.compare_places()
+    finally:
+        await both.valkey.store.close()
