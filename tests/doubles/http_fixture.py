@@ -98,7 +98,7 @@ class Served:
         async with self.client.get(self.url + path, params=query, headers=wanted) as response:
             assert response.status == 200, await response.read()
             assert response.content_type == "text/event-stream"
-            yield _read_events(response)
+            yield read_events(response)
 
     async def send(self, raw: bytes) -> bytes:
         """Write these bytes on a connection of their own, and read until the server closes it."""
@@ -155,7 +155,7 @@ async def serving(
             yield Served(port, chosen, gateway, double, client, prompt_file)
 
 
-async def _read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
+async def read_events(response: aiohttp.ClientResponse) -> AsyncIterator[Event]:
     """The events of a stream; its comments and ids are left out."""
     text = b""
     async for chunk in response.content.iter_any():
