@@ -172,6 +172,8 @@ class House:
     def __init__(self, *options: str, valkey: ValkeyServer | None = None, **environ: str) -> None:
         self.valkey = valkey or ValkeyServer(*options)
         self.environ = {"LEASE_TTL": "1", **environ}
+        self.loud = True
+        """Whether a failure shows what the processes said."""
         self.processes: list[Running] = []
         self._stack = AsyncExitStack()
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
@@ -187,7 +189,7 @@ class House:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
+        if kind is not None and self.loud:
             for process in self.processes:
                 print(process.text, end="")
         await self._stack.aclose()
