@@ -176,7 +176,9 @@ class House:
         """Whether a failure shows what the processes said."""
         self.processes: list[Running] = []
         self._stack = AsyncExitStack()
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0), timeout=aiohttp.ClientTimeout(total=None)
+        )
         self._folder = tempfile.TemporaryDirectory(prefix="house-")
 
     async def __aenter__(self) -> Self:
