@@ -1,8 +1,8 @@
 """`python -m benchmarks.queue [--quick]`: what the queue costs, in memory and on Valkey, in one run.
 
 Everything is in this process but Valkey itself: the front half and the worker half, each with its own queue
-on Valkey. So figures of the two homes can be compared, and what Valkey adds is an upper bound: a front end that
-is a process of its own has a core of its own.
+on Valkey. So figures of the two homes can be compared, and what Valkey adds is an upper bound: a front end
+that is a process of its own has a core of its own.
 """
 
 import argparse

@@ -98,7 +98,7 @@ class ValkeyServer:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(7).startswith(b"+PONG")
+                return connection.recv(7).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
 

@@ -36,6 +36,8 @@ class Listener:
         self._on_break = on_break
         self.listening = asyncio.Event()
         """Set while the subscription stands."""
+        self.problem: Exception | None = None
+        """Why it does not stand, as far as that is known; holds no credentials."""
 
     async def run(self) -> None:
         """Listen for ever, over every break; ends only by being cancelled."""
@@ -44,6 +46,7 @@ class Listener:
                 await self._listen()
             except (RedisError, OSError, TimeoutError) as error:
                 log.debug("the subscription broke: %r", error)
+                self.problem = error
             finally:
                 self.listening.clear()
             await asyncio.sleep(AGAIN_SECONDS)

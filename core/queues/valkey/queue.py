@@ -290,9 +290,10 @@ class ValkeyQueue:
                 async with asyncio.timeout(CALL_SECONDS):
                     await self._listener.listening.wait()
                 await self.pulse()
-            except (QueueUnavailable, TimeoutError):
+            except (QueueUnavailable, TimeoutError) as error:
                 if not waited:
-                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it")
+                    why = self._listener.problem or error.__cause__ or "no answer"
+                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it (%s)", why)
                 waited = True
                 await asyncio.sleep(0.2)
             else:

@@ -124,11 +124,11 @@ class Store:
                     raise TimeoutError
                 async with asyncio.timeout(CALL_SECONDS):
                     return await run()
-        except (AwayError, TimeoutError, OSError):
+        except (AwayError, TimeoutError, OSError) as error:
             self._failures += 1
             raise QueueUnavailable(
                 "the shared queue cannot be reached now; it comes back by itself"
-            ) from None
+            ) from error
         except RedisError as error:
             if not _is_passing(error):
                 raise

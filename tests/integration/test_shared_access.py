@@ -1,0 +1,117 @@
+"""A Valkey that asks for a name, a password and TLS; and nobody ever reads them."""
+
+import asyncio
+import shutil
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.pictures import prompt_of
+from tests.doubles.shared_fixture import House, picture_of
+from tests.valkey_server import ValkeyServer
+
+USER, PASSWORD = "painter-7f3a", "s3cr3t-9c1e"
+ACL = f"user {USER} on >{PASSWORD} ~{{sd}}:* &{{sd}}:* +@all -@admin -@dangerous"
+"""All that the docs ask for: our keys, our channels, nothing that an administrator does."""
+
+
+class GuardedServer(ValkeyServer):
+    """One that lets in this user alone."""
+
+    def __init__(self, folder: Path) -> None:
+        users = folder / "users.acl"
+        users.write_text(f"user default off\n{ACL}\n", encoding="utf-8")
+        super().__init__("--aclfile", str(users))
+
+    @property
+    def url(self) -> str:
+        return f"redis://{USER}:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+
+@asynccontextmanager
+async def tls_before(server: ValkeyServer, folder: Path) -> AsyncIterator[str]:
+    """The same by TLS, with a certificate that signs itself: the Valkey of the tests is built without it."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    certificate, key = folder / "ca.crt", folder / "key"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=valkey"
+    more = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
+    made = await asyncio.create_subprocess_exec(*command.split(), *more, stderr=asyncio.subprocess.DEVNULL)
+    assert await made.wait() == 0
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    connections: set[asyncio.Task[None]] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connections.add(task)
+        try:
+            there, back = await asyncio.open_connection("127.0.0.1", server.port)
+        except OSError:
+            writer.close()
+            return
+        ways = [asyncio.create_task(copy(reader, back)), asyncio.create_task(copy(there, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            back.close()
+            writer.close()
+
+    listening = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
+    port = listening.sockets[0].getsockname()[1]
+    try:
+        yield f"rediss://{USER}:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
+    finally:
+        listening.close()
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+
+@pytest.mark.parametrize("tls", [pytest.param(False, marks=pytest.mark.chaos), True], ids=["password", "TLS"])
+async def test_all_goes_on_behind_a_password_and_tls_and_nobody_reads_it(tmp_path: Path, tls: bool) -> None:
+    """Not in a log, a status or an error, with the queue there and away."""
+    async with AsyncExitStack() as stack:
+        double = await stack.enter_async_context(A1111Double())
+        house = await stack.enter_async_context(House(valkey=GuardedServer(tmp_path)))
+        if tls:
+            url = await stack.enter_async_context(tls_before(house.valkey, tmp_path))
+            house.environ["REDIS_URL"] = url
+        worker, http = await house.worker(double), await house.front_end()
+        await house.until_paints(http, 1)
+        answer = await http.get("/text", input="behind a password")
+        assert prompt_of(picture_of(answer)) == "behind a password"
+        told = [(await http.get("/status")).body.decode()]
+        house.valkey.kill()
+        for path in ("/text?input=new", "/status", "/catalog"):
+            away = await http.get(path)
+            assert away.refusal == (503, "queue_unavailable")
+            told.append(away.body.decode() + str(away.headers))
+        await worker.says("the shared queue cannot be reached")
+        told += [worker.text, http.text]
+        assert not [text for text in told for secret in (USER, PASSWORD) if secret in text]
+
+
+@pytest.mark.chaos
+async def test_a_wrong_password_is_named_in_the_log_and_not_repeated(tmp_path: Path) -> None:
+    async with House(valkey=GuardedServer(tmp_path)) as house:
+        wrong = house.valkey.url.replace(PASSWORD, "wr0ng-55aa")
+        http = await house.starting_front_end(REDIS_URL=wrong)
+        await http.says("REDIS_URL: the shared queue is not there yet; waiting for it.*password")
+        assert "wr0ng-55aa" not in http.text
+        assert USER not in http.text
