@@ -9,7 +9,8 @@ take turns in the same order all the time, and nobody is ever served twice while
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` and `ahead` knows.
 """
 
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -55,7 +56,8 @@ class FairOrder(Generic[K]):
         self._shares: dict[str, _Share] = {}
         self._waiting: dict[str, _Waiting[K]] = {}
         self._by_arrival: dict[int, _Waiting[K]] = {}
-        self._by_caller: dict[str, dict[int, _Waiting[K]]] = {}
+        # The first of a plain dict is found slowly once many before it have gone.
+        self._by_caller: dict[str, OrderedDict[int, _Waiting[K]]] = {}
         self._lines: dict[K, Line] = {}
         self._passes: dict[K, list[tuple[Key, float]]] = {}
         """For each line the jobs that were preferred to one in it, as key and cost."""
@@ -82,7 +84,7 @@ class FairOrder(Generic[K]):
         job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
-        self._by_caller.setdefault(caller, {})[job.arrival] = job
+        self._by_caller.setdefault(caller, OrderedDict())[job.arrival] = job
         self._lines.setdefault(kind, Line()).add(job.key, cost)
 
     def take(self, accepts: Callable[[K], bool], prefers: Callable[[K], bool], slack: float) -> str | None:
@@ -111,6 +113,8 @@ class FairOrder(Generic[K]):
         self._drop(job)
         refund = job.cost
         for later in self._later(job):
+            if refund <= 0:
+                break
             refund = self._move_up(later, refund)
         share = self._shares.get(job.caller)
         if share is not None:
@@ -146,10 +150,10 @@ class FairOrder(Generic[K]):
             self._passes[kind].append((preferred, cost))
         return True
 
-    def _later(self, job: _Waiting[K]) -> list[_Waiting[K]]:
-        """The waiting jobs that this one's caller put after it."""
+    def _later(self, job: _Waiting[K]) -> Iterator[_Waiting[K]]:
+        """The waiting jobs that this one's caller put after it, in that order."""
         own = self._by_caller.get(job.caller, {})
-        return [other for other in own.values() if other.arrival > job.arrival]
+        return (other for other in own.values() if other.arrival > job.arrival)
 
     def _move_up(self, job: _Waiting[K], refund: float) -> float:
         """Give a job an earlier start; returns by how much it moved."""
@@ -168,10 +172,10 @@ class FairOrder(Generic[K]):
         Else the cost of a cancelled job could be given back to jobs that it never delayed.
         """
         room = job.start - job.floor
-        later = self._later(job)
+        behind = next(self._later(job), None)
         share = self._shares.get(job.caller)
-        if later:
-            later[0].floor = max(later[0].floor, later[0].start - room)
+        if behind is not None:
+            behind.floor = max(behind.floor, behind.start - room)
         elif share is not None:
             share.floor = max(share.floor, share.finish - room)
 
