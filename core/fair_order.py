@@ -152,7 +152,7 @@ class FairOrder(Generic[K]):
 
     def _later(self, job: _Waiting[K]) -> Iterator[_Waiting[K]]:
         """The waiting jobs that this one's caller put after it, in that order."""
-        own = self._by_caller.get(job.caller, {})
+        own = self._by_caller.get(job.caller, OrderedDict())
         return (other for other in own.values() if other.arrival > job.arrival)
 
     def _move_up(self, job: _Waiting[K], refund: float) -> float:
