@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
@@ -100,10 +100,11 @@ class ValkeyHome:
                     heard = asyncio.Event()
                     word = secrets.token_hex(8)
                     queue._holding._idle[word] = heard
-                    # It hears nothing while its subscription is broken, and comes back.
-                    while not await client.publish(f"{PREFIX}p:{queue.process}", f"B\n{word}\n0\n"):
-                        await queue._listener.listening.wait()
-                    await heard.wait()
+                    while not heard.is_set():  # said again, in case its subscription breaks just now
+                        await client.publish(f"{PREFIX}p:{queue.process}", f"B\n{word}\n0\n")
+                        with suppress(TimeoutError):
+                            async with asyncio.timeout(0.5):
+                                await heard.wait()
                     del queue._holding._idle[word]
                 await self._turn()
 
