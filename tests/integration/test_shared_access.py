@@ -83,7 +83,8 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
             await writer.drain()
 
 
-@pytest.mark.parametrize("tls", [pytest.param(False, marks=pytest.mark.chaos), True], ids=["password", "TLS"])
+@pytest.mark.slow
+@pytest.mark.parametrize("tls", [False, True], ids=["password", "TLS"])
 async def test_all_goes_on_behind_a_password_and_tls_and_nobody_reads_it(tmp_path: Path, tls: bool) -> None:
     """Not in a log, a status or an error, with the queue there and away."""
     async with AsyncExitStack() as stack:
@@ -107,7 +108,7 @@ async def test_all_goes_on_behind_a_password_and_tls_and_nobody_reads_it(tmp_pat
         assert not [text for text in told for secret in (USER, PASSWORD) if secret in text]
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_a_wrong_password_is_named_in_the_log_and_not_repeated(tmp_path: Path) -> None:
     async with House(valkey=GuardedServer(tmp_path)) as house:
         wrong = house.valkey.url.replace(PASSWORD, "wr0ng-55aa")

@@ -25,7 +25,7 @@ async def house() -> AsyncIterator[House]:
         yield house
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_paints_and_begins_no_more(house: House) -> None:
     async with A1111Double() as double:
         double.hold()
@@ -44,7 +44,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_paints_and_begins_
         assert prompt_of(picture_of(await waits)) == "waits"
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_what_a_worker_cannot_finish_in_its_grace_is_given_back_at_once(house: House) -> None:
     """Not after its lease has run out; and the server that painted it is free."""
     house.environ["LEASE_TTL"] = "30"
@@ -103,7 +103,7 @@ async def test_a_killed_workers_job_is_painted_by_another_one_and_its_servers_mo
         assert one.overlaps == two.overlaps == 0
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_a_killed_front_ends_jobs_run_on_and_are_fetched_through_another_one(house: House) -> None:
     async with A1111Double() as double:
         double.hold()
@@ -121,7 +121,7 @@ async def test_a_killed_front_ends_jobs_run_on_and_are_fetched_through_another_o
         assert [prompt_of(picture_of(answer)) for answer in answers] == ["kept 0", "kept 1"]
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_a_job_is_watched_through_any_front_end_and_cancelled_by_its_caller_alone(house: House) -> None:
     async with A1111Double(step_seconds=0.01) as double:
         double.hold(at=3)
@@ -150,7 +150,7 @@ async def test_a_job_is_watched_through_any_front_end_and_cancelled_by_its_calle
         assert fractions == sorted(fractions)
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_a_front_end_that_stops_tells_its_clients_and_the_job_lives_on(house: House) -> None:
     async with A1111Double() as double:
         double.hold()
@@ -175,7 +175,12 @@ async def test_a_front_end_that_stops_tells_its_clients_and_the_job_lives_on(hou
 
 
 @pytest.mark.parametrize(
-    ("lease", "still"), [("1", 2.5), pytest.param("3", 10.0, marks=pytest.mark.chaos)], ids=["2.5 s", "10 s"]
+    ("lease", "still"),
+    [
+        pytest.param("1", 2.5, marks=pytest.mark.slow),
+        pytest.param("3", 10.0, marks=pytest.mark.chaos),
+    ],
+    ids=["2.5 s", "10 s"],
 )
 async def test_two_workers_never_paint_on_one_server_at_once(house: House, lease: str, still: float) -> None:
     """Also while one of them stands still for longer than its leases last, and goes on where it was."""
@@ -219,7 +224,7 @@ async def _load(session: aiohttp.ClientSession, url: str, asked: list[str]) -> N
             group.create_task(client(number))
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_servers_are_spread_evenly_as_workers_come_and_go(house: House) -> None:
     async with AsyncExitStack() as stack:
         doubles = [await stack.enter_async_context(A1111Double()) for _ in range(5)]

@@ -96,7 +96,7 @@ def p95(numbers: Sequence[float]) -> float:
 
 
 @pytest.mark.parametrize(
-    ("heavy", "others"), [(100, 10), pytest.param(500, 20, marks=pytest.mark.chaos)], ids=["small", "whole"]
+    ("heavy", "others"), [(100, 10), pytest.param(500, 20, marks=pytest.mark.slow)], ids=["small", "whole"]
 )
 async def test_who_sends_hundreds_and_who_sends_five_take_turns(heavy: int, others: int) -> None:
     """As long as all want something their shares are equal; the light ones wait as the rule alone says."""
@@ -130,7 +130,7 @@ def _by_the_rule(wanted: Sequence[Wanted]) -> list[str]:
     return [wanted[int(id or 0)][0] for id in taken]
 
 
-@pytest.mark.parametrize("jobs", [90, pytest.param(300, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("jobs", [90, pytest.param(300, marks=pytest.mark.slow)])
 async def test_models_are_switched_at_most_half_as_often_as_by_the_plain_order(jobs: int) -> None:
     """Nothing runs where its model is missing, and no job is passed over for more than the slack."""
     chance = Random(jobs)

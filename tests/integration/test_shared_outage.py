@@ -51,8 +51,9 @@ async def test_valkey_is_killed_and_restarted(house: House, away: float) -> None
         assert "Traceback" not in worker.text + http.text + late_http.text + late_worker.text
 
 
-@pytest.mark.chaos
-@pytest.mark.parametrize("frozen", [0.0, 10.0])
+@pytest.mark.parametrize(
+    "frozen", [pytest.param(0.0, marks=pytest.mark.slow), pytest.param(10.0, marks=pytest.mark.chaos)]
+)
 async def test_valkey_stands_still_and_goes_on(house: House, frozen: float) -> None:
     """As long as it takes to be refused once: what was said to it meanwhile it hears when it goes on."""
     async with A1111Double() as double:
@@ -78,7 +79,7 @@ async def test_valkey_stands_still_and_goes_on(house: House, frozen: float) -> N
         assert "Traceback" not in worker.text + http.text
 
 
-@pytest.mark.chaos
+@pytest.mark.slow
 async def test_a_worker_that_is_told_to_stop_while_valkey_is_away_stops(house: House) -> None:
     async with A1111Double() as double:
         double.hold()
