@@ -185,6 +185,7 @@ def test_the_originals_docker_run(usual_ports: None, tmp_path: Path) -> None:
     terminal = Terminal("docker run -p 5000:5000 -it sd-b64-api")
     try:
         until(lambda: terminal.shows("curl -s"), "its start")
+        started = run("docker", "ps", "-q", "--filter", "publish=5000").strip()
         assert "open       to anybody who can reach this machine; to close it set API_KEY" in terminal.said
         assert python_client(tmp_path).startswith(b"\x89PNG")
         assert bash_client(tmp_path).startswith(b"\x89PNG")
@@ -192,6 +193,7 @@ def test_the_originals_docker_run(usual_ports: None, tmp_path: Path) -> None:
         terminal.type("\x03")
         assert terminal.ends() == 0
     assert "stopping" in terminal.said
+    run("docker", "rm", started)
 
 
 def test_the_originals_docker_compose_up(usual_ports: None, tmp_path: Path) -> None:

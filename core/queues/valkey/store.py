@@ -16,8 +16,16 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as AwayError
-from redis.exceptions import NoScriptError, RedisError
 
 from core.errors import QueueUnavailable
 from core.settings import Settings
@@ -35,6 +43,9 @@ PICTURE_SECONDS = 3600
 """When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
+
+PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
+"""Answers that pass by themselves, and of which redis-py drops the first word."""
 
 Arg = bytes | str | int | float | memoryview
 
@@ -165,11 +176,5 @@ def load(script: str) -> tuple[str, str]:
 
 
 def _is_passing(error: RedisError) -> bool:
-    """Whether Valkey says that it cannot do it now: it loads its data, is replaced, is full, has a script."""
-    words = str(error)
-    return words.startswith(
-        (
-            *("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS"),
-            *("OOM", "MISCONF"),  # its memory or its disk is full
-        )
-    )
+    """Whether Valkey says that it cannot do it now: no memory is left, it is replaced, or has a script."""
+    return isinstance(error, PASSING) or str(error).startswith(("LOADING", "BUSY", "NOREPLICAS", "OOM", "MISCONF"))
