@@ -5,8 +5,9 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -46,6 +47,9 @@ class Picture:
         assert f"Seed: {self.number}," in words, words
 
 
+Client = Callable[[], Coroutine[Any, Any, Picture]]
+
+
 def prompt(number: int) -> str:
     """What the client with this number asks for."""
     return f"a monkey with {number} hats"
@@ -68,8 +72,8 @@ class Load:
             asyncio.TaskGroup() as group,
         ):
             turns = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
-            clients = [(turns[0], self._over_http(session, number, patient)) for number in http]
-            clients += [(turns[1], self._over_ws(number)) for number in ws]
+            clients = [(turns[0], partial(self._over_http, session, number, patient)) for number in http]
+            clients += [(turns[1], partial(self._over_ws, number)) for number in ws]
             tasks = [group.create_task(_in_turn(*client)) for client in clients]
         pictures = [task.result() for task in tasks]
         for picture in pictures:
@@ -129,9 +133,9 @@ class Load:
             await asyncio.sleep(PAUSE)
 
 
-async def _in_turn(turns: asyncio.Semaphore, client: Coroutine[Any, Any, Picture]) -> Picture:
+async def _in_turn(turns: asyncio.Semaphore, client: Client) -> Picture:
     async with turns:
-        return await client
+        return await client()
 
 
 def _generate(number: int) -> dict[str, Any]:
