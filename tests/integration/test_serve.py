@@ -56,6 +56,16 @@ async def test_it_starts_paints_and_stops(tmp_path: Path, text: str) -> None:
     assert (tmp_path / "prompt.txt").read_text() == "a monkey with a hat"
 
 
+async def _until_ready(session: aiohttp.ClientSession, link: str) -> None:
+    """Wait until a process has heard of a server that can paint: up to a second on a shared queue."""
+    async with asyncio.timeout(10):
+        while True:
+            async with session.get(link.partition("/image")[0] + "/readyz") as answer:
+                if answer.status == 200:
+                    return
+            await asyncio.sleep(0.02)
+
+
 async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Path) -> None:
     """One process with a GPU, one without: each of them answers."""
     ports = {"HTTP_PORT": "0", "WS_PORT": "0"}
@@ -69,6 +79,7 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
                     await first.says(": ready")
                 link = re.search(r"http://127\.0\.0\.1:\d+/image\?input=\S+", said)
                 assert link is not None
+                await _until_ready(session, link[0])
                 async with session.get(link[0]) as answer:
                     assert (await answer.read()).startswith(b"\x89PNG")
             for serve in (second, first):
