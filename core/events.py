@@ -6,7 +6,7 @@ one End. `Queued` may come once more, with the next attempt, when a server or a 
 
 from dataclasses import dataclass, field
 
-from core.errors import ERRORS, Internal, SdError
+from core.errors import ERRORS, Internal, InvalidRequest, SdError
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,20 @@ class Failed:
     code: str
     message: str
     retry_after: float | None = None
+    field: str | None = None
+    """The parameter that the server refused."""
 
     @classmethod
     def of(cls, error: SdError) -> "Failed":
         """The event that tells of this error."""
-        return cls(error.code, error.message, error.retry_after)
+        return cls(error.code, error.message, error.retry_after, getattr(error, "field", None))
 
     def as_error(self) -> SdError:
         """The error that this event tells of, for front ends that answer once."""
         error = SdError.__new__(ERRORS.get(self.code, Internal))
         SdError.__init__(error, self.message, retry_after=self.retry_after)
+        if isinstance(error, InvalidRequest):
+            error.field = self.field
         return error
 
 

@@ -73,7 +73,7 @@ def error_words(error: SdError | Failed) -> Words:
     words: Words = {"code": error.code, "message": error.message}
     if error.retry_after is not None:
         words["retry_after"] = error.retry_after
-    for detail in ("field", "models"):  # an error that was made of a Failed has neither
+    for detail in ("field", "models"):  # an UnknownModel that was made of a Failed has no models
         value = getattr(error, detail, None)
         if value is not None:
             words[detail] = value

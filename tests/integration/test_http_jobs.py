@@ -93,6 +93,16 @@ async def test_a_failed_job_is_a_state_and_its_picture_an_error(tmp_path: Path) 
     assert picture.refusal == (502, "backend_error")
 
 
+@pytest.mark.parametrize(("prompt", "field"), [("/422", "steps"), ("/404-sampler", "sampler_name")])
+async def test_what_the_painting_server_refuses_is_named(tmp_path: Path, prompt: str, field: str) -> None:
+    """As what is refused here: by its field, on every wire."""
+    async with serving(tmp_path) as served:
+        answer = await served.get("/text", input=prompt)
+        job = await finished(served, await begin(served, prompt))
+    assert answer.refusal == (400, "invalid_request")
+    assert (answer.json["field"], job.json["field"]) == (field, field)
+
+
 async def test_unknown_jobs_are_not_found_and_old_ones_expired(tmp_path: Path) -> None:
     """A result that had to make room for a newer one is gone, and known to be so."""
     async with serving(tmp_path, result_max_bytes=5000) as served:

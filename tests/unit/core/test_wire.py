@@ -95,6 +95,11 @@ def test_an_error_that_was_an_event_is_told_in_the_same_words(code: str) -> None
     assert (words["code"], words["message"]) == (code, "a sentence")
 
 
+def test_an_error_that_becomes_an_event_and_an_error_again_keeps_its_field() -> None:
+    event = Failed.of(InvalidRequest("steps: no", field="steps"))
+    assert error_words(event)["field"] == error_words(event.as_error())["field"] == "steps"
+
+
 def test_the_answer_of_text_begins_with_the_picture() -> None:
     parts = images_answer(painted(picture=PICTURE), "the-id")
     assert b"".join(parts).startswith(b'{"image-base64":"iVBORw0KGgo=","id":"the-id",')
