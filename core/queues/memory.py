@@ -135,8 +135,9 @@ class MemoryQueue:
             async with asyncio.timeout(grace):
                 await self._jobs.nothing_runs.wait()
         except TimeoutError:
+            cut = Failed.of(ShuttingDown("the server has stopped before this was painted"))
             for job in self._jobs.running:
-                self._jobs.end(job, end)
+                self._jobs.end(job, cut)
 
     # --- the worker half
 

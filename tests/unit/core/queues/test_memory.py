@@ -132,7 +132,7 @@ async def test_when_the_grace_is_over_what_still_runs_is_ended() -> None:
         assert await soon(renewing) == VOID
     end = await soon(watch.end())
     assert isinstance(end, Failed)
-    assert end.code == "shutting_down"
+    assert (end.code, end.message) == ("shutting_down", "the server has stopped before this was painted")
     assert not await queue.finish(held, painted())
 
 
