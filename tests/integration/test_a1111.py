@@ -240,6 +240,25 @@ async def test_an_interrupt_stops_our_task_and_the_painting_returns() -> None:
         assert it.backend.offer.pace is None  # half a picture is no measure
 
 
+async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
+    """The answer to the interrupted picture came while the server was asked whether it still runs."""
+    async with studio() as it:
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        it.double.fault("/sdapi/v1/progress", "hang")
+        stopping = asyncio.create_task(it.backend.interrupt(TASK))
+        await it.double.until(lambda: it.double.count("/sdapi/v1/progress"))
+        it.double.release()
+        await painting
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        assert it.backend.offer.pace is None
+        it.double.heal()
+        await it.paint()
+        assert it.backend.offer.pace is not None
+
+
 async def test_an_interrupt_waits_for_its_turn_behind_somebody_elses_picture() -> None:
     """Only ours is interrupted, and within a second of the server painting it."""
     async with studio() as it:

@@ -72,7 +72,7 @@ class A1111Backend:
         self._in_flight: dict[str, asyncio.Event] = {}
         """Our txt2img requests that have no answer yet; the event is set by it."""
         self._unwanted: set[str] = set()
-        """Tasks that `interrupt` was called for: how long they took says nothing."""
+        """Those of them that `interrupt` was called for: how long they took says nothing."""
         self._given_up: set[str] = set()
 
     @property
@@ -137,6 +137,7 @@ class A1111Backend:
             raise
         finally:
             unwanted = task in self._unwanted
+            self._unwanted.discard(task)
             del self._in_flight[task]
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
@@ -147,12 +148,12 @@ class A1111Backend:
 
     async def interrupt(self, task: str) -> None:
         """See Backend.interrupt."""
-        self._unwanted.add(task)
         answered = self._in_flight.get(task)
+        if answered is not None:
+            self._unwanted.add(task)
         began = self._clock()
         while self._clock() - began < self._give_up:
             if answered is not None and answered.is_set():
-                self._unwanted.discard(task)
                 return
             state = await self._state(task)
             if state == "active":
@@ -160,7 +161,6 @@ class A1111Backend:
             elif task not in self._in_flight and (
                 state == "unknown" or (state == "gone" and self._clock() - began >= NOT_YET)
             ):
-                self._unwanted.discard(task)
                 return
             await _wait(answered, ASK_AGAIN)
         self._given_up.add(task)
@@ -189,7 +189,6 @@ class A1111Backend:
             if state in {"active", "queued"}:
                 return "still paints a job that was given up"
             self._given_up.discard(task)
-            self._unwanted.discard(task)
         if self._seen_idle:
             return ""
         task_there = await self._progress.busy_with()
