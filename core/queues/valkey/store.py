@@ -177,4 +177,6 @@ def load(script: str) -> tuple[str, str]:
 
 def _is_passing(error: RedisError) -> bool:
     """Whether Valkey says that it cannot do it now: no memory is left, it is replaced, or has a script."""
-    return isinstance(error, PASSING) or str(error).startswith(("LOADING", "BUSY", "NOREPLICAS", "OOM", "MISCONF"))
+    return isinstance(error, PASSING) or str(error).startswith(
+        ("LOADING", "BUSY", "NOREPLICAS", "OOM", "MISCONF")
+    )
