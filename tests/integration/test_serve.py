@@ -81,7 +81,8 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
                 assert link is not None
                 await _until_ready(session, link[0])
                 async with session.get(link[0]) as answer:
-                    assert (await answer.read()).startswith(b"\x89PNG")
+                    body = await answer.read()
+                    assert body.startswith(b"\x89PNG"), body
             for serve in (second, first):
                 serve.signal(signal.SIGTERM)
                 assert (await serve.ends())[0] == 0
