@@ -122,6 +122,22 @@ async def test_progress_is_of_this_task_and_rises(missing: tuple[str, ...]) -> N
 
 
 @pytest.mark.parametrize("missing", [(), ("/internal/progress",)])
+async def test_before_the_first_step_the_seconds_left_are_those_of_the_pace(missing: tuple[str, ...]) -> None:
+    """Once a picture was measured."""
+    async with studio(missing=missing, step_seconds=0.1) as it:
+        await it.paint(steps=2)
+        assert it.backend.offer.pace is not None
+        it.double.hold(at=0)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+        await it.heard.wait()
+        assert it.told[0].step == 0
+        assert it.told[0].eta == pytest.approx(it.backend.offer.pace, abs=1)
+        it.double.release()
+        await it.backend.interrupt(TASK)
+        await painting
+
+
+@pytest.mark.parametrize("missing", [(), ("/internal/progress",)])
 async def test_somebody_elses_progress_is_never_ours(missing: tuple[str, ...]) -> None:
     """While the server's owner paints by hand our job waits in its line and hears nothing."""
     async with studio(missing=missing) as it:

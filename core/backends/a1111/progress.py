@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.backends import OnProgress, Wishes
@@ -71,7 +71,7 @@ class ProgressSource:
             if progress.fraction < told or progress == last:
                 continue
             last, told = progress, progress.fraction
-            await on_progress(progress)
+            await on_progress(_timed(progress, painting, elapsed))
 
     async def running(self) -> dict[str, Any] | None:
         """`/sdapi/v1/progress` without a picture; None where the server has none."""
@@ -174,6 +174,12 @@ def _by_time(painting: Painting, elapsed: float) -> Progress:
     steps = painting.request.steps
     eta = max(0.0, expected - elapsed) if expected else None
     return Progress(min(fraction, 0.99), math.floor(fraction * steps), steps, eta, estimated=True)
+
+
+def _timed(progress: Progress, painting: Painting, elapsed: float) -> Progress:
+    """With the seconds left by the server's measured pace, as long as its steps do not tell them yet."""
+    left = 0.0 if painting.expected is None else painting.expected - elapsed
+    return replace(progress, eta=left) if progress.eta is None and left > 0 else progress
 
 
 def _late(share: float) -> float:
