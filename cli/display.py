@@ -48,6 +48,7 @@ class Lines:
         self._clock = clock
         self._key: object = None
         self._said = 0.0
+        self._heard = False
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +58,7 @@ class Lines:
 
     def told(self, event: Event) -> None:
         """Write a line, or none."""
+        self._heard = True
         match event:
             case Queued(_, position, eta, attempt):
                 again = "again " if attempt > 1 else ""
@@ -71,7 +73,9 @@ class Lines:
 
     def lost(self, failure: Failure, pause: float) -> None:
         """Say it once for each reason, not for each try."""
-        self._say(failure.message, f"{failure.message}; trying again, the job is not lost")
+        # Before the server has told of the job, nobody knows whether it has it.
+        rest = ", the job is not lost" if self._heard else ""
+        self._say(failure.message, f"{failure.message}; trying again{rest}")
 
     def done(self, text: str) -> None:
         """Write it."""

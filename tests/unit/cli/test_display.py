@@ -66,9 +66,18 @@ def test_a_lost_server_is_told_once(clock: Clock) -> None:
     """Not at every try."""
     stream = io.StringIO()
     lines = Lines(stream, clock)
+    lines.told(Started("1", "gpu"))
     for _ in range(3):
         lines.lost(Failure("unreachable", "http://a is not reached"), 1.0)
-    assert stream.getvalue() == "http://a is not reached; trying again, the job is not lost\n"
+    assert stream.getvalue().splitlines()[1:] == [
+        "http://a is not reached; trying again, the job is not lost"
+    ]
+
+
+def test_of_a_job_that_the_server_never_told_of_nothing_is_promised(clock: Clock) -> None:
+    stream = io.StringIO()
+    Lines(stream, clock).lost(Failure("connection_lost", "http://a: the connection broke"), 1.0)
+    assert stream.getvalue() == "http://a: the connection broke; trying again\n"
 
 
 def test_what_a_backend_calls_itself_does_not_steer_the_terminal(clock: Clock) -> None:
