@@ -27,7 +27,7 @@ for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
 
 function hear(event) {
   if (event.type === "queued") console.log(`${event.position} ahead`);
-  if (event.type === "progress") console.log(`step ${event.step} of ${event.steps}, ${event.eta} s left`);
+  if (event.type === "progress") console.log(`step ${event.step} of ${event.steps}, ${event.eta ?? "?"} s left`);
   if (event.type === "image") {
     writeFileSync(path, Buffer.from(event["image-base64"], "base64"));
     console.log(`${path}, seed ${event.seed}`);

@@ -17,7 +17,7 @@ socket.onmessage = ({ data }) => {
   const message = JSON.parse(data);
   if (message.type === "queued") console.log(`${message.position} ahead`);
   if (message.type === "progress") {
-    console.log(`step ${message.step} of ${message.steps}, ${message.eta} s left`);
+    console.log(`step ${message.step} of ${message.steps}, ${message.eta ?? "?"} s left`);
   }
   if (message.type === "image") {
     writeFileSync(path, Buffer.from(message["image-base64"], "base64"));

@@ -35,4 +35,5 @@ async def main(prompt: str, path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(sys.argv[1], sys.argv[2])))
+    prompt, path = sys.argv[1:] or ("a monkey with a hat", "out.png")
+    sys.exit(asyncio.run(main(prompt, path)))

@@ -109,6 +109,19 @@ async def test_fetch_shows_place_and_progress(tmp_path: Path) -> None:
 
 
 @needs_node
+async def test_fetch_says_where_the_seconds_left_are_not_known(tmp_path: Path) -> None:
+    """As before the first step on a server that was never measured."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=0)
+        async with asyncio.TaskGroup() as group:
+            command = ("node", str(EXAMPLES / "fetch_client.mjs"), "a monkey", "out.png")
+            client = group.create_task(run(tmp_path, *command, SD_B64_URL=served.url))
+            await served.double.until(lambda: served.double.count("/internal/progress") > 2)
+            served.double.release()
+    assert "step 0 of 20, ? s left" in client.result()[1]
+
+
+@needs_node
 async def test_fetch_tells_when_the_job_fails(tmp_path: Path) -> None:
     """An error that comes as an event."""
     async with serving(tmp_path) as served:

@@ -11,12 +11,13 @@ from tests.doubles.ws_fixture import Served, serving
 EXAMPLE = Path(__file__).parents[2] / "examples" / "websocket_client.py"
 
 
-async def run_example(served: Served, *arguments: str) -> tuple[int | None, str]:
+async def run_example(served: Served, *arguments: str, folder: Path | None = None) -> tuple[int | None, str]:
     """Exit code, and what it says on its way."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLE),
         *arguments,
+        cwd=folder,
         env={**os.environ, "SD_B64_WS": served.url, "NO_PROXY": "*", "no_proxy": "*"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
@@ -34,6 +35,14 @@ async def test_it_saves_a_picture_and_shows_a_full_bar(tmp_path: Path) -> None:
     picture = (tmp_path / "out.png").read_bytes()
     assert len(picture) > 2_000_000
     assert prompt_of(picture) == "a monkey /kb-2000"
+
+
+async def test_it_needs_to_be_told_nothing(tmp_path: Path) -> None:
+    """As the other examples: it has a prompt and a name of its own."""
+    async with serving() as served:
+        code, said = await run_example(served, folder=tmp_path)
+    assert code == 0, said
+    assert prompt_of((tmp_path / "out.png").read_bytes()) == "a monkey with a hat"
 
 
 async def test_it_prints_the_error(tmp_path: Path) -> None:
