@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from core import Forbidden, Headers, Internal, InvalidRequest, NotFound, SdError, ShuttingDown
-from httpserver.answers import problem_answer
+from httpserver.answers import ALWAYS, problem_answer
 from httpserver.keys import ACCESS, VISITOR
 from httpserver.state import is_open
 
@@ -53,9 +53,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def finish_headers(request: web.Request, response: web.StreamResponse) -> None:
     """What every answer bears, streams as well; pages of allowed origins may read it."""
     headers = response.headers
-    headers["Cache-Control"] = "no-store"
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Server"] = "sd-b64-api"
+    headers.update(ALWAYS)
     origin = request.headers.get("Origin")
     if origin is None:
         return

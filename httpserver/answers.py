@@ -16,6 +16,9 @@ PIECE = 262_144
 """Bytes that are written at once, and characters of base64 that are decoded at once (a multiple of 4): a
 millisecond's work, in which nobody else is served."""
 
+ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "sd-b64-api"}
+"""What every answer bears. The name takes the place of aiohttp's, which tells versions to strangers."""
+
 Piece = bytes | memoryview
 
 

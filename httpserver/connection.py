@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
 from core import Internal, InvalidRequest, Stall
-from httpserver.answers import problem_answer
+from httpserver.answers import ALWAYS, problem_answer
 
 LONGEST_LINE = 131_072
 """Bytes of a request line: two texts of 4000 characters, each written as %F0%9F%90%92, fit."""
@@ -67,7 +67,7 @@ class Connection(web.RequestHandler):
             log.debug("a request that cannot be read, from %s: %s", request.remote, exc)
             # With a line break, for it may have been meant for /text.
             answer = problem_answer(InvalidRequest(_reason(exc)), line_break=True)
-        answer.headers["Cache-Control"] = "no-store"
+        answer.headers.update(ALWAYS)
         answer.force_close()
         return answer
 

@@ -128,6 +128,7 @@ async def test_what_is_no_http_is_answered_all_the_same(
         assert head.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
         assert b"Content-Type: application/problem+json" in head
         assert b"Cache-Control: no-store" in head
+        assert b"aiohttp" not in head
         assert body.startswith(b"\n{")
         assert json.loads(body)["code"] == "invalid_request"
         await goes_on(served)
