@@ -210,7 +210,13 @@ class Worker:
         limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
 
     async def _repeat_offer(self) -> None:
-        """An offer lapses: say it again for as long as the server is not free. Ends by cancellation."""
+        """An offer lapses: say it again for as long as the server is not free. Ends by cancellation.
+
+        After a moment it is no offer any more: the server may be busy with this job for long.
+        """
+        await asyncio.sleep(LETTING_GO)
+        if self._offer.usable:
+            await self._say_unusable("still has a job that was cancelled", resting=True)
         while True:
             await asyncio.sleep(LOOK_EVERY)
             await self._queue.offer(self._offer)

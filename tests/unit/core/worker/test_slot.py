@@ -319,6 +319,32 @@ async def test_a_job_that_takes_too_long_is_told_first_then_the_server_is_freed(
     ]
 
 
+async def test_a_server_that_does_not_let_go_of_a_cancelled_job_is_not_called_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """New work may wait for it, or go to another one."""
+    monkeypatch.setattr(slot, "LETTING_GO", 0.01)
+    bench = Bench(go_on_until_interrupted, succeed)
+    interrupt, is_free = bench.backend.interrupt, asyncio.Event()
+
+    async def interrupt_when_free(task: str) -> None:
+        await is_free.wait()
+        await interrupt(task)
+
+    bench.backend.interrupt = interrupt_when_free  # type: ignore[method-assign]
+    async with bench.at_work():
+        await bench.submit()
+        await soon(bench.backend.painting.wait())
+        assert await bench.queue.cancel("job", ALICE)
+        async with asyncio.timeout(5):
+            while (offers := await bench.queue.offers()).offers[0].usable:
+                await _turn()
+        assert offers.takes_work
+        next_job = await bench.submit("next")
+        is_free.set()
+        assert await soon(next_job.end()) == painted()
+
+
 async def submit_when_usable(bench: Bench) -> Watch:
     while not (await bench.queue.offers()).offers[0].usable:
         await soon(_turn())
