@@ -1,0 +1,95 @@
+"""The chapter of the gpus kind."""
+
+from benchmarks.chapter import Chapter, Goal, Line, Panel, Table, cell
+from benchmarks.series import Run, Series
+
+WORDS = """\
+Simulated servers that take 0.2, 1 or 5 seconds a picture of 450 KB, and clients that always leave a backlog (four
+for each server). The gap is measured at the server: from the moment that its answer has gone to its kernel until
+the next request is there. Busy is the share of the time that it paints. The gateway has one core; the simulated
+servers and the clients share the other."""
+
+
+def tell(run: Run) -> Chapter:
+    """Tables, goals, plots."""
+    ways = run.values("way")
+    return Chapter(
+        "Painting servers",
+        WORDS,
+        [_table(run, way) for way in ways],
+        [goal for way in ways for goal in _goals(run, way)],
+        [_panel(run, ways, "gap p50 ms", "idle gap p50, ms"), _panel(run, ways, "gap p99 ms", "p99, ms")],
+        "The idle gap between two pictures at a server, p50 and p99, by the number of servers.",
+    )
+
+
+def _cells(run: Run) -> list[tuple[float, int]]:
+    return [
+        (seconds, servers)
+        for seconds in run.values("seconds")
+        for servers in run.values("servers")
+        if any(item.labels["seconds"] == seconds and item.labels["servers"] == servers for item in run.series)
+    ]
+
+
+def _find(run: Run, way: str, seconds: float, servers: int, metric: str) -> Series | None:
+    return run.find(way=way, seconds=seconds, servers=servers, metric=metric)
+
+
+def _table(run: Run, way: str) -> Table:
+    columns = {
+        "busy %": "busy %",
+        "gap p50 ms": "gap p50 ms",
+        "gap p99 ms": "gap p99 ms",
+        "CPU ms": "CPU ms a picture",
+    }
+    rows = [
+        (
+            f"{seconds:g} s",
+            str(servers),
+            *(cell(_find(run, way, seconds, servers, metric)) for metric in columns),
+        )
+        for seconds, servers in _cells(run)
+    ]
+    return Table(f"**{way.capitalize()}**", ("a picture", "servers", *columns.values()), rows)
+
+
+def _goals(run: Run, way: str) -> list[Goal]:
+    """The worst cell decides."""
+    gaps = [series for cell in _cells(run) if (series := _find(run, way, *cell, "gap p50 ms"))]
+    busy = [series for cell in _cells(run) if cell[0] == 1 and (series := _find(run, way, *cell, "busy %"))]
+    slowest = max(gaps, key=lambda series: series.median, default=None)
+    laziest = min(busy, key=lambda series: series.median, default=None)
+    return [
+        Goal(
+            f"idle gap with a backlog, p50 ({_where(slowest)}; {way})",
+            slowest.rounds if slowest else [],
+            2,
+            " ms",
+        ),
+        Goal(
+            f"busy with a backlog, 1 s a picture ({_where(laziest)}; {way})",
+            laziest.rounds if laziest else [],
+            99.5,
+            " %",
+            at_least=True,
+        ),
+    ]
+
+
+def _where(series: Series | None) -> str:
+    """The cell that decided."""
+    if series is None:
+        return "-"
+    return f"the worst: {series.labels['servers']} servers at {series.labels['seconds']:g} s"
+
+
+def _panel(run: Run, ways: list[str], metric: str, title: str) -> Panel:
+    lines = []
+    for way in ways:
+        for seconds in run.values("seconds"):
+            servers = [count for pace, count in _cells(run) if pace == seconds]
+            found = [(count, _find(run, way, seconds, count, metric)) for count in servers]
+            name = f"{seconds:g} s a picture" + (f", {way}" if len(ways) > 1 else "")
+            lines.append(Line(name, [(count, series) for count, series in found if series]))
+    return Panel(title, "milliseconds", lines, "servers", logarithmic=True)

@@ -1,0 +1,64 @@
+"""The chapter of the growth kind."""
+
+from benchmarks.chapter import Chapter, Goal, Line, Panel, Table, cell, number
+from benchmarks.series import Run, Series, exponent
+
+STEPS = ("submit", "claim", "position", "cancel")
+AXES = {"waiting": "jobs waiting", "callers": "callers", "backends": "backends"}
+WORDS = """\
+The core alone, in one process, on the queue in memory: microseconds of one step. **Submit** accepts a job,
+**claim** gives a worker the next one, **position** tells a watcher that comes where a job stands, **cancel** ends
+a waiting job (its caller's later jobs move up). While one thing grows the others stay at 10,000 waiting jobs of
+100 callers and 16 backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear."""
+
+
+def tell(run: Run) -> Chapter:
+    """Tables, goals, plots."""
+    return Chapter(
+        "Growth",
+        WORDS,
+        [_table(run, axis) for axis in AXES],
+        _goals(run),
+        [_panel(run, axis) for axis in AXES],
+        "Microseconds of a step as jobs, callers and backends grow; both scales are logarithmic.",
+    )
+
+
+def _points(run: Run, axis: str, step: str) -> list[tuple[int, Series]]:
+    """The series of a step, smallest size first."""
+    return sorted(
+        (
+            (int(series.labels["size"]), series)
+            for series in run.series
+            if series.labels["axis"] == axis and series.labels["metric"] == step
+        ),
+        key=lambda point: point[0],
+    )
+
+
+def _table(run: Run, axis: str) -> Table:
+    points = {step: _points(run, axis, step) for step in STEPS}
+    sizes = [size for size, _ in points["submit"]]
+    rows = [(f"{size:,}", *(cell(dict(points[step]).get(size)) for step in STEPS)) for size in sizes]
+    exponents = [
+        number(exponent([(size, series.median) for size, series in points[step]])) if sizes else "-"
+        for step in STEPS
+    ]
+    head = (AXES[axis], *(f"{step} µs" for step in STEPS))
+    return Table("", head, [*rows, ("exponent", *exponents)])
+
+
+def _goals(run: Run) -> list[Goal]:
+    bounds = {"submit": 50, "claim": 50, "position": 100}
+    goals = []
+    for step, bound in bounds.items():
+        series = run.find(axis="waiting", size=100_000, metric=step)
+        goals.append(
+            Goal(f"fair queue, 100,000 waiting: {step}", series.rounds if series else [], bound, " µs")
+        )
+    return goals
+
+
+def _panel(run: Run, axis: str) -> Panel:
+    lines = [Line(step, _points(run, axis, step)) for step in STEPS]
+    return Panel("", "microseconds", lines, AXES[axis], logarithmic=True)

@@ -1,0 +1,110 @@
+"""The chapter of the http kind."""
+
+from benchmarks.chapter import Chapter, Goal, Line, Panel, Table, cell
+from benchmarks.series import Run, Series, ratio
+
+OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
+SIZES = {"small": "450 KB", "large": "2 MB"}
+WORDS = """\
+A client asks `GET /text?input=...`, 16 servers paint in no time, the picture comes back as base64. What is
+compared, each whole on one core:
+
+- **whole way**: our HTTP front end, the fair queue and the workers (`python -m httpserver`).
+- **bare aiohttp proxy**: no queue, no checks, no events; it cuts the picture out of the answer's bytes as we do.
+- **nginx**: `proxy_pass` with buffers that a picture fits into. It hands on what the server said.
+- **the original**: nginx, two gunicorns with two sync workers each, Flask, `requests.post().json()`, `jsonify`,
+  `prompt.txt`. Rebuilt, with the large buffers in nginx that the original had not.
+- **direct**: the load generator asks the simulated server itself. What it reaches alone is the limit of the
+  measurement, "core of the load" how near the others come to it: simulated server and load generator share
+  the second core, and 1 would mean that they are the limit.
+
+The median of the rounds, with the smallest and the largest of them. "Added" is a delay less the one of asking
+directly with as many connections. Peak memory is that of all processes together (pages which processes share
+count for each). Ratios are those of figures that were measured one right after the other."""
+
+
+def tell(run: Run) -> Chapter:
+    """Tables, goals, plots."""
+    return Chapter(
+        "HTTP",
+        WORDS,
+        [_table(run, word, connections) for word, connections in _cells(run)],
+        _goals(run),
+        [
+            _bars(run, "requests/s", "450 KB, 16 connections: requests a second"),
+            _bars(run, "CPU ms", "processor time of a picture, ms"),
+        ],
+        "Requests a second, and processor time of a picture, with 16 connections.",
+    )
+
+
+def _cells(run: Run) -> list[tuple[str, int]]:
+    return [
+        (word, connections)
+        for word in SIZES
+        for connections in sorted(run.values("connections"))
+        if run.find(system=OURS, picture=word, connections=connections, metric="p50 ms")
+    ]
+
+
+def _find(run: Run, system: str, word: str, connections: int, metric: str) -> Series | None:
+    return run.find(system=system, picture=word, connections=connections, metric=metric)
+
+
+def _systems(run: Run) -> list[str]:
+    return [name for name in (OURS, BARE, NGINX, ORIGINAL, DIRECT) if name in run.values("system")]
+
+
+def _table(run: Run, word: str, connections: int) -> Table:
+    many = "one connection" if connections == 1 else f"{connections} connections"
+    rows = [
+        (
+            system,
+            *(
+                cell(_find(run, system, word, connections, metric))
+                for metric in ("requests/s", "CPU ms", "p50 ms", "p99 ms")
+            ),
+            cell(_added(run, system, word, connections), spread=False),
+            cell(_find(run, system, word, connections, "peak MB"), spread=False),
+            cell(_find(run, system, word, connections, "load core"), spread=False),
+        )
+        for system in _systems(run)
+    ]
+    head = (
+        *("", "requests/s", "CPU ms a picture", "p50 ms", "p99 ms"),
+        *("added p50 ms", "peak MB", "core of the load"),
+    )
+    return Table(f"**{SIZES[word]}, {many}**", head, rows)
+
+
+def _added(run: Run, system: str, word: str, connections: int) -> Series | None:
+    """What a system adds to the delay, round by round."""
+    through = _find(run, system, word, connections, "p50 ms")
+    direct = _find(run, DIRECT, word, connections, "p50 ms")
+    if through is None or direct is None or system == DIRECT:
+        return None
+    return Series({}, [one - other for one, other in zip(through.rounds, direct.rounds, strict=True)])
+
+
+def _goals(run: Run) -> list[Goal]:
+    def of(theirs: str, word: str = "small", metric: str = "requests/s") -> list[float]:
+        return ratio(_find(run, OURS, word, 16, metric), _find(run, theirs, word, 16, metric))
+
+    added = ratio(_added(run, OURS, "small", 1), _added(run, NGINX, "small", 1))
+    peak, size = _find(run, OURS, "large", 64, "peak MB"), run.find(picture="large", metric="base64 MB")
+    held = [value / (64 * size.median) for value in peak.rounds] if peak and size else []
+    return [
+        Goal("requests/s, 450 KB: of the original", of(ORIGINAL), 10, " x", at_least=True),
+        Goal("requests/s, 450 KB: of nginx", of(NGINX), 0.4, " x", at_least=True),
+        Goal("requests/s, 450 KB: of the bare aiohttp proxy", of(BARE), 0.95, " x", at_least=True),
+        Goal("requests/s, 2 MB: of nginx", of(NGINX, "large"), 0.65, " x", at_least=True),
+        Goal("CPU of a 450 KB picture: of nginx", of(NGINX, metric="CPU ms"), 2.4, " x"),
+        Goal("added p50, one connection: of what nginx adds", added, 3, " x"),
+        Goal("peak memory, 64 connections x 2 MB: of the pictures' base64", held, 3, " x"),
+    ]
+
+
+def _bars(run: Run, metric: str, title: str) -> Panel:
+    systems = [name for name in _systems(run) if name != DIRECT]
+    found = [(name, _find(run, name, "small", 16, metric)) for name in systems]
+    return Panel(title, "", [Line(name, [(0, series)]) for name, series in found if series])

@@ -1,0 +1,158 @@
+"""A crowd of websocket clients in one process, that costs as little as it can: raw frames, no library.
+
+Each client connects from an address of its own, so that to the server each is another caller. What is
+heard is noted down with its time, and read later.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+HANDSHAKE = (
+    "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
+LONG = 65_536
+"""A message of this length or more is a picture: counted, and not kept."""
+AT_ONCE = 100
+"""Connections that are opened at the same time: more would only fill the server's backlog."""
+
+Hear = Callable[["Client", bytes, int], None]
+"""Called with each message and its length; a picture's text is empty."""
+
+
+class Client(asyncio.Protocol):
+    """One websocket."""
+
+    def __init__(self, number: int, path: str, hear: Hear) -> None:
+        self.number = number
+        self.open = asyncio.get_running_loop().create_future()
+        self._path = path
+        self._hear = hear
+        self._buffer = bytearray()
+        self._left = 0
+        self._length = 0
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+        transport.write(HANDSHAKE.format(path=self._path).encode())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        if not self.open.done():
+            self.open.set_exception(exc or ConnectionError("the server closed the connection"))
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._left > len(data):
+            self._left -= len(data)
+            return
+        if self._left:
+            data, self._left = data[self._left :], 0
+            self._hear(self, b"", self._length)
+        self._buffer += data
+        if not self.open.done():
+            self._read_upgrade()
+        if self.open.done():
+            self._read_frames()
+
+    def say(self, message: bytes) -> None:
+        """Send a text."""
+        self._send(TEXT, message)
+
+    def close(self) -> None:
+        """Hang up without a word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _read_upgrade(self) -> None:
+        head, end, rest = bytes(self._buffer).partition(b"\r\n\r\n")
+        if not end:
+            return
+        self._buffer[:] = rest
+        if head.startswith(b"HTTP/1.1 101"):
+            self.open.set_result(None)
+        else:
+            self.open.set_exception(ConnectionError(head[:100].decode(errors="replace")))
+
+    def _read_frames(self) -> None:
+        buffer = self._buffer
+        while len(buffer) >= 2:
+            length, start = buffer[1] & 127, 2
+            if length >= 126:
+                start = 4 if length == 126 else 10
+                if len(buffer) < start:
+                    return
+                length = int.from_bytes(buffer[2:start], "big")
+            if len(buffer) < start + length:
+                if length >= LONG:
+                    self._left, self._length = start + length - len(buffer), length
+                    buffer.clear()
+                return
+            kind, payload = buffer[0] & 15, bytes(buffer[start : start + length])
+            del buffer[: start + length]
+            if kind == PING:
+                self._send(PONG, payload)
+            elif kind == TEXT:
+                self._hear(self, b"" if length >= LONG else payload, length)
+
+    def _send(self, kind: int, payload: bytes) -> None:
+        length = len(payload)
+        size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
+        if self._transport is not None:  # masked with zeros: legal, and free
+            self._transport.write(bytes([0x80 | kind]) + size + bytes(4) + payload)
+
+
+class Heard:
+    """What all clients heard: a list of moments, each with client, message and length."""
+
+    def __init__(self) -> None:
+        self.all: list[tuple[float, int, bytes, int]] = []
+        self._changed = asyncio.Event()
+        self._wanted = 0
+
+    def __call__(self, client: Client, message: bytes, length: int) -> None:
+        """Note a message down."""
+        self.all.append((time.monotonic(), client.number, message, length))
+        if self._wanted and len(self.all) >= self._wanted:
+            self._changed.set()
+
+    async def until(self, count: int, *, within: float = 60.0) -> None:
+        """Wait until so many messages were heard in all."""
+        self._wanted = count
+        async with asyncio.timeout(within):
+            while len(self.all) < count:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@asynccontextmanager
+async def crowd(count: int, port: int, path: str, hear: Hear) -> AsyncIterator[Sequence[Client]]:
+    """So many clients, all of them open. Leaving it hangs up."""
+    clients: list[Client] = []
+    try:
+        for first in range(0, count, AT_ONCE):
+            numbers = range(first, min(first + AT_ONCE, count))
+            async with asyncio.TaskGroup() as tasks:
+                opening = [tasks.create_task(_connect(number, port, path, hear)) for number in numbers]
+            clients += [task.result() for task in opening]
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+async def _connect(number: int, port: int, path: str, hear: Hear) -> Client:
+    """From an address of 127/8 that no other client has."""
+    address = f"127.{1 + number // 62500}.{number // 250 % 250}.{1 + number % 250}"
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(
+        lambda: Client(number, path, hear), "127.0.0.1", port, local_addr=(address, 0)
+    )
+    await client.open
+    return client

@@ -1,0 +1,81 @@
+"""gpus: how busy the painting servers are kept while jobs wait, and how long one has nothing between two.
+
+Measured at the simulated server: from the moment that its answer has gone to the kernel until the next request
+is there. Another way of connecting is one more entry in WAYS.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import pairwise
+
+from benchmarks.native import Backends, Log, Native, build
+from benchmarks.pictures import Picture, make_pictures
+from benchmarks.processes import Bench
+from benchmarks.series import Gathering, percentile
+from benchmarks.systems import Start, System, whole_way
+
+WAYS: dict[str, Start] = {"one process, queue in memory": whole_way}
+ROUNDS = 5
+CELLS = [(seconds, count) for seconds in (0.2, 1.0, 5.0) for count in (1, 2, 4, 8, 16)]
+QUICK_CELLS = [(0.2, 1), (0.2, 16), (1.0, 1), (1.0, 16), (5.0, 16)]
+WINDOWS = {0.2: 3.0, 1.0: 8.5, 5.0: 25.5}
+QUICK_WINDOWS = {0.2: 2.5, 1.0: 5.5, 5.0: 10.5}
+"""Seconds of a round, by a picture's seconds: the last pictures are not cut off just before their end."""
+WAITING = 4
+"""Clients for each server, at least LEAST in all: so three jobs for each server wait."""
+LEAST = 8
+
+Say = Callable[[str], None]
+
+
+def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:
+    """Each cell once a round, one after the other, and of each cell all ways in turns."""
+    native, pictures = build(bench), make_pictures(bench.folder)
+    cells, windows = (QUICK_CELLS, QUICK_WINDOWS) if quick else (CELLS, WINDOWS)
+    gathering = Gathering()
+    for seconds, count in cells:
+        with ExitStack() as stack:
+            farms = [stack.enter_context(native.backends(count, seconds, [pictures["small"]])) for _ in WAYS]
+            starts = zip(WAYS.items(), farms, strict=True)
+            systems = [(way, stack.enter_context(start(bench, farm)), farm) for (way, start), farm in starts]
+            for turn in range(ROUNDS):
+                say(f"{count} servers, {seconds:g} s a picture: round {turn + 1} of {ROUNDS}")
+                for way, system, farm in systems[:: (-1) ** turn]:
+                    figures = probe(native, system, farm, pictures["small"], windows[seconds])
+                    gathering.add_all(figures, way=way, seconds=seconds, servers=count)
+    return gathering, []
+
+
+def probe(
+    native: Native, system: System, farm: Backends, picture: Picture, window: float
+) -> dict[str, float]:
+    """One way under a backlog, for one window."""
+    farm.logs()
+    clients = max(LEAST, WAITING * len(farm.ports))
+    before = system.cpu()
+    loaded = native.ask(
+        "http", system.port, clients, window, picture.path, least=len(picture.base64), grace=0.0
+    )
+    used, end = system.cpu() - before, time.monotonic()
+    gaps, painting = of_logs(list(farm.logs().values()), end)
+    return {
+        "gap p50 ms": 1000 * percentile(gaps, 0.5),
+        "gap p99 ms": 1000 * percentile(gaps, 0.99),
+        "busy %": 100 * painting / (painting + sum(gaps)),
+        "CPU ms": 1000 * used / loaded.pictures,
+    }
+
+
+def of_logs(logs: list[Log], end: float) -> tuple[list[float], float]:
+    """All gaps before `end`, and the time that was spent painting between the first and the last request.
+
+    The picture under way at the end counts neither as work nor as a gap.
+    """
+    gaps, painting = [], 0.0
+    for log in logs:
+        arrived = [moment for moment in log.arrived if moment < end]
+        for (begun, next_one), answered in zip(pairwise(arrived), log.answered, strict=False):
+            painting += answered - begun
+            gaps.append(next_one - answered)
+    return gaps, painting

@@ -1,0 +1,160 @@
+"""Programs under measurement: started on a core, their processor time and memory read from /proc."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.machine import Cores, pinned
+from core.settings import SETTINGS
+
+ROOT = Path(__file__).parent.parent
+SETTLE_SECONDS = 20.0
+"""How long a program may take to listen."""
+STOP_SECONDS = 10.0
+MEGABYTE = 1e6
+
+
+class BenchmarkError(Exception):
+    """Something that is measured does not do what it should; its text is for whoever runs the benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A running program, with all the processes that it started."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    @property
+    def pids(self) -> list[int]:
+        """Its own and those of its descendants."""
+        children = _children()
+        found, fresh = [], [self.process.pid]
+        while fresh:
+            found += fresh
+            fresh = [child for parent in fresh for child in children.get(parent, ())]
+        return found
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far. By each process's own clock, which is finer than /proc's ticks."""
+        total = 0.0
+        for pid in self.pids:
+            with suppress(OSError):  # it has just ended
+                total += time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
+        return total
+
+    def memory(self, field: str = "VmRSS") -> float:
+        """Megabytes in memory now (`VmRSS`), or at most since `forget_peak` (`VmHWM`).
+
+        Pages that several processes share count for each of them.
+        """
+        total = 0
+        for pid in self.pids:
+            with suppress(OSError, StopIteration):
+                lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+                total += int(next(line for line in lines if line.startswith(field)).split()[1])
+        return total * 1024 / MEGABYTE
+
+    def forget_peak(self) -> None:
+        """Let the peak begin anew with what is in memory now."""
+        for pid in self.pids:
+            with suppress(OSError):
+                Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def stop(self) -> None:
+        """End it, kindly first."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where programs are started: a folder of their own, and the two cores."""
+
+    folder: Path
+    cores: Cores
+
+    @contextmanager
+    def running(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        core: int | None = None,
+        ports: Iterable[int] = (),
+        **environ: str,
+    ) -> Iterator[Program]:
+        """Run a program on a core (default: that of what is measured) until it listens on `ports`."""
+        log = self.folder / f"{name.replace(' ', '-')}-{time.monotonic_ns()}.log"
+        with log.open("wb") as output, pinned(self.cores.system if core is None else core):
+            process = subprocess.Popen(
+                command, cwd=self.folder, env=environment(environ), stdout=output, stderr=output
+            )
+        program = Program(name, process, log)
+        try:
+            for port in ports:
+                wait_until_listening(program, port)
+            yield program
+        finally:
+            program.stop()
+
+    @contextmanager
+    def module(
+        self, name: str, module: str, *words: str, ports: Iterable[int] = (), **environ: str
+    ) -> Iterator[Program]:
+        """The same for a Python module of this project."""
+        with self.running(name, [sys.executable, "-m", module, *words], ports=ports, **environ) as program:
+            yield program
+
+
+def environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """Ours without any setting of the project, so that the measured ones are the defaults."""
+    names = {item.name.upper() for item in SETTINGS}
+    kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in names}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **changes}
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until_listening(program: Program, port: int) -> None:
+    """Wait until somebody accepts connections there. Raises BenchmarkError with the program's last words."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < end and program.process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.01)
+    last = program.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+    raise BenchmarkError(f"{program.name} does not listen on port {port}:\n{last}")
+
+
+def _children() -> dict[int, list[int]]:
+    """The children of every process of this machine."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                words = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace")
+                parent = int(words.rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    return children

@@ -1,0 +1,101 @@
+"""start: how long the imports take, how soon after the command there is an answer, memory at rest."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.machine import pinned
+from benchmarks.processes import Bench, BenchmarkError, Program, free_port
+from benchmarks.series import Gathering
+
+ROUNDS, QUICK_ROUNDS = 15, 5
+MODULES = {"sd-b64 serve": "cli.__main__", "python -m httpserver": "httpserver.__main__"}
+PATIENCE = 30.0
+PAUSE = 0.002
+REST_SECONDS = 1.5
+"""What is in memory so long after the first answer counts as at rest."""
+IMPORTTIME = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)")
+HEAVY = 6
+"""How many imported packages are named."""
+
+Say = Callable[[str], None]
+
+
+def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:
+    """Each round all of it, on one core."""
+    gathering = Gathering()
+    rounds = QUICK_ROUNDS if quick else ROUNDS
+    for turn in range(rounds):
+        say(f"round {turn + 1} of {rounds}")
+        for command, module in MODULES.items():
+            gathering.add(import_ms(bench, module), command=command, metric="import ms")
+        gathering.add_all(serve(bench), command="sd-b64 serve")
+    for package, milliseconds in heaviest(bench, "cli.__main__"):
+        gathering.add(milliseconds, package=package, metric="import ms")
+    return gathering, []
+
+
+def import_ms(bench: Bench, module: str) -> float:
+    """Milliseconds of the import alone, by the interpreter's own clock."""
+    code = f"import time; began = time.perf_counter(); import {module}; print(time.perf_counter() - began)"
+    with pinned(bench.cores.system):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, check=True
+        )
+    return 1000 * float(done.stdout)
+
+
+def heaviest(bench: Bench, module: str) -> list[tuple[str, float]]:
+    """The top-level packages by the milliseconds of their own modules (`-X importtime`), heaviest first."""
+    command = [sys.executable, "-X", "importtime", "-c", f"import {module}"]
+    with pinned(bench.cores.system):
+        done = subprocess.run(
+            command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
+        )
+    own: dict[str, float] = {}
+    for microseconds, _, _, name in IMPORTTIME.findall(done.stderr):
+        package = name.split(".")[0]
+        own[package] = own.get(package, 0.0) + int(microseconds) / 1000
+    return sorted(own.items(), key=lambda item: -item[1])[:HEAVY]
+
+
+def serve(bench: Bench) -> dict[str, float]:
+    """`sd-b64 serve` with the demo painter, from the command on: seconds and megabytes."""
+    command = Path(sys.executable).parent / "sd-b64"
+    if not command.exists():
+        raise BenchmarkError("sd-b64 is not installed beside this Python: pip install -e .")
+    ports = [free_port() for _ in range(3)]
+    environ = dict(zip(("HTTP_PORT", "WS_PORT", "ENGINE_PORT"), map(str, ports), strict=True))
+    environ |= {"ENGINE_STEP_SECONDS": "0", "SHUTDOWN_GRACE": "0", "PROMPT_FILE": ""}
+    began = time.monotonic()
+    with bench.running("serve", [str(command), "serve"], **environ) as program:
+        first = _answered(program, f"http://127.0.0.1:{ports[0]}/readyz") - began
+        time.sleep(REST_SECONDS)
+        rest = program.memory()
+        painted = time.monotonic()
+        _answered(program, f"http://127.0.0.1:{ports[0]}/text?input=a%20monkey&steps=1")
+        return {
+            "first answer s": first,
+            "MB at rest": rest,
+            "first picture s": time.monotonic() - painted,
+            "MB after it": program.memory(),
+        }
+
+
+def _answered(program: Program, url: str) -> float:
+    """The moment of the first answer that is a 200."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and program.process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+                response.read()
+                return time.monotonic()
+        except (urllib.error.URLError, ConnectionError, socket.timeout):
+            time.sleep(PAUSE)
+    raise BenchmarkError(f"serve does not answer:\n{program.log.read_text(encoding='utf-8')[-2000:]}")
