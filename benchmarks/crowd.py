@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -16,6 +17,8 @@ HANDSHAKE = (
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 LONG = 65_536
 """A message of this length or more is a picture: counted, and not kept."""
+OPEN_SECONDS = 30.0
+"""How long a batch of connections may take."""
 AT_ONCE = 100
 """Connections that are opened at the same time: more would only fill the server's backlog."""
 
@@ -38,9 +41,8 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
-        transport.write(HANDSHAKE.format(path=self._path).encode())
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by its class
+        self._transport.write(HANDSHAKE.format(path=self._path).encode())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
@@ -113,20 +115,22 @@ class Heard:
 
     def __init__(self) -> None:
         self.all: list[tuple[float, int, bytes, int]] = []
+        self.pictures: list[float] = []
+        """When each picture was there."""
         self._changed = asyncio.Event()
-        self._wanted = 0
 
     def __call__(self, client: Client, message: bytes, length: int) -> None:
         """Note a message down."""
-        self.all.append((time.monotonic(), client.number, message, length))
-        if self._wanted and len(self.all) >= self._wanted:
-            self._changed.set()
+        now = time.monotonic()
+        self.all.append((now, client.number, message, length))
+        if length >= LONG:
+            self.pictures.append(now)
+        self._changed.set()
 
-    async def until(self, count: int, *, within: float = 60.0) -> None:
-        """Wait until so many messages were heard in all."""
-        self._wanted = count
+    async def until(self, reached: Callable[[], bool], *, within: float = 60.0) -> None:
+        """Wait until this holds; it is looked at whenever something was heard."""
         async with asyncio.timeout(within):
-            while len(self.all) < count:
+            while not reached():
                 self._changed.clear()
                 await self._changed.wait()
 
@@ -138,7 +142,7 @@ async def crowd(count: int, port: int, path: str, hear: Hear) -> AsyncIterator[S
     try:
         for first in range(0, count, AT_ONCE):
             numbers = range(first, min(first + AT_ONCE, count))
-            async with asyncio.TaskGroup() as tasks:
+            async with asyncio.timeout(OPEN_SECONDS), asyncio.TaskGroup() as tasks:
                 opening = [tasks.create_task(_connect(number, port, path, hear)) for number in numbers]
             clients += [task.result() for task in opening]
         yield clients

@@ -146,23 +146,21 @@ async def _take_share(system: System, backends: Backends) -> dict[str, float]:
         backends.logs()
         if system.name == OURS:
             clients[0].say(b'{"input":"a small monkey"}')
-            await heard.until(1)
+            await heard.until(lambda: bool(heard.all))
             attach = msgspec.json.encode({"type": "attach", "id": decode(heard.all[0][2]).id})
             for client in clients[1:]:
                 client.say(attach)
-            await heard.until(SHARERS)
+            await heard.until(lambda: len(heard.all) >= SHARERS)
         rest = system.memory()
         system.forget_peak()
         began = time.monotonic()
         if system.name != OURS:
             clients[0].say(b"go")
-        while sum(length > len(message) for _, _, message, length in heard.all) < SHARERS:
-            await asyncio.sleep(0.02)
+        await heard.until(lambda: len(heard.pictures) == SHARERS)
         peak = system.memory("VmHWM")
         if system.name == OURS:
             (began,) = backends.logs()[backends.ports[0]].answered
-    last = max(moment for moment, _, message, length in heard.all if length > len(message))
-    return {"ms to the last": 1000 * (last - began), "rest MB": rest, "peak MB": peak}
+    return {"ms to the last": 1000 * (heard.pictures[-1] - began), "rest MB": rest, "peak MB": peak}
 
 
 def _crowd(
@@ -194,7 +192,7 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
         if system.name == OURS:
             for client in clients:
                 client.say(b'{"input":"a tiny monkey"}')
-        await heard.until(CROWD)
+        await heard.until(lambda: len(heard.all) >= CROWD)
         await asyncio.sleep(SETTLE_SECONDS)
         backends.logs()
         first, used, own = len(heard.all), system.cpu(), time.process_time()
