@@ -22,11 +22,13 @@ BARE = "bare websockets"
 HTTP, WEBSOCKET = "HTTP", "websocket"
 BACKENDS = 16
 ROUNDS = 5
-IDLE, CROWD, SHARERS = 5000, 2000, 200
-PAINT_SECONDS = 10.0
-"""With 20 steps it is a step, and so a progress, each half second."""
+IDLE, QUICK_IDLE, CROWD, SHARERS = 5000, 2000, 2000, 200
+PAINT_SECONDS = 5.0
+CROWD_MESSAGE = b'{"input":"a tiny monkey","steps":10}'
+"""A step, and so a progress, each half second."""
 SHARE_SECONDS = 1.5
-SETTLE_SECONDS = 2.0
+SETTLE_SECONDS = {OURS: PAINT_SECONDS + 1, BARE: 1.0}
+"""Before the first pictures are there the pace is unknown, and places do not move."""
 SECONDS, QUICK_SECONDS = 20.0, 5.0
 PICTURE_SECONDS, QUICK_PICTURE_SECONDS = 4.0, 1.0
 PULSE_GAP = 0.25
@@ -108,7 +110,8 @@ def _idle(
             for name, start in _sides(native.bench, backends, pictures["small"])[:: (-1) ** turn]:
                 with start() as system:
                     figures = loop.run(_take_idle(system, count))
-                gathering.add_all(figures, scene="idle", system=name, connections=count)
+                gathering.add_all(figures, scene="idle", system=name)
+        gathering.add(count, scene="idle", metric="connections")
 
 
 async def _take_idle(system: System, count: int) -> dict[str, float]:
@@ -137,7 +140,7 @@ def _share(
             for system in (ours, bare)[:: (-1) ** turn]:
                 figures = loop.run(_take_share(system, backends))
                 if turn:
-                    gathering.add_all(figures, scene="share", system=system.name, connections=SHARERS)
+                    gathering.add_all(figures, scene="share", system=system.name)
 
 
 async def _take_share(system: System, backends: Backends) -> dict[str, float]:
@@ -183,7 +186,7 @@ def _crowd(
             say(f"{CROWD} clients: round {turn + 1} of {ROUNDS}")
             for system in (ours, bare)[:: (-1) ** turn]:
                 figures = loop.run(_take_crowd(system, backends, seconds))
-                gathering.add_all(figures, scene="crowd", system=system.name, connections=CROWD)
+                gathering.add_all(figures, scene="crowd", system=system.name)
 
 
 async def _take_crowd(system: System, backends: Backends, seconds: float) -> dict[str, float]:
@@ -191,9 +194,9 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
     async with crowd(CROWD, system.port, "/crowd", heard) as clients:
         if system.name == OURS:
             for client in clients:
-                client.say(b'{"input":"a tiny monkey"}')
+                client.say(CROWD_MESSAGE)
         await heard.until(lambda: len(heard.all) >= CROWD)
-        await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS[system.name])
         backends.logs()
         first, used, own = len(heard.all), system.cpu(), time.process_time()
         began = time.monotonic()

@@ -10,7 +10,7 @@ The websocket front end with the core behind it (`python -m wsserver`) on one co
 servers on the other. **Bare websockets** is the same library with the same options, which sends the same kinds of
 messages to as many clients, as often, with no core behind it."""
 CROWD_WORDS = """\
-**2,000 clients.** Each is a caller of its own with one prompt. 16 servers paint (10 seconds a picture), so 16
+**2,000 clients.** Each is a caller of its own with one prompt. 16 servers paint (5 seconds a picture), so 16
 clients get a progress twice a second, and all the others their place in the queue once a second. The delay of a
 progress is measured from the painting server's word to the client that has read it. "Behind" is how long after
 the first position of a second another one arrives."""
@@ -52,8 +52,8 @@ def _pictures(run: Run) -> Table:
 
 
 def _idle(run: Run) -> Table:
-    counts = [count for count in run.values("connections") if count > 2000]
-    words = f"**{counts[0]:,} idle connections.**" if counts else "**Idle connections.**"
+    count = run.find(scene="idle", metric="connections")
+    words = f"**{count.median if count else 0:,.0f} idle connections.**"
     columns = {"KB each": "KB each", "connections/s": "opened a second"}
     return _table(run, "idle", words, (OURS, BARE), columns)
 
