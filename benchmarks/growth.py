@@ -1,13 +1,15 @@
 """growth: what a step of the queue costs as more jobs wait, more callers ask, more backends paint.
 
 The core alone, in this process: the queue in memory, by the methods that the gateway and the workers call.
+Each step is timed by itself, in processor time, so that neither other programs nor the garbage collector's
+rare long pauses are in the medians; the longest step tells of the latter.
 """
 
 import asyncio
 import gc
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from statistics import median
 
 from benchmarks.machine import pinned
@@ -31,6 +33,7 @@ USUAL = {"waiting": 10_000, "callers": 100, "backends": 16}
 """The others, while one of them grows."""
 STEPS, QUICK_STEPS = 4000, 1000
 """How often each step is taken in a round."""
+STEPS_OF = ("submit", "claim", "position", "cancel")
 BATCH = 100
 REQUEST = ImageRequest(prompt="a monkey with a hat")
 
@@ -71,20 +74,21 @@ class Scene:
         """Where each stands in that list."""
 
     async def measure(self, steps: int) -> dict[str, float]:
-        """Microseconds of a submit, a claim, a position and a cancel."""
+        """Microseconds of a submit, a claim, a position and a cancel, and of the longest of all."""
         await self._fill()
-        taken: dict[str, list[float]] = {"submit": [], "claim": [], "position": [], "cancel": []}
+        taken: dict[str, list[float]] = {name: [] for name in STEPS_OF}
         batch = min(BATCH, self._waiting // 4)
         for turn in range(steps // batch):
             if turn % (1 + 500 // batch) == 0:
                 await self._offer()
-            taken["submit"].append(await _timed(self._submit, batch))
-            taken["claim"].append(await self._claims_timed(batch))
-            taken["position"].append(await _timed(self._look, batch))
-            taken["cancel"].append(await _timed(self._cancel, batch))
+            for name, step in zip(
+                STEPS_OF, (self._submit, self._claim, self._look, self._cancel), strict=True
+            ):
+                taken[name] += [await step() for _ in range(batch)]
             for _ in range(batch):
                 await self._submit()
-        return {step: 1e6 * median(times) for step, times in taken.items()}
+        medians = {name: 1e6 * median(times) for name, times in taken.items()}
+        return {**medians, "longest": 1e6 * max(map(max, taken.values()))}
 
     async def _fill(self) -> None:
         for number in range(self._waiting + len(self._backends)):
@@ -100,34 +104,41 @@ class Scene:
         for name in self._backends:
             await self._queue.offer(Offer(name, usable=True, models=("a", "b"), loaded="a", pace=1.0))
 
-    async def _submit(self) -> None:
+    async def _submit(self) -> float:
         self._made += 1
         id = f"{self._made:032x}"
+        caller = self._caller_of(id)
         self._place[id] = len(self._ids)
         self._ids.append(id)
-        await self._queue.put(id, REQUEST, self._caller_of(id), keep=False)
+        began = time.thread_time()
+        await self._queue.put(id, REQUEST, caller, keep=False)
+        return time.thread_time() - began
 
-    async def _claims_timed(self, count: int) -> float:
-        """Seconds of one claim: what its backend had before is finished outside of the time."""
-        seconds = 0.0
-        for number in range(count):
-            backend = self._backends[number % len(self._backends)]
-            await self._queue.finish(self._claims[backend], Cancelled())
-            began = time.perf_counter()
-            claim = await self._queue.claim(backend)
-            seconds += time.perf_counter() - began
-            self._claims[backend] = claim
-            self._forget(claim.id)
-        return seconds / count
+    async def _claim(self) -> float:
+        """What its backend had before is finished outside of the time."""
+        backend = self._chance.choice(self._backends)
+        await self._queue.finish(self._claims[backend], Cancelled())
+        began = time.thread_time()
+        claim = await self._queue.claim(backend)
+        seconds = time.thread_time() - began
+        self._claims[backend] = claim
+        self._forget(claim.id)
+        return seconds
 
-    async def _look(self) -> None:
+    async def _look(self) -> float:
         """What a watcher costs that comes while the job waits: it is told the place."""
-        await self._queue.events(self._chance.choice(self._ids))
+        id = self._chance.choice(self._ids)
+        began = time.thread_time()
+        await self._queue.events(id)
+        return time.thread_time() - began
 
-    async def _cancel(self) -> None:
+    async def _cancel(self) -> float:
         id = self._chance.choice(self._ids)
         self._forget(id)
-        await self._queue.cancel(id, self._caller_of(id))
+        caller = self._caller_of(id)
+        began = time.thread_time()
+        await self._queue.cancel(id, caller)
+        return time.thread_time() - began
 
     def _caller_of(self, id: str) -> Caller:
         return self._callers[int(id, 16) % len(self._callers)]
@@ -137,11 +148,3 @@ class Scene:
         place, last = self._place.pop(id), self._ids.pop()
         if last != id:
             self._ids[place], self._place[last] = last, place
-
-
-async def _timed(step: Callable[[], Awaitable[None]], count: int) -> float:
-    """Seconds of one step."""
-    began = time.perf_counter()
-    for _ in range(count):
-        await step()
-    return (time.perf_counter() - began) / count
