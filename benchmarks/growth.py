@@ -100,7 +100,7 @@ class Scene:
             self._forget(self._claims[name].id)
 
     async def _offer(self) -> None:
-        """Each backend says again what it can do, as its worker does every few seconds; else it would lapse."""
+        """Each backend says again what it can do, as its worker does; else that would lapse."""
         for name in self._backends:
             await self._queue.offer(Offer(name, usable=True, models=("a", "b"), loaded="a", pace=1.0))
 

@@ -59,7 +59,8 @@ def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str
 
 def contenders() -> tuple[list[Start], list[str]]:
     """What can be compared here, and a word for each that cannot."""
-    starts, notes = [whole_way, bare_proxy], []
+    starts: list[Start] = [whole_way, bare_proxy]
+    notes: list[str] = []
     if nginx_path() is None:
         return starts, ["nginx is not installed here: it and the original design are left out."]
     starts.append(nginx)

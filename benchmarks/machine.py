@@ -54,8 +54,8 @@ def describe() -> str:
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next(line for line in lines if line.startswith("model name")).partition(":")[2].strip()
-    count = os.cpu_count()
-    return f"{count} cores ({model or platform.machine()}), {platform.system()} {platform.release().split('-')[0]}"
+    kernel = platform.release().split("-")[0]
+    return f"{os.cpu_count()} cores ({model or platform.machine()}), {platform.system()} {kernel}"
 
 
 def versions() -> dict[str, str]:

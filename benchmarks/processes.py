@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.machine import Cores, pinned
 from core.settings import SETTINGS
@@ -19,6 +20,7 @@ SETTLE_SECONDS = 20.0
 """How long a program may take to listen."""
 STOP_SECONDS = 10.0
 MEGABYTE = 1e6
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class BenchmarkError(Exception):
@@ -44,7 +46,7 @@ class Program:
         return found
 
     def cpu(self) -> float:
-        """Seconds of processor time so far. By each process's own clock, which is finer than /proc's ticks."""
+        """Seconds of processor time so far, by each process's own clock (/proc only counts ticks)."""
         total = 0.0
         for pid in self.pids:
             with suppress(OSError):  # it has just ended
@@ -95,7 +97,7 @@ class Bench:
         *,
         core: int | None = None,
         ports: Iterable[int] = (),
-        **environ: str,
+        environ: Mapping[str, str] = NOTHING,
     ) -> Iterator[Program]:
         """Run a program on a core (default: that of what is measured) until it listens on `ports`."""
         log = self.folder / f"{name.replace(' ', '-')}-{time.monotonic_ns()}.log"
@@ -113,10 +115,17 @@ class Bench:
 
     @contextmanager
     def module(
-        self, name: str, module: str, *words: str, ports: Iterable[int] = (), **environ: str
+        self,
+        name: str,
+        module: str,
+        *words: str,
+        ports: Iterable[int] = (),
+        environ: Mapping[str, str] = NOTHING,
     ) -> Iterator[Program]:
         """The same for a Python module of this project."""
-        with self.running(name, [sys.executable, "-m", module, *words], ports=ports, **environ) as program:
+        with self.running(
+            name, [sys.executable, "-m", module, *words], ports=ports, environ=environ
+        ) as program:
             yield program
 
 

@@ -1,7 +1,6 @@
 """start: how long the imports take, how soon after the command there is an answer, memory at rest."""
 
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -74,7 +73,7 @@ def serve(bench: Bench) -> dict[str, float]:
     environ = dict(zip(("HTTP_PORT", "WS_PORT", "ENGINE_PORT"), map(str, ports), strict=True))
     environ |= {"ENGINE_STEP_SECONDS": "0", "SHUTDOWN_GRACE": "0", "PROMPT_FILE": ""}
     began = time.monotonic()
-    with bench.running("serve", [str(command), "serve"], **environ) as program:
+    with bench.running("serve", [str(command), "serve"], environ=environ) as program:
         first = _answered(program, f"http://127.0.0.1:{ports[0]}/readyz") - began
         time.sleep(REST_SECONDS)
         rest = program.memory()
@@ -96,6 +95,6 @@ def _answered(program: Program, url: str) -> float:
             with urllib.request.urlopen(url, timeout=PATIENCE) as response:
                 response.read()
                 return time.monotonic()
-        except (urllib.error.URLError, ConnectionError, socket.timeout):
+        except (TimeoutError, urllib.error.URLError, ConnectionError):
             time.sleep(PAUSE)
     raise BenchmarkError(f"serve does not answer:\n{program.log.read_text(encoding='utf-8')[-2000:]}")

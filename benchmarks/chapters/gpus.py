@@ -4,10 +4,10 @@ from benchmarks.chapter import Chapter, Goal, Line, Panel, Table, cell
 from benchmarks.series import Run, Series
 
 WORDS = """\
-Simulated servers that take 0.2, 1 or 5 seconds a picture of 450 KB, and clients that always leave a backlog (four
-for each server). The gap is measured at the server: from the moment that its answer has gone to its kernel until
-the next request is there. Busy is the share of the time that it paints. The gateway has one core; the simulated
-servers and the clients share the other."""
+Simulated servers that take 0.2, 1 or 5 seconds a picture of 450 KB, and clients that always leave a backlog
+(four for each server). The gap is measured at the server: from the moment that its answer has gone to its
+kernel until the next request is there. Busy is the share of the time that it paints. The gateway has one
+core; the simulated servers and the clients share the other."""
 
 
 def tell(run: Run) -> Chapter:

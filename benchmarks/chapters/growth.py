@@ -6,12 +6,12 @@ from benchmarks.series import Run, Series, exponent
 STEPS = ("submit", "claim", "position", "cancel")
 AXES = {"waiting": "jobs waiting", "callers": "callers", "backends": "backends"}
 WORDS = """\
-The core alone, in one process, on the queue in memory: microseconds of processor time of one step (the median of
-thousands in each round). **Submit** accepts a job,
-**claim** gives a worker the next one, **position** tells a watcher that comes where a job stands, **cancel** ends
-a waiting job (its caller's later jobs move up). While one thing grows the others stay at 10,000 waiting jobs of
-100 callers and 16 backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear. The longest step is one in which Python's
-garbage collector looked at everything."""
+The core alone, in one process, on the queue in memory: microseconds of processor time of one step (the
+median of thousands in each round). **Submit** accepts a job, **claim** gives a worker the next one,
+**position** tells a watcher that comes where a job stands, **cancel** ends a waiting job (its caller's
+later jobs move up). While one thing grows the others stay at 10,000 waiting jobs of 100 callers and 16
+backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear. The longest step is one in
+which Python's garbage collector looked at everything."""
 
 
 def tell(run: Run) -> Chapter:
@@ -41,7 +41,9 @@ def _points(run: Run, axis: str, step: str) -> list[tuple[int, Series]]:
 def _table(run: Run, axis: str) -> Table:
     points = {step: _points(run, axis, step) for step in (*STEPS, "longest")}
     sizes = [size for size, _ in points["submit"]]
-    rows = [(f"{size:,}", *(cell(dict(points[step]).get(size)) for step in (*STEPS, "longest"))) for size in sizes]
+    rows = [
+        (f"{size:,}", *(cell(dict(points[step]).get(size)) for step in (*STEPS, "longest"))) for size in sizes
+    ]
     exponents = [
         number(exponent([(size, series.median) for size, series in points[step]])) if sizes else "-"
         for step in STEPS

@@ -10,17 +10,19 @@ A client asks `GET /text?input=...`, 16 servers paint in no time, the picture co
 compared, each whole on one core:
 
 - **whole way**: our HTTP front end, the fair queue and the workers (`python -m httpserver`).
-- **bare aiohttp proxy**: no queue, no checks, no events; it cuts the picture out of the answer's bytes as we do.
+- **bare aiohttp proxy**: no queue, no checks, no events; it cuts the picture out of the answer's bytes as we
+  do.
 - **nginx**: `proxy_pass` with buffers that a picture fits into. It hands on what the server said.
-- **the original**: nginx, two gunicorns with two sync workers each, Flask, `requests.post().json()`, `jsonify`,
-  `prompt.txt`. Rebuilt, with the large buffers in nginx that the original had not.
+- **the original**: nginx, two gunicorns with two sync workers each, Flask, `requests.post().json()`,
+  `jsonify`, `prompt.txt`. Rebuilt, with the large buffers in nginx that the original had not.
 - **direct**: the load generator asks the simulated server itself. What it reaches alone is the limit of the
   measurement, "core of the load" how near the others come to it: simulated server and load generator share
   the second core, and 1 would mean that they are the limit.
 
-The median of the rounds, with the smallest and the largest of them. "Added" is a delay less the one of asking
-directly with as many connections. Peak memory is that of all processes together (pages which processes share
-count for each). Ratios are those of figures that were measured one right after the other."""
+Each figure is the median of the rounds, with the smallest and the largest of them. "Added" is a delay less
+the one of asking directly with as many connections. Peak memory is that of all processes together (pages
+which processes share count for each). Ratios are those of figures that were measured one right after the
+other."""
 
 
 def tell(run: Run) -> Chapter:

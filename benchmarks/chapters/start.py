@@ -13,9 +13,9 @@ COLUMNS = {
 }
 WORDS = """\
 From the command to the first answer (200 of `/readyz`: a server can paint), on one core, with everything
-installed and its files in the system's cache. `sd-b64 serve` is one process with HTTP, websocket, core and the
-demo painter; at rest is 1.5 seconds after the first answer. The first picture is one step of the demo painter,
-which does not pretend to think here."""
+installed and its files in the system's cache. `sd-b64 serve` is one process with HTTP, websocket, core and
+the demo painter; at rest is 1.5 seconds after the first answer. The first picture is one step of the demo
+painter, which does not pretend to think here."""
 
 
 def tell(run: Run) -> Chapter:

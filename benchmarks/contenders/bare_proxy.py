@@ -9,7 +9,6 @@ of aiohttp as ours (uvloop, keep-alive, the same read buffer, no access log).
 import asyncio
 import itertools
 import sys
-from collections.abc import Iterator
 
 import aiohttp
 import uvloop
@@ -18,14 +17,16 @@ from aiohttp import web
 READ_BUFFER = 4 * 1024 * 1024
 MARK = b'"images":["'
 
+Urls = itertools.cycle[str]
 SESSION = web.AppKey("session", aiohttp.ClientSession)
-URLS: "web.AppKey[Iterator[str]]" = web.AppKey("urls")
+URLS: "web.AppKey[Urls]" = web.AppKey("urls")
 
 
 async def text(request: web.Request) -> web.Response:
     """Ask the next server in turn, and answer the picture in JSON."""
     words = {"prompt": request.query["input"], "steps": 20}
-    async with request.app[SESSION].post(next(request.app[URLS]), json=words) as response:
+    urls = request.app[URLS]
+    async with request.app[SESSION].post(next(urls), json=words) as response:
         body = await response.read()
     start = body.index(MARK) + len(MARK)
     picture = memoryview(body)[start : body.index(b'"', start)]

@@ -81,10 +81,8 @@ async def _send(connection: ServerConnection, words: dict[str, object]) -> None:
         await connection.send(msgspec.json.encode(words), text=True)
 
 
-async def main(port: int, painting: int, answer: str) -> None:
+async def main(port: int, crowd: Crowd) -> None:
     """Serve until the process is ended. The options of `serve` are those of our own front end."""
-    picture = msgspec.json.decode(Path(answer).read_bytes())["images"][0].encode()
-    crowd = Crowd(painting, picture)
     async with (
         serve(
             crowd.welcome,
@@ -104,4 +102,5 @@ async def main(port: int, painting: int, answer: str) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop:
-        loop.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
+        picture = msgspec.json.decode(Path(sys.argv[3]).read_bytes())["images"][0].encode()
+        loop.run(main(int(sys.argv[1]), Crowd(int(sys.argv[2]), picture)))

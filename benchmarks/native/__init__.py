@@ -87,15 +87,15 @@ class Native:
         least: int,
         grace: float = 5.0,
     ) -> Loaded:
-        """Let so many connections ask again and again. Raises BenchmarkError where an answer is no picture."""
+        """Let so many connections ask again and again. Raises BenchmarkError for what is no picture."""
         words = [wire, str(port), str(connections), str(seconds), str(grace), str(least), what]
         with pinned(self.bench.cores.load):
             done = subprocess.run([str(self.load), *words], capture_output=True, check=True)
         loaded = msgspec.json.decode(done.stdout, type=Loaded)
         if loaded.errors or not loaded.pictures:
             raise BenchmarkError(
-                f"port {port}, {connections} connections: {loaded.pictures} pictures, {loaded.errors} errors, "
-                f"first: {loaded.first_error}"
+                f"port {port}, {connections} connections: {loaded.pictures} pictures, "
+                f"{loaded.errors} errors, first: {loaded.first_error}"
             )
         return loaded
 
