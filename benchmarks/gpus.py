@@ -56,13 +56,14 @@ def probe(
 ) -> dict[str, float]:
     """One way under a backlog, for one window."""
     farm.logs()
+    start = time.monotonic()
     clients = max(LEAST, WAITING * len(farm.ports))
     before = system.cpu()
     loaded = native.ask(
         "http", system.port, clients, window, picture.path, least=len(picture.base64), grace=0.0
     )
     used, end = system.cpu() - before, time.monotonic()
-    gaps, painting = of_logs(list(farm.logs().values()), end)
+    gaps, painting = of_logs(list(farm.logs().values()), start, end)
     return {
         "gap p50 ms": 1000 * percentile(gaps, 0.5),
         "gap p99 ms": 1000 * percentile(gaps, 0.99),
@@ -71,15 +72,16 @@ def probe(
     }
 
 
-def of_logs(logs: list[Log], end: float) -> tuple[list[float], float]:
-    """All gaps before `end`, and the time that was spent painting between the first and the last request.
+def of_logs(logs: list[Log], start: float, end: float) -> tuple[list[float], float]:
+    """All gaps between two pictures that both fell into this time, and the time that was spent painting them.
 
-    The picture under way at the end counts neither as work nor as a gap.
+    The first picture of each server only begins its row.
     """
-    gaps, painting = [], 0.0
+    gaps, painting = list[float](), 0.0
     for log in logs:
-        arrived = [moment for moment in log.arrived if moment < end]
-        for (begun, next_one), answered in zip(pairwise(arrived), log.answered, strict=False):
-            painting += answered - begun
-            gaps.append(next_one - answered)
+        both = zip(log.arrived, log.answered, strict=True)
+        pictures = [(begun, done) for begun, done in both if start <= begun and done <= end]
+        for (_, answered), (arrived, done) in pairwise(pictures):
+            gaps.append(arrived - answered)
+            painting += done - arrived
     return gaps, painting

@@ -40,6 +40,7 @@ class Log(msgspec.Struct, frozen=True):
 
     arrived: list[float]
     answered: list[float]
+    """Of each finished picture."""
     told: list[float]
     """Fraction of a progress, when it was told, and so on in turns."""
 
