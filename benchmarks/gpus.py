@@ -58,17 +58,12 @@ def probe(
     farm.logs()
     start = time.monotonic()
     clients = max(LEAST, WAITING * len(farm.ports))
-    before = system.cpu()
-    loaded = native.ask(
-        "http", system.port, clients, window, picture.path, least=len(picture.base64), grace=0.0
-    )
-    used, end = system.cpu() - before, time.monotonic()
-    gaps, painting = of_logs(list(farm.logs().values()), start, end)
+    native.ask("http", system.port, clients, window, picture.path, least=len(picture.base64), grace=0.0)
+    gaps, painting = of_logs(list(farm.logs().values()), start, time.monotonic())
     return {
         "gap p50 ms": 1000 * percentile(gaps, 0.5),
         "gap p99 ms": 1000 * percentile(gaps, 0.99),
         "busy %": 100 * painting / (painting + sum(gaps)),
-        "CPU ms": 1000 * used / loaded.pictures,
     }
 
 

@@ -90,6 +90,11 @@ class Scene:
         medians = {name: 1e6 * median(times) for name, times in taken.items()}
         return {**medians, "longest": 1e6 * max(map(max, taken.values()))}
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait now."""
+        return len(self._ids)
+
     async def _fill(self) -> None:
         for number in range(self._waiting + len(self._backends)):
             if number % 5000 == 0:

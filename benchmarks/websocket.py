@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from itertools import pairwise
 
 import msgspec
 import uvloop
@@ -208,18 +207,18 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
     words = [(moment, decode(message)) for moment, _, message, _ in window if message]
     if system.name == OURS:
         backend_of = _backends_of(before, window)
-        delays = list(_delays(words, backend_of, backends))
+        late = list(delays(words, backend_of, backends))
     else:
-        delays = [moment - one.eta for moment, one in words if one.type == "progress" and one.eta]
-    behind = _behind([moment for moment, one in words if one.type == "queued"])
+        late = [moment - one.eta for moment, one in words if one.type == "progress" and one.eta]
+    after = behind([moment for moment, one in words if one.type == "queued"])
     return {
         "messages/s": len(words) / lasted,
         "CPU us": 1e6 * used / len(words),
         "system core": used / lasted,
         "crowd's core": own / lasted,
-        "delay p50 ms": 1000 * percentile(delays, 0.5),
-        "delay p99 ms": 1000 * percentile(delays, 0.99),
-        "behind p99 ms": 1000 * percentile(behind, 0.99),
+        "delay p50 ms": 1000 * percentile(late, 0.5),
+        "delay p99 ms": 1000 * percentile(late, 0.99),
+        "behind p99 ms": 1000 * percentile(after, 0.99),
         "MB": memory,
     }
 
@@ -230,7 +229,7 @@ def _backends_of(*parts: Sequence[tuple[float, int, bytes, int]]) -> dict[str, i
     return {one.id: int(one.backend.rpartition(":")[2]) for one in started}
 
 
-def _delays(
+def delays(
     words: Sequence[tuple[float, Words]], backend_of: dict[str, int], backends: Backends
 ) -> Iterator[float]:
     """From a server's telling of a progress until its client has it; the fraction says which one."""
@@ -244,14 +243,15 @@ def _delays(
             yield from [heard - max(before) for before in [[at for at in moments if at <= heard]] if before]
 
 
-def _behind(moments: Sequence[float]) -> list[float]:
-    """How long after the first position of a second each of the others came."""
-    behind, first = [0.0], moments[0] if moments else 0.0
-    for before, moment in pairwise(moments):
+def behind(moments: Sequence[float]) -> list[float]:
+    """How long after the first position of a second each one came."""
+    late, first, before = list[float](), float("-inf"), float("-inf")
+    for moment in moments:
         if moment - before > PULSE_GAP:
             first = moment
-        behind.append(moment - first)
-    return behind
+        before = moment
+        late.append(moment - first)
+    return late
 
 
 @contextmanager
