@@ -32,6 +32,7 @@ run say something about another machine.**
 def keep(run: Run, folder: Path) -> None:
     """Replace what is kept of this kind."""
     text = msgspec.json.format(msgspec.json.encode(_rounded(run)), indent=1)
+    folder.mkdir(exist_ok=True)
     (folder / f"{run.kind}.json").write_bytes(text + b"\n")
 
 

@@ -17,7 +17,7 @@ from aiohttp import web
 READ_BUFFER = 4 * 1024 * 1024
 MARK = b'"images":["'
 
-Urls = itertools.cycle[str]
+Urls = itertools.cycle
 SESSION = web.AppKey("session", aiohttp.ClientSession)
 URLS: "web.AppKey[Urls]" = web.AppKey("urls")
 
