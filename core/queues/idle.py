@@ -12,6 +12,10 @@ class Idle:
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Event] = {}
 
+    def __bool__(self) -> bool:
+        """Whether any worker waits."""
+        return bool(self._waiting)
+
     async def wait(self, backend: str) -> None:
         """Wait until there may be a job for this backend."""
         woken = self._waiting[backend] = asyncio.Event()

@@ -45,11 +45,11 @@ class Job:
     """The backend that failed it last, ..."""
     avoid_until: float = 0.0
     """... which gets it again only from then on, if another can do it."""
+    kind: Kind = field(init=False)
+    """What it demands of a backend."""
 
-    @property
-    def kind(self) -> Kind:
-        """What it demands of a backend."""
-        return kind_of(self.request)
+    def __post_init__(self) -> None:
+        self.kind = kind_of(self.request)
 
     @property
     def ended(self) -> End | None:

@@ -12,16 +12,21 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
 from core.caller import Caller
+from core.eta import Outlook
 from core.events import End, Queued, Started
-from core.offers import Offer
+from core.offers import Kind, Offer
 from core.queues import Claim
 from core.queues.job import Job, Lease
 from core.queues.kept import Kept
-from core.queues.place import Place
+from core.queues.place import Place, outlook
 from core.queues.places import Offers, Places
 from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch
+
+
+MOMENT = 0.01
+"""Seconds for which an outlook holds: an eta is told in hundredths."""
 
 
 class Jobs:
@@ -41,6 +46,10 @@ class Jobs:
         """Fences claims: grows over all jobs, so that it also goes on counting for an id painted anew."""
         self._unwatched: dict[str, float] = {}
         """Waiting jobs that nobody watches and nobody keeps, with the time since when; oldest first."""
+        self._outlooks: dict[Kind, Outlook] = {}
+        self._outlooks_of: tuple[Offer, ...] = ()
+        self._outlooks_until = float("-inf")
+        self._outlook_busy: dict[str, float] = {}
         self.nothing_runs = asyncio.Event()
         self.nothing_runs.set()
 
@@ -103,7 +112,7 @@ class Jobs:
         offers = self._offers.usable(now)
         ahead, work = self._places.ahead(job, offers)
         place = Place(ahead, work, job.kind, job.request.cost, job.attempts + 1)
-        return place.told(offers, self.busy())
+        return place.told_by(self._outlook(job.kind, offers, now))
 
     def busy(self) -> dict[str, float]:
         """How many seconds each backend that paints will go on, by its own pace."""
@@ -161,6 +170,7 @@ class Jobs:
         job.attempts += 1
         job.lease = Lease(next(self._attempts), backend, now, now + self._lease_ttl)
         self._running[job.id] = job
+        self._outlooks_until = float("-inf")
         self.nothing_runs.clear()
         self._unwatched.pop(job.id, None)
         job.tell(Started(backend, job.attempts))
@@ -209,6 +219,16 @@ class Jobs:
         """Let go the results that were kept for their time."""
         self._kept.purge(self._clock())
 
+    def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
+        """What jobs of a kind have to expect, reckoned anew each MOMENT and when an offer or a claim changes."""
+        if offers is not self._outlooks_of or now >= self._outlooks_until:
+            self._outlooks, self._outlooks_of, self._outlooks_until = {}, offers, now + MOMENT
+            self._outlook_busy = self.busy()
+        found = self._outlooks.get(kind)
+        if found is None:
+            found = self._outlooks[kind] = outlook(kind, offers, self._outlook_busy)
+        return found
+
     def _may_have(self, job: Job, backend: str, now: float) -> bool:
         """Whether this backend may get a job that came back: not where it failed, if another one can."""
         return (
@@ -222,6 +242,7 @@ class Jobs:
         job.wish_changed()
         job.lease = None
         del self._running[job.id]
+        self._outlooks_until = float("-inf")
         if not self._running:
             self.nothing_runs.set()
 

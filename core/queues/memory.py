@@ -246,5 +246,7 @@ class MemoryQueue:
 
     def _wake(self, job: Job) -> None:
         """Wake a worker for a job that waits."""
+        if not self._idle:
+            return
         now = self._clock()
         self._idle.wake(job.kind, [offer for offer in self._offers.all(now) if offer.usable])

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from core.eta import Server, seconds_until_picture
+from core.eta import Outlook, Server
 from core.events import Queued
 from core.offers import Kind, Offer
 
@@ -20,10 +20,18 @@ class Place:
 
     def told(self, offers: Iterable[Offer], busy: Mapping[str, float]) -> Queued:
         """The event that tells of it; `busy` is how many seconds each backend that paints will go on."""
-        servers = [
-            Server(offer.pace, busy.get(offer.backend, 0.0))
-            for offer in offers
-            if offer.pace is not None and offer.accepts(self.kind)
-        ]
-        eta = seconds_until_picture(self.cost, self.ahead, self.work, servers)
+        return self.told_by(outlook(self.kind, offers, busy))
+
+    def told_by(self, outlook: Outlook) -> Queued:
+        """The same, by the outlook for its kind of jobs."""
+        eta = outlook.until_picture(self.cost, self.ahead, self.work)
         return Queued(self.ahead, None if eta is None else round(eta, 2), self.attempt)
+
+
+def outlook(kind: Kind, offers: Iterable[Offer], busy: Mapping[str, float]) -> Outlook:
+    """What jobs of a kind have to expect of the backends that can paint them."""
+    return Outlook(
+        Server(offer.pace, busy.get(offer.backend, 0.0))
+        for offer in offers
+        if offer.pace is not None and offer.accepts(kind)
+    )

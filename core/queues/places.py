@@ -3,7 +3,7 @@
 First the few that came back from a backend, in the order in which they came back, then the fair order.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from core.fair_order import FairOrder
 from core.offers import Kind, Offer
@@ -16,10 +16,15 @@ class Offers:
     def __init__(self, ttl: float) -> None:
         self._ttl = ttl
         self._offers: dict[str, tuple[Offer, float]] = {}
+        self._all: tuple[Offer, ...] = ()
+        self._usable: tuple[Offer, ...] = ()
+        self._until = float("-inf")
+        """When the next one of these lapses."""
 
     def put(self, offer: Offer, now: float) -> None:
         """Replace a backend's offer."""
         self._offers[offer.backend] = (offer, now + self._ttl)
+        self._until = float("-inf")
 
     def get(self, backend: str, now: float) -> Offer | None:
         """A backend's offer, if it may be claimed for now."""
@@ -27,12 +32,23 @@ class Offers:
         return offer if offer and offer.usable and until > now else None
 
     def all(self, now: float) -> tuple[Offer, ...]:
-        """Every offer that has not lapsed, usable or not."""
-        return tuple(offer for offer, until in self._offers.values() if until > now)
+        """Every offer that has not lapsed, usable or not; the same tuple until one of them changes."""
+        self._look(now)
+        return self._all
 
     def usable(self, now: float) -> tuple[Offer, ...]:
-        """Those of backends that paint or will in a moment."""
-        return tuple(offer for offer in self.all(now) if offer.usable or offer.resting)
+        """Those of backends that paint or will in a moment; the same tuple until one of them changes."""
+        self._look(now)
+        return self._usable
+
+    def _look(self, now: float) -> None:
+        """Asked for with each job: so it is only made anew when an offer came or lapsed."""
+        if now < self._until:
+            return
+        held = [(offer, until) for offer, until in self._offers.values() if until > now]
+        self._all = tuple(offer for offer, _ in held)
+        self._usable = tuple(offer for offer in self._all if offer.usable or offer.resting)
+        self._until = min((until for _, until in held), default=float("inf"))
 
 
 class Places:
@@ -89,10 +105,9 @@ class Places:
             self._able[kind] = able
         return able
 
-    def ahead(self, job: Job, offers: Iterable[Offer]) -> tuple[int, float]:
+    def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and their cost."""
-        offers = tuple(offers)
-        if offers != self._able_of:
+        if offers is not self._able_of:
             self._able_of, self._able = offers, {}
         able = self._able_for(job.kind)
 
