@@ -17,9 +17,8 @@ from aiohttp import web
 READ_BUFFER = 4 * 1024 * 1024
 MARK = b'"images":["'
 
-Urls = itertools.cycle
 SESSION = web.AppKey("session", aiohttp.ClientSession)
-URLS: "web.AppKey[Urls]" = web.AppKey("urls")
+URLS: "web.AppKey[itertools.cycle[str]]" = web.AppKey("urls")
 
 
 async def text(request: web.Request) -> web.Response:

@@ -24,7 +24,6 @@ from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch
 
-
 MOMENT = 0.01
 """Seconds for which an outlook holds: an eta is told in hundredths."""
 
@@ -220,7 +219,7 @@ class Jobs:
         self._kept.purge(self._clock())
 
     def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
-        """What jobs of a kind have to expect, reckoned anew each MOMENT and when an offer or a claim changes."""
+        """What jobs of a kind may expect, reckoned anew each MOMENT and when an offer or a claim changes."""
         if offers is not self._outlooks_of or now >= self._outlooks_until:
             self._outlooks, self._outlooks_of, self._outlooks_until = {}, offers, now + MOMENT
             self._outlook_busy = self.busy()

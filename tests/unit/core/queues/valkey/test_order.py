@@ -126,7 +126,7 @@ class Both:
         for id, (_, _, _, ahead, work, _, _) in zip(ids, shown, strict=True):
             job = self.memory._jobs.get(id)
             assert job is not None
-            count, cost = self.memory._jobs._places.ahead(job, self.offers)
+            count, cost = self.memory._jobs._places.ahead(job, tuple(self.offers))
             assert count == ahead, id
             assert float(work) == pytest.approx(cost)
             if not self.back:
