@@ -15,6 +15,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from tests.ports import free_port
+
 
 def binary() -> str:
     """The server's program; skips the test where there is none."""
@@ -26,13 +28,6 @@ def binary() -> str:
             pytest.skip("no Valkey: install the test extra, valkey-server or redis-server")
         return found
     return str(get_binary_path())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class ValkeyServer:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from aiohttp import web
 
 from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.http_fixture import serving
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from tests.browser.window import Open
@@ -48,13 +48,6 @@ async def process(folder: Path, port: int, double: A1111Double) -> AsyncIterator
         if server.returncode is None:
             server.kill()
         await server.communicate()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def test_the_server_is_killed_in_mid_job(tmp_path: Path, open_window: "Open") -> None:

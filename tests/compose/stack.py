@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from core.settings import SETTINGS
-from tests.valkey_server import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SCALES = {"app": 3, "ws": 3, "worker": 2}

@@ -23,7 +23,10 @@ from cli.__main__ import ask
 from cli.arguments import parser
 
 ROOT = Path(__file__).parents[2]
-UNSET = ("SD_B64_URL", "SD_B64_KEY", "SD_B64_KEY_FILE", "API_KEY", "HTTP_PORT", "HTTP_HOST", "NO_COLOR")
+UNSET = (
+    *("SD_B64_URL", "SD_B64_KEY", "SD_B64_KEY_FILE", "API_KEY", "HTTP_PORT", "HTTP_HOST"),
+    *("NO_COLOR", "COLUMNS", "LINES"),
+)
 COLUMNS, ROWS = 100, 12
 PLAIN = "from cli.__main__ import main; main()"
 HASTY = "import cli.job, cli.status; cli.status.PERIOD = cli.job.FIRST_PAUSE = 0.05\n" + PLAIN

@@ -154,6 +154,7 @@ def done(asked: list[Asked]) -> list[Message]:
     return [each.original for each in asked if each.original and each.original.title == "Done"]
 
 
+@pytest.mark.slow
 async def test_sixty_interactions_are_sixty_pictures(tmp_path: Path) -> None:
     """No duplicate, no answer that was refused told as an error; the sessions were opened one by one."""
     async with fleet(tmp_path) as flock:

@@ -18,6 +18,10 @@ from tests.doubles.discord import TOKEN, LoopbackDiscord
 from tests.doubles.discord_fixture import serving, settings_of
 
 ROOT = Path(__file__).parents[2]
+PROGRAMS = [
+    pytest.param(("-m", "bot"), id="bot"),
+    pytest.param(("-m", "cli", "serve"), id="serve", marks=pytest.mark.slow),
+]
 
 
 @asynccontextmanager
@@ -57,7 +61,7 @@ async def test_a_missing_token_is_one_line_and_exit_code_2(tmp_path: Path) -> No
         assert await process.wait() == 2
 
 
-@pytest.mark.parametrize("arguments", [("-m", "bot"), ("-m", "cli", "serve")], ids=["bot", "serve"])
+@pytest.mark.parametrize("arguments", PROGRAMS)
 async def test_a_wrong_token_is_one_clear_line_and_exit_code_2(
     tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -74,7 +78,7 @@ async def test_a_wrong_token_is_one_clear_line_and_exit_code_2(
             assert await process.wait() == 2
 
 
-@pytest.mark.parametrize("arguments", [("-m", "bot"), ("-m", "cli", "serve")], ids=["bot", "serve"])
+@pytest.mark.parametrize("arguments", PROGRAMS)
 async def test_it_starts_paints_and_stops_as_a_process(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Alone, and inside `serve` with the built-in engine; it prints its invitation, and a signal ends it."""
     async with LoopbackDiscord() as discord, A1111Double() as double:
@@ -126,6 +130,7 @@ async def test_two_replicas_give_the_commands_once(monkeypatch: pytest.MonkeyPat
             assert two.owner != one.owner
 
 
+@pytest.mark.slow
 async def test_a_discord_that_is_away_at_the_start_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from cli import connection, job
 from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.cli_fixture import UNSET, Relay, client, contents, environment, started
 from tests.doubles.http_fixture import serving
+from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "a monkey with a hat"
@@ -124,9 +124,7 @@ async def test_patience_ends(tmp_path: Path, capsys: Capture) -> None:
 
 async def test_a_server_that_is_killed_and_started_again_paints_the_picture(tmp_path: Path) -> None:
     """It has forgotten the job, so it is asked anew; the one who waits sees nothing but a pause."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     async with A1111Double() as double:
         double.hold(at=1)
         url = f"http://127.0.0.1:{port}"
@@ -141,6 +139,7 @@ async def test_a_server_that_is_killed_and_started_again_paints_the_picture(tmp_
     assert prompt_of(contents("out.png")) == PROMPT
 
 
+@pytest.mark.slow
 async def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
     """A job that it could not begin any more is told `shutting_down`; that is no end for who waits."""
     double = A1111Double()

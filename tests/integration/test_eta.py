@@ -6,6 +6,8 @@ import statistics
 import time
 from contextlib import AsyncExitStack
 
+import pytest
+
 from core import BackendAddress, Caller, Completed, Gateway, ImageRequest, Queued, Settings, connect
 from tests.doubles.a1111 import A1111Double
 
@@ -15,6 +17,7 @@ STEPS = (10, 20, 40)
 """Mixed costs: half a unit, one, two."""
 
 
+@pytest.mark.slow
 async def test_the_first_eta_is_within_a_quarter_of_the_truth_for_most() -> None:
     """Five callers at a steady load, three unequal backends, after a warm-up: median error at most 25%."""
     chance = random.Random(11)

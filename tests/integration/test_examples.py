@@ -132,6 +132,7 @@ async def test_the_original_programs_run_as_they_are(
     assert (tmp_path / "prompt.txt").read_text(encoding="utf-8") == PROMPT
 
 
+@pytest.mark.xdist_group("port 5000")
 @pytest.mark.parametrize(("language", "program"), _programs("original"))
 async def test_the_original_programs_run_verbatim_on_the_default_port(
     tmp_path: Path, settings: Settings, language: str, program: str

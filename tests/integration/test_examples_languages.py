@@ -82,6 +82,7 @@ async def test_an_example_saves_the_picture(tmp_path: Path, name: str) -> None:
     assert re.search(r"^monkey\.png, seed \d+$", said, flags=re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HTTP_CLIENTS)
 async def test_an_example_prints_the_error(tmp_path: Path, name: str) -> None:
     """And saves no file."""

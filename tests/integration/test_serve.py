@@ -37,7 +37,12 @@ async def _serve(folder: Path, text: str = PLAIN, **environ: str) -> AsyncIterat
 
 
 @pytest.mark.parametrize(
-    "text", [PLAIN, WITHOUT_UVLOOP, AS_ON_WINDOWS], ids=["plain", "no uvloop", "windows"]
+    "text",
+    [
+        pytest.param(PLAIN, id="plain"),
+        pytest.param(WITHOUT_UVLOOP, id="no uvloop", marks=pytest.mark.slow),
+        pytest.param(AS_ON_WINDOWS, id="windows", marks=pytest.mark.slow),
+    ],
 )
 async def test_it_starts_paints_and_stops(tmp_path: Path, text: str) -> None:
     """Its link gives a picture of the built-in engine, a signal ends it with 0, the prompt is written."""
@@ -89,6 +94,7 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
     assert len(double.paintings) == 2
 
 
+@pytest.mark.slow
 async def test_a_taken_default_port_moves_loudly_and_a_set_one_is_an_error(tmp_path: Path) -> None:
     """macOS holds 5000; whoever set a port wants that one or to be told."""
     async with A1111Double() as double, _serve(tmp_path, SD_BACKENDS=double.url, WS_PORT="0") as first:
@@ -104,6 +110,7 @@ async def test_a_taken_default_port_moves_loudly_and_a_set_one_is_an_error(tmp_p
             assert moved[1] not in {"5000", port}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environ", "line"),
     [

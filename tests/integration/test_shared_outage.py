@@ -19,7 +19,9 @@ async def house() -> AsyncIterator[House]:
         yield house
 
 
-@pytest.mark.parametrize("away", [0.0, pytest.param(30.0, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize(
+    "away", [pytest.param(0.0, marks=pytest.mark.slow), pytest.param(30.0, marks=pytest.mark.chaos)]
+)
 async def test_valkey_is_killed_and_restarted(house: House, away: float) -> None:
     """Away for as long as new work takes to be refused a few times; and for half a minute."""
     async with A1111Double() as double:

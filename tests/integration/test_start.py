@@ -16,6 +16,8 @@ from core import USUAL
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.program import program
 
+pytestmark = pytest.mark.slow
+
 FREE = {"ENGINE_PORT": "0", "HTTP_PORT": "0", "WS_PORT": "0", "PROMPT_FILE": ""}
 LOCALHOST_IS_IPV6 = """
 import socket, sys

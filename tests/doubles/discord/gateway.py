@@ -62,7 +62,8 @@ class Gateway:
         return [each for each in self.sessions if each.socket is not None]
 
     def tell(self, event: str, words: Words) -> None:
-        """Tell every session, also one whose socket is gone: it may resume."""
+        """Tell every session, also one whose socket is gone: it may resume; each time another one first."""
+        self.sessions = self.sessions[1:] + self.sessions[:1]
         for session in self.sessions:
             session.tell(event, words)
 

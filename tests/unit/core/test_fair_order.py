@@ -279,7 +279,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from([0.0, 0.5, 2.0, 4.0]))
-@settings(max_examples=200)
+@settings(max_examples=100)
 def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack(
     steps: list[tuple[object, ...]], slack: float
 ) -> None:

@@ -1,0 +1,24 @@
+"""Ports for servers that must know theirs before they start."""
+
+import itertools
+import os
+import socket
+
+_SPAN = 10_000
+_candidates = itertools.count(os.getpid() * 101)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses, and that no other test is given.
+
+    It is below those that a system hands out for port 0 and for outgoing connections: one of these could be
+    taken by a test beside this one between the look and the server's start.
+    """
+    while True:
+        port = 20_000 + next(_candidates) % _SPAN
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
