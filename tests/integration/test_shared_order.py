@@ -138,9 +138,9 @@ async def test_models_are_switched_at_most_half_as_often_as_by_the_plain_order()
     switches = {}
     for slack in (0.0, SLACK):
         async with (
-            A1111Double(models=["alpha"]) as one,
-            A1111Double(models=["beta"]) as two,
-            A1111Double(models=["alpha", "beta"], step_seconds=0.001) as both,
+            A1111Double(models=["alpha"], step_seconds=0.004) as one,
+            A1111Double(models=["beta"], step_seconds=0.004) as two,
+            A1111Double(models=["alpha", "beta"], step_seconds=0.001) as both,  # has the most to do
         ):
             doubles = [one, two, both]
             served = await serve(wanted, doubles, max_jobs_per_user=1000, model_slack=slack)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from aiohttp import WSMsgType, web
@@ -52,6 +53,7 @@ class Gateway:
         self.identifies: list[float] = []
         self.refused_identifies = 0
         self.resumes = 0
+        self._chance = Random(0)
         self._ready = ready
         self._now = now
         self._changed = changed
@@ -62,9 +64,8 @@ class Gateway:
         return [each for each in self.sessions if each.socket is not None]
 
     def tell(self, event: str, words: Words) -> None:
-        """Tell every session, also one whose socket is gone: it may resume; each time another one first."""
-        self.sessions = self.sessions[1:] + self.sessions[:1]
-        for session in self.sessions:
+        """Tell every session, in any order; also one whose socket is gone: it may resume."""
+        for session in self._chance.sample(self.sessions, len(self.sessions)):
             session.tell(event, words)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
