@@ -86,10 +86,13 @@ async def _alone(settings: Settings) -> AsyncIterator[Gateway]:
     deployment = secrets.token_hex(4)
     queue = MemoryQueue(settings)
     async with open_session() as session:
-        workers = [
-            _slot(queue, A1111Backend(address, session, deployment=deployment), deployment, settings)
+        backends = [
+            A1111Backend(address, session, deployment=deployment)
             for address in settings.sd_backends or (await usual_server(session),)
         ]
+        for backend in backends:  # told of in the order of SD_BACKENDS, not in that in which they answer
+            await queue.offer(backend.offer)
+        workers = [_slot(queue, backend, deployment, settings) for backend in backends]
         async with asyncio.TaskGroup() as group:
             for worker in workers:
                 group.create_task(worker.look())

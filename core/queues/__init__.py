@@ -90,7 +90,10 @@ class Queue(Protocol):
         """What the backends offer at the moment."""
 
     async def status(self, caller: Caller) -> Status:
-        """Counts, backends, and this caller's own share."""
+        """Counts, this caller's own share, and the backends, in an order that stays.
+
+        In memory that in which they were offered first; where they come from everywhere, by name.
+        """
 
     async def drain(self, grace: float) -> None:
         """Give no more jobs to workers, wait `grace` seconds for those that run, end the rest.

@@ -1,12 +1,13 @@
 """`/`, `/catalog`, `/status` and health over real sockets."""
 
+import asyncio
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from core import FIELDS
+from core import FIELDS, BackendAddress, Caller, Settings, connect
 from httpserver.page import contents
-from tests.doubles.a1111 import prompt_of
+from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.http_fixture import serving
 
 
@@ -33,6 +34,24 @@ async def test_the_status_counts(tmp_path: Path) -> None:
     assert words["own"] == {"waiting": 1, "running": 1}
     (backend,) = words["backends"]
     assert (backend["name"], backend["state"]) == (served.double.name, "painting")
+
+
+async def test_the_backends_are_told_of_in_the_order_of_the_setting() -> None:
+    """However long each takes to answer the first time."""
+    async with A1111Double() as slow, A1111Double() as quick:
+        slow.fault("/sdapi/v1/options", "hang")
+        addresses = BackendAddress(slow.url), BackendAddress(quick.url)
+
+        async def names() -> list[str]:
+            async with connect(Settings(sd_backends=addresses)) as gateway:
+                status = await gateway.status(Caller("a"))
+                return [backend.offer.backend for backend in status.backends]
+
+        async with asyncio.TaskGroup() as group:
+            told = group.create_task(names())
+            await quick.until(lambda: quick.count("/sdapi/v1/progress"))  # what a look asks last
+            slow.heal()
+        assert told.result() == [slow.name, quick.name]
 
 
 async def test_health_is_told(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from core.queues.valkey.listener import Listener
 from core.queues.valkey.records import (
     CANCELLED,
     Message,
-    decode_offer,
+    decode_offers,
     encode_end,
     encode_offer,
     encode_request,
@@ -156,8 +156,7 @@ class ValkeyQueue:
 
     async def offers(self) -> Catalog:
         """See Queue.offers."""
-        words = await self.store.call("offers")
-        self._watching.offers = tuple(decode_offer(offer) for offer in words)
+        self._watching.offers = decode_offers(await self.store.call("offers"))
         return Catalog(self._watching.offers)
 
     async def status(self, caller: Caller) -> Status:
@@ -258,7 +257,7 @@ class ValkeyQueue:
             *(word for claim in claims for word in claim),
         )
         version, clock, known, offers, runs, _, waiting = told
-        self._watching.note(clock / 1000, tuple(decode_offer(words) for words in offers), runs)
+        self._watching.note(clock / 1000, decode_offers(offers), runs)
         self._holding.look_again(claims)
         if not known:  # it took this process for dead
             self._watching.doubt()

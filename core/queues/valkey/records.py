@@ -4,7 +4,8 @@ msgpack by msgspec: compact, and it holds a preview's bytes as they are. An even
 says what it is, which the scripts read as well: C, F, X are ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -63,9 +64,9 @@ def encode_offer(offer: Offer) -> bytes:
     return _encode(offer)
 
 
-def decode_offer(words: bytes) -> Offer:
-    """The offer again."""
-    return _offer.decode(words)
+def decode_offers(all_words: Iterable[bytes]) -> tuple[Offer, ...]:
+    """The offers again, by name: they are stored in the order in which they lapse, which always changes."""
+    return tuple(sorted((_offer.decode(words) for words in all_words), key=attrgetter("backend")))
 
 
 def kind_words(kind: Kind) -> str:

@@ -769,6 +769,19 @@ async def test_an_unwatched_job_that_comes_back_waits_no_longer_than_others(home
 # --- the whole
 
 
+async def test_status_tells_of_backends_in_an_order_that_stays(queue: Queue, home: Home) -> None:
+    """Whoever looks again and again finds each at its place, although offers are said anew all the time."""
+    for backend in ("gpu:1", "gpu:2", "gpu:3"):
+        await queue.offer(usable(backend))
+    await home.pass_time(1)
+    await queue.offer(usable("gpu:2", pace=2.0))
+    await home.pass_time(1)
+    await queue.offer(usable("gpu:1"))
+    await home.pass_time(1)
+    status = await queue.status(ALICE)
+    assert [backend.offer.backend for backend in status.backends] == ["gpu:1", "gpu:2", "gpu:3"]
+
+
 async def test_status_tells_counts_and_ones_own_share(queue: Queue) -> None:
     await queue.offer(usable("gpu:1"))
     await queue.offer(Offer("gpu:2", usable=False, problem="asleep"))
