@@ -32,6 +32,8 @@ def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, str |
     prompt, sampler = str(body.get("prompt", "")), body.get("sampler_name")
     if "/404-sampler" in prompt or (sampler and samplers and sampler not in samplers):
         return 404, {"detail": "Sampler not found"}
+    if "/400-sampler" in prompt:
+        return 400, {"detail": "Sampler not found"}
     if "/422" in prompt:
         return 422, {"detail": [VALIDATION]}
     if status := re.search(r"/status-(\d{3})", prompt):

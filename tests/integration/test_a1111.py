@@ -339,6 +339,8 @@ async def test_a_job_of_ours_that_a_dead_worker_left_is_interrupted() -> None:
         ("/nan", BackendError, "NansException"),
         ("/422", InvalidRequest, "steps"),
         ("/404-sampler", InvalidRequest, "Sampler not found"),
+        ("/400-sampler", InvalidRequest, "Sampler not found"),
+        ("/status-400", BackendError, "answered 400"),
         ("/truncate", BackendError, "truncated"),
         ("/not-json", BackendError, "no JSON"),
         ("/empty-images", BackendError, "without a picture"),

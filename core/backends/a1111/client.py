@@ -128,7 +128,7 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
             return Unreachable(f"{name}: refused our user and password")
         case 404 if not detail or detail == "Not Found":
             return Unreachable(f"{name}: no /sdapi there: start it with --api")
-        case 404:
+        case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version
             return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
         case 422:
             return _invalid(name, detail)
