@@ -36,13 +36,10 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
         raise BackendError(f"{backend}: answered something that is no JSON of A1111") from error
     if not images:
         raise BackendError(f"{backend}: answered without a picture")
-    if len(images) > request.batch_size:
-        # With return_grid on, the grid of all comes first. The rest is copied, to let go of it.
-        images = [memoryview(bytes(image)) for image in images[1:]]
     info = _info(rest)
     seeds, infotexts = info.get("all_seeds"), info.get("infotexts")
-    if isinstance(infotexts, list) and len(infotexts) > len(images):
-        infotexts = infotexts[1:]  # the grid's own text comes first, as the grid does
+    if len(images) > request.batch_size:
+        images, infotexts = _asked_for(request.batch_size, images, infotexts, info)
     first = _whole(info.get("seed"), seed)
     return Completed(
         images=tuple(
@@ -57,6 +54,20 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
         height=_whole(info.get("height"), request.height),
         steps=_whole(info.get("steps"), request.steps),
     )
+
+
+def _asked_for(
+    count: int, images: list[Span], infotexts: Any, info: dict[str, Any]
+) -> tuple[list[Span], Any]:
+    """The pictures that were asked for, of more, and their texts.
+
+    With return_grid on, the grid of all comes first, and a text for it; what an extension adds comes last.
+    """
+    begin = min(_whole(info.get("index_of_first_image"), 1), len(images) - count)
+    if isinstance(infotexts, list) and len(infotexts) > count:
+        infotexts = infotexts[begin:]
+    # Copied, to let go of the rest.
+    return [memoryview(bytes(image)) for image in images[begin : begin + count]], infotexts
 
 
 def split_images(body: bytes) -> tuple[list[Span], dict[str, Any]] | None:

@@ -104,6 +104,24 @@ def test_a_grid_before_the_pictures_of_a_batch_is_dropped() -> None:
     assert [bytes(image.base64).decode() for image in completed.images] == [PNG, PNG]
 
 
+@pytest.mark.parametrize(("begin", "count"), [(0, 1), (1, 1), (0, 2), (1, 2)])
+def test_where_the_pictures_begin_is_the_server_s_word(begin: int, count: int) -> None:
+    """A grid before them, or what an extension adds behind them, is never given out as the picture."""
+    pictures = [base64.b64encode(png(64, 64, name)).decode() for name in ("zero", "one", "two", "three")]
+    info = {"index_of_first_image": begin, "infotexts": ["0", "1", "2", "3"], "all_seeds": [7, 8]}
+    completed = read({"images": pictures, "info": json.dumps(info)}, batch_size=count)
+    assert [bytes(image.base64).decode() for image in completed.images] == pictures[begin : begin + count]
+    assert [image.infotext for image in completed.images] == ["0", "1", "2", "3"][begin : begin + count]
+    assert [image.seed for image in completed.images] == [7, 8][:count]
+
+
+@pytest.mark.parametrize("begin", [9, -1, "x", None, True])
+def test_a_place_that_cannot_be_is_not_believed(begin: object) -> None:
+    """There are always as many pictures as were asked for."""
+    info = json.dumps({"index_of_first_image": begin})
+    assert len(read({"images": [PNG, PNG, PNG], "info": info}, batch_size=2).images) == 2
+
+
 @pytest.mark.parametrize(("content", "format"), [(JPEG, "jpeg"), (WEBP, "webp"), (png(8, 8, ""), "png")])
 @pytest.mark.parametrize("prefix", ["", "data:image/x;base64,"])
 def test_formats_are_told_by_the_first_bytes(content: bytes, format: str, prefix: str) -> None:
