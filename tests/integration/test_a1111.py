@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -46,10 +47,12 @@ class Studio:
 
 
 @asynccontextmanager
-async def studio(*, user: str = "", password: str = "", **double: Any) -> AsyncIterator[Studio]:
+async def studio(
+    *, user: str = "", password: str = "", clock: Callable[[], float] = time.monotonic, **double: Any
+) -> AsyncIterator[Studio]:
     async with A1111Double(**double) as server, open_session() as session:
         address = BackendAddress(server.url, user, password)
-        yield Studio(server, A1111Backend(address, session, deployment="test", give_up=5))
+        yield Studio(server, A1111Backend(address, session, deployment="test", clock=clock, give_up=5))
 
 
 async def test_a_look_tells_models_samplers_and_what_is_loaded() -> None:
@@ -211,6 +214,24 @@ async def test_an_odd_answer_about_progress_does_not_count_for_ever(monkeypatch:
         await it.heard.wait()
         assert not it.told[-1].estimated
         it.double.release()
+        await painting
+
+
+@pytest.mark.parametrize("missing", [(), ("/internal/progress",)])
+async def test_what_waits_behind_somebody_elses_picture_is_asked_for_less_and_less(
+    missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress_module, "FASTEST_POLL", 0.01)
+    monkeypatch.setattr(progress_module, "SLOWEST_POLL", 0.1)
+    path = "/sdapi/v1/progress" if missing else "/internal/progress"
+    async with studio(missing=missing, clock=lambda: 1000 * time.monotonic()) as it:
+        outside = await it.double.paint_outside(held=True)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+        await it.double.until(lambda: it.double.count(path) == 2)
+        began = time.monotonic()
+        await it.double.until(lambda: it.double.count(path) == 4)
+        assert time.monotonic() - began > 0.15
+        outside.release()
         await painting
 
 

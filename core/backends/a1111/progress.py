@@ -54,6 +54,8 @@ class ProgressSource:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
         began, told, pause, preview_id = self._clock(), 0.0, FASTEST_POLL, -1
         last: Progress | None = None
+        before = 0.0
+        """Seconds until the first step began."""
         while True:
             while not wishes.current.watched:
                 await wishes.changed()
@@ -64,10 +66,13 @@ class ProgressSource:
             except BackendError:  # the painting itself will tell if the server is gone
                 pause = SLOWEST_POLL
                 continue
+            step = found[0].step if found else 0
+            if not step:  # it waits behind another picture, or a model is loaded
+                before = elapsed
+            pause = _pause(elapsed - before if step else elapsed, step)
             if found is None:
                 continue
             progress, preview_id = found
-            pause = self._pause(elapsed, progress)
             if progress.fraction < told or progress == last:
                 continue
             last, told = progress, progress.fraction
@@ -132,11 +137,12 @@ class ProgressSource:
         self._tasks_unknown_until = self._clock() + ASK_AGAIN
         return None
 
-    @staticmethod
-    def _pause(elapsed: float, progress: Progress) -> float:
-        if not progress.step:
-            return FASTEST_POLL if elapsed < 1 else min(SLOWEST_POLL, elapsed / 4)
-        return min(SLOWEST_POLL, max(FASTEST_POLL, elapsed / progress.step))
+
+def _pause(elapsed: float, steps: int) -> float:
+    """Seconds until the next poll: about a step; before the first one less and less often."""
+    if not steps:
+        return FASTEST_POLL if elapsed < 1 else min(SLOWEST_POLL, elapsed / 4)
+    return min(SLOWEST_POLL, max(FASTEST_POLL, elapsed / steps))
 
 
 def _by_task(
