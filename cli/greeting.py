@@ -29,11 +29,20 @@ def greeting(served: Served) -> str:
         *_painters(served),
         *_openness(served.settings),
         "",
-        f"  click      {http}/image?input={EXAMPLE}",
-        f"  or         curl -s '{http}/image?input={EXAMPLE}' -o monkey.png",
+        *_first_pictures(http, needs_key=bool(served.settings.api_key)),
         *_real_server(served.status),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _first_pictures(http: str, *, needs_key: bool) -> list[str]:
+    """A link and a command. A link can hold no key, but the page asks for one; no key is shown here."""
+    link = f"{http}/image?input={EXAMPLE}"
+    key = '-H "Authorization: Bearer $API_KEY" ' if needs_key else ""
+    return [
+        f"  click      {http}/  (it asks for the API_KEY)" if needs_key else f"  click      {link}",
+        f'  or         curl -s {key}"{link}" -o monkey.png',  # Windows knows no single quotes
+    ]
 
 
 def _painters(served: Served) -> list[str]:

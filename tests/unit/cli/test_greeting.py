@@ -1,0 +1,47 @@
+"""What `serve` says when it is ready."""
+
+from cli.greeting import Served, greeting
+from core import BackendStatus, Settings, Status
+from core.offers import Offer
+
+DEMO = Offer("127.0.0.1:7861", usable=True, demo=True)
+GPU = Offer("gpu:7860", usable=True, models=("alpha",), loaded="alpha")
+GONE = Offer("10.0.0.2:7860", usable=False, problem="not reached")
+
+
+def said(*offers: Offer, note: str = "", **settings: object) -> str:
+    backends = tuple(BackendStatus(offer, painting=False) for offer in offers)
+    status = Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=backends)
+    return greeting(Served(Settings(**settings), 5000, 8765, status, note))  # type: ignore[arg-type]
+
+
+def test_a_link_to_click_and_a_command_lead_to_the_first_picture() -> None:
+    """The command runs in every shell: cmd.exe knows no single quotes."""
+    picture = "http://127.0.0.1:5000/image?input=a%20monkey%20with%20a%20hat"
+    lines = said(DEMO).splitlines()
+    assert f"  click      {picture}" in lines
+    assert f'  or         curl -s "{picture}" -o monkey.png' in lines
+
+
+def test_where_a_key_is_needed_link_and_command_are_such_that_lead_there() -> None:
+    """The page asks for the key; the command names the variable. The key itself is shown to nobody."""
+    text = said(DEMO, api_key="s3cret")
+    assert "  click      http://127.0.0.1:5000/  (it asks for the API_KEY)\n" in text
+    assert 'curl -s -H "Authorization: Bearer $API_KEY" "http://127.0.0.1:5000/image?' in text
+    assert "s3cret" not in text
+
+
+def test_every_server_is_shown_with_its_model_or_with_what_is_wrong() -> None:
+    """Real servers need no word about where to get some."""
+    assert said(GPU, GONE).splitlines()[3:5] == [
+        "  paints     gpu:7860, model alpha",
+        "             10.0.0.2:7860: not reached",
+    ]
+    assert "For real pictures" not in said(GPU, GONE)
+    assert "SD_BACKENDS=http://" in said(DEMO)
+
+
+def test_whoever_can_come_in_from_outside_is_said() -> None:
+    assert "to close it set API_KEY" in said(GPU, http_host="0.0.0.0", allow_anonymous=True)
+    assert "to close it set API_KEY" not in said(GPU, http_host="0.0.0.0", api_key="k")
+    assert "to close it set API_KEY" not in said(GPU)
