@@ -129,8 +129,8 @@ class Deliveries:
             async with asyncio.TaskGroup() as group:
                 keeper = group.create_task(self._keep(ticket))
                 await self._show(ticket)
+                await self._drop_when_there(ticket)
                 keeper.cancel()
-            await self.drop(ticket)
         except* Elsewhere:
             log.info("job %s: left to another replica", ticket.job)
         except* Exception as faults:
@@ -141,6 +141,16 @@ class Deliveries:
                 await self.release(ticket.name)
             except QueueUnavailable:
                 log.debug("a lease could not be released; it ends by itself")
+
+    async def _drop_when_there(self, ticket: Ticket) -> None:
+        """Forget a job that was delivered, under its lease: else it would be delivered once more."""
+        while True:
+            try:
+                await self.drop(ticket)
+            except QueueUnavailable:
+                await asyncio.sleep(AWAY)
+            else:
+                return
 
     async def _keep(self, ticket: Ticket) -> None:
         """Renew the lease. While the store is away it cannot be renewed, and nobody else gets it either."""

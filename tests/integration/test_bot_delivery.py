@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from bot import deliveries, screen, ticket
-from core import Caller
+from core import Caller, QueueUnavailable
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving
@@ -285,3 +285,28 @@ async def test_a_job_that_was_cancelled_elsewhere_is_not_painted_again() -> None
         assert await served.gateway.cancel(id, Caller(f"discord:{served.ann.id}"))
         await served.discord.settled(asked)
         assert served.prompts == ["the one that holds"]
+
+
+async def test_what_was_delivered_while_the_store_is_away_is_not_delivered_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The ticket is dropped as soon as the store is back, under its lease; Discord knows a nonce for minutes."""
+    monkeypatch.setattr(deliveries, "AWAY", 0.02)
+    monkeypatch.setattr(deliveries, "REST", 0.05)
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.skip(901)
+        delete, away = served.gateway.coordination.delete, iter(range(3))
+
+        async def sometimes(kind: str, name: str) -> None:
+            if next(away, None) is not None:
+                raise QueueUnavailable("away")
+            await delete(kind, name)
+
+        monkeypatch.setattr(served.gateway.coordination, "delete", sometimes)
+        served.double.release()
+        await new_message(served, asked)
+        assert next(away, None) is None
+        assert served.discord.count("POST", SEND) == 1
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
