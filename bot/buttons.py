@@ -17,6 +17,8 @@ STYLES = {
 }
 EDITED = "sd:edited"
 """The id of the form that Edit opens; every replica takes it in."""
+HIDDEN = ":hidden"
+"""Ends the ids of buttons whose job's picture is a spoiler: what failed, or waits, has no picture to tell."""
 LONGEST_INPUT = 4000
 """Characters of a field in a form."""
 
@@ -25,40 +27,53 @@ Interaction = discord.Interaction[Any]
 
 class Press(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"sd:(?P<deed>cancel|again|edit|delete):(?P<owner>\d{1,20}):(?P<job>[0-9a-f]{32})",
+    template=r"sd:(?P<deed>cancel|again|edit|delete):(?P<owner>\d{1,20}):(?P<job>[0-9a-f]{32})(?P<hidden>:hidden)?",
 ):
-    """A button of a job's message: what it does, whose job it is, and which."""
+    """A button of a job's message: what it does, whose job it is, which, and whether its picture is hidden."""
 
-    def __init__(self, deed: str, owner: int, job: str, *, locale: str = "en") -> None:
+    def __init__(self, deed: str, owner: int, job: str, *, hidden: bool = False, locale: str = "en") -> None:
         super().__init__(
             discord.ui.Button(
                 style=STYLES[deed],
                 label=say(locale, f"button.{deed}"),
-                custom_id=f"sd:{deed}:{owner}:{job}",
+                custom_id=f"sd:{deed}:{owner}:{job}{HIDDEN if hidden else ''}",
             )
         )
         self.deed = deed
         self.owner = owner
         self.job = job
+        self.hidden = hidden
 
     @classmethod
     async def from_custom_id(
         cls, interaction: Interaction, item: discord.ui.Item[Any], match: re.Match[str], /
     ) -> Self:
         """See discord.ui.DynamicItem."""
-        return cls(match["deed"], int(match["owner"]), match["job"])
+        return cls(match["deed"], int(match["owner"]), match["job"], hidden=bool(match["hidden"]))
 
     async def callback(self, interaction: Interaction) -> None:
         """The client knows what to do."""
         await cast(Any, interaction.client).on_press(interaction, self)
 
 
-def view_of(deeds: Iterable[str], owner: int, job: str, locale: str) -> discord.ui.View:
+def view_of(
+    deeds: Iterable[str], owner: int, job: str, locale: str, *, hidden: bool = False
+) -> discord.ui.View:
     """A row of buttons."""
     view = discord.ui.View(timeout=None)
     for deed in deeds:
-        view.add_item(Press(deed, owner, job, locale=locale))
+        view.add_item(Press(deed, owner, job, hidden=hidden, locale=locale))
     return view
+
+
+def is_hidden(message: discord.Message | None) -> bool:
+    """Whether the picture of this message is a spoiler, or would be one if it had come to that."""
+    if message is None:
+        return False
+    buttons = (button for row in message.components for button in getattr(row, "children", ()))
+    return any((getattr(button, "custom_id", None) or "").endswith(HIDDEN) for button in buttons) or any(
+        attachment.is_spoiler() for attachment in message.attachments
+    )
 
 
 class EditForm(discord.ui.Modal):

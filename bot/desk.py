@@ -13,7 +13,7 @@ from typing import Any, cast
 import discord
 
 from bot.answers import Answers, Interaction, Taken
-from bot.buttons import EditForm, Press, inputs_of, view_of
+from bot.buttons import EditForm, Press, inputs_of, is_hidden, view_of
 from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
 from bot.messages import Words, lost_page, prompts_in, request_in
@@ -133,7 +133,9 @@ class Desk:
                 await self._cancel(interaction, press)
             case "again":
                 request = await self._request_of(interaction)
-                await self.take(interaction, replace(request, seed=-1), spoiler=_is_hidden(interaction))
+                await self.take(
+                    interaction, replace(request, seed=-1), spoiler=is_hidden(interaction.message)
+                )
             case "edit":
                 self.admit(interaction)
                 request = await self._request_of(interaction)
@@ -153,7 +155,7 @@ class Desk:
         del fields["prompt"]
         fields |= {"negative_prompt": inputs.get("negative_prompt", ""), "seed": int(seed)}
         request = parse_request(inputs.get("prompt", ""), fields, self.settings.limits)
-        await self.take(interaction, request, spoiler=_is_hidden(interaction))
+        await self.take(interaction, request, spoiler=is_hidden(interaction.message))
 
     async def _cancel(self, interaction: Interaction, press: Press) -> None:
         _check_owner(interaction, press.owner)
@@ -173,7 +175,7 @@ class Desk:
             raise NotFound("no job has this id")
         locale = str(interaction.locale)
         page = lost_page(embeds[0], locale)
-        view = view_of(page.buttons, press.owner, press.job, locale)
+        view = view_of(page.buttons, press.owner, press.job, locale, hidden=press.hidden)
         await self.answers.rewrite(interaction, discord.Embed.from_dict(cast(Any, page.embeds[0])), view)
 
     async def _request_of(self, interaction: Interaction) -> ImageRequest:
@@ -223,9 +225,3 @@ def _check_owner(interaction: Interaction, owner: int) -> None:
 def _embeds_of(interaction: Interaction) -> Sequence[Words]:
     message = interaction.message
     return [cast(Words, embed.to_dict()) for embed in message.embeds] if message else []
-
-
-def _is_hidden(interaction: Interaction) -> bool:
-    """Whether the picture of this message is a spoiler: then the next one is, too."""
-    message = interaction.message
-    return any(attachment.is_spoiler() for attachment in message.attachments) if message else False

@@ -166,7 +166,8 @@ class Screen:
         )
 
     def _view(self, page: Page) -> discord.ui.View:
-        return view_of(page.buttons, self._ticket.user, self._ticket.job, self._ticket.locale)
+        ticket = self._ticket
+        return view_of(page.buttons, ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
 
 
 async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:

@@ -80,6 +80,24 @@ async def test_again_paints_the_same_with_another_seed_in_a_message_of_its_own()
         assert "seed" in changed
 
 
+@pytest.mark.parametrize("prompt", ["/fail-500", "a monkey"])
+async def test_again_and_edit_of_a_spoiler_are_spoilers_also_where_it_never_came_to_a_picture(
+    prompt: str,
+) -> None:
+    async with serving() as served:
+        first = await served.painted(prompt, spoiler=True)
+        form = await press(served, first, "Edit")
+        for asked in (
+            await served.discord.fill(form, prompt="a cat"),
+            await served.discord.press(served.ann, first, "Again"),
+        ):
+            second = await served.discord.settled(asked)
+            assert all(name.startswith("SPOILER_") for name in second.files)
+            assert "image" not in second.embed
+        shown = await served.painted("a cat")
+        assert not next(iter(shown.files)).startswith("SPOILER_")
+
+
 async def test_edit_asks_with_the_fields_filled_in_and_paints_what_was_changed() -> None:
     async with serving() as served:
         first = await served.painted("a *monkey*", seed=7, steps=3, negative_prompt="rain", model="beta")
