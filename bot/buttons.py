@@ -27,9 +27,10 @@ Interaction = discord.Interaction[Any]
 
 class Press(
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"sd:(?P<deed>cancel|again|edit|delete):(?P<owner>\d{1,20}):(?P<job>[0-9a-f]{32})(?P<hidden>:hidden)?",
+    template=r"sd:(?P<deed>cancel|again|edit|delete):(?P<owner>\d{1,20}):(?P<job>[0-9a-f]{32})"
+    r"(?P<hidden>:hidden)?",
 ):
-    """A button of a job's message: what it does, whose job it is, which, and whether its picture is hidden."""
+    """A button of a job's message: what it does, whose job it is, which, and whether that is a spoiler."""
 
     def __init__(self, deed: str, owner: int, job: str, *, hidden: bool = False, locale: str = "en") -> None:
         super().__init__(

@@ -163,7 +163,7 @@ class Deliveries:
                 log.debug("a lease could not be renewed")
 
     async def _show(self, ticket: Ticket) -> None:
-        screen = Screen(self._bot, ticket)
+        screen = Screen(self._bot, ticket, self.store)
         end = await self._end(ticket, screen)
         if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
             raise Elsewhere

@@ -2,7 +2,8 @@
 
 While Discord lets the message be changed, it shows progress. At the end the ways are tried in turn: this
 message, a new one in its channel, one more answer to the interaction, a direct message. Repeating any of
-them makes no second message: an edit is repeatable, a new message carries the job's nonce.
+them brings no second picture: an edit is repeatable, a new message carries the job's nonce, and a further
+answer, for which Discord knows no nonce, is made without a picture, then edited.
 """
 
 import asyncio
@@ -10,17 +11,19 @@ import io
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import aiohttp
 import discord
+import msgspec
 
 from bot.buttons import view_of
 from bot.messages import MOST_PICTURES, Page, completed_page, late_page, page_of
 from bot.pictures import PictureFile, decode, fit, format_of
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
-from core import Completed, End, Event, Progress
+from core import Completed, End, Event, Progress, QueueUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -43,10 +46,17 @@ class Screen:
     """`show` an Event whenever it changes, `deliver` the End once."""
 
     def __init__(
-        self, bot: discord.Client, ticket: Ticket, *, clock: Callable[[], float] = time.time
+        self,
+        bot: discord.Client,
+        ticket: Ticket,
+        store: Callable[[Ticket], Awaitable[None]],
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._bot = bot
         self._ticket = ticket
+        self._store = store
+        """Tells the ticket to whoever may have to go on."""
         self._clock = clock
         self._shown: Page | None = None
         self._preview: tuple[str, bytes] | None = None
@@ -57,11 +67,6 @@ class Screen:
     def seconds_left(self) -> float:
         """Until the message says its last words."""
         return self._ticket.asked_at + TOKEN_LIFE - LAST_WORDS - self._clock()
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a message to show progress in."""
-        return self._open
 
     async def show(self, event: Event | None) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
@@ -129,13 +134,12 @@ class Screen:
 
     async def _edit(self, page: Page, files: Files) -> None:
         """Change the message that answered the interaction."""
-        ticket = self._ticket
-        webhook = discord.Webhook.partial(ticket.application, ticket.token, client=self._bot)
-        await webhook.edit_message(
-            cast(int, "@original"),  # discord.py writes it into the address as it is
-            embeds=embeds_of(page),
-            attachments=discord_files(files),
-            view=self._view(page),
+        # discord.py writes the id into the address as it is
+        await self._edit_answer(cast(int, "@original"), page, files)
+
+    async def _edit_answer(self, id: int, page: Page, files: Files) -> None:
+        await self._webhook.edit_message(
+            id, embeds=embeds_of(page), attachments=discord_files(files), view=self._view(page)
         )
 
     async def _send_to_channel(self, page: Page, files: Files) -> None:
@@ -146,8 +150,14 @@ class Screen:
 
     async def _follow_up(self, page: Page, files: Files) -> None:
         """One more answer to the interaction, where the bot itself may not write."""
-        webhook = discord.Webhook.partial(self._ticket.application, self._ticket.token, client=self._bot)
-        await self._send(webhook.send, page, files, wait=True)
+        ticket = self._ticket
+        if not ticket.follow_up:
+            text = f"<@{ticket.user}> {say(ticket.locale, 'job.id', id=ticket.job)}"
+            message = await self._webhook.send(text, wait=True)
+            self._ticket = ticket = msgspec.structs.replace(ticket, follow_up=message.id)
+            with suppress(QueueUnavailable):  # this replica knows it all the same
+                await self._store(ticket)
+        await self._edit_answer(ticket.follow_up, page, files)
 
     async def _send_to_user(self, page: Page, files: Files) -> None:
         """A direct message."""
@@ -164,6 +174,12 @@ class Screen:
             view=self._view(page),
             **options,
         )
+
+    @property
+    def _webhook(self) -> discord.Webhook:
+        """Where the interaction is answered."""
+        ticket = self._ticket
+        return discord.Webhook.partial(ticket.application, ticket.token, client=self._bot)
 
     def _view(self, page: Page) -> discord.ui.View:
         ticket = self._ticket

@@ -33,6 +33,8 @@ class Ticket(msgspec.Struct, frozen=True):
     spoiler: bool
     most_bytes: int
     fields: dict[str, Any]
+    follow_up: int = 0
+    """The further answer to the interaction that shall bear the picture, once there is one."""
 
     @property
     def name(self) -> str:

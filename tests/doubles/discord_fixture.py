@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.client import Bot, listen
-from core import BackendAddress, Gateway, Settings, connect
+from core import BackendAddress, End, Gateway, Settings, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
 
@@ -59,6 +59,11 @@ class Served:
         await self.double.until(lambda: self.double.active and self.double.active.prompt == prompt)
         await self.shown(asked)
         return asked
+
+    async def gateway_end(self, job: str) -> End:
+        """How a job ended."""
+        async with self.gateway.attach(job) as watch:
+            return await watch.end()
 
     @property
     def prompts(self) -> list[str]:

@@ -102,6 +102,10 @@ async def delete_message_and_permission(served: Served, asked: Asked) -> None:
     asked.channel.writable = False
 
 
+async def delete_channel(served: Served, asked: Asked) -> None:
+    asked.channel.exists = False
+
+
 async def age_and_delete_channel(served: Served, asked: Asked) -> None:
     served.discord.skip(901)
     asked.channel.exists = False
@@ -118,6 +122,7 @@ async def age_and_lose_access(served: Served, asked: Asked) -> None:
         (delete_message, "channel"),
         (age_token, "channel"),
         (delete_message_and_permission, "follow-up"),
+        (delete_channel, "direct"),
         (age_and_delete_channel, "direct"),
         (age_and_lose_access, "direct"),
     ],
@@ -184,22 +189,51 @@ async def test_a_new_message_that_was_sent_although_an_error_came_is_not_sent_tw
     async with serving() as served:
         asked = await served.hold_one()
         served.discord.skip(901)
-        original = served.discord._send
-        failures = iter([502])
-
-        def send_and_fail(request: object, channel: int) -> object:
-            words = original(request, channel)  # type: ignore[arg-type]
-            if status := next(failures, None):
-                from tests.doubles.discord import Refusal
-
-                raise Refusal(status, 0, "bad gateway")
-            return words
-
-        served.discord._send = send_and_fail  # type: ignore[method-assign,assignment]
+        served.discord.fail_afterwards("POST", SEND, 502)
         served.double.release()
         await new_message(served, asked)
         assert served.discord.count("POST", SEND) == 2
         assert served.discord.pictures == 1
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_further_answer_that_came_although_an_error_was_told_bears_no_second_picture() -> None:
+    """Discord knows no nonce there: so it is made without the picture, and its edit may be repeated."""
+    async with serving() as served:
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        await delete_message(served, asked)
+        served.discord.fail_afterwards("POST", r"^/webhooks/", 502)
+        served.discord.fail_afterwards("PATCH", r"^/webhooks/.*/messages/\d+", 502)
+        served.double.release()
+        message = await new_message(served, asked)
+        assert len(asked.followups) == 2, "both attempts arrived"
+        assert served.discord.pictures == 1
+        assert prompt_of(message.pictures[0]) == "the one that holds"
+        assert all(f"<@{served.ann.id}>" in each.content for each in asked.followups)
+
+
+async def test_whoever_takes_over_goes_on_with_the_further_answer_that_is_there() -> None:
+    async with serving() as served:
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        await delete_message(served, asked)
+        served.discord.fault("PATCH", r"^/webhooks/.*/messages/\d+", 500, times=1000)
+        served.double.release()
+        await served.discord.until(lambda: asked.followups)
+        (name,) = await served.bot.deliveries.names()
+        ticket = await served.bot.deliveries.read(name)
+        assert ticket is not None
+        async with asyncio.timeout(5):
+            while not ticket.follow_up:
+                await asyncio.sleep(0)
+                ticket = await served.bot.deliveries.read(name)
+                assert ticket is not None
+        served.discord.faults_end()
+        end = await served.gateway_end(ticket.job)
+        screen_of_another = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
+        assert await screen_of_another.deliver(end)
+        assert len(asked.followups) == 1
+        assert served.discord.pictures == 1
+        await nothing_left(served)
 
 
 @pytest.mark.parametrize("code", [10062, 40060])
@@ -290,7 +324,7 @@ async def test_a_job_that_was_cancelled_elsewhere_is_not_painted_again() -> None
 async def test_what_was_delivered_while_the_store_is_away_is_not_delivered_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The ticket is dropped as soon as the store is back, under its lease; Discord knows a nonce for minutes."""
+    """Its ticket is dropped as soon as the store is back; Discord knows a nonce for minutes alone."""
     monkeypatch.setattr(deliveries, "AWAY", 0.02)
     monkeypatch.setattr(deliveries, "REST", 0.05)
     monkeypatch.setattr(deliveries, "SCAN", 0.02)

@@ -315,6 +315,23 @@ async def test_a_message_with_the_same_nonce_is_sent_once(raw: Raw) -> None:
     payload = {"content": "x", "nonce": "7", "enforce_nonce": True}
     ids = {(await raw.call("POST", where, payload))[1]["id"] for _ in range(2)}
     assert len(ids) == 1
+    raw.discord.skip(121)
+    assert (await raw.call("POST", where, payload))[1]["id"] not in ids, "it is known for minutes"
+
+
+async def test_a_further_answer_knows_no_nonce(raw: Raw) -> None:
+    asked = await raw.deferred()
+    assert (await raw.call("PATCH", original(asked), {"content": "x"}))[0] == 200
+    payload = {"content": "x", "nonce": "7", "enforce_nonce": True}
+    ids = {(await raw.call("POST", f"/webhooks/1/{asked.token}", payload))[1]["id"] for _ in range(2)}
+    assert len(ids) == 2
+
+
+async def test_in_a_deleted_channel_an_interaction_has_no_messages(raw: Raw) -> None:
+    asked = await raw.deferred()
+    raw.channel.exists = False
+    assert await raw.code("PATCH", original(asked), {"content": "x"}) == (404, 10003)
+    assert await raw.code("POST", f"/webhooks/1/{asked.token}", {"content": "x"}) == (404, 10003)
 
 
 async def test_what_an_embed_shows_is_no_attachment(raw: Raw) -> None:

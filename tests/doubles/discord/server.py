@@ -44,6 +44,8 @@ TOKEN = "token-of-the-loopback-bot"
 EPOCH_MS = 1_420_070_400_000
 ANSWER_SECONDS = 3.0
 TOKEN_SECONDS = 900.0
+NONCE_SECONDS = 120.0
+"""Discord knows a nonce for "the past few minutes"."""
 MOST_FOLLOWUPS = 5
 """Of an app that is installed for a user, where the bot itself is not."""
 COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 2, 3, 4, 5
@@ -61,6 +63,8 @@ class Fault:
     code: int
     times: int
     retry_after: float
+    afterwards: bool = False
+    """Whether what was asked for is done all the same: the answer is lost, not the request."""
 
 
 @dataclass
@@ -147,6 +151,14 @@ class LoopbackDiscord:
     ) -> None:
         """The next requests whose path matches are answered so."""
         self._faults.append(Fault(method, re.compile(path), status, code, times, retry_after))
+
+    def fail_afterwards(self, method: str, path: str, status: int) -> None:
+        """The next request whose path matches is done, and answered so."""
+        self._faults.append(Fault(method, re.compile(path), status, 0, 1, 0.0, afterwards=True))
+
+    def faults_end(self) -> None:
+        """Faults that were ordered and did not come yet never come."""
+        self._faults.clear()
 
     def person(self, name: str = "ann", locale: str = "en-US") -> User:
         """Somebody."""
@@ -390,6 +402,8 @@ class LoopbackDiscord:
         asked = self._asked_by(token)
         known = [asked.original] if id == "@original" else asked.followups
         found = [each for each in known if each and id in {"@original", str(each.id)}]
+        if not asked.channel.exists:
+            raise Refusal(404, 10003, "Unknown Channel")
         if not found or found[0].id not in found[0].channel.messages:
             raise Refusal(404, 10008, "Unknown Message")
         return found[0]
@@ -397,6 +411,8 @@ class LoopbackDiscord:
     def _follow_up(self, request: "_Request", token: str) -> Words:
         asked = self._asked_by(token)
         self._check(request.payload, request.files)
+        if not asked.channel.exists:
+            raise Refusal(404, 10003, "Unknown Channel")
         original = asked.original
         if original is not None and original.is_loading:
             self._edit(original, request.payload, request.files)
@@ -420,7 +436,6 @@ class LoopbackDiscord:
         self, channel: Channel, payload: Words, files: "dict[int, tuple[str, bytes]]", *, flags: int = 0
     ) -> Message:
         message = Message(self._id(), channel, self.bot, self.now(), flags=flags & (EPHEMERAL | LOADING))
-        message.nonce = payload.get("nonce")
         self._fill(message, payload, files)
         channel.messages[message.id] = message
         return message
@@ -477,9 +492,11 @@ class LoopbackDiscord:
         nonce = request.payload.get("nonce")
         if nonce and request.payload.get("enforce_nonce"):
             for known in where.messages.values():
-                if known.nonce == nonce:
+                if known.nonce == nonce and self.now() - known.at < NONCE_SECONDS:
                     return known.words
-        return self._add_message(where, request.payload, request.files).words
+        message = self._add_message(where, request.payload, request.files)
+        message.nonce = nonce  # answers to interactions have none
+        return message.words
 
     def _own(self, channel: int, message: int) -> Message:
         where = self._reach(channel, write=False)
@@ -499,6 +516,7 @@ class LoopbackDiscord:
         try:
             self._suffer(call)
             words = self._route(request, call.path)
+            self._suffer(call, afterwards=True)
         except Refusal as refusal:
             call.status, call.code = refusal.status, refusal.code
             return _json(refusal.words, refusal.status, limited=refusal.status == 429)
@@ -507,9 +525,11 @@ class LoopbackDiscord:
         call.status = 204 if words is None else 200
         return web.Response(status=204) if words is None else _json(words, 200)
 
-    def _suffer(self, call: Call) -> None:
+    def _suffer(self, call: Call, *, afterwards: bool = False) -> None:
         for fault in self._faults:
-            if fault.times > 0 and call.method == fault.method and fault.path.search(call.path):
+            if fault.times == 0 or fault.afterwards is not afterwards:
+                continue
+            if call.method == fault.method and fault.path.search(call.path):
                 fault.times -= 1
                 more: Words = (
                     {"retry_after": fault.retry_after, "global": False} if fault.status == 429 else {}
