@@ -8,9 +8,11 @@ from a winner that died or hangs. Where the place to agree is away, everybody an
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -27,11 +29,18 @@ LATE = 0.3
 STAND_BACK = 2.0
 PATIENCE = 0.5
 """Seconds for the place to agree, which may hang as well as be away: Discord waits 3 s in all."""
+IN_TIME = 2.2
+"""Seconds, from hearing an interaction, in which all that is asked before its answer must be known."""
+AT_LEAST = 0.3
+"""Seconds of that for one who took over late."""
 REMEMBERED = 60.0
 """Seconds for which an interaction's winner and its answer are known."""
 KIND = "discord:answered"
 TAKEN = {40060, 10062}
 """Discord's codes for an interaction that was answered, or that it no longer knows."""
+
+UNREACHABLE = (discord.DiscordServerError, aiohttp.ClientError, OSError)
+"""What an answer fails with where neither we nor the caller are to blame."""
 
 Interaction = discord.Interaction[Any]
 
@@ -73,6 +82,17 @@ class Answers:
             if await self._is_answered(interaction.id):
                 return False
         return False
+
+    @asynccontextmanager
+    async def in_time(self, interaction: Interaction) -> AsyncIterator[None]:
+        """Bound what has to be known before this interaction is answered. Raises QueueUnavailable."""
+        now = self._clock()
+        left = interaction.extras.get("heard", now) + IN_TIME - now
+        try:
+            async with asyncio.timeout(max(AT_LEAST, left)):
+                yield
+        except TimeoutError:
+            raise QueueUnavailable("the shared queue does not answer at the moment") from None
 
     async def defer(self, interaction: Interaction, *, private: bool = False) -> None:
         """Promise a message; `private` is for the caller alone."""

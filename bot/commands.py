@@ -8,7 +8,7 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from bot.answers import TAKEN, Interaction, Taken
+from bot.answers import TAKEN, UNREACHABLE, Interaction, Taken
 from bot.buttons import view_of
 from bot.deliveries import caller_of
 from bot.desk import Desk, pictures_of
@@ -65,6 +65,9 @@ class Tree(app_commands.CommandTree[Any]):
         locale = str(interaction.locale)
         if isinstance(cause, Taken) or (isinstance(cause, discord.HTTPException) and cause.code in TAKEN):
             return
+        if isinstance(cause, UNREACHABLE):
+            log.warning("an interaction could not be answered: %s", cause)
+            return
         if isinstance(cause, Refused):
             text = say(locale, cause.key, **cause.values)
         elif isinstance(cause, SdError):
@@ -76,7 +79,7 @@ class Tree(app_commands.CommandTree[Any]):
             await cast(Any, interaction.client).desk.answers.say(interaction, text[:2000])
         except Taken:
             return
-        except discord.HTTPException as unheard:
+        except (discord.HTTPException, *UNREACHABLE) as unheard:
             log.warning("an error could not be told: %s", unheard)
 
 
@@ -186,9 +189,10 @@ def _queue(desk: Desk) -> Any:
     async def queue(interaction: Interaction) -> None:
         desk.admit(interaction)
         locale, user = str(interaction.locale), interaction.user.id
-        names = names_of(await desk.deliveries.names(), user)
-        lines = [await _own_job(desk, name, locale) for name in names[:SHOWN_JOBS]]
-        status = await desk.gateway.status(caller_of(user))
+        async with desk.answers.in_time(interaction):
+            names = names_of(await desk.deliveries.names(), user)
+            lines = await asyncio.gather(*(_own_job(desk, name, locale) for name in names[:SHOWN_JOBS]))
+            status = await desk.gateway.status(caller_of(user))
         embed = discord.Embed(
             title=say(locale, "queue.own"),
             description="\n".join(line for line in lines if line) or say(locale, "queue.none"),
@@ -258,6 +262,7 @@ def _show(desk: Desk) -> Any:
 
 def _parameters(desk: Desk) -> Any:
     async def parameters(interaction: Interaction, message: discord.Message) -> None:
+        desk.admit(interaction)
         await desk.answers.defer(interaction, private=True)
         locale = str(interaction.locale)
         urls = pictures_of(message)[:MOST_PICTURES]

@@ -5,6 +5,7 @@ has all that it needs. What is refused is refused before the answer, to the call
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from typing import Any, cast
 
 import discord
 
-from bot.answers import Answers, Interaction, Taken
+from bot.answers import UNREACHABLE, Answers, Interaction, Taken
 from bot.buttons import EditForm, Press, inputs_of, is_hidden, view_of
 from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
@@ -31,10 +32,10 @@ from core import (
     parse_request,
 )
 
-PATIENCE = 1.0
-"""Seconds for the queue to take a job before the interaction is answered: Discord waits 3 s in all."""
-FETCH_SECONDS = 1.5
-"""Seconds to read a picture's parameters while an interaction waits for its answer."""
+log = logging.getLogger(__name__)
+
+FETCH_SECONDS = 1.0
+"""Seconds to read a message's pictures while an interaction waits for its answer."""
 
 
 class Desk:
@@ -63,46 +64,33 @@ class Desk:
         self.admit(interaction)
         check_prompt(request.prompt, self.settings)
         ticket = self.ticket(interaction, request, spoiler=spoiler)
-        held = await self._store(ticket)
+        async with self.answers.in_time(interaction):
+            held = await self.deliveries.hold(ticket.name)
+            await self.deliveries.store(ticket)
         try:
-            check_counts(await self._names(), ticket.name, self.settings)
-            await self._submit(ticket)
+            # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
+            with suppress(QueueUnavailable):
+                async with self.answers.in_time(interaction):
+                    check_counts(await self.deliveries.names(), ticket.name, self.settings)
+                    await self._submit(ticket)
         except Exception:
             await self.deliveries.drop(ticket)
             raise
-        # Whoever answered: the message is the same, and the lease says who follows it.
-        with suppress(Taken):
-            await self.answers.defer(interaction)
+        try:
+            # Whoever answered: the message is the same, and the lease says who follows it.
+            with suppress(Taken):
+                await self.answers.defer(interaction)
+        except UNREACHABLE as error:  # that took long: whoever holds the lease by now follows it
+            log.warning("job %s was accepted, and that could not be said: %s", ticket.job, error)
+            return
         if held:
             self.deliveries.begin(ticket)
 
-    async def _store(self, ticket: Ticket) -> bool:
-        """Make the job known to all replicas; whether this one is to follow it. Raises QueueUnavailable."""
-        try:
-            async with asyncio.timeout(PATIENCE):
-                held = await self.deliveries.hold(ticket.name)
-                await self.deliveries.store(ticket)
-        except TimeoutError:
-            raise QueueUnavailable("the shared queue does not answer at the moment") from None
-        return held
-
-    async def _names(self) -> list[str]:
-        """The jobs under way; none where that cannot be known: the ticket is stored, so it is accepted."""
-        try:
-            return await self.deliveries.names()
-        except QueueUnavailable:
-            return []
-
     async def _submit(self, ticket: Ticket) -> None:
-        """Put the job into the queue. Where that takes long, who follows the ticket submits it again."""
-        submitted = self.gateway.submit(
-            ticket.request, caller_of(ticket.user), key=key_of(ticket.interaction), keep=True, progress=False
-        )
-        try:
-            async with asyncio.timeout(PATIENCE), submitted:
-                pass
-        except (TimeoutError, QueueUnavailable):
-            return
+        """Put the job into the queue."""
+        caller, key = caller_of(ticket.user), key_of(ticket.interaction)
+        async with self.gateway.submit(ticket.request, caller, key=key, keep=True, progress=False):
+            pass
 
     def ticket(
         self, interaction: Interaction, request: ImageRequest, *, spoiler: bool = False, job: str = ""
@@ -160,7 +148,8 @@ class Desk:
     async def _cancel(self, interaction: Interaction, press: Press) -> None:
         _check_owner(interaction, press.owner)
         try:
-            cancelled = await self.gateway.cancel(press.job, caller_of(press.owner))
+            async with self.answers.in_time(interaction):
+                cancelled = await self.gateway.cancel(press.job, caller_of(press.owner))
         except (NotFound, Expired):
             await self._say_lost(interaction, press)
             return
@@ -184,14 +173,24 @@ class Desk:
         request = request_in(embeds, self.settings.limits)
         if request is not None:
             return request
-        for url in pictures_of(interaction.message):
-            data = await self.downloads.fetch(url, seconds=FETCH_SECONDS)
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                text = await self._first_text(pictures_of(interaction.message))
+        except TimeoutError:
+            text = ""
+        request = request_in(embeds, self.settings.limits, prompts=prompts_in(text)) if text else None
+        if request is None:
+            raise Refused("refused.cut")
+        return request
+
+    async def _first_text(self, urls: Sequence[str]) -> str:
+        """What the first picture that says anything says of itself; "" if none does."""
+        for url in urls:
+            data = await self.downloads.fetch(url)
             text = await asyncio.to_thread(read_parameters, data) if data else ""
             if text:
-                request = request_in(embeds, self.settings.limits, prompts=prompts_in(text))
-                if request is not None:
-                    return request
-        raise Refused("refused.cut")
+                return text
+        return ""
 
 
 def place_of(interaction: Interaction) -> Place:

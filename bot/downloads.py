@@ -21,12 +21,12 @@ class Downloads:
         self._session = session
         self._hosts = CDN | {urlsplit(api_base).netloc} if api_base else CDN
 
-    async def fetch(self, url: str, *, seconds: float = SECONDS) -> bytes | None:
+    async def fetch(self, url: str) -> bytes | None:
         """A file of a message; None where it is not Discord's, too large, or not to be had in time."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or parts.netloc not in self._hosts:
             return None
-        timeout = aiohttp.ClientTimeout(total=seconds)
+        timeout = aiohttp.ClientTimeout(total=SECONDS)
         try:
             async with self._session.get(url, timeout=timeout, allow_redirects=False) as answer:
                 return await _read(answer) if answer.status == 200 else None

@@ -250,6 +250,20 @@ async def test_an_answer_that_comes_too_late_is_no_error_and_its_picture_is_not_
         assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_discord_that_takes_no_answer_for_a_while_loses_no_picture(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither is it a fault of ours."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        served.discord.fault("POST", "/callback", 500, times=5)
+        asked = await served.imagine()
+        await new_message(served, asked)
+        assert served.discord.pictures == 1
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_refusal_that_cannot_be_told_any_more_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as served:
         served.discord.fault("POST", "/callback", 404, 10062)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bot import answers
 from tests.doubles.discord import Asked
 from tests.doubles.discord_fixture import Served, serving
 
@@ -47,6 +48,9 @@ async def test_channels_that_are_not_listed() -> None:
         assert "this channel" in await said(served, await served.imagine(where=elsewhere))
         asked = await served.discord.command(served.ann, elsewhere, "queue")
         assert "this channel" in await said(served, asked)
+        message = served.discord.write(elsewhere, by=served.ann)
+        asked = await served.discord.menu(served.ann, message, "Show parameters")
+        assert "this channel" in (await served.discord.answered(asked)).said
         await served.painted()
         thread = served.discord.thread(served.channel)
         await served.discord.settled(await served.imagine(where=thread))
@@ -107,6 +111,51 @@ async def test_errors_of_the_queue_are_told_to_the_caller_alone() -> None:
         assert "Too many people are waiting" in full.said
         served.double.release()
         await served.discord.settled(waits)
+
+
+async def hang(*_: object, **__: object) -> None:
+    await asyncio.Future()
+
+
+@pytest.mark.parametrize("method", ["hold", "put"])
+async def test_a_store_that_hangs_is_told_in_time(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "IN_TIME", 0.1)
+    monkeypatch.setattr(answers, "AT_LEAST", 0.1)
+    async with serving() as served:
+        with monkeypatch.context() as patch:
+            patch.setattr(served.gateway.coordination, method, hang)
+            asked = await served.imagine()
+            await served.discord.until(lambda: asked.original and "queue is away" in asked.said)
+
+
+async def test_a_job_that_was_stored_before_the_store_hung_is_accepted_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The limits cannot be looked up then, and whoever follows the job submits it."""
+    monkeypatch.setattr(answers, "IN_TIME", 0.1)
+    monkeypatch.setattr(answers, "AT_LEAST", 0.1)
+    async with serving() as served:
+        with monkeypatch.context() as patch:
+            patch.setattr(served.gateway.coordination, "names", hang)
+            asked = await served.discord.answered(await served.imagine())
+        assert (await served.discord.settled(asked)).title == "Done"
+
+
+async def test_a_queue_that_hangs_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also to who wants to cancel, or to see his jobs."""
+    monkeypatch.setattr(answers, "IN_TIME", 0.1)
+    async with serving() as served:
+        holding = await served.hold_one()
+        with monkeypatch.context() as patch:
+            patch.setattr(served.gateway, "cancel", hang)
+            patch.setattr(served.gateway, "status", hang)
+            for asked in (
+                await served.discord.press(served.ann, holding.message, "Cancel"),
+                await served.discord.command(served.ann, served.channel, "queue"),
+            ):
+                assert "queue is away" in (await served.discord.answered(asked)).said
+        served.double.release()
+        await served.discord.settled(holding)
 
 
 async def test_nobody_paints() -> None:
