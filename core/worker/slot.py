@@ -22,6 +22,7 @@ from core.worker.health import Health
 log = logging.getLogger(__name__)
 
 STOPPING = Again(counts=False, error=Failed.of(ShuttingDown("its worker was about to stop")))
+TOO_LATE = Again(counts=False, error=Failed.of(ShuttingDown("its worker stood still")))
 OUR_FAULT = Failed.of(Internal("a fault of our own; it is in the server's log"))
 
 LOOK_SOON = 0.3
@@ -142,6 +143,8 @@ class Worker:
             # Where this process stood still since it asked, somebody else may have the job, and the server.
             if self._clock() < self._claim.until:
                 await self._serve(self._claim)
+            else:
+                await self._queue.finish(self._claim, TOO_LATE)
         finally:
             self._claim = None
             self._free.set()

@@ -105,7 +105,7 @@ class Holding:
                     progress.fraction, progress.step, progress.steps, progress.eta, None, progress.estimated
                 )
             )
-        await self._store.insist("publish", claim.id, claim.attempt, bare, full)
+        await self._store.attempt("publish", claim.id, claim.attempt, bare, full)
 
     async def finish(self, claim: Claim, outcome: End | Again) -> bool:
         """See Queue.finish."""
@@ -127,19 +127,31 @@ class Holding:
         keys = [f"i:{claim.id}:{claim.attempt}:{number}" for number in range(len(images))]
         end: tuple[Arg, ...] = (claim.id, claim.attempt, encode_end(outcome), len(images), size, self._name())
         answer = LAPSED
-        while answer == LAPSED:  # if the queue was away for very long in between
-            await self._store.store_pictures(keys, [image.base64 for image in images])
-            answer = await self._store.insist("finish", *end)
+        # The pulse holds the claim meanwhile: over a slow line pictures take longer than a lease.
+        self._renewing[claim.id, claim.attempt] = asyncio.Event()
+        try:
+            while answer == LAPSED:  # if the queue was away for very long in between
+                await self._store.store_pictures(keys, [image.base64 for image in images])
+                answer = await self._store.insist("finish", *end)
+        finally:
+            self._renewing.pop((claim.id, claim.attempt), None)
         return bool(answer)
 
     # --- inside
 
     async def _try_claim(self, backend: str) -> Claim | None:
         token = self._name()
-        sent = self._clock()
+        sent = 0.0
+
+        def now() -> tuple[()]:
+            """The lease begins with the try that is answered: the queue may have been away before it."""
+            nonlocal sent
+            sent = self._clock()
+            return ()
+
         try:
             answer = await self._store.insist(
-                "claim", backend, self._process, token, self._settings.model_slack
+                "claim", backend, self._process, token, self._settings.model_slack, last=now
             )
         except asyncio.CancelledError:
             # It may have got a job, or may still get one: both are undone by the token's withdrawal.

@@ -1,15 +1,17 @@
 """Store: one Valkey as calls of scripts. What the scripts share stands in `lua/common.lua`.
 
 Every script is safe to repeat, so a call whose answer was lost is made again. A call of the front half gives
-up within two seconds (`call`); one of the worker half waits for as long as Valkey is away (`insist`).
+up within two seconds (`call`); one of the worker half waits for as long as Valkey is away (`insist`). A
+picture takes as long as the line needs, and no other call waits behind one.
 """
 
 import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -39,11 +41,16 @@ CALL_SECONDS = 2.0
 CONNECTIONS = 16
 AT_ONCE = 12
 """Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
+PICTURES_AT_ONCE = CONNECTIONS - AT_ONCE
+"""Pictures under way, beside those calls."""
+LONGEST_PICTURE = 64.0
+"""Seconds for one try to move a picture; one that took too long is followed by one with twice the time."""
 PICTURE_SECONDS = 3600
 """When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
 
+AWAY = (AwayError, TimeoutError, OSError)
 PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
 """Answers that pass by themselves, and of which redis-py drops the first word."""
 
@@ -76,6 +83,7 @@ class Store:
             settings.result_max_bytes,
         )
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._picture_turns = asyncio.Semaphore(PICTURES_AT_ONCE)
         self._failures = 0
         """Calls that found the queue away."""
         self.calls = 0
@@ -85,9 +93,9 @@ class Store:
         """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
         return await self._within(lambda: self._run(script, (*args, *last())))
 
-    async def insist(self, script: str, *args: Arg) -> Any:
-        """One script's answer, however long that takes."""
-        return await self._until_there(lambda: self._run(script, args))
+    async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
+        """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
+        return await _until_there(lambda: self.call(script, *args, last=last))
 
     async def attempt(self, script: str, *args: Arg) -> None:
         """One script, if the queue is there: for what it would find out by itself."""
@@ -98,21 +106,12 @@ class Store:
 
     async def store_pictures(self, keys: Sequence[str], pictures: Sequence[bytes | memoryview]) -> None:
         """Store pictures for a while, however long that takes."""
-
-        async def store() -> None:
-            for key, picture in zip(keys, pictures, strict=True):
-                await self._client.set(PREFIX + key, picture, ex=PICTURE_SECONDS)
-
-        await self._until_there(store)
+        for key, picture in zip(keys, pictures, strict=True):
+            await self._carry(partial(self._client.set, PREFIX + key, picture, ex=PICTURE_SECONDS))
 
     async def pictures(self, keys: Sequence[str]) -> list[bytes | None]:
         """Stored pictures, None for one that is gone; however long that takes."""
-
-        async def fetch() -> Any:
-            return await self._client.mget([PREFIX + key for key in keys])
-
-        found: list[bytes | None] = await self._until_there(fetch)
-        return found
+        return [await self._carry(partial(self._client.get, PREFIX + key)) for key in keys]
 
     async def close(self) -> None:
         """Close all connections."""
@@ -130,37 +129,69 @@ class Store:
         self.calls += 1
         failures = self._failures
         try:
-            async with self._turns:
-                if self._failures != failures:  # found to be away meanwhile: who waited in line need not try
-                    raise TimeoutError
-                async with asyncio.timeout(CALL_SECONDS):
-                    return await run()
-        except (AwayError, TimeoutError, OSError) as error:
-            self._failures += 1
-            raise QueueUnavailable(
-                "the shared queue cannot be reached now; it comes back by itself"
-            ) from error
-        except RedisError as error:
-            if not _is_passing(error):
-                raise
-            raise QueueUnavailable(f"the shared queue does not answer now: {error}") from None
+            with _unavailable():
+                try:
+                    async with self._turns:
+                        if self._failures != failures:  # found to be away meanwhile: who waited need not try
+                            raise TimeoutError
+                        async with asyncio.timeout(CALL_SECONDS):
+                            return await run()
+                except AWAY:
+                    self._failures += 1
+                    raise
         finally:
             self.calls -= 1
 
-    async def _until_there(self, run: Callable[[], Any]) -> Any:
-        away = False
-        while True:
-            try:
-                answer = await self._within(run)
-            except QueueUnavailable as error:
-                if not away:
-                    log.warning("%s", error.message)
-                away = True
-                await asyncio.sleep(AGAIN_SECONDS)
-            else:
-                if away:
-                    log.info("the shared queue is back")
-                return answer
+    async def _carry(self, run: Callable[[], Any]) -> Any:
+        """Move one picture. That a line is too slow for it is no word that the queue is away."""
+        patience = CALL_SECONDS
+
+        async def attempt() -> Any:
+            nonlocal patience
+            with _unavailable():
+                async with self._picture_turns:
+                    try:
+                        async with asyncio.timeout(patience):
+                            return await run()
+                    except TimeoutError:
+                        patience = min(2 * patience, LONGEST_PICTURE)
+                        raise
+
+        self.calls += 1
+        try:
+            return await _until_there(attempt)
+        finally:
+            self.calls -= 1
+
+
+async def _until_there(attempt: Callable[[], Any]) -> Any:
+    """Try until the queue is there."""
+    away = False
+    while True:
+        try:
+            answer = await attempt()
+        except QueueUnavailable as error:
+            if not away:
+                log.warning("%s", error.message)
+            away = True
+            await asyncio.sleep(AGAIN_SECONDS)
+        else:
+            if away:
+                log.info("the shared queue is back")
+            return answer
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    """What says that Valkey is away, or can do nothing now, as QueueUnavailable."""
+    try:
+        yield
+    except AWAY as error:
+        raise QueueUnavailable("the shared queue cannot be reached now; it comes back by itself") from error
+    except RedisError as error:
+        if not _is_passing(error):
+            raise
+        raise QueueUnavailable(f"the shared queue does not answer now: {error}") from None
 
 
 @cache

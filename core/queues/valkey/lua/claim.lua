@@ -1,7 +1,8 @@
 -- with: order place life
 -- claim(backend, process, token, slack): the next job for a backend, whose worker lives in this process.
 -- Answers {id, fence, failures, request, wish}, or {} and notes that the backend is idle. `token` names this
--- call: made again because its answer was lost, it gets the same job; withdrawn (unclaim), it gets none.
+-- call: made again because its answer was lost, it gets the same job, for a whole lease; withdrawn (unclaim), it
+-- gets none.
 local backend, process, token = arg(1), arg(2), arg(3)
 seen()
 
@@ -33,7 +34,10 @@ local function next_job()
 end
 
 local had = redis.call('HGET', P .. 'tokens', token)
-if had then return answer(had) end
+if had then
+  redis.call('ZADD', P .. 'run', NOW + LEASE, had)
+  return answer(had)
+end
 if redis.call('EXISTS', P .. 'withdrawn:' .. token) == 1 then return {} end
 local owner = redis.call('HGET', P .. 'owner', backend)
 if owner and owner ~= process then return {} end

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -207,6 +208,23 @@ async def test_the_name_of_a_task_does_not_tell_the_id_and_differs_with_each_att
     assert first != second
     assert first.startswith("sd-b64-test-")
     assert "secret-id" not in first
+
+
+async def test_what_a_worker_got_too_late_goes_back_at_once_and_costs_no_attempt() -> None:
+    """It stood still between its question and the answer: somebody else may have the job, and the server."""
+    bench = Bench(succeed)
+    claim = bench.queue.claim
+
+    async def late_once(backend: str) -> Claim:
+        bench.queue.claim = claim  # type: ignore[method-assign]
+        return replace(await claim(backend), until=0.0)
+
+    bench.queue.claim = late_once  # type: ignore[method-assign]
+    async with bench.at_work():
+        watch = await bench.submit()
+        assert await soon(watch.end()) == painted()
+    told_to_the_queue = [word for word in bench.log if word not in {"look", "usable"}]
+    assert told_to_the_queue == ["Again accepted", "paint", "Completed accepted"]
 
 
 async def test_a_server_that_was_not_reached_costs_no_attempt() -> None:

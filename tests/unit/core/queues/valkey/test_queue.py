@@ -11,7 +11,8 @@ from core.errors import QueueUnavailable
 from core.events import Cancelled, Completed, Queued, Started
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.store import CALL_SECONDS, PREFIX
-from tests.unit.core.examples import ALICE, painted, soon, told, usable, wish_for
+from core.settings import Settings
+from tests.unit.core.examples import ALICE, Clock, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
 
@@ -123,6 +124,29 @@ async def test_pictures_that_lapsed_before_their_job_ended_are_stored_again(
     assert await queue.finish(held, painted())
     assert len(times) == 2
     assert (await told(watch))[-1] == painted()
+
+
+async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPU at home may need longer for that than a lease lasts; nobody is to paint it again."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    store, arrives = queue.store.store_pictures, asyncio.Event()
+
+    async def slow(keys: list[str], pictures: list[bytes]) -> None:
+        await arrives.wait()
+        await store(keys, pictures)
+
+    monkeypatch.setattr(queue.store, "store_pictures", slow)
+    async with waiting_for(queue.finish(held, painted())) as finishing:
+        for _ in range(8):
+            home._passed += 1
+            await queue.pulse()
+        arrives.set()
+        assert await soon(finishing)
+    assert await told(watch) == [Queued(0, None), Started("gpu:1"), painted()], "begun once"
 
 
 async def test_a_refused_picture_is_not_kept(queue: ValkeyQueue, client: Redis) -> None:
@@ -284,6 +308,39 @@ async def test_a_short_absence_of_valkey_takes_no_claim_from_a_worker_that_lives
     home._passed += 0.2
     await other.pulse()
     assert await queue.finish(held, painted())
+
+
+async def test_a_claim_that_waited_for_valkey_has_its_whole_lease(
+    home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else every idle worker would throw away what it gets first after a long outage."""
+    clock = Clock()
+    queue = ValkeyQueue(Settings(redis_url=home._url), clock=clock)
+    home._queues.append(queue)
+    other = await home.another()
+    await other.offer(usable("gpu:1"))
+    await other.put("job", wish_for(), ALICE, keep=False)
+    run, tries = queue.store._run, 0
+
+    async def away_at_first(script: str, args: tuple[object, ...]) -> object:
+        nonlocal tries
+        tries += 1
+        answer = await run(script, args) if tries != 1 else None  # type: ignore[arg-type]
+        if tries <= 2:  # the second time only the answer is lost
+            clock.advance(10)
+            home._passed += 1
+            raise ConnectionError
+        return answer
+
+    monkeypatch.setattr(queue.store, "_run", away_at_first)
+    held = await soon(queue.claim("gpu:1"))
+    assert held.until == clock() + Settings().lease_ttl
+    monkeypatch.undo()
+    home._passed += 1.45
+    await other.pulse()
+    home._passed += 1.45
+    await other.pulse()
+    assert await queue.finish(held, painted()), "the queue counts it from then, too"
 
 
 async def test_a_front_end_that_stops_does_not_wait_for_jobs_that_are_over_for_its_clients(

@@ -1,6 +1,8 @@
 """The store: what Valkey cannot do now is tried again, and told as what it is."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import pytest
 from redis.asyncio import Redis
@@ -35,3 +37,44 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             assert await soon(waiting) == WORD
         finally:
             await store.close()
+
+
+@pytest.fixture
+async def store(valkey_url: Callable[[], str]) -> AsyncIterator[Store]:
+    opened = Store(Settings(redis_url=valkey_url()))
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def test_a_picture_gets_the_time_that_a_slow_line_needs(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A large picture from a GPU at home takes longer than any other call may; it is no outage."""
+    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", 0.05)
+    monkeypatch.setattr("core.queues.valkey.store.AGAIN_SECONDS", 0.001)
+
+    async def slow(move: Callable[..., Awaitable[object]], *args: object, **more: object) -> object:
+        await asyncio.sleep(0.12)  # the line
+        return await move(*args, **more)
+
+    for name in ("set", "get"):
+        monkeypatch.setattr(store._client, name, partial(slow, getattr(store._client, name)))
+    await soon(store.store_pictures(["i:0", "i:1"], [b"zero", b"one"]))
+    assert await soon(store.pictures(["i:0", "i:none", "i:1"])) == [b"zero", None, b"one"]
+
+
+async def test_no_other_call_waits_behind_pictures(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of them are on a slow line: else the pulse that holds their claims would."""
+    go = asyncio.Event()
+
+    async def slow(*args: object, **more: object) -> None:
+        await go.wait()
+
+    monkeypatch.setattr(store._client, "set", slow)
+    many = asyncio.gather(*(store.store_pictures([f"i:{number}"], [b"picture"]) for number in range(40)))
+    await asyncio.sleep(0)
+    assert await soon(store.call("agreed", "another word", WORD)) == WORD
+    go.set()
+    await soon(many)
