@@ -24,8 +24,8 @@ def main(args):
     testing = args[:1] == ["test"]
     try:
         install(testing)
-    except subprocess.CalledProcessError as error:
-        return error.returncode
+    except (subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        return getattr(error, "returncode", 130)  # Ctrl-C has none
     return become([BIN + "pytest"] + args[1:] if testing else [BIN + "sd-b64"] + (args or ["serve"]))
 
 

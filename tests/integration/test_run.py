@@ -1,0 +1,120 @@
+"""`run.py`, the README's command: what it installs and when, and how it ends. A `uv` of the tests stands in.
+
+That one writes down what it is asked for; of the environment that it would make there is `sd-b64`, which
+says what it was given and ends with 7.
+"""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UV = """#!/bin/sh
+echo "$@" >> asked.txt
+mkdir -p .venv/bin
+printf '#!/bin/sh\\necho "it got $*"\\nexit 7\\n' > .venv/bin/sd-b64
+cp .venv/bin/sd-b64 .venv/bin/pytest
+chmod +x .venv/bin/sd-b64 .venv/bin/pytest
+"""
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the `uv` of these tests is a shell script")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A folder with what `run.py` reads, and the PATH on which `uv` is found."""
+
+    folder: Path
+    tools: Path
+
+    def uv(self, script: str) -> None:
+        """Let this be what `uv` does."""
+        path = self.tools / "uv"
+        path.write_text(script)
+        path.chmod(0o755)
+
+    @property
+    def asked(self) -> list[str]:
+        """What `uv` was asked for, in short, since this was looked at last."""
+        path = self.folder / "asked.txt"
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return [" ".join(line.split()[:2]) for line in lines]
+
+    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
+        """`python3 run.py ARGUMENTS` in a process group of its own, as a terminal starts it."""
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "run.py", *arguments),
+            cwd=self.folder,
+            env={**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    async def run(self, *arguments: str) -> tuple[int | None, str, str]:
+        """Exit code, output and errors."""
+        process = await self.start(*arguments)
+        said, errors = await process.communicate()
+        return process.returncode, said.decode(), errors.decode()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    folder, tools = tmp_path / "checkout", tmp_path / "tools"
+    folder.mkdir()
+    tools.mkdir()
+    for name in ("run.py", "pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, folder)
+    made = Checkout(folder, tools)
+    made.uv(UV)
+    return made
+
+
+async def test_it_installs_once_says_each_command_and_passes_on_arguments_and_exit_code(
+    checkout: Checkout,
+) -> None:
+    """Again only when the project's files changed; the tests' own packages only for the tests."""
+    code, said, errors = await checkout.run("imagine", "a cat", "--seed", "7")
+    assert (code, said) == (7, "it got imagine a cat --seed 7\n")
+    assert [line[:1] for line in errors.splitlines()] == ["+"] * 4
+    assert checkout.asked == ["venv --clear", "pip install", "pip install"]
+    assert (await checkout.run())[:2] == (7, "it got serve\n")
+    assert checkout.asked == []
+    assert (await checkout.run("test", "-q"))[:2] == (7, "it got -q\n")
+    assert checkout.asked == ["pip install", "pip install"]
+    assert (await checkout.run())[:2] == (7, "it got serve\n")
+    assert checkout.asked == []
+    with (checkout.folder / "requirements.txt").open("a") as lock:
+        lock.write("# another one\n")
+    await checkout.run()
+    assert checkout.asked == ["pip install", "pip install"]
+
+
+async def test_what_cannot_be_installed_ends_it_with_that_exit_code_and_is_tried_again(
+    checkout: Checkout,
+) -> None:
+    checkout.uv("#!/bin/sh\nexit 3\n")
+    code, said, errors = await checkout.run()
+    assert (code, said) == (3, "")
+    assert "Traceback" not in errors
+    checkout.uv(UV)
+    assert (await checkout.run())[0] == 7
+
+
+async def test_ctrl_c_ends_the_installation_without_a_traceback(checkout: Checkout) -> None:
+    """With the exit code of an interrupted command."""
+    checkout.uv("#!/bin/sh\necho begun\nexec sleep 60\n")
+    process = await checkout.start()
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"begun\n"
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = await process.communicate()
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
