@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+import shutil
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -397,9 +400,33 @@ async def test_a_server_that_is_away_is_unreachable_and_comes_back() -> None:
         await it.double.go_away()
         with pytest.raises(Unreachable, match="not reached"):
             await it.paint()
-        assert (await it.backend.look()).problem == "not reached"
+        assert (await it.backend.look()).problem == "not reached (connection refused)"
         await it.double.come_back()
         assert (await it.backend.look()).usable
+
+
+async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:
+    """Its address may be meant with http://, or its certificate may be one of its owner's own making."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    pem = tmp_path / "both.pem"
+    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=gpu -keyout - -out -"
+    with pem.open("wb") as file:
+        made = await asyncio.create_subprocess_exec(
+            openssl, *words.split(), stdout=file, stderr=asyncio.subprocess.DEVNULL
+        )
+        assert await made.wait() == 0
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pem)
+    own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with own, A1111Double() as double, open_session() as session:
+        for port, problem in (
+            (double.url.rpartition(":")[2], "it speaks no TLS: http:// may be meant"),
+            (own.sockets[0].getsockname()[1], "its TLS certificate is not trusted here"),
+        ):
+            backend = A1111Backend(BackendAddress(f"https://127.0.0.1:{port}"), session, deployment="test")
+            assert (await backend.look()).problem == f"not reached ({problem})"
 
 
 async def test_a_web_ui_without_its_api_is_told_how_to_start_it() -> None:

@@ -1,6 +1,7 @@
 """Client: HTTP to one A1111 server. Every fault becomes an error that names the server and no secret."""
 
 import base64
+import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -8,7 +9,12 @@ from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp.client_exceptions import ClientConnectorError, ServerTimeoutError
+from aiohttp.client_exceptions import (
+    ClientConnectorCertificateError,
+    ClientConnectorError,
+    ClientConnectorSSLError,
+    ServerTimeoutError,
+)
 
 from core.backends import Unreachable
 from core.errors import BackendError, InvalidRequest, SdError
@@ -111,12 +117,28 @@ class Client:
             ) as response:
                 return response.status, await response.read()
         # aiohttp's errors may quote what was sent, the password included: none is kept as a cause.
-        except (ClientConnectorError, ServerTimeoutError):
-            raise Unreachable(f"{self.name}: not reached") from None
+        except ClientConnectorError as error:
+            raise Unreachable(f"{self.name}: not reached ({_obstacle(error)})") from None
+        except ServerTimeoutError:
+            raise Unreachable(
+                f"{self.name}: not reached (no connection within {CONNECT_SECONDS:g} s)"
+            ) from None
         except TimeoutError:
             raise Unreachable(f"{self.name}: not reached (no answer within {ASK_SECONDS:g} s)") from None
         except (aiohttp.ClientError, ConnectionError):
             raise Broken(f"{self.name}: the connection broke before the answer was whole") from None
+
+
+def _obstacle(error: ClientConnectorError) -> str:
+    """Why there was no connection, in a few words that quote nothing."""
+    if isinstance(error, ClientConnectorCertificateError):
+        return "its TLS certificate is not trusted here"
+    if isinstance(error, ClientConnectorSSLError):
+        return "it speaks no TLS: http:// may be meant"
+    if isinstance(error.os_error, socket.gaierror):
+        return "its host name is not found"
+    number = error.os_error.errno
+    return os.strerror(number).lower() if number else "no connection"
 
 
 def _refusal(name: str, status: int, body: bytes) -> SdError:
