@@ -1,7 +1,8 @@
 """Worker: the loop of one slot. Look, claim, paint, tell.
 
 While it paints, a second task, the keeper, renews the claim: it hears what the watchers wish, that the job
-was cancelled, and when it has taken too long; then it frees the server, and nobody else's picture.
+was cancelled, and when it has taken too long; then it frees the server, and nobody else's picture. A picture
+that is painted goes to the queue while the server has the next one already: a GPU never waits for a line.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from dataclasses import replace
 
 from core.backends import Backend, Unreachable, Wishes
 from core.errors import BackendError, Internal, InvalidRequest, JobTimeout, ShuttingDown
-from core.events import End, Failed, Progress
+from core.events import Completed, End, Failed, Progress
 from core.offers import Offer
 from core.queues import VOID, Again, Claim, Queue
 from core.worker.health import Health
@@ -57,23 +58,28 @@ class Worker:
         self._looks = Health()
         self._paintings = Health()
         self._offer = Offer(backend.name, usable=False, problem="not looked at yet")
+        self._told: Offer | None = None
+        """The offer as the queue knows it."""
         self._looked = float("-inf")
         self._free = asyncio.Event()
         self._free.set()
         self._retired = False
-        self._claim: Claim | None = None
-        """The job that is painted."""
+        self._claims: list[Claim] = []
+        """What this slot has in hand: jobs whose pictures are on their way to the queue, and the one that is
+        painted."""
+        self._deliveries: set[asyncio.Task[None]] = set()
         self._patience: asyncio.Timeout | None = None
         """Of the claim that is waited for."""
 
     async def run(self) -> None:
         """Serve until it is retired or cancelled."""
-        while not self._retired:
-            try:
-                await self._turn()
-            except Exception:  # a fault of ours must not take a GPU out of service
-                log.exception("%s: a fault in the worker", self._backend.name)
-                await asyncio.sleep(AFTER_FAULT)
+        async with asyncio.TaskGroup() as group:
+            while not self._retired:
+                try:
+                    await self._turn(group)
+                except Exception:  # a fault of ours must not take a GPU out of service
+                    log.exception("%s: a fault in the worker", self._backend.name)
+                    await asyncio.sleep(AFTER_FAULT)
 
     async def look(self) -> None:
         """See what the backend offers now, and say so."""
@@ -86,6 +92,10 @@ class Worker:
             self._looks.succeeded()
         else:
             self._looks.failed(self._looked)
+        await self._tell_offer()
+
+    async def _tell_offer(self) -> None:
+        self._told = self._offer
         await self._queue.offer(self._offer)
 
     @property
@@ -94,14 +104,14 @@ class Worker:
         return not self._free.is_set()
 
     async def free(self) -> None:
-        """Wait until this slot paints nothing."""
+        """Wait until this slot has nothing in hand."""
         await self._free.wait()
 
     async def retire(self, grace: float | None) -> None:
-        """Take no more jobs, and wait until the one that is painted has ended; None: however long that takes.
+        """Take no more jobs, and wait until what is in hand has ended; None: however long that takes.
 
-        After `grace` seconds it is given back, as if it had never been begun, and the server is freed. Where
-        the queue is away it is not waited for: the lease lapses.
+        After `grace` seconds that is given back, as if it had never been begun, and the server is freed.
+        Where the queue is away it is not waited for: the leases lapse.
         """
         self._retired = True
         if self._patience is not None:
@@ -112,12 +122,12 @@ class Worker:
         except TimeoutError:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FREEING):
-                    if self._claim is not None:
+                    for claim in list(self._claims):
                         # The keeper hears of it, and interrupts.
-                        await self._queue.finish(self._claim, STOPPING)
+                        await self._queue.finish(claim, STOPPING)
                     await self._free.wait()
 
-    async def _turn(self) -> None:
+    async def _turn(self, group: asyncio.TaskGroup) -> None:
         """One picture, or one look, or a rest."""
         now = self._clock()
         rest = max(self._looks.rest(now), self._paintings.rest(now))
@@ -133,24 +143,42 @@ class Worker:
             return
         try:
             async with asyncio.timeout(LOOK_EVERY) as self._patience:
-                self._claim = await self._queue.claim(self._backend.name)
+                while len(self._deliveries) > 1:  # the line is slower than the server
+                    await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
+                claim = await self._queue.claim(self._backend.name)
         except TimeoutError:
             return
         finally:
             self._patience = None
+        picture = None
+        self._claims.append(claim)
         self._free.clear()
         try:
             # Where this process stood still since it asked, somebody else may have the job, and the server.
-            if self._clock() < self._claim.until:
-                await self._serve(self._claim)
+            if self._clock() < claim.until:
+                picture = await self._serve(claim)
             else:
-                await self._queue.finish(self._claim, TOO_LATE)
+                await self._queue.finish(claim, TOO_LATE)
         finally:
-            self._claim = None
+            if picture is None:
+                self._let_go(claim)
+        if picture is not None:
+            delivery = group.create_task(self._deliver(claim, picture))
+            self._deliveries.add(delivery)
+            # Not in the task itself: one that is cancelled before its first step never runs.
+            delivery.add_done_callback(lambda ended: self._delivered(ended, claim))
+
+    def _delivered(self, delivery: "asyncio.Task[None]", claim: Claim) -> None:
+        self._deliveries.discard(delivery)
+        self._let_go(claim)
+
+    def _let_go(self, claim: Claim) -> None:
+        self._claims.remove(claim)
+        if not self._claims:
             self._free.set()
 
-    async def _serve(self, claim: Claim) -> None:
-        """Paint one job, to whatever end."""
+    async def _serve(self, claim: Claim) -> Completed | None:
+        """Paint one job, to whatever end; its picture, if that is to be delivered."""
         task = task_name(self._deployment, claim)
         wishes = Wishes(claim.wish)
         try:
@@ -160,11 +188,15 @@ class Worker:
                 keeper.cancel()
         except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
             await self._say_unusable("still paints a job that was given up", resting=True)
-            return
-        if wishes.current.held:
-            await self._finish(claim, outcome)
-        else:  # what a server answers to an interrupted job says nothing about its health
+            return None
+        if not wishes.current.held:  # what a server answers to an interrupted job says nothing of its health
             self._looked = float("-inf")
+            return None
+        if isinstance(outcome, Completed):
+            await self._learn()
+            return outcome
+        await self._finish(claim, outcome)
+        return None
 
     async def _paint(self, claim: Claim, task: str, wishes: Wishes) -> End | Again:
         """What became of it. Never raises: our own faults end the job as `internal`."""
@@ -202,7 +234,7 @@ class Worker:
                     wishes.update(await self._queue.renew(claim, wishes.current))
                     if self._clock() - self._looked >= LOOK_EVERY:
                         self._looked = self._clock()
-                        await self._queue.offer(self._offer)
+                        await self._tell_offer()
         except TimeoutError:
             await self._give_up(claim)
             wishes.update(VOID)  # only now: a picture that comes meanwhile finds the job ended
@@ -222,7 +254,7 @@ class Worker:
             await self._say_unusable("still has a job that was cancelled", resting=True)
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            await self._queue.offer(self._offer)
+            await self._tell_offer()
 
     async def _give_up(self, claim: Claim) -> None:
         """One attempt took too long: tell that first, the server is freed later."""
@@ -236,17 +268,28 @@ class Worker:
             log.warning("%s", outcome.error.message)
             (self._paintings if outcome.counts else self._looks).failed(self._clock())
             await self._say_unusable(outcome.error.message, resting=outcome.counts)
-        elif not isinstance(outcome, Failed):
-            self._paintings.succeeded()
-            if self._backend.offer != self._offer:  # another pace, or another model loaded
-                self._offer = self._backend.offer
-                await self._queue.offer(self._offer)
         await self._queue.finish(claim, outcome)
+
+    async def _learn(self) -> None:
+        """What a picture shows of its server. Which model is loaded counts for the very next claim."""
+        self._paintings.succeeded()
+        before, self._offer = self._offer, self._backend.offer
+        if self._offer.loaded != before.loaded:
+            await self._tell_offer()
+
+    async def _deliver(self, claim: Claim, picture: Completed) -> None:
+        """Bring a picture to the queue, and what is known since of the server's pace."""
+        try:
+            await self._queue.finish(claim, picture)
+            if self._offer != self._told:
+                await self._tell_offer()
+        except Exception:  # as in `run`; the lease lapses
+            log.exception("%s: a fault in the worker", self._backend.name)
 
     async def _say_unusable(self, problem: str, *, resting: bool = False) -> None:
         problem = problem.removeprefix(f"{self._backend.name}: ")
         self._offer = replace(self._offer, usable=False, resting=resting, problem=problem)
-        await self._queue.offer(self._offer)
+        await self._tell_offer()
 
 
 def task_name(deployment: str, claim: Claim) -> str:

@@ -210,6 +210,49 @@ async def test_the_name_of_a_task_does_not_tell_the_id_and_differs_with_each_att
     assert "secret-id" not in first
 
 
+async def test_a_server_has_its_next_picture_while_the_last_one_is_still_on_its_way() -> None:
+    """A line that is slower than the server holds it up only two pictures later; none of them is lost."""
+    bench = Bench(*[succeed] * 4)
+    finish, go = bench.queue.finish, asyncio.Event()
+
+    async def slow(claim: Claim, outcome: End | Again) -> bool:
+        await go.wait()
+        return await finish(claim, outcome)
+
+    bench.queue.finish = slow  # type: ignore[method-assign]
+    async with bench.at_work():
+        watches = [await bench.submit(f"job {number}") for number in range(4)]
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert bench.log.count("paint") == 2
+        retiring = asyncio.create_task(bench.worker.retire(None))
+        await asyncio.sleep(0)
+        go.set()
+        await soon(retiring)
+        assert [await soon(watch.end()) for watch in watches[:2]] == [painted()] * 2
+    assert bench.log.count("paint") == 2
+
+
+async def test_what_is_on_its_way_at_the_end_of_the_grace_is_given_back() -> None:
+    bench = Bench(succeed)
+    finish = bench.queue.finish
+
+    async def away(claim: Claim, outcome: End | Again) -> bool:
+        if isinstance(outcome, Completed):
+            await asyncio.Event().wait()
+        return await finish(claim, outcome)
+
+    bench.queue.finish = away  # type: ignore[method-assign]
+    async with bench.at_work():
+        await bench.submit()
+        await soon(bench.backend.painting.wait())
+        async with asyncio.timeout(5):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(slot, "FREEING", 0.01)
+                await bench.worker.retire(0)
+    assert bench.log[-1] == "Again accepted"
+
+
 async def test_what_a_worker_got_too_late_goes_back_at_once_and_costs_no_attempt() -> None:
     """It stood still between its question and the answer: somebody else may have the job, and the server."""
     bench = Bench(succeed)
