@@ -14,6 +14,8 @@ from core.worker.slot import Worker
 
 log = logging.getLogger(__name__)
 
+TURN = 0.8
+"""Seconds between two turns at most: what a dead worker had is owned again a second after its lease's end."""
 NewSlot = Callable[[str], Worker]
 """A slot for the backend with this name, which knows nothing of that server yet."""
 
@@ -49,7 +51,7 @@ class Fleet:
         self._ownership = ownership
         self._backends = backends
         self._new_slot = new_slot
-        self._pause = min(1.0, lease_ttl / 3)
+        self._pause = min(TURN, lease_ttl / 3)
         self._lease_ttl = lease_ttl
         self._clock = clock
         self._slots: dict[str, tuple[Worker, asyncio.Task[None]]] = {}

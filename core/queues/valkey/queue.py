@@ -52,6 +52,8 @@ OFFER_TTL = 15.0
 """Seconds that an offer holds unless it is said again."""
 PULSE = 1.0
 """Seconds between two pulses; shorter where LEASE_TTL is, for the pulse renews leases."""
+SOON = 0.05
+"""Seconds between two pulses at least."""
 PROCESS_TTL = 10.0
 """Seconds after which a silent process no longer counts as watching anything."""
 UNBOUND = 1 << 53
@@ -89,6 +91,8 @@ class ValkeyQueue:
         self.tasks = 0
         """Messages that are still being worked on."""
         self._closed = False
+        self._pause = self._beat_seconds = min(PULSE, settings.lease_ttl / 3)
+        """Seconds until the next pulse."""
 
     # --- the front half
 
@@ -244,8 +248,9 @@ class ValkeyQueue:
     async def pulse(self) -> None:
         """Once a second: we live, our claims are held, and what was told since is seen to.
 
-        Raises QueueUnavailable.
+        Also when the lease of a claim ends that nobody renews. Raises QueueUnavailable.
         """
+        self._pause = self._beat_seconds
         claims = self._holding.renewing
         told = await self.store.call(
             "pulse",
@@ -256,7 +261,9 @@ class ValkeyQueue:
             UNWANTED,
             *(word for claim in claims for word in claim),
         )
-        version, clock, known, offers, runs, _, waiting = told
+        version, clock, known, offers, runs, _, waiting, next_end = told
+        if next_end >= 0:  # somebody should see to it just then, if its worker does not renew it
+            self._pause = min(self._beat_seconds, max(SOON, (next_end - clock) / 1000))
         self._watching.note(clock / 1000, decode_offers(offers), runs)
         self._holding.look_again(claims)
         if not known:  # it took this process for dead
@@ -299,7 +306,6 @@ class ValkeyQueue:
                 return
 
     async def _beat(self) -> None:
-        pause = min(PULSE, self._settings.lease_ttl / 3)
         while True:
             try:
                 await self.pulse()
@@ -308,7 +314,7 @@ class ValkeyQueue:
                 self._version = -1
             except Exception:  # a fault of ours in one pulse must not end all of them
                 log.exception("a fault in the queue's pulse")
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause)
 
     # --- inside
 

@@ -1,6 +1,6 @@
 -- own(worker, giving, backend...): a worker lives, and wants these backends; of the first `giving` of them it is
--- already letting go. It keeps those that it owns, takes free ones while no other worker that wants them has
--- fewer, and is told to let go of those that one with at least two fewer wants, in the order in which they are
+-- already letting go. It keeps those that it owns; free ones are dealt one by one to who has the fewest of all
+-- that want it, and it takes what falls to itself: so all are owned again after one turn of each. It is told to let go of those that one with at least two fewer wants, in the order in which they are
 -- named: so all end even to within one, also where they want different ones. A worker that is about to stop wants
 -- only what it still has. Answers {backends owned, those to let go of}. Safe to repeat.
 local worker, giving = arg(1), tonumber(arg(2))
@@ -43,11 +43,15 @@ end
 local owned, given = {}, {}
 for number, backend in ipairs(wanted) do
   local owner = redis.call('HGET', P .. 'owner', backend)
-  local least = not owner and number > giving and fewest(backend)
-  if not owner and number > giving and (not least or least >= has[worker]) then
-    redis.call('HSET', P .. 'owner', backend, worker)
-    has[worker] = has[worker] + 1
-    owner = worker
+  if not owner and number > giving then
+    local least, who = fewest(backend)
+    if least and least < has[worker] then
+      has[who] = least + 1
+    else
+      redis.call('HSET', P .. 'owner', backend, worker)
+      has[worker] = has[worker] + 1
+      owner = worker
+    end
   end
   if owner == worker then
     redis.call('ZADD', P .. 'own', NOW + LEASE, backend)

@@ -3,7 +3,7 @@
 -- process. It lives for so many milliseconds more, and holds these claims. Whoever comes first sees to what time
 -- brings: leases and offers that lapse, results, dead processes, jobs that nobody wants (they end as the words
 -- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, wish of each claim,
--- claims so far}. Safe to repeat.
+-- waiting, when the next lease ends (-1: nothing runs)}. Safe to repeat.
 local process, MOST = arg(1), 200
 seen()
 local known = redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process) == 0
@@ -52,4 +52,6 @@ local offers = {}
 for _, backend in ipairs(redis.call('ZRANGE', P .. 'offers', 0, -1)) do
   offers[#offers + 1] = redis.call('HGET', P .. 'o:' .. backend, 'words')
 end
-return {state_of('version'), NOW, known and 1 or 0, offers, running(), wishes, state_of('waiting')}
+local next_end = redis.call('ZRANGE', P .. 'run', 0, 0, 'WITHSCORES')[2]
+return {state_of('version'), NOW, known and 1 or 0, offers, running(), wishes, state_of('waiting'),
+  math.floor(tonumber(next_end or -1))}

@@ -75,6 +75,21 @@ async def test_workers_that_come_and_go_share_the_backends_evenly(workers: Worke
     assert await workers.settle() == {"b": 4, "c": 4}
 
 
+async def test_what_a_dead_worker_had_is_shared_in_one_turn_however_much_that_is(workers: Workers) -> None:
+    """Each of the others takes its whole share at once, not one after the other."""
+    many = [f"gpu:{number}" for number in range(60)]
+    workers.come("dead", many)
+    await workers.turn()
+    workers.die("dead")
+    workers.come("a", many)
+    workers.come("b", many)
+    for _ in range(2):
+        await workers.turn()
+    assert {name: len(owned) for name, owned in workers.has.items()} == {"a": 0, "b": 0}
+    await workers.turn()  # three seconds: its leases have ended
+    assert {name: len(owned) for name, owned in workers.has.items()} == {"a": 30, "b": 30}
+
+
 async def test_a_worker_with_a_backend_of_its_own_gives_what_the_other_one_wants(workers: Workers) -> None:
     """And comes to rest: what nobody else wants is not given away and taken back for ever."""
     workers.come("a", ["own:1", "own:2", "own:3", "gpu:1", "gpu:2"])
