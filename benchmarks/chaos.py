@@ -65,10 +65,21 @@ class Report:
     """How many jobs were begun so often."""
     overlaps: int = 0
     """Pictures that were asked of a server while it painted another one for us."""
+    died_with: int = 0
+    """Jobs that a worker had in hand when it was killed."""
+    back_after: list[float] = field(default_factory=list)
+    """Seconds from the death of a worker until what it had was first in line again, with Valkey there."""
     begun_again_after: list[float] = field(default_factory=list)
-    """Seconds from the death of a worker to the next beginning of what it had."""
+    """The same until it was begun again: a server must be free for it."""
+    owned_again_after: list[float] = field(default_factory=list)
+    """The same until all its servers had another owner."""
     served_again_after: list[float] = field(default_factory=list)
     """Seconds from the return of Valkey until every front end serves again."""
+
+    @property
+    def begun_again(self) -> int:
+        """Beginnings beyond the first of each job."""
+        return sum((times - 1) * count for times, count in self.begun.items())
 
     def told(self) -> str:
         """In words, as the docs quote it."""
@@ -78,7 +89,10 @@ class Report:
                 f"clients asked {self.asked_again} times again",
                 "killed: " + ", ".join(f"{count} {name}" for name, count in sorted(self.killed.items())),
                 "begun: " + ", ".join(f"{count} jobs {n} times" for n, count in sorted(self.begun.items())),
-                f"begun again after the death of a worker: {_spread(self.begun_again_after)}",
+                f"begun more than once: {self.begun_again}; workers died with {self.died_with}",
+                f"first in line again after the death of a worker: {_spread(self.back_after)}",
+                f"begun again after it: {_spread(self.begun_again_after)}",
+                f"its servers owned again after it: {_spread(self.owned_again_after)}",
                 f"served again after the return of Valkey: {_spread(self.served_again_after)}",
                 f"overlaps on a server: {self.overlaps}",
                 "faults: " + ("none" if not self.faults else "; ".join(self.faults[:20])),
@@ -235,30 +249,55 @@ class Weather:
     async def _kill_worker(self) -> None:
         place = self._chance.randrange(len(self._workers))
         worker = self._workers[place]
-        had = await self._running_of(worker)
         worker.kill()
         died = time.monotonic()
         self.report.killed["workers"] += 1
         self._workers[place] = await self._house.starting_worker(*self._servers)
+        had, owned = await self._left_by(f"-{worker.process.pid}-".encode())
+        self.report.died_with += len(had)
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._see_owned_again(owned, died))
             for id, fence in had.items():
                 group.create_task(self._see_begun_again(id, fence, died))
 
-    async def _running_of(self, worker: Running) -> dict[str, bytes]:
-        """The jobs that a worker has, each with its fence."""
-        found = {}
-        try:
-            for id in await self._valkey.hkeys(f"{PREFIX}on"):
-                process, fence = await self._valkey.hmget(f"{PREFIX}j:{id.decode()}", "process", "fence")
-                if f"-{worker.process.pid}-".encode() in (process or b""):
-                    found[id.decode()] = fence
-        except (RedisError, OSError):
-            return {}
-        return found
+    async def _left_by(self, name: bytes) -> tuple[dict[str, bytes], dict[bytes, bytes]]:
+        """The jobs that a dead worker still has, each with its fence, and its servers, each with its owner.
+
+        They are its own until its leases end, so nothing is missed; Valkey is waited for.
+        """
+        while True:
+            try:
+                jobs = {}
+                for id in await self._valkey.hkeys(f"{PREFIX}on"):
+                    process, fence = await self._valkey.hmget(f"{PREFIX}j:{id.decode()}", "process", "fence")
+                    if name in (process or b""):
+                        jobs[id.decode()] = fence
+                owners = await self._valkey.hgetall(f"{PREFIX}owner")
+            except (RedisError, OSError):
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                return jobs, {server: owner for server, owner in owners.items() if name in owner}
+
+    async def _see_owned_again(self, owned: dict[bytes, bytes], died: float) -> None:
+        """Note when all of them have another owner; where Valkey went away meanwhile that says nothing."""
+        away = self.report.killed["Valkey"]
+        while time.monotonic() - died < 60:
+            try:
+                owners = await self._valkey.hgetall(f"{PREFIX}owner")
+            except (RedisError, OSError):
+                return
+            if away != self.report.killed["Valkey"] or not owned:
+                return
+            if all(owners.get(server, owner) != owner for server, owner in owned.items()):
+                self.report.owned_again_after.append(time.monotonic() - died)
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        self.report.faults.append("the servers of a dead worker had no other owner within a minute")
 
     async def _see_begun_again(self, id: str, fence: bytes, died: float) -> None:
         """Note when somebody else has it; where Valkey went away meanwhile that says nothing."""
         away = self.report.killed["Valkey"]
+        back: float | None = None
         while time.monotonic() - died < 60:
             try:
                 state, now = await self._valkey.hmget(f"{PREFIX}j:{id}", "state", "fence")
@@ -266,6 +305,9 @@ class Weather:
                 return
             if away != self.report.killed["Valkey"] or state is None or (state == b"ended" and now == fence):
                 return
+            if back is None and (state != b"running" or now != fence):
+                back = time.monotonic() - died
+                self.report.back_after.append(back)
             if now != fence:
                 self.report.begun_again_after.append(time.monotonic() - died)
                 return
