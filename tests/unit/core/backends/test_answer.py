@@ -12,6 +12,7 @@ from core.backends.a1111.answer import parse_images, read_answer, split_images
 from core.errors import BackendError
 from core.events import Completed
 from core.request import ImageRequest
+from core.wire import images_answer
 from tests.doubles.pictures import JPEG, WEBP, png
 
 PNG = base64.b64encode(png(64, 64, "a cat")).decode()
@@ -102,6 +103,26 @@ def test_a_grid_before_the_pictures_of_a_batch_is_dropped() -> None:
     other = base64.b64encode(png(64, 64, "the grid")).decode()
     completed = read({"images": [other, PNG, PNG]}, batch_size=2)
     assert [bytes(image.base64).decode() for image in completed.images] == [PNG, PNG]
+
+
+@given(
+    info=st.dictionaries(
+        st.sampled_from(
+            ["seed", "all_seeds", "infotexts", "width", "steps", "sd_model_name", "sampler_name"]
+        ),
+        SCALARS
+        | st.floats()
+        | st.integers(2**60, 2**70)
+        | st.lists(SCALARS | st.integers(2**60), max_size=3),
+    ),
+    as_text=st.booleans(),
+)
+def test_whatever_info_says_can_be_told_on(info: dict[str, Any], as_text: bool) -> None:
+    """A server may say what it likes beside its pictures: they are delivered, as JSON."""
+    completed = read({"images": [PNG, PNG], "info": json.dumps(info) if as_text else info}, batch_size=2)
+    words = json.loads(b"".join(images_answer(completed, "id")))
+    assert words["image-base64"] == words["further-images-base64"][0] == PNG
+    assert all(seed >= 0 for seed in words["seeds"])
 
 
 @pytest.mark.parametrize(("begin", "count"), [(0, 1), (1, 1), (0, 2), (1, 2)])
