@@ -155,10 +155,11 @@ def _backend(text: str) -> BackendAddress:
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError as error:
         raise ValueError(wanted) from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+    host, beyond = parts.hostname or "", parts.query or parts.fragment
+    if parts.scheme not in {"http", "https"} or not host or " " in host or beyond:
         raise ValueError(wanted)
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    url = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+    shown = f"[{host}]" if ":" in host else host
+    url = f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 

@@ -466,6 +466,14 @@ async def test_discovery_tells_what_is_there_and_no_a1111(
         over.set()
 
 
+async def test_who_was_given_no_password_is_told_where_to_write_it() -> None:
+    async with studio(credentials=("me", "s3cret")) as it:
+        told = "wants a user and a password: SD_BACKENDS=http://user:password@..."
+        assert (await it.backend.look()).problem == told
+        with pytest.raises(BackendError, match="wants a user and a password"):
+            await it.paint()
+
+
 async def test_credentials_let_us_in_and_appear_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with studio(credentials=("me", "s3cret"), user="me", password="s3cret") as it:

@@ -65,8 +65,10 @@ class Client:
         self._session = session
         # Pictures do not compress: a server that tried would only be slower.
         self._headers = {"Accept-Encoding": "identity"}
+        self._locked = "wants a user and a password: SD_BACKENDS=http://user:password@..."
         if address.user or address.password:
             words = f"{address.user}:{address.password}".encode()
+            self._locked = "refused our user and password"
             self._headers["Authorization"] = f"Basic {base64.b64encode(words).decode()}"
 
     async def txt2img(self, words: Words) -> bytes:
@@ -75,7 +77,7 @@ class Client:
         status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
         if status == 200:
             return body
-        refusal = _refusal(self.name, status, body)
+        refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
         raise refusal
@@ -88,7 +90,7 @@ class Client:
         timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
         status, body = await self._request(method, path, timeout, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
-            raise _refusal(self.name, status, body)
+            raise self._refusal(status, body)
         if status >= 500:
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
@@ -102,6 +104,12 @@ class Client:
         """The HTTP status of a GET. Raises Unreachable, BackendError."""
         timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
         return (await self._request("GET", path, timeout))[0]
+
+    def _refusal(self, status: int, body: bytes) -> SdError:
+        """What an answer that is not 200 means."""
+        if status in {401, 403}:
+            return Unreachable(f"{self.name}: {self._locked}")
+        return _refusal(self.name, status, body)
 
     async def _request(
         self, method: str, path: str, patience: aiohttp.ClientTimeout, **options: Any
@@ -142,12 +150,10 @@ def _obstacle(error: ClientConnectorError) -> str:
 
 
 def _refusal(name: str, status: int, body: bytes) -> SdError:
-    """What an answer that is not 200 means."""
+    """What an answer means that is neither 200 nor about who asks."""
     words = _object(body)
     detail = words.get("detail")
     match status:
-        case 401 | 403:
-            return Unreachable(f"{name}: refused our user and password")
         case 404 if not detail or detail == "Not Found":
             return Unreachable(f"{name}: no /sdapi there: start it with --api")
         case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version

@@ -76,6 +76,7 @@ BAD = [
     ("SD_BACKENDS", "http://gpu,http://gpu:80", "names the same server twice"),
     ("SD_BACKENDS", "http://gpu:99999", "comma-separated addresses"),
     ("SD_BACKENDS", "http://gpu/?x=1", "comma-separated addresses"),
+    ("SD_BACKENDS", "http://gpu http://other", "comma-separated addresses"),
 ]
 
 
