@@ -18,7 +18,7 @@ class Wish:
     held: bool
     """False: the claim is void (cancelled, lapsed, taken over); stop painting."""
     watched: bool
-    """Somebody reads the progress; else nobody needs to ask the server for it."""
+    """Somebody reads the progress, or did so a moment ago; else nobody needs to ask the server for it."""
     preview: bool
     """Somebody wants to see previews."""
 

@@ -10,6 +10,9 @@ from core.queues import Wish
 from core.request import ImageRequest
 from core.watch import Watch
 
+LOOK = 2.0
+"""Seconds for which a look at a running job counts as watching it: who asks again and again watches, too."""
+
 
 @dataclass(slots=True)
 class Lease:
@@ -21,6 +24,10 @@ class Lease:
     deadline: float | None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the watchers' wish may be another one."""
+    looked: float = float("-inf")
+    """When a watch that wants progress began last, ..."""
+    looked_for_preview: bool = False
+    """... and whether it wants previews."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,13 +63,15 @@ class Job:
         """How it ended, if it did."""
         return self.last if isinstance(self.last, (Completed, Failed, Cancelled)) else None
 
-    @property
-    def wish(self) -> Wish:
-        """What its watchers want of the worker that holds it."""
+    def wish(self, now: float) -> Wish:
+        """What its watchers want of the worker that holds it, those that have just left included."""
+        lease = self.lease
+        looked = lease is not None and now - lease.looked < LOOK
+        looked_for_preview = lease is not None and looked and lease.looked_for_preview
         return Wish(
             held=True,
-            watched=any(watch.progress for watch in self.watches),
-            preview=any(watch.preview for watch in self.watches),
+            watched=looked or any(watch.progress for watch in self.watches),
+            preview=looked_for_preview or any(watch.preview for watch in self.watches),
         )
 
     def tell(self, event: Event) -> None:

@@ -134,6 +134,8 @@ class Jobs:
         if not job.ended:
             job.watches.add(watch)
             self._unwatched.pop(job.id, None)
+            if job.lease is not None and watch.progress:
+                job.lease.looked, job.lease.looked_for_preview = self._clock(), watch.preview
             job.wish_changed()
 
     def unwatch(self, job: Job, watch: Watch) -> None:
@@ -173,7 +175,7 @@ class Jobs:
         self.nothing_runs.clear()
         self._unwatched.pop(job.id, None)
         job.tell(Started(backend, job.attempts))
-        return Claim(job.id, job.lease.attempt, job.failures, job.request, job.wish)
+        return Claim(job.id, job.lease.attempt, job.failures, job.request, job.wish(now))
 
     def give_back(self, job: Job) -> None:
         """A running job waits again, first in line."""

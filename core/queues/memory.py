@@ -157,7 +157,7 @@ class MemoryQueue:
         if held is None:
             return VOID
         job, lease = held
-        if job.wish == wish:
+        if job.wish(self._clock()) == wish:
             lease.deadline = None
             lease.changed.clear()
             try:
@@ -168,7 +168,7 @@ class MemoryQueue:
             finally:
                 lease.deadline = self._clock() + self._settings.lease_ttl
         lease.deadline = self._clock() + self._settings.lease_ttl
-        return job.wish if job.lease is lease else VOID
+        return job.wish(self._clock()) if job.lease is lease else VOID
 
     async def publish(self, claim: Claim, progress: Progress) -> None:
         """See Queue.publish."""

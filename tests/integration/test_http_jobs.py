@@ -61,6 +61,25 @@ async def test_a_job_goes_its_way_and_is_fetched(tmp_path: Path) -> None:
         assert pictures[2].refusal == (404, "not_found")
 
 
+async def test_who_asks_again_and_again_sees_how_far_it_is(tmp_path: Path) -> None:
+    """Each question makes the server be asked, so the next one hears of what was painted since."""
+    async with serving(tmp_path) as served:
+        id = await hold_one(served)
+        for step in (3, 7):
+            served.double.hold(at=step)
+            await served.double.until(lambda: served.double.active and served.double.active.is_held)
+            told = (await served.get(f"/jobs/{id}")).json
+            async with asyncio.timeout(10):
+                while told.get("step") != step:
+                    asked = served.double.count("/internal/progress")
+                    await served.get(f"/jobs/{id}")
+                    await served.double.until(lambda: served.double.count("/internal/progress") > asked)  # noqa: B023
+                    told = (await served.get(f"/jobs/{id}")).json
+            assert (told["type"], told["state"], told["steps"]) == ("progress", "running", 20)
+        served.double.release()
+        assert (await finished(served, id)).status == 200
+
+
 async def test_who_can_wait_a_while_gets_the_picture_at_once(tmp_path: Path) -> None:
     """`wait` beside `respond-async`: 202 only if it takes longer."""
     async with serving(tmp_path) as served:

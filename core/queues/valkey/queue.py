@@ -33,6 +33,7 @@ from core.queues.valkey.listener import Listener
 from core.queues.valkey.records import (
     CANCELLED,
     Message,
+    by_name,
     decode_offers,
     encode_end,
     encode_offer,
@@ -211,7 +212,7 @@ class ValkeyQueue:
             *offer.samplers,
         )
         others = [known for known in self._watching.offers if known.backend != offer.backend]
-        self._watching.offers = (*others, offer)
+        self._watching.offers = by_name([*others, offer])
 
     async def claim(self, backend: str) -> Claim:
         """See Queue.claim."""

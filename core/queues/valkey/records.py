@@ -65,8 +65,13 @@ def encode_offer(offer: Offer) -> bytes:
 
 
 def decode_offers(all_words: Iterable[bytes]) -> tuple[Offer, ...]:
-    """The offers again, by name: they are stored in the order in which they lapse, which always changes."""
-    return tuple(sorted((_offer.decode(words) for words in all_words), key=attrgetter("backend")))
+    """The offers again."""
+    return by_name(_offer.decode(words) for words in all_words)
+
+
+def by_name(offers: Iterable[Offer]) -> tuple[Offer, ...]:
+    """In an order that stays: that in which they come is that in which they lapse, and always another."""
+    return tuple(sorted(offers, key=attrgetter("backend")))
 
 
 def kind_words(kind: Kind) -> str:

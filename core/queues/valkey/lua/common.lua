@@ -27,7 +27,7 @@
 local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local S, clock = P .. 's', redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
-local BRIEF, HOUR, RECORD = 60000, 3600000, 2048
+local BRIEF, HOUR, RECORD, LOOK = 60000, 3600000, 2048, 2000
 -- Nobody here for so long: leases could not be renewed. Shorter than what is left of one that was renewed in time.
 local GAP = math.min(2000, LEASE / 2)
 
@@ -65,9 +65,11 @@ local function tell(id, version, letter, words)
   end
 end
 
--- What the watchers want: 2 progress, 4 previews.
+-- What the watchers want: 2 progress, 4 previews. A look at a running job counts for LOOK milliseconds, also if it
+-- was over at once: who asks again and again watches, too.
 local function wish(id)
-  local all = 0
+  local looked, flags = get(id, 'looked', 'looked_for')
+  local all = looked and NOW - tonumber(looked) < LOOK and tonumber(flags) or 0
   for _, flags in ipairs(redis.call('HVALS', P .. 'w:' .. id)) do all = bit.bor(all, tonumber(flags)) end
   return all
 end

@@ -11,6 +11,9 @@ if state ~= 'ended' then
   redis.call('HSET', P .. 'w:' .. id, process, arg(3))
   redis.call('SADD', P .. 'pw:' .. process, id)
   redis.call('ZREM', P .. 'unwatched', id)
+  if state == 'running' and tonumber(arg(3)) >= 2 then
+    redis.call('HSET', job(id), 'looked', NOW, 'looked_for', arg(3))
+  end
   wish_changed(id)
 end
 return {shown(id), running()}

@@ -504,11 +504,32 @@ async def test_renew_answers_as_soon_as_the_watchers_wish_changes(home: Home) ->
     async with waiting_for(queue.renew(held, WATCHED)) as renewing:
         preview = await queue.events("job", preview=True)
         assert await soon(renewing) == PREVIEWED
+    await home.pass_time(3)
     async with waiting_for(queue.renew(held, PREVIEWED)) as renewing:
         await queue.leave(preview)
         assert await soon(renewing) == WATCHED
     await queue.leave(watch)
     assert await soon(queue.renew(held, WATCHED)) == UNWATCHED
+
+
+@pytest.mark.parametrize(("preview", "wished"), [(False, WATCHED), (True, PREVIEWED)])
+async def test_who_looks_at_a_running_job_again_and_again_watches_it(
+    home: Home, preview: bool, wished: Wish
+) -> None:
+    """A look is over before its worker hears of it: it counts for a moment, else none would show progress."""
+    queue = await home.open(lease_ttl=3600)
+    await queue.offer(usable("gpu:1"))
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.leave(await queue.events("job"))  # while it waits there is no progress to see
+    held = await claim(queue)
+    assert held.wish == UNWATCHED
+    await queue.leave(await queue.events("job", progress=False))
+    async with waiting_for(queue.renew(held, UNWATCHED)) as renewing:
+        assert not renewing.done()
+        await queue.leave(await queue.events("job", preview=preview))
+        assert await soon(renewing) == wished
+    await home.pass_time(3)
+    assert await soon(queue.renew(held, wished)) == UNWATCHED
 
 
 async def test_renew_answers_every_third_of_the_lease_at_the_latest(home: Home) -> None:
@@ -777,9 +798,10 @@ async def test_status_tells_of_backends_in_an_order_that_stays(queue: Queue, hom
     await queue.offer(usable("gpu:2", pace=2.0))
     await home.pass_time(1)
     await queue.offer(usable("gpu:1"))
-    await home.pass_time(1)
-    status = await queue.status(ALICE)
-    assert [backend.offer.backend for backend in status.backends] == ["gpu:1", "gpu:2", "gpu:3"]
+    for seconds in (0, 1):
+        await home.pass_time(seconds)
+        status = await queue.status(ALICE)
+        assert [backend.offer.backend for backend in status.backends] == ["gpu:1", "gpu:2", "gpu:3"]
 
 
 async def test_status_tells_counts_and_ones_own_share(queue: Queue) -> None:
