@@ -57,7 +57,7 @@ export function buildCard(job, acts) {
 	root.order = [record.at, 0];
 	write(prompt, record.request.input);
 	bar.ariaLabel = `Progress of “${record.request.input}”`;
-	const own = ["cancel", "retry", "insist", "relent"].map((act) => [act, () => job[act]()]);
-	onAct(root, { ...acts, ...Object.fromEntries(own) });
+	const own = { cancel: () => job.cancel(), retry: () => job.retry(), insist: () => job.insist(), relent: () => job.relent() };
+	onAct(root, { ...acts, ...own });
 	return { root, show, close };
 }

@@ -20,12 +20,11 @@ export async function askKey() {
 	return isGiven;
 }
 
-/** Whether a person says yes. */
 function answer(dialog) {
 	if (dialog.open) return false;
 	dialog.returnValue = "";
 	dialog.showModal();
 	return new Promise((resolve) => {
-		dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+		dialog.onclose = () => resolve(dialog.returnValue === "yes");
 	});
 }

@@ -9,9 +9,9 @@ export function build(template) {
 	return { root, ...Object.fromEntries(parts) };
 }
 
-/** Call `acts[name]` when a button with this data-act is pressed anywhere in the element. */
-export function onAct(root, acts) {
-	root.addEventListener("click", ({ target }) => acts[target.closest("[data-act]")?.dataset.act]?.());
+/** Call `acts[name](what)` when a button with this data-act is pressed anywhere in the element. */
+export function onAct(root, acts, what) {
+	root.onclick = ({ target }) => acts[target.closest("[data-act]")?.dataset.act]?.(what);
 }
 
 /** Write only what changed, so that a screen reader and the layout have nothing to do. */

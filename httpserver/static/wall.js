@@ -18,7 +18,6 @@ export function tidy() {
 	byId("pictures").hidden = !wall.children.length;
 }
 
-/** The newer and the older picture beside this one. */
 export function beside(element) {
 	const pictures = [...wall.querySelectorAll(".item:not(.job)")];
 	const at = pictures.indexOf(element);
