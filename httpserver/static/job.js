@@ -102,7 +102,7 @@ export class Job {
 			const words = await this.#json(path, { method: "DELETE" });
 			record.cancelled = words.type !== "completed"; // it was too late: then the picture is shown
 			await this.#hear(words.type === "error" ? { type: "cancelled" } : words);
-		} else if (this.#isReady || takeLine(this)) {
+		} else if (this.#isReady || (await takeLine(this))) {
 			await this.#stream(`${path}?preview=true`).finally(() => leaveLine(this));
 		} else {
 			await this.#hear(await this.#json(path, { headers: { Prefer: "respond-async" } }));

@@ -145,6 +145,30 @@ async def test_two_tabs_show_the_same_jobs(tmp_path: Path, open_window: "Open") 
     assert len(served.double.txt2img_requests) == 1
 
 
+async def test_many_tabs_leave_the_browser_connections(tmp_path: Path, open_window: "Open") -> None:
+    """It opens six to one server: the streams of all tabs leave some, so that a third tab opens and asks."""
+    prompts = ["a lighthouse", "a tower", "a bridge", "a mill"]
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint(*prompts)
+        await window.sees(window.job("a lighthouse"), "step 4")
+        tabs = [window]
+        for _ in range(2):
+            tabs.append(type(window)(await window.page.context.new_page()))
+            await tabs[-1].page.goto(served.url)
+            for prompt in prompts:
+                await tabs[-1].sees(tabs[-1].job(prompt), "step 4" if prompt == prompts[0] else "Waiting")
+        await tabs[-1].press(tabs[-1].job("a mill"), "Cancel")
+        for tab in tabs:
+            await tab.sees(tab.job("a mill"), "Cancelled")
+        served.double.release()
+        for tab in tabs:
+            for prompt in prompts[:-1]:
+                await tab.sees_picture(prompt)
+    assert [each["prompt"] for each in served.double.txt2img_requests] == prompts[:-1]
+
+
 async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
     tmp_path: Path, open_window: "Open"
 ) -> None:
