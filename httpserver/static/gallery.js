@@ -10,15 +10,15 @@ const MOST = 200;
 const MOST_BYTES = 256e6;
 
 /** `acts` are open, again and edit, each called with a picture. */
-export function openGallery({ pictures: kept, isLasting }, acts) {
-	const shown = new Map(); // a picture's key: its element on the wall
+export function openGallery({ pictures: kept }, acts) {
+	const shown = new Map();
 	const pictures = () => [...shown.values()].map(({ picture }) => picture);
 	const size = () => pictures().reduce((sum, { blob }) => sum + blob.size, 0);
 
-	/** Where the browser has no room left, new pictures last as long as the page. */
+	/** What the browser does not keep lasts as long as the page. */
 	async function add(found) {
 		for (const picture of found) {
-			await kept.put(picture).catch(() => {});
+			await kept.put(picture).catch(() => (picture.isPassing = true));
 			show(picture);
 		}
 		const oldest = pictures().sort((a, b) => a.at - b.at || a.index - b.index);
@@ -50,8 +50,7 @@ export function openGallery({ pictures: kept, isLasting }, acts) {
 		image.alt = request.input;
 		write(prompt, request.input);
 		write(line, `${told.width} × ${told.height} · seed ${seed}`);
-		const bound = Object.entries({ ...acts, save }).map(([name, act]) => [name, () => act(picture)]);
-		onAct(root, Object.fromEntries(bound));
+		onAct(root, { ...acts, save }, picture);
 		shown.set(picture.key, root);
 		hang(root);
 	}
@@ -75,9 +74,10 @@ export function openGallery({ pictures: kept, isLasting }, acts) {
 	}
 
 	function tell() {
-		const where = isLasting ? "in this browser only" : "until you close this page: it may store nothing";
-		const text = `${plural(shown.size, "picture")}, ${(size() / 1e6).toFixed(1)} MB, kept ${where}. The latest ${MOST} stay.`;
-		write(byId("kept"), shown.size ? text : "");
+		const text = `${plural(shown.size, "picture")}, ${(size() / 1e6).toFixed(1)} MB, in this browser only. The latest ${MOST} stay.`;
+		const passing = pictures().filter(({ isPassing }) => isPassing).length;
+		const lost = passing ? ` It keeps ${passing} of them only until you close this page.` : "";
+		write(byId("kept"), shown.size ? text + lost : "");
 		byId("clear").hidden = !shown.size;
 	}
 
@@ -86,6 +86,6 @@ export function openGallery({ pictures: kept, isLasting }, acts) {
 		tell();
 	}
 
-	byId("clear").addEventListener("click", clear);
+	byId("clear").onclick = clear;
 	return { load, add, remove, save, at, beside: (picture) => beside(at(picture)) };
 }

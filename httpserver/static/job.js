@@ -1,7 +1,7 @@
 /**
  * Job: one request's life, from asking to its pictures. It is written down with its Idempotency-Key before it is
  * sent: whatever breaks (network, page, server), it is attached to again by its id, and a server that forgot it is
- * asked again, with the same key and seed: what is painted anew is the same picture.
+ * asked again, with the same key and seed.
  */
 
 import { leaveLine, takeLine } from "./lines.js";
@@ -87,12 +87,9 @@ export class Job {
 		this.wake();
 	}
 
-	/** Nobody wants it any more. */
+	/** Nobody wants it any more; a cancel that is under way is carried out first. */
 	forget() {
-		this.#with.jobs.drop(this.record.key).catch(() => {});
-		if (this.isOver) return;
-		this.state = { phase: "cancelled" };
-		this.wake();
+		if (this.isOver) this.#with.jobs.drop(this.record.key).catch(() => {});
 	}
 
 	async #follow() {

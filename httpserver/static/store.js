@@ -2,23 +2,15 @@
 
 const TABLES = ["jobs", "pictures"];
 
-/** Where the browser allows none (some private windows), what is kept lasts as long as the page. */
+/** Where the browser keeps nothing (some private windows) or has no room left, `put` fails. */
 export async function openStore() {
 	const database = await open().catch(() => null);
-	const table = (name) => [name, database ? lasting(database, name) : passing()];
-	return { isLasting: Boolean(database), ...Object.fromEntries(TABLES.map(table)) };
+	return Object.fromEntries(TABLES.map((name) => [name, database ? table(database, name) : NOWHERE]));
 }
 
-function passing(map = new Map()) {
-	return {
-		all: async () => [...map.values()],
-		put: async (value) => map.set(value.key, value),
-		drop: async (key) => map.delete(key),
-		clear: async () => map.clear(),
-	};
-}
+const NOWHERE = { all: async () => [], put: () => Promise.reject(), drop: async () => {}, clear: async () => {} };
 
-function lasting(database, name) {
+function table(database, name) {
 	const run = (mode, act) =>
 		new Promise((resolve, reject) => {
 			const transaction = database.transaction(name, mode);
@@ -27,7 +19,7 @@ function lasting(database, name) {
 			transaction.onabort = () => reject(transaction.error);
 		});
 	return {
-		all: () => run("readonly", (table) => table.getAll()),
+		all: () => run("readonly", (table) => table.getAll()).catch(() => []),
 		put: (value) => run("readwrite", (table) => table.put(value)),
 		drop: (key) => run("readwrite", (table) => table.delete(key)),
 		clear: () => run("readwrite", (table) => table.clear()),

@@ -253,6 +253,27 @@ async def test_the_network_is_lost_and_comes_back(tmp_path: Path, open_window: "
     assert [request["prompt"] for request in served.double.txt2img_requests] == ["a lighthouse", "a bridge"]
 
 
+async def test_a_cancel_is_carried_out_although_its_card_was_removed(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """Without a network it cannot be at once; nothing is painted for nobody afterwards."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse", "a tower")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.sees(window.job("a tower"), "Next")
+        await window.page.context.set_offline(True)
+        await window.press(window.job("a tower"), "Cancel")
+        await window.press(window.job("a tower"), "Remove")
+        await window.sees_number(window.job("a tower"), 0)
+        await window.page.context.set_offline(False)
+        await served.until_status(lambda status: status["waiting"] == 0)
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
+
+
 async def test_the_shared_queue_is_away_for_a_while(tmp_path: Path, open_window: "Open") -> None:
     """That passes by itself, so the page only waits; another error is for the person to decide."""
     refusal = {"code": "queue_unavailable", "status": 503, "detail": "the queue is away", "retry_after": 2}
@@ -280,8 +301,44 @@ async def test_a_browser_that_stores_nothing(tmp_path: Path, open_window: "Open"
         await window.page.add_init_script(
             "for (const name of ['indexedDB', 'localStorage'])"
             " Object.defineProperty(window, name, { get() { throw new Error('not allowed'); } });"
+            "navigator.locks.request = () => Promise.reject(new Error('not allowed'));"
         )
         await window.page.reload()
         await window.paint("a lighthouse")
         await window.sees_picture("a lighthouse")
         await window.sees(window.page.locator("#kept"), "until you close this page")
+
+
+async def test_a_browser_that_cannot_read_what_it_kept(tmp_path: Path, open_window: "Open") -> None:
+    """A disk that was damaged costs the gallery, and not the page."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.add_init_script(
+            "IDBObjectStore.prototype.getAll = () => { throw new Error('not to be read'); };"
+        )
+        await window.page.reload()
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+
+
+async def test_a_browser_without_room_says_what_it_did_not_keep(tmp_path: Path, open_window: "Open") -> None:
+    """The picture is shown all the same, and a person may save it."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.sees(window.page.locator("#kept"), "1 picture, ")
+        assert "until you close" not in (await window.page.locator("#kept").text_content() or "")
+        await window.page.evaluate(
+            """() => {
+                const put = IDBObjectStore.prototype.put;
+                IDBObjectStore.prototype.put = function (value) {
+                    const request = put.call(this, value);
+                    if (this.name === "pictures") this.transaction.abort(); // as a full disk does
+                    return request;
+                };
+            }"""
+        )
+        await window.paint("a tower")
+        await window.sees_picture("a tower")
+        await window.sees(window.page.locator("#kept"), "keeps 1 of them only until you close this page")
