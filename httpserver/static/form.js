@@ -11,24 +11,24 @@ const { input, width, height, steps, cfg_scale: guidance, sampler_name: sampler,
 const named = [...form.elements].filter(({ name }) => name);
 let limits = { pixels: Infinity, prompt: Infinity };
 
-/** Call `paint(request)` for what is asked for. */
 export function begin(paint) {
 	byId("shapes").hidden = byId("defaults").hidden = false;
-	for (const button of shapes) button.addEventListener("click", () => reshape(button.dataset.shape));
-	byId("defaults").addEventListener("click", () => fill({ input: input.value }));
-	input.addEventListener("keydown", (event) => {
+	for (const button of shapes) button.onclick = () => reshape(button.dataset.shape);
+	byId("defaults").onclick = () => fill({ input: input.value });
+	input.onkeydown = (event) => {
 		if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
 		event.preventDefault();
 		form.requestSubmit();
-	});
-	form.addEventListener("input", tell);
+	};
+	form.oninput = tell;
 	form.addEventListener("invalid", ({ target }) => (options.open ||= options.contains(target)), true);
-	options.addEventListener("toggle", remember);
-	form.addEventListener("submit", (event) => {
+	options.ontoggle = remember;
+	form.onsubmit = (event) => {
 		event.preventDefault();
+		if (matchMedia("(pointer: coarse)").matches) input.blur(); // its keyboard hides what comes
 		const given = named.filter(({ value }) => value !== "");
 		paint(Object.fromEntries(given.map(({ name, value }) => [name, NUMBERS.includes(name) ? Number(value) : value])));
-	});
+	};
 	recall();
 	tell();
 }

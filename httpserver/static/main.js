@@ -6,6 +6,7 @@ import { byId } from "./dom.js";
 import * as form from "./form.js";
 import { openGallery } from "./gallery.js";
 import { Job } from "./job.js";
+import { requestOf } from "./picture.js";
 import { look } from "./service.js";
 import { openStore } from "./store.js";
 import { openViewer } from "./viewer.js";
@@ -15,7 +16,7 @@ import { titleWords } from "./words.js";
 
 const TITLE = document.title;
 const cards = new Map(); // a job: its card
-const edit = ({ request }, field) => form.fill(request, field);
+const edit = (picture) => form.fill(requestOf(picture));
 const again = ({ request: { seed, ...request } }) => paint(request);
 const opening = openStore().then(async (store) => {
 	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
@@ -30,7 +31,8 @@ const opening = openStore().then(async (store) => {
 async function paint({ seed = -1, ...request }) {
 	const chosen = seed < 0 ? crypto.getRandomValues(new Uint32Array(1))[0] : seed;
 	const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-	start({ key, at: Date.now(), request: { ...request, seed: chosen } }, ...(await opening));
+	const record = { key, at: Date.now(), request: { ...request, seed: chosen } };
+	start(record, ...(await opening)).scrollIntoView({ block: "nearest" });
 }
 
 function start(record, { jobs }, gallery) {
@@ -44,15 +46,15 @@ function start(record, { jobs }, gallery) {
 		byId("input").focus();
 	};
 	const change = () => {
-		const { problem } = job.state;
 		remove();
-		edit(record, problem?.field);
+		form.fill(record.request, job.state.problem?.field);
 	};
 	const card = buildCard(job, { edit: change, remove, unlock });
 	cards.set(job, card);
 	hang(card.root);
 	show(job);
 	job.run();
+	return card.root;
 }
 
 function show(job) {
@@ -68,7 +70,7 @@ async function finish(job, pictures, gallery) {
 	const isFocused = card?.root.contains(document.activeElement);
 	card?.close();
 	cards.delete(job);
-	if (isFocused) gallery.at(pictures[0]).querySelector("button").focus();
+	if (isFocused) gallery.at(pictures[0])?.querySelector("button").focus();
 }
 
 function retitle() {
@@ -91,16 +93,14 @@ function lookNow() {
 }
 
 form.begin(paint);
-byId("unlock").addEventListener("click", unlock);
-byId("ideas").addEventListener("click", ({ target }) => {
+byId("unlock").onclick = unlock;
+byId("ideas").onclick = ({ target }) => {
 	if (target.matches("button")) paint({ input: target.textContent });
-});
-for (const event of ["online", "offline"]) {
-	addEventListener(event, () => {
-		lookNow();
-		wake("waiting", "painting", "away"); // a stream may hang without an end: each is opened anew
-	});
-}
-document.addEventListener("visibilitychange", lookNow);
-setInterval(() => cards.forEach((card) => card.show()), 1000);
+};
+window.ononline = window.onoffline = () => {
+	lookNow();
+	wake("waiting", "painting", "away"); // a stream may hang without an end: each is opened anew
+};
+document.onvisibilitychange = lookNow;
+setInterval(() => [...cards.keys()].forEach(show), 1000);
 lookNow();

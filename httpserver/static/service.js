@@ -11,6 +11,7 @@ const STATES = {
 	down: ["No painter", "No painting server is up.", "This page sees by itself when one is there."],
 	locked: ["Locked", "Locked.", "This server wants a key before it paints."],
 	away: ["No answer", "The server does not answer.", KEPT],
+	rests: ["Not ready", "The server is not ready just now.", KEPT],
 	offline: ["Offline", "You are offline.", KEPT],
 };
 let timer;
@@ -18,9 +19,8 @@ let before;
 
 /** Look now and again: `offered(catalog)` for what there is, `changed(state)` for a new state. */
 export async function look(offered, changed) {
-	const again = () => look(offered, changed);
 	clearTimeout(timer);
-	timer = setTimeout(again, EVERY);
+	timer = setTimeout(look, EVERY, offered, changed);
 	if (document.hidden) return;
 	const { state, status, catalog } = await find();
 	if (catalog) offered(catalog);
@@ -39,7 +39,7 @@ async function find() {
 		return { state: catalog.demo ? "demo" : "ready", status, catalog };
 	} catch (error) {
 		if (!(error instanceof Problem)) return { state: navigator.onLine ? "away" : "offline" };
-		return { state: error.code === "unauthorized" ? "locked" : "down", status };
+		return { state: { unauthorized: "locked", no_backend: "down" }[error.code] ?? "rests", status };
 	}
 }
 

@@ -59,8 +59,8 @@ export function openViewer(gallery, { again, edit }) {
 
 	const close = () => dialog.close();
 	const closeAnd = (act) => () => {
+		dialog.addEventListener("close", () => act(picture), { once: true }); // after the focus has gone back
 		close();
-		act(picture);
 	};
 	onAct(dialog, {
 		close,
@@ -75,11 +75,11 @@ export function openViewer(gallery, { again, edit }) {
 		"copy-code": () => copy("The code is", copyText(byId("viewer-code").textContent)),
 		...Object.fromEntries(Object.keys(CODE).map((name) => [name, () => speak(name)])),
 	});
-	dialog.addEventListener("keydown", ({ key, target }) => {
+	dialog.onkeydown = ({ key, target }) => {
 		const way = { ArrowLeft: "newer", ArrowRight: "older" }[key];
 		if (way && !target.matches("pre")) turn(way);
-	});
-	dialog.addEventListener("close", () => gallery.at(picture)?.querySelector("button").focus());
+	};
+	dialog.onclose = () => gallery.at(picture)?.querySelector("button").focus();
 	return show;
 }
 

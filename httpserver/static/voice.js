@@ -4,7 +4,7 @@ import { byId } from "./dom.js";
 import { stateWords } from "./words.js";
 
 const QUIET = 5_000; // milliseconds between words about one phase
-const told = new Map(); // a job: phase and news of it that were said last
+const told = new WeakMap(); // a job: phase and news of it that were said last
 let last = 0;
 
 /** Say how a job is, where that is news. `now` in milliseconds. */

@@ -1,9 +1,11 @@
 /** Words for people: durations, a job's state, what went wrong and what to do. Pure. */
 
+const GONE = ["The server no longer has this picture", "Try again: it is painted anew."];
 const PROBLEMS = {
 	invalid_request: ["The server cannot paint this", "Change it and paint again."],
 	forbidden: ["The server does not allow this", "Whoever runs it may have an answer."],
-	not_found: ["The server no longer has this picture", "Try again: it is painted anew."],
+	not_found: GONE,
+	expired: GONE,
 	unknown_model: ["No server has this model now", "Choose another one."],
 	too_many_jobs: ["Too many of your pictures wait", "Let some be finished, or cancel some."],
 	internal: ["The server made a mistake", "Its log says more. Try again."],

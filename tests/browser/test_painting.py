@@ -222,6 +222,59 @@ async def _run(code: str, language: str, folder: Path) -> None:
     assert ran.returncode == 0, ran.stderr
 
 
+async def test_edit_leads_from_the_large_view_to_the_form(tmp_path: Path, open_window: "Open") -> None:
+    """With what paints this one picture of several again, and the keyboard where one writes."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        page = window.page
+        await page.get_by_role("combobox", name="Pictures").select_option("3")
+        await page.locator("summary").click()
+        await page.get_by_label("Seed").fill("7")
+        await window.paint("triplets")
+        await window.sees_picture("triplets", 3)
+        await window.pictures.nth(2).locator(".frame").click()
+        await window.sees(window.viewer.locator("dl"), "Seed 9")
+        await window.press(window.viewer, "Edit")
+        await window.sees_number(window.viewer, 0)
+        await window.sees_focus(window.prompt)
+        await page.keyboard.press("Enter")
+        await window.sees_picture("triplets", 4)
+    sent = [(each["seed"], each["batch_size"]) for each in served.double.txt2img_requests]
+    assert sent == [(7, 3), (9, 1)]
+
+
+async def test_again_from_far_down_shows_what_was_asked_for(tmp_path: Path, open_window: "Open") -> None:
+    """On a phone, where the new card hangs high above; its keyboard goes, too, so that nothing is covered."""
+    phone = {"viewport": {"width": 390, "height": 700}, "is_mobile": True, "has_touch": True}
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, **phone)
+        await window.page.get_by_role("combobox", name="Pictures").select_option("4")
+        await window.paint("houses")
+        await window.sees_picture("houses", 4)
+        assert not await window.prompt.evaluate("field => field === document.activeElement")
+        served.double.hold(at=1)
+        await window.picture("houses").last.get_by_role("button", name="Again").tap()
+        await window.sees(window.job("houses"), "step 1")
+        button = window.job("houses").get_by_role("button", name="Cancel")
+        box = await button.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= 700
+        served.double.release()
+
+
+async def test_the_form_paints_without_scripts(tmp_path: Path, open_window: "Open") -> None:
+    """Then the browser opens the picture itself; what was left empty is nobody's error."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, java_script_enabled=False)
+        await window.prompt.fill("a monkey & a hat")
+        async with window.page.expect_navigation() as navigation:
+            await window.page.get_by_role("button", name="Paint").click()
+        answer = await navigation.value
+        assert answer is not None
+        assert answer.headers["content-type"] == "image/png"
+    assert served.double.txt2img_requests[0]["prompt"] == "a monkey & a hat"
+
+
 async def test_a_jpeg_is_a_picture_too(tmp_path: Path, open_window: "Open") -> None:
     """It is saved as what it is, and goes into the clipboard as PNG, which is all that clipboards take."""
     async with serving(tmp_path) as served:

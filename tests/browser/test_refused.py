@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import engine.server
-from core import BackendAddress, Settings, connect
+from core import BackendAddress, Settings, connect, work
 from httpserver import listen
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.http_fixture import serving
+from tests.valkey_server import ValkeyServer
 
 if TYPE_CHECKING:
     from tests.browser.window import Open
@@ -61,6 +62,27 @@ async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> 
         await window.sees_picture("a lighthouse")
         await window.sees(window.page.locator("#service"), "Ready")
         await window.page.locator("#notice").wait_for(state="hidden")
+
+
+async def test_the_shared_queue_is_away(tmp_path: Path, open_window: "Open") -> None:
+    """That is not for want of a painter: the page says that it passes, and sees by itself when it has."""
+    async with (
+        ValkeyServer() as valkey,
+        serving(tmp_path, redis_url=valkey.url) as served,
+        work(served.settings),
+    ):
+        await served.until_status(lambda status: status["backends"])
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#service"), "Ready")
+        valkey.kill()
+        await window.page.reload()
+        await window.sees(window.page.locator("#service"), "Not ready")
+        await window.sees(window.page.locator("#notice"), "The server is not ready just now.")
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "goes on by itself")
+        await valkey.start()
+        await window.sees_picture("a lighthouse")
+        await window.sees(window.page.locator("#service"), "Ready")
 
 
 async def test_the_demo_painter_bears_a_badge(open_window: "Open") -> None:

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from core import ERRORS
 from httpserver.page import POLICY, contents, get_page, get_static
 
 FILES = {name: content.decode() for name, content in contents().items()}
@@ -67,6 +68,13 @@ async def test_nothing_else_is_served(name: str) -> None:
 def test_all_together_it_is_small() -> None:
     """As it lies there, before any compression."""
     assert sum(map(len, contents().values())) < MOST_BYTES
+
+
+def test_every_error_is_said_in_words() -> None:
+    """But what only the websocket says, and what has a state of its own: no key yet, cancelled, soon over."""
+    others = {"rate_limited", "unauthorized", "cancelled", "queue_unavailable", "shutting_down"}
+    said = set(re.findall(r"^\t(\w+): (?:\[|GONE)", FILES["words.js"], re.MULTILINE))
+    assert set(ERRORS) - others <= said
 
 
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere() -> None:
