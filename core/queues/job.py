@@ -40,7 +40,7 @@ class Job:
     keep: bool
     watches: set[Watch] = field(default_factory=set)
     last: Event | None = None
-    """What was told last: a late watcher begins with it."""
+    """What was told last: a late watcher begins with it. None: it waits, and nobody watched it yet."""
     lease: Lease | None = None
     attempts: int = 0
     """Claims so far."""

@@ -128,9 +128,10 @@ class Jobs:
 
     def watch(self, job: Job, watch: Watch) -> None:
         """Begin a watch with the job's last state; it goes on as long as the job does."""
-        last = self.place(job) if isinstance(job.last, Queued) else job.last
-        if last is not None:
-            watch.tell(last)
+        if job.lease is None and not job.ended:
+            job.last = self.place(job)
+        if job.last is not None:
+            watch.tell(job.last)
         if not job.ended:
             job.watches.add(watch)
             self._unwatched.pop(job.id, None)
@@ -158,7 +159,6 @@ class Jobs:
         job = self._live[id] = Job(id, request, caller, keep)
         self._places.add(job)
         self._note_unwatched(job)
-        job.last = self.place(job)
         return job
 
     def take(self, backend: str) -> Claim | None:

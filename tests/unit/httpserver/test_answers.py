@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from httpserver import answers
-from httpserver.answers import PIECE, decoded, decoded_size, pieces_of, write_pieces
+from httpserver.answers import DECODED_PIECE, PIECE, decoded, decoded_size, pieces_of, write_pieces
 
-SIZES = [*range(8), *(PIECE // 4 * 3 + beside for beside in (-2, -1, 0, 1, 2)), 3 * PIECE]
+CUT = DECODED_PIECE // 4 * 3
+SIZES = [*range(8), *(CUT + beside for beside in (-2, -1, 0, 1, 2)), 4 * CUT]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -23,14 +24,14 @@ def test_a_picture_of_any_size_is_decoded_whole(size: int) -> None:
     text = memoryview(base64.b64encode(picture))
     assert b"".join(decoded(text)) == picture
     assert decoded_size(text) == size
-    assert max((len(piece) for piece in decoded(text)), default=0) <= PIECE
+    assert max((len(piece) for piece in decoded(text)), default=0) <= DECODED_PIECE
 
 
 @given(st.binary(max_size=200), st.integers(1, 8))
 def test_pieces_of_any_size_say_what_the_whole_says(picture: bytes, fours: int) -> None:
     text = base64.b64encode(picture)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(answers, "PIECE", 4 * fours)
+        patch.setattr(answers, "DECODED_PIECE", 4 * fours)
         assert b"".join(decoded(text)) == a2b_base64(text)
     assert decoded_size(text) == len(a2b_base64(text))
 
@@ -50,7 +51,9 @@ def test_parts_are_cut_and_nothing_else(parts: list[bytes], size: int) -> None:
     assert all(len(piece) <= size for piece in pieces)
 
 
-@pytest.mark.parametrize("pieces", [pieces_of((b"{", b"x" * 4 * PIECE, b"}")), decoded(b"A" * 4 * PIECE)])
+@pytest.mark.parametrize(
+    "pieces", [pieces_of((b"{", b"x" * 4 * PIECE, b"}")), decoded(b"A" * 4 * DECODED_PIECE)]
+)
 async def test_while_a_large_picture_is_written_others_have_their_turn(pieces: Iterator[bytes]) -> None:
     """Also where the client takes all at once, so that no write ever waits."""
     written: list[bytes] = []
