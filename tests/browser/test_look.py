@@ -109,6 +109,8 @@ async def test_axe_finds_nothing_where_nothing_can_be_painted(
 @pytest.mark.parametrize("theme", THEMES)
 async def test_on_a_phone_nothing_is_cut_off(tmp_path: Path, open_window: "Open", theme: str) -> None:
     """Nobody has to scroll sideways, in any state; long words and large pictures included."""
+    from tests.browser.window import AXE
+
     long = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * 3
     async with serving(tmp_path, max_queue=1) as served:
         window = await open_window(served.url, color_scheme=theme, **PHONE)
@@ -121,16 +123,32 @@ async def test_on_a_phone_nothing_is_cut_off(tmp_path: Path, open_window: "Open"
         await window.paint(long, "too many")
         await window.sees(window.job("too many"), "The queue is full")
         assert not await window.is_too_wide()
+        assert not AXE.exists() or await window.findings() == []
         served.double.release()
         await window.sees_picture(long)
         assert not await window.is_too_wide()
         await window.picture(long).locator(".frame").tap()
         await window.sees(window.viewer.locator("h2"), long)
         assert not await window.is_too_wide()
+        assert not AXE.exists() or await window.findings() == []
         sideways = "dialog => dialog.scrollWidth > dialog.clientWidth"
         assert not await window.viewer.evaluate(sideways)
         await window.press(window.viewer, "Close")
         await window.sees_number(window.viewer, 0)
+
+
+@pytest.mark.parametrize(("width", "columns"), [(390, 2), (820, 2), (1000, 2), (1280, 3)])
+async def test_the_wall_uses_the_width_that_there_is(
+    tmp_path: Path, open_window: "Open", width: int, columns: int
+) -> None:
+    """Two pictures side by side on phones and tablets, three on a desk."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, viewport={"width": width, "height": 900})
+        await window.page.get_by_role("combobox", name="Pictures").select_option("4")
+        await window.paint("houses")
+        await window.sees_picture("houses", 4)
+        left = await window.pictures.evaluate_all("all => all.map(each => each.offsetLeft)")
+    assert len(set(left)) == columns
 
 
 async def test_who_wants_no_motion_gets_none(tmp_path: Path, open_window: "Open") -> None:
