@@ -11,10 +11,9 @@ import (
 )
 
 func main() {
-	prompt, path, server := "a monkey with a hat", "out.png", "http://127.0.0.1:5000"
-	if len(os.Args) > 2 {
-		prompt, path = os.Args[1], os.Args[2]
-	}
+	words := []string{"a monkey with a hat", "out.png"}
+	copy(words, os.Args[1:])
+	prompt, path, server := words[0], words[1], "http://127.0.0.1:5000"
 	if url := os.Getenv("SD_B64_URL"); url != "" {
 		server = url
 	}

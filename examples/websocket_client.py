@@ -13,7 +13,7 @@ import websockets
 URL = os.environ.get("SD_B64_WS", "ws://127.0.0.1:8765")
 
 
-async def main(prompt: str, path: str) -> int:
+async def main(prompt: str = "a monkey with a hat", path: str = "out.png") -> int:
     """Send the prompt, show how far it is, save the picture; 1 if there will be none."""
     # Pictures exceed the 1 MiB that this library, like many, takes unless told otherwise.
     async with websockets.connect(URL, max_size=None) as socket:
@@ -35,5 +35,4 @@ async def main(prompt: str, path: str) -> int:
 
 
 if __name__ == "__main__":
-    prompt, path = sys.argv[1:] or ("a monkey with a hat", "out.png")
-    sys.exit(asyncio.run(main(prompt, path)))
+    sys.exit(asyncio.run(main(*sys.argv[1:])))

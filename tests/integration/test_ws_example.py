@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.doubles.pictures import prompt_of
 from tests.doubles.ws_fixture import Served, serving
 
@@ -37,12 +39,13 @@ async def test_it_saves_a_picture_and_shows_a_full_bar(tmp_path: Path) -> None:
     assert prompt_of(picture) == "a monkey /kb-2000"
 
 
-async def test_it_needs_to_be_told_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arguments", [(), ("a cat",)])
+async def test_it_needs_to_be_told_nothing(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """As the other examples: it has a prompt and a name of its own."""
     async with serving() as served:
-        code, said = await run_example(served, folder=tmp_path)
+        code, said = await run_example(served, *arguments, folder=tmp_path)
     assert code == 0, said
-    assert prompt_of((tmp_path / "out.png").read_bytes()) == "a monkey with a hat"
+    assert prompt_of((tmp_path / "out.png").read_bytes()) == (*arguments, "a monkey with a hat")[0]
 
 
 async def test_it_prints_the_error(tmp_path: Path) -> None:
