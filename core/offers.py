@@ -77,9 +77,11 @@ class Catalog:
         names = _names(offer.models for offer in self.offers)
         if name in names:
             return name
-        wanted = _plain(name)
-        found = [known for known in names if _plain(known) == wanted]
-        return found[0] if len(found) == 1 else None
+        for alike in (flat_name, bare_name):
+            found = [known for known in names if alike(known) == alike(name)]
+            if found:
+                return found[0] if len(found) == 1 else None
+        return None
 
     def sampler_named(self, name: str) -> str | None:
         """The exact name of a sampler, in whatever case it was written."""
@@ -97,9 +99,14 @@ def _names(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
-def _plain(name: str) -> str:
-    """A1111 writes a model as `dir/name.safetensors [hash]`, `dir_name` or `name`: compare the bare name."""
-    bare = name.split(" [", 1)[0].replace("\\", "/").rsplit("/", 1)[-1].lower()
+def flat_name(name: str) -> str:
+    """What names of one model have in common: A1111 has `dir/Name.safetensors [hash]` and `dir_Name`."""
+    flat = name.split(" [", 1)[0].replace("\\", "/").replace("/", "_").lower()
     for ending in (".safetensors", ".ckpt", ".gguf"):
-        bare = bare.removesuffix(ending)
-    return bare
+        flat = flat.removesuffix(ending)
+    return flat
+
+
+def bare_name(name: str) -> str:
+    """The same without the folder."""
+    return flat_name(name.split(" [", 1)[0].replace("\\", "/").rsplit("/", 1)[-1])

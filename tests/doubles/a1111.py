@@ -366,7 +366,7 @@ class A1111Double:
             [
                 {
                     "title": _title(name),
-                    "model_name": name,
+                    "model_name": _model_name(name),
                     "hash": "0123456789",
                     "filename": f"/models/{name}",
                 }
@@ -466,7 +466,8 @@ class A1111Double:
         if "/not-json" in prompt:
             return web.Response(text="<html>Just a moment...</html>", content_type="text/html")
         sampler = painting.body.get("sampler_name") or next(iter(self.samplers), "Euler")
-        body = success(painting.body, painting.seed, self.loaded, sampler, return_grid=self.return_grid)
+        model = self.loaded.rpartition("/")[2]  # in a picture's info without its folder
+        body = success(painting.body, painting.seed, model, sampler, return_grid=self.return_grid)
         if "/hang-up" not in prompt:
             return web.Response(body=body, content_type="application/json")
         response = web.StreamResponse(headers={"Content-Length": str(len(body))})
@@ -519,11 +520,16 @@ class A1111Double:
 
     async def _load(self, model: str) -> None:
         """Load a model named by its name or its title, unless it is loaded; an unknown one is ignored."""
-        wanted = next((name for name in self.models if model in (name, _title(name))), self.loaded)
+        names = (name for name in self.models if model in (name, _model_name(name), _title(name)))
+        wanted = next(names, self.loaded)
         if wanted != self.loaded:
             self.switches += 1
             await asyncio.sleep(self.load_seconds)
             self.loaded = wanted
+
+
+def _model_name(model: str) -> str:
+    return model.replace("/", "_")
 
 
 def _title(model: str) -> str:

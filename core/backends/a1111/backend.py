@@ -15,7 +15,7 @@ from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import has_api
-from core.backends.a1111.lists import DEMO, loaded_model, model_names, sampler_names
+from core.backends.a1111.lists import DEMO, loaded_model, model_called, model_names, sampler_names
 from core.backends.a1111.progress import Painting, ProgressSource
 from core.errors import BackendError, SdError
 from core.events import Completed
@@ -141,7 +141,9 @@ class A1111Backend:
             del self._in_flight[task]
             follower.cancel()
             await asyncio.gather(follower, return_exceptions=True)
-        completed = read_answer(body, request, seed, self.name, self._clock() - began)
+        completed = self._with_model(
+            request, read_answer(body, request, seed, self.name, self._clock() - began)
+        )
         if not unwanted:
             self._learn(request, completed, switches)
         return completed
@@ -213,10 +215,23 @@ class A1111Backend:
         except BackendError:
             return  # asked again as long as the task runs
 
+    def _with_model(self, request: ImageRequest, completed: Completed) -> Completed:
+        """The same under the name that the model has in the offer.
+
+        Raises BackendError if it is another one than was asked for: A1111 paints with the one that it has
+        where it does not know the name, as when its list has changed since we read it.
+        """
+        named = model_called(completed.model, self._titles, request.model)
+        if named is None:
+            return completed
+        self._loaded = named
+        if request.model in self._models and named != request.model:
+            self._lists_until = float("-inf")
+            raise BackendError(f"{self.name}: painted with {named!r}, and not with {request.model!r}")
+        return replace(completed, model=named)
+
     def _learn(self, request: ImageRequest, completed: Completed, switches: bool) -> None:
-        """The pace, but for pictures that had to wait for another model; and the model that is loaded."""
-        if completed.model in self._models:
-            self._loaded = completed.model
+        """The pace, but for pictures that had to wait for another model."""
         if not switches and completed.seconds > 0:
             self._paces.append(completed.seconds / request.cost)
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from core.offers import bare_name, flat_name
+
 DEMO = "demo painter"
 """The built-in engine says in its model's name what it is."""
 
@@ -17,13 +19,28 @@ def sampler_names(words: Any) -> tuple[str, ...]:
 
 
 def loaded_model(options: Any, models: Any) -> str | None:
-    """`sd_model_checkpoint` is a title, `name.safetensors [hash]`: the `model_name` of that entry."""
-    title = options.get("sd_model_checkpoint") if isinstance(options, dict) else None
-    if not isinstance(title, str) or not title:
+    """The `model_name` of what `sd_model_checkpoint` names."""
+    return model_called(options.get("sd_model_checkpoint") if isinstance(options, dict) else None, models)
+
+
+def model_called(name: Any, models: Any, wanted: str | None = None) -> str | None:
+    """The `model_name` of the entry that a server means by this name; None where there is none, or several.
+
+    It says `dir/name.safetensors [hash]` in its options, with a hash once it has one, and `name` in what it
+    tells of a picture, while `model_name` is `dir_name`. Of several it is the `wanted` one.
+    """
+    if not isinstance(name, str) or not name:
         return None
-    for entry in models if isinstance(models, list) else []:
-        if isinstance(entry, dict) and title in (entry.get("title"), entry.get("model_name")):
-            return str(entry.get("model_name"))
+    entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
+    for alike in (str, flat_name, bare_name):
+        found = {
+            str(entry["model_name"])
+            for entry in entries
+            if entry.get("model_name")
+            and alike(name) in (alike(str(entry["model_name"])), alike(str(entry.get("title"))))
+        }
+        if found:
+            return wanted if wanted in found else found.pop() if len(found) == 1 else None
     return None
 
 

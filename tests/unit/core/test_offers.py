@@ -20,6 +20,12 @@ def test_a_model_is_found_by_its_title_its_file_or_its_bare_name(name: str) -> N
     assert catalog(XL, "anime.ckpt").model_named(name) == XL
 
 
+@pytest.mark.parametrize("name", ["xl/anime.safetensors [0123456789]", "xl\\Anime", "XL_anime"])
+def test_a_model_in_a_folder_is_found_by_its_title(name: str) -> None:
+    """A1111 offers it with the folder in its name, and shows it as a path."""
+    assert catalog("xl_anime", "v1_anime").model_named(name) == "xl_anime"
+
+
 def test_a_model_that_nobody_has_is_not_found() -> None:
     assert catalog(XL).model_named("dreamshaper") is None
 
