@@ -265,17 +265,19 @@ def _parameters(desk: Desk) -> Any:
         desk.admit(interaction)
         await desk.answers.defer(interaction, private=True)
         locale = str(interaction.locale)
-        urls = pictures_of(message)[:MOST_PICTURES]
-        files = [await desk.downloads.fetch(url) for url in urls]
-        texts = [await asyncio.to_thread(read_parameters, data) for data in files if data]
-        found = [text for text in texts if text]
+        read, found = 0, []
+        for url in pictures_of(message)[:MOST_PICTURES]:  # one by one: each may be large
+            data = await desk.downloads.fetch(url)
+            text = await asyncio.to_thread(read_parameters, data) if data else ""
+            read += data is not None
+            found += [text] if text else []
         if found:
             embeds = [embed for text in found for embed in embeds_of(parameters_page(text))]
             # Together an answer's embeds hold 6000 characters, so long texts come alone.
             shown = embeds if sum(map(len, embeds)) <= 6000 else embeds[:1]
             await interaction.edit_original_response(embeds=shown)
             return
-        unread = bool(urls) and not any(files)
+        unread = pictures_of(message) and not read
         key = "parameters.unread" if unread else "parameters.none"
         await interaction.edit_original_response(content=say(locale, key))
 

@@ -5,12 +5,15 @@ Everything here takes milliseconds to seconds: call it in a thread.
 
 import binascii
 import io
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
+
+log = logging.getLogger(__name__)
 
 SLICE = 1 << 18
 """Base64 characters that are decoded at once: a2b_base64 holds the interpreter's lock meanwhile."""
@@ -23,6 +26,9 @@ SMALLEST = 64
 MOST_WEBP = 16_383
 """Pixels of a side that WebP knows."""
 MOST_TEXT = 100_000
+MOST_PIXELS = 1 << 25
+"""Of a stranger's picture that is unpacked to look for texts behind its pixels: 128 MiB in memory."""
+UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 
 
@@ -56,10 +62,13 @@ def fit(data: bytes, most: int) -> PictureFile:
     if len(data) <= most:
         return PictureFile(data, format_of(data))
     smallest = PictureFile(data, format_of(data))
-    for candidate in _candidates(data):
-        if len(candidate.data) <= most:
-            return candidate
-        smallest = min(smallest, candidate, key=lambda file: len(file.data))
+    try:
+        for candidate in _candidates(data):
+            if len(candidate.data) <= most:
+                return candidate
+            smallest = min(smallest, candidate, key=lambda file: len(file.data))
+    except UNREADABLE as error:  # then it can only be tried as it is
+        log.warning("a picture of %d bytes cannot be packed anew: %s", len(data), error)
     return smallest
 
 
@@ -99,9 +108,10 @@ def read_parameters(data: bytes) -> str:
     """What a PNG's texts, or a JPEG's or WebP's comment, say of how it was made; "" if nothing."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            picture.load()  # a PNG's texts may stand behind its pixels
+            if picture.width * picture.height <= MOST_PIXELS:
+                picture.load()  # a PNG's texts may stand behind its pixels
             return _parameters(picture)[:MOST_TEXT]
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except UNREADABLE:
         return ""
 
 

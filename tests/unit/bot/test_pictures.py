@@ -66,6 +66,21 @@ def test_what_says_nothing_of_itself_says_nothing(data: bytes) -> None:
     assert read_parameters(data) == ""
 
 
+def test_what_is_no_picture_is_left_as_it_is() -> None:
+    """Whoever sends it finds out that it is too large; a job must not fail for ever by it."""
+    assert fit(b"no picture" * 9, 10).data == b"no picture" * 9
+    assert fit(noise()[:1000], 10).data == noise()[:1000]
+
+
+def test_a_strangers_picture_is_not_unpacked_beyond_all_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of 40 KB may hold 36 million pixels. Its texts before the pixels are read all the same."""
+    info, file = PngInfo(), io.BytesIO()
+    info.add_text("parameters", TEXT)
+    Image.new("L", (6000, 6000)).save(file, "PNG", pnginfo=info)
+    monkeypatch.setattr("PIL.Image.core.zip_decoder", None)
+    assert read_parameters(file.getvalue()) == TEXT
+
+
 def test_the_words_of_other_programs_are_read_too() -> None:
     info, file = PngInfo(), io.BytesIO()
     info.add_itxt("prompt", '{"3": {}}')
