@@ -78,7 +78,7 @@ def is_hidden(message: discord.Message | None) -> bool:
 
 
 class EditForm(discord.ui.Modal):
-    """Prompt, negative prompt and seed to change; `inputs_of` reads what comes back."""
+    """Prompt, negative prompt and seed to change, none longer than LONGEST_INPUT; see `inputs_of`."""
 
     def __init__(self, request: ImageRequest, locale: str) -> None:
         super().__init__(title=say(locale, "edit.title"), custom_id=EDITED, timeout=900)
@@ -92,7 +92,7 @@ class EditForm(discord.ui.Modal):
             field: discord.ui.TextInput[Any] = discord.ui.TextInput(
                 label=label,
                 custom_id=name,
-                default=value[:LONGEST_INPUT],
+                default=value,
                 style=style,
                 required=name == "prompt",
                 max_length=11 if name == "seed" else LONGEST_INPUT,

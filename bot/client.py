@@ -15,7 +15,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.answers import Answers, Interaction
+from bot.answers import UNREACHABLE, Answers, Interaction
 from bot.buttons import EDITED, Press
 from bot.commands import Translator, Tree, add_commands
 from bot.deliveries import Deliveries
@@ -110,11 +110,26 @@ class Bot(discord.Client):
         print(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}", flush=True)
         if not self._shared:
             print(f"sd-b64: {ALONE}", flush=True)
-        try:
-            await sync(self.tree, self._gateway.coordination, self.owner)
-        except discord.HTTPException as error:
-            log.error("the commands could not be given to Discord: %s", error)
-        await self._stay_connected()
+        async with asyncio.TaskGroup() as tasks:
+            giving = tasks.create_task(self._give_commands())
+            await self._stay_connected()
+            giving.cancel()
+
+    async def _give_commands(self) -> None:
+        """Have Discord know the commands; buttons and the commands of before work meanwhile."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await sync(self.tree, self._gateway.coordination, self.owner)
+            except UNREACHABLE as error:
+                log.warning("the commands could not be given to Discord, again in %g s: %s", pause, error)
+            except discord.HTTPException as error:
+                log.error("the commands could not be given to Discord: %s", error)
+                return
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _stay_connected(self) -> None:
         pause = FIRST_PAUSE
@@ -177,10 +192,13 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
             finally:
                 for task in running:
                     task.cancel()
+                # It may lose a cancellation while it connects (wait_for of Python 3.11): this ends it, too.
+                await bot.close()
     except BaseExceptionGroup as group:
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None  # a TaskGroup wraps also what it holds by itself
-        raise
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]  # a TaskGroup wraps also what it holds by itself
+        raise error from None
 
 
 def _point_at(settings: Settings) -> None:

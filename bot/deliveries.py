@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 EVERY = 2.5
 """Seconds between two changes of a message."""
-LEASE = 6.0
+LEASE = 4.0
 """Seconds after which a silent replica's jobs go to another one."""
-SCAN = 2.0
+SCAN = 1.0
 REST = 30.0
 """Seconds for which a ticket that ended in a fault of ours is left alone."""
 AWAY = 1.0

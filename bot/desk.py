@@ -14,7 +14,7 @@ from typing import Any, cast
 import discord
 
 from bot.answers import UNREACHABLE, Answers, Interaction, Taken
-from bot.buttons import EditForm, Press, inputs_of, is_hidden, view_of
+from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, view_of
 from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
 from bot.messages import Words, lost_page, prompts_in, request_in
@@ -127,6 +127,8 @@ class Desk:
             case "edit":
                 self.admit(interaction)
                 request = await self._request_of(interaction)
+                if max(len(request.prompt), len(request.negative_prompt)) > LONGEST_INPUT:
+                    raise Refused("refused.cut")
                 await self.answers.ask(interaction, EditForm(request, str(interaction.locale)))
             case "delete":
                 _check_owner(interaction, press.owner)

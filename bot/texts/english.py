@@ -51,7 +51,7 @@ ENGLISH = {
     "state.cancelled": "Cancelled",
     "state.failed": "No picture",
     "state.lost": "This job is gone",
-    "state.lost.about": "The bot was restarted in the meantime. Again paints it anew.",
+    "state.lost.about": "It ended long ago, or the bot was restarted in the meantime. Again paints it anew.",
     "state.reencoded": "the picture was too large for Discord and is sent as {format}",
     "eta.seconds": "about {seconds} s",
     "eta.minutes": "about {minutes} min",
@@ -97,7 +97,7 @@ ENGLISH = {
     "refused.owner": "Only the person who asked for this picture, or a moderator, may do that.",
     "refused.ended": "This job had ended before.",
     "refused.size": "Give either a size, or width and height.",
-    "refused.cut": "The prompt is too long to be read from this message. Use /imagine.",
+    "refused.cut": "The prompt is too long for this button. Use /imagine.",
     "refused.seed": "The seed must be a whole number from -1 to {most}.",
     # Errors of the core, by their code; the message is the core's own, in English.
     "error.invalid_request": "That cannot be painted: {message}",

@@ -133,6 +133,17 @@ async def test_a_prompt_too_long_for_a_message_is_read_from_the_picture() -> Non
         assert len(served.prompts) == 2
 
 
+async def test_a_prompt_too_long_for_a_form_is_not_cut_by_it() -> None:
+    """A field holds 4000 characters. Again takes it all."""
+    prompt = "monkey " * 600
+    async with serving(max_prompt=6000) as served:
+        first = await served.painted(prompt)
+        edit = await press(served, first, "Edit")
+        assert "too long for this button" in edit.said
+        await served.discord.settled(await served.discord.press(served.ann, first, "Again"))
+        assert served.prompts[0] == served.prompts[1]
+
+
 async def test_buttons_answer_after_a_restart_and_again_works_on_a_job_long_gone() -> None:
     """Nothing of the first bot is left: its queue was in memory."""
     async with serving() as served:

@@ -209,8 +209,12 @@ async def test_eleven_files_are_50035(raw: Raw) -> None:
         {"title": "x", "custom_id": "x", "components": []},
         {"title": "x", "custom_id": "x", "components": [row({**FORM_FIELD, "label": "x" * 46})]},
         {"title": "x", "custom_id": "x", "components": [row({**FORM_FIELD, "value": "x" * 4001})]},
+        {"title": "x", "custom_id": "x", "components": [row({**FORM_FIELD, "max_length": 4001})]},
+        {"title": "x", "custom_id": "x", "components": [row({**FORM_FIELD, "style": 3})]},
+        {"title": "x", "custom_id": "x", "components": [row(FORM_FIELD, FORM_FIELD)]},
+        {"title": "x", "custom_id": "x", "components": [row(FORM_FIELD), row(FORM_FIELD)]},
     ],
-    ids=["title", "custom_id", "empty", "label", "value"],
+    ids=["title", "custom_id", "empty", "label", "value", "max_length", "style", "two", "twice"],
 )
 async def test_a_form_that_is_too_long_is_50035(raw: Raw, data: Words) -> None:
     asked = await raw.asked()

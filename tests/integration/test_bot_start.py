@@ -8,10 +8,13 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
 
 from bot.client import listen
+from bot.sync import sync
 from core import SettingsError, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, LoopbackDiscord
@@ -142,6 +145,36 @@ async def test_a_discord_that_is_away_at_the_start_is_waited_for(
         await served.painted()
     assert caplog.text.count("Discord cannot be reached") == 2
     assert caplog.text.count("gateway cannot be reached") == 2
+
+
+async def test_commands_are_given_as_soon_as_discord_takes_them(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line that breaks just then ends nothing: the bot connects, and tries again."""
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    failures = iter([aiohttp.ServerDisconnectedError(), ConnectionResetError()])
+
+    async def broken(*arguments: Any) -> bool:
+        if error := next(failures, None):
+            raise error
+        return await sync(*arguments)
+
+    monkeypatch.setattr("bot.client.sync", broken)
+    async with serving() as served:
+        assert served.discord.syncs == 1
+    assert caplog.text.count("could not be given to Discord, again") == 2
+
+
+async def test_commands_that_discord_refuses_are_told_and_the_bot_goes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.fault("PUT", "/commands", 400, 50035)
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings) as bot:
+            await bot.wait_until_ready()
+            await discord.until(lambda: "could not be given to Discord" in caplog.text)
+            assert discord.gateway.connected
 
 
 async def test_a_token_that_is_taken_away_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,11 +101,27 @@ def check_modal(payload: Mapping[str, Any]) -> None:
     if not 1 <= len(rows) <= 5:
         raise invalid("components", "Must be between 1 and 5 in length.")
     for row in rows:
-        for field in row.get("components") or []:
-            if not 1 <= len(field.get("label") or "") <= 45:
-                raise invalid("components.label", "Must be between 1 and 45 in length.")
-            if len(field.get("value") or "") > min(4000, field.get("max_length") or 4000):
-                raise invalid("components.value", "Must be 4000 or fewer in length.")
+        if len(row.get("components") or []) != 1:
+            raise invalid("components.components", "Must be 1 in length.")
+        _check_field(row["components"][0])
+    ids = [row["components"][0]["custom_id"] for row in rows]
+    if len(set(ids)) < len(ids):
+        raise invalid("components.custom_id", "Component custom id cannot be duplicated")
+
+
+def _check_field(field: Mapping[str, Any]) -> None:
+    """What may be written into a form."""
+    if not 1 <= len(field.get("label") or "") <= 45:
+        raise invalid("components.label", "Must be between 1 and 45 in length.")
+    if not 1 <= len(field.get("custom_id") or "") <= 100:
+        raise invalid("components.custom_id", "Must be between 1 and 100 in length.")
+    if field.get("style") not in {1, 2}:
+        raise invalid("components.style", "Value must be one of {1, 2}.")
+    most = field.get("max_length", 4000)
+    if not 1 <= most <= 4000:
+        raise invalid("components.max_length", "int value should be between 1 and 4000.")
+    if len(field.get("value") or "") > most:
+        raise invalid("components.value", f"Must be {most} or fewer in length.")
 
 
 def check_choices(choices: Sequence[Mapping[str, Any]]) -> None:
