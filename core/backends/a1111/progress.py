@@ -54,8 +54,7 @@ class ProgressSource:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
         began, told, pause, preview_id = self._clock(), 0.0, FASTEST_POLL, -1
         last: Progress | None = None
-        before = 0.0
-        """Seconds until the first step began."""
+        before = 0.0  # the first step began: a picture may have waited long
         while True:
             while not wishes.current.watched:
                 await wishes.changed()
