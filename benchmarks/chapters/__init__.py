@@ -3,13 +3,14 @@
 from collections.abc import Callable
 
 from benchmarks.chapter import Chapter
-from benchmarks.chapters import gpus, growth, http, start, websocket
+from benchmarks.chapters import gpus, growth, http, queue, start, websocket
 from benchmarks.series import Run
 
 CHAPTERS: dict[str, Callable[[Run], Chapter]] = {
     "http": http.tell,
     "websocket": websocket.tell,
     "growth": growth.tell,
+    "queue": queue.tell,
     "gpus": gpus.tell,
     "start": start.tell,
 }

@@ -1,0 +1,118 @@
+"""The chapter of the queue kind."""
+
+from collections.abc import Callable
+
+from benchmarks.chapter import Chapter, Goal, Table, cell
+from benchmarks.queue import INSIDE, MEMORY, PICTURES, SHARED
+from benchmarks.series import Run, Series
+
+STEPS = ("submit", "claim", "finish")
+WORDS = """\
+The queue in memory and the one on Valkey (append-only file on, as the docs ask for), without front ends and
+servers. A step's microseconds are those that its caller waits, the median of a round; "in Valkey" is what
+Valkey itself spends on it, its own count. A finished job has a picture of 1 KB there. From submit to the
+picture a worker is idle and paints in no time; jobs/s are those of fifty clients and four such workers, with
+1 KB. Front half, worker half and clients are one process, so what Valkey adds is an upper bound."""
+
+
+def tell(run: Run) -> Chapter:
+    """Tables, goals."""
+    return Chapter("Shared queue", WORDS, [_steps(run), _way(run), _watchers(run)], _goals(run))
+
+
+def _steps(run: Run) -> Table:
+    names = [*STEPS, *(step + INSIDE for step in STEPS)]
+    rows = [
+        (
+            home,
+            f"{waiting:,}",
+            *(cell(run.find(home=home, waiting=waiting, metric=name)) for name in names),
+        )
+        for waiting in run.values("waiting")
+        for home in (MEMORY, SHARED)
+    ]
+    return Table("", ("queue", "waiting", *(f"{name} µs" for name in names)), rows)
+
+
+def _way(run: Run) -> Table:
+    rows = [
+        (
+            home,
+            *(
+                cell(run.find(home=home, kilobytes=size, metric=metric))
+                for size in PICTURES
+                for metric in ("p50", "p99")
+            ),
+            cell(run.find(home=home, metric="jobs/s")),
+        )
+        for home in (MEMORY, SHARED)
+    ]
+    head = [f"{size} KB: {metric} ms" for size in PICTURES for metric in ("p50", "p99")]
+    return Table("From submit to the picture:", ("queue", *head, "jobs/s"), rows)
+
+
+def _watchers(run: Run) -> Table:
+    rows = [
+        (f"{watchers:,}", *(cell(run.find(watchers=watchers, metric=metric)) for metric in METRICS))
+        for watchers in run.values("watchers")
+    ]
+    return Table(
+        "Clients who wait, all in this process. Then Valkey is killed and restarted, and four workers paint "
+        "for them in no time:",
+        ("watchers", *METRICS.values()),
+        rows,
+    )
+
+
+METRICS = {
+    "idle %": "nothing happens: % of a core",
+    "changing %": "a job more each second: % of a core",
+    "seconds": "all painted after s",
+    "lost": "without a picture",
+}
+
+
+def _goals(run: Run) -> list[Goal]:
+    sizes = run.values("waiting") or [0]
+    least, most = min(sizes), max(sizes)
+    goals = [
+        Goal(
+            f"shared queue, {size} KB: what Valkey adds from submit to the picture, p50",
+            _pairs(
+                run.find(home=SHARED, kilobytes=size, metric="p50"),
+                run.find(home=MEMORY, kilobytes=size, metric="p50"),
+                lambda shared, memory: shared - memory,
+            ),
+            5,
+            " ms",
+        )
+        for size in PICTURES
+    ]
+    goals += [
+        Goal(
+            f"shared queue, {step} with {most:,} waiting: of that with {least:,} (as the logarithm: 5 x)",
+            _pairs(
+                run.find(home=SHARED, waiting=most, metric=step + INSIDE),
+                run.find(home=SHARED, waiting=least, metric=step + INSIDE),
+                lambda many, few: many / few,
+            ),
+            5,
+            " x",
+        )
+        for step in ("submit", "claim")
+    ]
+    for watchers in run.values("watchers"):
+        idle = run.find(watchers=watchers, metric="idle %")
+        lost = run.find(watchers=watchers, metric="lost")
+        goals += [
+            Goal(f"{watchers:,} watchers: of a core while idle", idle.rounds if idle else [], 25, " %"),
+            Goal(f"{watchers:,} watchers, Valkey killed: lost", lost.rounds if lost else [], 0),
+        ]
+    return goals
+
+
+def _pairs(one: Series | None, other: Series | None, figure: Callable[[float, float], float]) -> list[float]:
+    """A figure of two, round by round."""
+    if one is None or other is None:
+        return []
+    return [figure(*pair) for pair in zip(one.rounds, other.rounds, strict=True)]
