@@ -139,6 +139,8 @@ class Weather:
         self._servers = servers
         self._chance = chance
         self._front_ends: list[FrontEnd] = []
+        self._starting: set[int] = set()
+        """Places of front ends that were killed and do not listen yet."""
         self._workers: list[Running] = []
         self._ids: dict[int, str] = {}
         self._valkey: Any = Redis.from_url(house.valkey.url)  # redis-py's types do not tell await from not
@@ -315,12 +317,17 @@ class Weather:
         self.report.faults.append(f"{id} was not begun again within a minute")
 
     async def _kill_front_end(self) -> None:
-        place = self._chance.randrange(len(self._front_ends))
+        standing = [place for place in range(len(self._front_ends)) if place not in self._starting]
+        if not standing:
+            return
+        place = self._chance.choice(standing)
+        self._starting.add(place)
         self._front_ends[place].kill()
         self.report.killed["front ends"] += 1
         front_end = await self._house.starting_front_end()
         await self._house.listens(front_end)
         self._front_ends[place] = front_end
+        self._starting.remove(place)
 
     async def _kill_valkey(self) -> None:
         self._house.valkey.kill()

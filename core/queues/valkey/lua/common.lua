@@ -87,12 +87,24 @@ local function note_unwatched(id)
   end
 end
 
+-- What a backend offers, asked once for each name: there may be as many kinds as models times samplers.
+local offered = {}
+local function offers_name(key, name)
+  local names = offered[key]
+  if not names then
+    names = {}
+    offered[key] = names
+  end
+  if names[name] == nil then names[name] = redis.call('SISMEMBER', key, name) == 1 end
+  return names[name]
+end
+
 -- Whether a backend can do a kind, which is "model\nsampler"; empty means that anything will do.
 local function accepts(backend, kind)
   local model, sampler = kind:match('^(.-)\n(.*)$')
-  if model ~= '' and redis.call('SISMEMBER', P .. 'om:' .. backend, model) == 0 then return false end
-  return sampler == '' or redis.call('EXISTS', P .. 'os:' .. backend) == 0
-    or redis.call('SISMEMBER', P .. 'os:' .. backend, sampler) == 1
+  if model ~= '' and not offers_name(P .. 'om:' .. backend, model) then return false end
+  if sampler == '' or offers_name(P .. 'os:' .. backend, sampler) then return true end
+  return redis.call('EXISTS', P .. 'os:' .. backend) == 0
 end
 
 -- Backends that paint, or (with `resting`) will in a moment.

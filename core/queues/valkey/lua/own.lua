@@ -19,8 +19,11 @@ for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', P .. 'own', '-inf', NOW)) do
   redis.call('ZREM', P .. 'own', lapsed)
   redis.call('HDEL', P .. 'owner', lapsed)
 end
-local has = {}
+local has, heard = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', P .. 'workers', 0, -1)) do has[other] = 0 end
+-- One that has missed its last turn may be dead: nothing is left for it. It gets its share if it comes back.
+local since = '(' .. NOW + LEASE - math.min(1700, LEASE / 2)
+for _, other in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers', since, '+inf')) do heard[other] = true end
 local owners = redis.call('HGETALL', P .. 'owner')
 for number = 1, #owners, 2 do
   local owner = owners[number + 1]
@@ -28,11 +31,11 @@ for number = 1, #owners, 2 do
 end
 has[worker] = has[worker] - giving
 
--- Of the other workers that want this backend: the fewest that one of them has, and which one; nil without any.
+-- Of the other workers that live and want this backend: the fewest that one of them has, and which one; nil without any.
 local function fewest(backend)
   local least, who
   for other, number in pairs(has) do
-    if other ~= worker and redis.call('SISMEMBER', P .. 'wants:' .. other, backend) == 1
+    if other ~= worker and heard[other] and redis.call('SISMEMBER', P .. 'wants:' .. other, backend) == 1
       and (not least or number < least) then
       least, who = number, other
     end

@@ -1,4 +1,4 @@
--- with: place
+-- with: place crowd
 -- places(id, ...): each of these jobs as it is now (place.lua, `shown`). Reads only.
 local all = {}
 for number = 1, #ARGV - 4 do all[number] = shown(arg(number)) end

@@ -695,9 +695,9 @@ async def test_a_kept_result_expires_and_is_forgotten_long_after(home: Home) -> 
     await queue.offer(usable("gpu:1"))
     await submit(queue, "job", keep=True)
     await queue.finish(await claim(queue), painted())
-    await home.pass_time(899)
+    await home.pass_time(890)
     assert await told(await queue.events("job")) == [painted()]
-    await home.pass_time(2)
+    await home.pass_time(11)
     with pytest.raises(Expired):
         await queue.events("job")
     with pytest.raises(Expired):

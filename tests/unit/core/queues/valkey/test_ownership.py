@@ -90,6 +90,20 @@ async def test_what_a_dead_worker_had_is_shared_in_one_turn_however_much_that_is
     assert {name: len(owned) for name, owned in workers.has.items()} == {"a": 30, "b": 30}
 
 
+async def test_nothing_is_left_for_a_worker_that_has_died_too(workers: Workers) -> None:
+    """As when a machine with two of them loses its power, or one dies shortly after the other."""
+    for name in "abc":
+        workers.come(name, ALL[:6])
+    assert await workers.settle() == {"a": 2, "b": 2, "c": 2}
+    workers.die("a")
+    await workers.turn()
+    workers.die("b")
+    await workers.turn()
+    await workers.turn()
+    assert len(workers.has["c"]) == 4, "those of the first, as soon as its leases have ended"
+    assert await workers.settle() == {"c": 6}
+
+
 async def test_a_worker_with_a_backend_of_its_own_gives_what_the_other_one_wants(workers: Workers) -> None:
     """And comes to rest: what nobody else wants is not given away and taken back for ever."""
     workers.come("a", ["own:1", "own:2", "own:3", "gpu:1", "gpu:2"])

@@ -1,0 +1,71 @@
+-- Places for a crowd (with place.lua): short lines that the same backends can do are read once and put together. There
+-- may be as many lines as models times samplers, and each who asks would look into all of them. Reads only.
+local SHORT, MOST_READ = 64, 4000
+local classes, long, class_of, returned = {}, {}, {}, {}
+
+local function earlier(one, other)
+  return one.start < other.start or (one.start == other.start and one.member < other.member)
+end
+
+do
+  local read = 0
+  for _, kind in ipairs(redis.call('HKEYS', P .. 'kinds')) do
+    local names, size = {}, redis.call('ZCARD', P .. 'l:' .. kind)
+    for backend in pairs(able_for(kind)) do names[#names + 1] = backend end
+    if #names > 0 and size <= SHORT and read + size <= MOST_READ then
+      table.sort(names)
+      local name = table.concat(names, '\n')
+      local class = classes[name] or {like = kind, jobs = {}, sums = {[0] = 0}}
+      classes[name], class_of[kind], read = class, class, read + size
+      local words = redis.call('ZRANGE', P .. 'l:' .. kind, 0, -1, 'WITHSCORES')
+      for number = 1, #words, 2 do
+        class.jobs[#class.jobs + 1] = {start = tonumber(words[number + 1]), member = words[number]}
+      end
+    else
+      long[#long + 1] = kind
+    end
+  end
+  for _, class in pairs(classes) do
+    table.sort(class.jobs, earlier)
+    for number, one in ipairs(class.jobs) do
+      class.sums[number] = class.sums[number - 1] + tonumber(one.member:match('^(%S+) ', 31))
+    end
+  end
+  for number, id in ipairs(redis.call('ZRANGE', P .. 'back', 0, -1)) do
+    local kind, cost = get(id, 'kind', 'cost')
+    returned[number] = {id = id, kind = kind, cost = tonumber(cost)}
+  end
+end
+
+-- How many jobs of a class are before this one.
+local function rank_among(class, job_there)
+  local low, high = 0, #class.jobs
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if earlier(class.jobs[middle + 1], job_there) then low = middle + 1 else high = middle end
+  end
+  return low
+end
+
+-- From here on for all who ask; see place.lua.
+function place(id)
+  local kind, start, member = get(id, 'kind', 'start', 'member')
+  local ahead, work, job_there = 0, 0, {start = tonumber(start), member = member}
+  for _, other in ipairs(returned) do
+    if other.id == id then return ahead, work end
+    if competes(kind, other.kind) then ahead, work = ahead + 1, work + other.cost end
+  end
+  for _, class in pairs(classes) do
+    if class == class_of[kind] or competes(kind, class.like) then
+      local rank = rank_among(class, job_there)
+      ahead, work = ahead + rank, work + class.sums[rank]
+    end
+  end
+  for _, other in ipairs(long) do
+    if competes(kind, other) then
+      local rank = rank_in(other, start, member)
+      ahead, work = ahead + rank, work + work_of(other, rank)
+    end
+  end
+  return ahead, work
+end
