@@ -209,6 +209,16 @@ async def test_a_server_that_tells_nothing_is_estimated_by_time_and_says_so(rela
         await painting
 
 
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_each_optional_endpoint_may_be_missing_in_each_way(status: int) -> None:
+    async with studio() as it:
+        for path in ("/internal/progress", "/sdapi/v1/progress", "/sdapi/v1/samplers", "/sdapi/v1/sd-models"):
+            it.double.fault(path, status)
+        offer = await it.backend.look()
+        assert (offer.usable, offer.models, offer.samplers, offer.problem) == (True, (), (), "")
+        assert prompt_of((await it.paint()).images[0].base64) == "a cat"
+
+
 async def test_a_server_that_gives_tasks_names_of_its_own_is_estimated_by_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

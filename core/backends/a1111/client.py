@@ -26,6 +26,8 @@ ASK_SECONDS = 5.0
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
 LONGEST_REASON = 300
+NOT_IMPLEMENTED = 501
+"""What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
 
 Words = dict[str, Any]
 
@@ -91,7 +93,7 @@ class Client:
         status, body = await self._request(method, path, timeout, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
-        if status >= 500:
+        if status >= 500 and status != NOT_IMPLEMENTED:
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None
