@@ -23,7 +23,7 @@ EVERY = 2.5
 """Seconds between two changes of a message."""
 LEASE = 4.0
 """Seconds after which a silent replica's jobs go to another one."""
-SCAN = 1.0
+SCAN = 2.0
 REST = 30.0
 """Seconds for which a ticket that ended in a fault of ours is left alone."""
 AWAY = 1.0
