@@ -46,9 +46,10 @@ def _fence(painting: Painting) -> int:
 @asynccontextmanager
 async def serving(doubles: Sequence[A1111Double], **settings: float) -> AsyncIterator[Gateway]:
     """A front end in this process, and workers as processes."""
-    async with House() as house:
+    # Nobody dies here: no lease may lapse where processors are short, for that changes the order.
+    async with House(LEASE_TTL="30") as house:
         house.environ |= {name.upper(): str(value) for name, value in settings.items()}
-        chosen = Settings(redis_url=house.valkey.url, lease_ttl=1, **settings)  # type: ignore[arg-type]
+        chosen = Settings(redis_url=house.valkey.url, lease_ttl=30, **settings)  # type: ignore[arg-type]
         async with connect(chosen) as gateway:
             await asyncio.gather(*(house.worker(*doubles) for _ in range(2)))
             async with asyncio.timeout(20):
