@@ -173,7 +173,13 @@ async def test_sixty_interactions_are_sixty_pictures(tmp_path: Path) -> None:
             assert each.answered_after is not None
             assert each.answered_after < 3
         winners = {(await flock.winner(each)).owner for each in asked}
-        assert len(winners) > 1, "the work is shared"
+        async with asyncio.timeout(20):
+            while (
+                len(winners) < 2
+            ):  # the work is shared; but who was late in the burst stands back for a while
+                asked.append(await flock.imagine("one more", people[0], channel))
+                winners.add((await flock.winner(asked[-1])).owner)
+                await discord.until(lambda: done(asked[-1:]))
         await flock.stop()
         flock.check_logs()
 
