@@ -1,6 +1,7 @@
 """A program's process: its loop, its log, how it is told to stop, how it ends with one line."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -16,6 +17,8 @@ STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
 """What asks a process to stop; SIGBREAK is Ctrl-Break on Windows."""
+GC_THRESHOLD = 5_000, 20, 50
+"""New objects until the garbage collector looks at them; of its runs, until it looks at older ones, too."""
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -24,6 +27,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     A setting that cannot be used is printed in one line, with exit code 2.
     """
     _begin_log()
+    _collect_less()
     if os.getpid() == 1:
         for number in STOP_SIGNALS:
             signal.signal(number, _at_once())
@@ -77,6 +81,13 @@ def _begin_log() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     logging.getLogger("websockets").setLevel(logging.WARNING)  # it tells of every connection
+
+
+def _collect_less() -> None:
+    """What was imported stays, so the garbage collector need not look at it; and cycles are rare here."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -93,8 +93,9 @@ def split_images(body: bytes) -> tuple[list[Span], dict[str, Any]] | None:
 
 def _is_printable(span: Span) -> bool:
     """Whether it holds nothing but ASCII from the space on, as a text of JSON may bear it unescaped."""
-    letters = np.frombuffer(span, dtype=np.uint8)  # the least and the largest of 600 KB in 30 microseconds
-    return not len(letters) or bool(letters.min() >= 0x20 and letters.max() < 0x7F)
+    # Signed, what is beyond ASCII is below zero. The least of 600 KB takes 15 microseconds.
+    letters = np.frombuffer(span, dtype=np.int8)
+    return not len(letters) or bool(letters.min() >= 0x20)
 
 
 def parse_images(body: bytes) -> tuple[list[Span], dict[str, Any]]:
