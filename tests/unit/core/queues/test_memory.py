@@ -23,6 +23,7 @@ from core.events import Cancelled, Completed, End, Event, Failed, Queued, Starte
 from core.offers import Kind, Offer
 from core.queues import VOID, Again, Claim, Wish
 from core.queues import memory as memory_module
+from core.queues.job import LOOK
 from core.queues.memory import MemoryQueue
 from core.settings import Settings
 from core.watch import Watch
@@ -162,6 +163,8 @@ class Known:
     deliveries: int = 0
     watches: list["Reader"] = field(default_factory=list)
     unwatched_since: float | None = None
+    looked: float = float("-inf")
+    """When a watch began last while it ran."""
 
 
 @dataclass(eq=False)
@@ -365,7 +368,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def renew(self, pick: int) -> None:
         job = self.running()[pick % len(self.running())]
         assert job.claim is not None
-        now = bool(job.watches)
+        now = bool(job.watches) or self.clock() - job.looked < LOOK
         wish = self.do(self.queue.renew(job.claim, Wish(held=True, watched=not now, preview=False)))
         assert wish == Wish(held=True, watched=now, preview=False)
         job.deadline = self.clock() + LEASE
@@ -441,6 +444,9 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.readers.append(reader)
         self.live[id].watches.append(reader)
         self.live[id].unwatched_since = None
+        self.read()
+        if not isinstance(reader.events[0], Queued):
+            self.live[id].looked = self.clock()
 
     def settle(self) -> None:
         """Let claims that were woken take their job."""
@@ -466,7 +472,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def give_back(self, job: Known) -> None:
         assert job.claim is not None
         self.void.append(job.claim)
-        job.claim = None
+        job.claim, job.looked = None, float("-inf")
         self.returned.append(job.id)
         if not job.watches and not job.keep:
             job.unwatched_since = self.clock()
