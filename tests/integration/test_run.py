@@ -56,6 +56,8 @@ class Checkout:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
+            # A shell that started the tests in the background has them, and what they start, ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     async def run(self, *arguments: str) -> tuple[int | None, str, str]:
@@ -115,6 +117,7 @@ async def test_ctrl_c_ends_the_installation_without_a_traceback(checkout: Checko
     assert process.stdout is not None
     assert await process.stdout.readline() == b"begun\n"
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = await process.communicate()
+    async with asyncio.timeout(30):
+        _, errors = await process.communicate()
     assert process.returncode == 130
     assert b"Traceback" not in errors
