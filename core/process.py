@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -19,6 +19,8 @@ STOP_SIGNALS = tuple(
 """What asks a process to stop; SIGBREAK is Ctrl-Break on Windows."""
 GC_THRESHOLD = 5_000, 20, 50
 """New objects until the garbage collector looks at them; of its runs, until it looks at older ones, too."""
+OPEN_FILES = 65_536, 10_240
+"""How many connections and files a process wants to hold open, and what it tries if that is refused."""
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -28,6 +30,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     """
     _begin_log()
     _collect_less()
+    _open_more_files()
     if os.getpid() == 1:
         for number in STOP_SIGNALS:
             signal.signal(number, _at_once())
@@ -88,6 +91,25 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
+
+
+def _open_more_files() -> None:
+    """Each client is an open file, and many systems begin with 1,024 (Docker 29, a shell) or 256 (macOS).
+
+    So low only for the sake of programs that use `select`, which we do not.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in OPEN_FILES:
+        wanted = number if most == resource.RLIM_INFINITY else min(number, most)
+        if now == resource.RLIM_INFINITY or wanted <= now:
+            return
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+            return
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -67,3 +69,21 @@ def test_a_second_interrupt_ends_the_program_as_a_shell_expects() -> None:
     with pytest.raises(SystemExit) as ended:
         run(main())
     assert ended.value.code == 130
+
+
+CONNECTIONS = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, {most}))
+from core.process import run
+async def main():
+    print(resource.getrlimit(resource.RLIMIT_NOFILE))
+run(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_it_holds_more_connections_than_a_shell_or_a_container_begins_with() -> None:
+    """As many as the system lets it, without taking the right to more from anybody."""
+    program = CONNECTIONS.format(most=2000)
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ran.stdout == "(2000, 2000)\n"
