@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import shutil
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,7 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 from core.backends import Unreachable, Wishes
 from core.backends.a1111 import A1111Backend, Found, discover, discovery, open_session
@@ -426,7 +429,8 @@ async def test_other_formats_come_as_they_are(prompt: str, format: str) -> None:
         assert (await it.paint(prompt)).images[0].format == format
 
 
-async def test_a_server_that_is_away_is_unreachable_and_comes_back() -> None:
+async def test_a_server_that_is_away_is_unreachable_and_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("container", raising=False)
     async with studio() as it:
         await it.double.go_away()
         with pytest.raises(Unreachable, match="not reached"):
@@ -434,6 +438,36 @@ async def test_a_server_that_is_away_is_unreachable_and_comes_back() -> None:
         assert (await it.backend.look()).problem == "not reached (connection refused)"
         await it.double.come_back()
         assert (await it.backend.look()).usable
+
+
+class ThisMachine(AbstractResolver):
+    """Every name is this machine's."""
+
+    async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
+        found = ResolveResult(
+            hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
+        )
+        return [found]
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_from_a_container_it_says_why_this_machine_is_not_reached(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """There 127.0.0.1 is the container itself, and A1111 listens for 127.0.0.1 alone unless it is told to."""
+    monkeypatch.setenv("container", "oci")
+    async with studio() as it:
+        await it.double.go_away()
+        said = (await it.backend.look()).problem
+        assert "connection refused; in a container that is the container itself: name it host." in said
+        url = it.double.url.replace("127.0.0.1", "host.docker.internal")
+        connector = aiohttp.TCPConnector(resolver=ThisMachine())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            backend = A1111Backend(BackendAddress(url), session, deployment="test")
+            said = (await backend.look()).problem
+            assert said == "not reached (connection refused; A1111 listens for containers with --listen)"
 
 
 async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Client: HTTP to one A1111 server. Every fault becomes an error that names the server and no secret."""
 
 import base64
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -26,6 +27,8 @@ ASK_SECONDS = 5.0
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
 LONGEST_REASON = 300
+FROM_CONTAINERS = "host.docker.internal"
+"""What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
 
@@ -148,7 +151,18 @@ def _obstacle(error: ClientConnectorError) -> str:
     if isinstance(error.os_error, socket.gaierror):
         return "its host name is not found"
     number = error.os_error.errno
+    if number == errno.ECONNREFUSED:
+        return os.strerror(number).lower() + _meant(error.host, os.environ)
     return os.strerror(number).lower() if number else "no connection"
+
+
+def _meant(host: str | None, environ: Mapping[str, str]) -> str:
+    """What is nearly always wrong where nothing listens, seen from a container (systemd's word for one)."""
+    if host == FROM_CONTAINERS:
+        return "; A1111 listens for containers with --listen"
+    if environ.get("container") and host in {"127.0.0.1", "localhost", "::1"}:
+        return f"; in a container that is the container itself: name it {FROM_CONTAINERS}"
+    return ""
 
 
 def _refusal(name: str, status: int, body: bytes) -> SdError:
