@@ -106,7 +106,15 @@ def parse_images(body: bytes) -> tuple[list[Span], dict[str, Any]]:
     images = words.get("images") or []
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise ValueError("images: not a list of texts")
-    return [memoryview(image.encode()) for image in images], words
+    return [_plain_span(image) for image in images], words
+
+
+def _plain_span(image: str) -> Span:
+    """A picture that stands in our JSON as it is; MIME's base64 comes in lines, which are joined."""
+    text = image.replace("\r", "").replace("\n", "").encode()
+    if b'"' in text or b"\\" in text or not _is_printable(memoryview(text)):
+        raise ValueError("images: a text that is no base64")
+    return memoryview(text)
 
 
 def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:

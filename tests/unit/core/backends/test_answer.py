@@ -154,6 +154,23 @@ def test_formats_are_told_by_the_first_bytes(content: bytes, format: str, prefix
     assert (image.format, base64.b64decode(image.base64)) == (format, content)
 
 
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_base64_in_lines_is_joined(line_break: str) -> None:
+    """MIME's lines: in our own JSON they would be no JSON."""
+    lines = line_break.join(PNG[begin : begin + 76] for begin in range(0, len(PNG), 76))
+    completed = read({"images": [lines + line_break]})
+    assert json.loads(b"".join(images_answer(completed, "id")))["image-base64"] == PNG
+
+
+@pytest.mark.parametrize("odd", ['","x":"y', "\\n\\n", "\x00\x01\x02\x03", "éé"])
+def test_a_picture_s_text_never_breaks_out_of_our_json(odd: str) -> None:
+    assert len(odd.encode()) % 4 == 0
+    images = {"images": [PNG[:40] + odd + PNG[40:]]}
+    for words in (images, {"info": "", **images}):
+        with pytest.raises(BackendError, match="no JSON of A1111"):
+            read(json.dumps(words, ensure_ascii=False).encode())
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
