@@ -30,10 +30,10 @@ def main(args):
 
 
 def install(testing):
-    """Install what is missing; the stamp says for which Python and which files that was done."""
+    """Install what is missing; the stamp says for which Python, where, and for which files that was done."""
     files = "".join(read(os.path.join(HERE, name)) for name in ("pyproject.toml", "requirements.txt"))
-    python = sys.version.split()[0] + " at " + sys.base_prefix
-    state = python + "\n" + hashlib.sha256((HERE + files).encode()).hexdigest() + "\n"
+    python = ascii(sys.version.split()[0] + " at " + sys.base_prefix + " for " + VENV)
+    state = python + "\n" + hashlib.sha256(files.encode()).hexdigest() + "\n"
     done = read(STAMP)
     if done.startswith(state) and (done.endswith("test") or not testing):
         return

@@ -99,6 +99,19 @@ async def test_it_installs_once_says_each_command_and_passes_on_arguments_and_ex
     assert checkout.asked == ["pip install", "pip install"]
 
 
+async def test_a_checkout_that_was_moved_gets_a_new_environment(checkout: Checkout) -> None:
+    """The programs in the old one name the place where they were installed."""
+    await checkout.run("test")
+    assert checkout.asked == ["venv --clear", "pip install", "pip install"]
+    moved = Checkout(
+        checkout.folder.rename(checkout.folder.with_name("umgezogen nach København")), checkout.tools
+    )
+    assert (await moved.run("test"))[:2] == (7, "it got \n")
+    assert moved.asked == ["venv --clear", "pip install", "pip install"]
+    assert (await moved.run("test"))[0] == 7
+    assert moved.asked == []
+
+
 async def test_what_cannot_be_installed_ends_it_with_that_exit_code_and_is_tried_again(
     checkout: Checkout,
 ) -> None:
