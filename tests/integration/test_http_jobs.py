@@ -286,6 +286,18 @@ async def test_a_running_job_whose_client_hangs_up_is_interrupted(tmp_path: Path
         await served.until_status(lambda status: status["running"] == 0)
 
 
+async def test_who_closes_its_sending_half_has_hung_up(tmp_path: Path) -> None:
+    """It cannot be told from one that closes all: so does nginx judge."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(GET % b"/text?input=left")
+        await served.double.until(lambda: served.double.active)
+        writer.write_eof()
+        await served.double.until(lambda: served.double.interrupts)
+        writer.close()
+
+
 async def test_a_stream_that_is_left_ends_its_job(tmp_path: Path) -> None:
     """Unless somebody else still watches it."""
     async with serving(tmp_path) as served:
