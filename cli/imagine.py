@@ -55,7 +55,8 @@ async def _painted(job: Job, display: Display, stop: asyncio.Event) -> Sequence[
     try:
         await job.cancel()
     except Failure as failure:
-        raise Failure(INTERRUPTED, f"job {job.id} may go on, its server was not told: {failure}") from failure
+        name = f"job {job.id}" if job.id else "the job"
+        raise Failure(INTERRUPTED, f"{name} may go on, its server was not told: {failure}") from failure
     raise Failure(INTERRUPTED, "the job is cancelled")
 
 

@@ -13,13 +13,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from cli.connection import Server
-from cli.exit_codes import CONNECTION_LOST
+from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Cancelled, Event, Failed, Picture, failure_of
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds before another try: doubled each time, and spread, so that not all clients come back at once."""
 FORGOTTEN = {"not_found", "expired"}
+NO_ANSWER = {CONNECTION_LOST, UNREACHABLE}
+"""Failures that do not tell whether the server has the job; every other one says that it has not."""
 
 
 class Job:
@@ -47,6 +49,8 @@ class Job:
         """Whether the server may know of the job: from then on a lost connection is no end."""
         self.id: str | None = None
         """The server's name for the job, while it is known."""
+        self._unsure = False
+        """Whether the server may have a job that it has not told the id of."""
         self.submitted = asyncio.Event()
         """Set while the id is known; not while the job is being submitted, for the first time or again."""
         self._lost_since: float | None = None
@@ -59,6 +63,7 @@ class Job:
                 return await self._follow()
             except Failure as failure:
                 self._sent = self._sent or failure.code == CONNECTION_LOST
+                self._unsure = self._unsure and failure.code in NO_ANSWER
                 if not (self._sent and failure.may_pass):
                     raise
                 await self._rest(failure)
@@ -66,6 +71,8 @@ class Job:
     async def cancel(self) -> None:
         """End the job at the server. Raises Failure where that could not be told."""
         if self.id is None:
+            if self._unsure:
+                raise Failure(CONNECTION_LOST, f"{self._server.name} has not answered yet")
             return
         try:
             await self._server.ask("DELETE", f"/jobs/{self.id}")
@@ -86,7 +93,7 @@ class Job:
             return await self._pictures(events)
 
     def _submit(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        self.id = None
+        self.id, self._unsure = None, True
         self.submitted.clear()
         return self._server.events("POST", "/text", json=self._wanted, key=self._key)
 
@@ -109,7 +116,7 @@ class Job:
 
     def _hear(self, event: Event) -> None:
         self._sent = True
-        self.id = event.id
+        self.id, self._unsure = event.id, False
         self.submitted.set()
         self._lost_since, self._pause = None, FIRST_PAUSE
         self._told(event)

@@ -13,7 +13,7 @@ import pytest
 
 from cli import connection, job
 from tests.doubles.a1111 import A1111Double, prompt_of
-from tests.doubles.cli_fixture import UNSET, Relay, client, contents, environment, started
+from tests.doubles.cli_fixture import PLAIN, UNSET, Relay, client, contents, environment, started
 from tests.doubles.http_fixture import serving
 from tests.ports import free_port
 
@@ -223,6 +223,20 @@ async def test_a_cancel_that_reaches_nobody_says_so(tmp_path: Path) -> None:
             assert b"may go on, its server was not told: unreachable" in said
         served.double.release()
         await relay.listen()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+async def test_a_signal_before_the_server_has_answered_claims_no_cancel(tmp_path: Path) -> None:
+    """It may have the job, and goes on with it: a client with a key may come back."""
+    program = f"import cli.imagine; cli.imagine.ID_SECONDS = 0.1\n{PLAIN}"
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        relay.freeze()
+        async with started(tmp_path, relay.url, "imagine", PROMPT, program=program) as process:
+            await relay.until(1)
+            process.send_signal(signal.SIGINT)
+            _, said = await process.communicate()
+    assert process.returncode == 130
+    assert said.startswith(b"sd-b64: interrupted: the job may go on, its server was not told: connection_")
 
 
 @asynccontextmanager
