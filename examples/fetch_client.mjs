@@ -14,6 +14,7 @@ if (!response.ok) {
   process.exit(1);
 }
 
+process.exitCode = 1; // until the picture is there
 let text = "";
 for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
   text += chunk;
@@ -31,9 +32,7 @@ function hear(event) {
   if (event.type === "image") {
     writeFileSync(path, Buffer.from(event["image-base64"], "base64"));
     console.log(`${path}, seed ${event.seed}`);
+    process.exitCode = 0;
   }
-  if (event.type === "error" || event.type === "cancelled") {
-    console.error(event.message ?? "cancelled");
-    process.exitCode = 1;
-  }
+  if (event.type === "error" || event.type === "cancelled") console.error(event.message ?? "cancelled");
 }

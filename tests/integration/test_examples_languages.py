@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.doubles.a1111 import prompt_of
 from tests.doubles.cli_fixture import contents
@@ -130,6 +132,22 @@ async def test_fetch_tells_when_the_job_fails(tmp_path: Path) -> None:
         code, said = await run(tmp_path, *command, SD_B64_URL=served.url)
     assert code == 1
     assert "RuntimeError" in said
+
+
+@needs_node
+async def test_fetch_does_not_take_a_cut_off_answer_for_a_picture(tmp_path: Path) -> None:
+    """A proxy may end the answer of a server that is gone as if that were its end."""
+
+    async def answer(request: web.Request) -> web.Response:
+        body = b'event: queued\ndata: {"type":"queued","id":"1","position":0}\n\n'
+        return web.Response(body=body, content_type="text/event-stream")
+
+    app = web.Application()
+    app.router.add_post("/text", answer)
+    async with TestServer(app) as server:
+        command = ("node", str(EXAMPLES / "fetch_client.mjs"), "a monkey", "out.png")
+        code, said = await run(tmp_path, *command, SD_B64_URL=str(server.make_url("")).rstrip("/"))
+    assert (code, said) == (1, "0 ahead\n")
 
 
 @needs_socket
