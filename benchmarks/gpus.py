@@ -4,9 +4,9 @@ Measured at the simulated server: from the moment that its answer has gone to th
 request is there. Another way of connecting is one more entry in WAYS."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
+from dataclasses import dataclass
 
 from benchmarks.native import Backends, Log, Native, build
 from benchmarks.pictures import Picture, make_pictures
@@ -21,7 +21,7 @@ CELLS = [(seconds, count) for seconds in (0.2, 1.0) for count in (1, 2, 4, 8, 16
 QUICK_CELLS = [(0.2, 1), (0.2, 16), (1.0, 1), (1.0, 16)]
 WINDOWS = {0.2: 2.5, 1.0: 5.5, 5.0: 10.5}
 QUICK_WINDOWS = {0.2: 2.0, 1.0: 4.5}
-"""Seconds of a round, by a picture's seconds: the last pictures are not cut off just before their end."""
+"""Seconds of a round, by a picture's seconds."""
 WAITING = 4
 """Clients for each server, at least LEAST in all: so three jobs for each server wait."""
 LEAST = 8
@@ -59,24 +59,44 @@ def probe(
     start = time.monotonic()
     clients = max(LEAST, WAITING * len(farm.ports))
     native.ask("http", system.port, clients, window, picture.path, least=len(picture.base64), grace=0.0)
-    gaps, painting = of_logs(list(farm.logs().values()), start, time.monotonic())
+    # The load began a little later than this clock, so until then there was a backlog.
+    work = of_logs(list(farm.logs().values()), start, start + window)
     return {
-        "gap p50 ms": 1000 * percentile(gaps, 0.5),
-        "gap p99 ms": 1000 * percentile(gaps, 0.99),
-        "busy %": 100 * painting / (painting + sum(gaps)),
+        "gap p50 ms": 1000 * percentile(work.gaps, 0.5),
+        "gap p99 ms": 1000 * percentile(work.gaps, 0.99),
+        "gaps": len(work.gaps),
+        "busy %": 100 * work.painting / work.lasted,
     }
 
 
-def of_logs(logs: list[Log], start: float, end: float) -> tuple[list[float], float]:
-    """All gaps between two pictures that both fell into this time, and the time that was spent painting them.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What all servers did in a time, in seconds."""
 
-    The first picture of each server only begins its row.
+    gaps: list[float]
+    """Each time between two pictures."""
+    painting: float
+    lasted: float
+    """How long they could have painted, all together."""
+
+
+def of_logs(logs: Sequence[Log], start: float, end: float) -> Work:
+    """What they did between these two moments, while there was a backlog.
+
+    A server's first picture only begins its row: its time counts from then on, to the end. What it paints at
+    the end counts as far as it has come, and so does a gap. A server that got nothing was idle since another
+    one got something.
     """
-    gaps, painting = list[float](), 0.0
-    for log in logs:
-        both = zip(log.arrived, log.answered, strict=True)
-        pictures = [(begun, done) for begun, done in both if start <= begun and done <= end]
-        for (_, answered), (arrived, done) in pairwise(pictures):
-            gaps.append(arrived - answered)
-            painting += done - arrived
-    return gaps, painting
+    rows = [[picture for picture in log.pictures if start <= picture[0] < end] for log in logs]
+    first = min((row[0][0] for row in rows if row), default=end)
+    gaps, painting, lasted = list[float](), 0.0, 0.0
+    for row in rows:
+        free = min(row[0][1], end) if row else first
+        lasted += end - free
+        for arrived, done in row[1:]:
+            gaps.append(arrived - free)
+            free = min(done, end)
+            painting += free - arrived
+        if free < end:
+            gaps.append(end - free)
+    return Work(gaps, painting, lasted)

@@ -74,10 +74,13 @@ class Gathering:
 
 
 def ratio(ours: Series | None, theirs: Series | None) -> list[float]:
-    """Round by round: what ran one after the other is compared, so the machine's moods cancel out."""
+    """Round by round: what ran one after the other is compared, so the machine's moods cancel out.
+
+    A round in which theirs is nothing or less (a difference of two delays may be) has no ratio.
+    """
     if ours is None or theirs is None:
         return []
-    return [one / other for one, other in zip(ours.rounds, theirs.rounds, strict=True) if other]
+    return [one / other for one, other in zip(ours.rounds, theirs.rounds, strict=True) if other > 0]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -13,7 +13,7 @@ from benchmarks.crowd import Heard, crowd
 from benchmarks.machine import pinned, raise_open_files
 from benchmarks.native import Backends, Native, build
 from benchmarks.pictures import Picture, make_pictures
-from benchmarks.processes import Bench, free_port
+from benchmarks.processes import Bench, BenchmarkError, free_port
 from benchmarks.series import Gathering, percentile
 from benchmarks.systems import OURS, System, our_websocket, whole_way
 
@@ -21,7 +21,7 @@ BARE = "bare websockets"
 HTTP, WEBSOCKET = "HTTP", "websocket"
 BACKENDS = 16
 ROUNDS = 5
-IDLE, QUICK_IDLE, CROWD, SHARERS = 5000, 2000, 2000, 200
+IDLE, CROWD, SHARERS = 5000, 2000, 200
 PAINT_SECONDS = 5.0
 CROWD_MESSAGE = b'{"input":"a tiny monkey","steps":10}'
 """A step, and so a progress, each half second."""
@@ -30,6 +30,8 @@ SETTLE_SECONDS = {OURS: PAINT_SECONDS + 1, BARE: 1.0}
 """Before the first pictures are there the pace is unknown, and places do not move."""
 SECONDS, QUICK_SECONDS = 20.0, 5.0
 PICTURE_SECONDS, QUICK_PICTURE_SECONDS = 4.0, 1.0
+PAIRED = 0.95
+"""Of the progresses that clients hear so many must be in the servers' records, or delays say nothing."""
 PULSE_GAP = 0.25
 """Seconds of silence between the positions of one second and those of the next."""
 
@@ -208,6 +210,9 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
     if system.name == OURS:
         backend_of = _backends_of(before, window)
         late = list(delays(words, backend_of, backends))
+        heard_of = sum(one.type == "progress" for _, one in words)
+        if len(late) < PAIRED * heard_of or not late:
+            raise BenchmarkError(f"of {heard_of} progresses only {len(late)} are in the servers' records")
     else:
         late = [moment - one.eta for moment, one in words if one.type == "progress" and one.eta]
     after = behind([moment for moment, one in words if one.type == "queued"])

@@ -10,8 +10,9 @@ The core alone, in one process, on the queue in memory: microseconds of processo
 median of thousands in each round). **Submit** accepts a job, **claim** gives a worker the next one,
 **position** tells a watcher that comes where a job stands, **cancel** ends a waiting job (its caller's
 later jobs move up). While one thing grows the others stay at 10,000 waiting jobs of 100 callers and 16
-backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear. The longest step is one in
-which Python's garbage collector looked at everything."""
+backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear. What a step costs in any
+case hides its growth while things are few, so the exponent of the last two rows stands beneath it. The
+longest step is one in which Python's garbage collector looked at everything."""
 
 
 def tell(run: Run) -> Chapter:
@@ -44,12 +45,14 @@ def _table(run: Run, axis: str) -> Table:
     rows = [
         (f"{size:,}", *(cell(dict(points[step]).get(size)) for step in (*STEPS, "longest"))) for size in sizes
     ]
-    exponents = [
-        number(exponent([(size, series.median) for size, series in points[step]])) if sizes else "-"
-        for step in STEPS
-    ]
+    for words, first in {"exponent": 0, "of the last two": -2}.items():
+        rows.append((words, *(_exponent(points[step][first:]) for step in STEPS), ""))
     head = (AXES[axis], *(f"{step} µs" for step in STEPS), "longest step µs")
-    return Table("", head, [*rows, ("exponent", *exponents, "")])
+    return Table("", head, rows)
+
+
+def _exponent(points: list[tuple[int, Series]]) -> str:
+    return number(exponent([(size, series.median) for size, series in points])) if len(points) > 1 else "-"
 
 
 def _goals(run: Run) -> list[Goal]:

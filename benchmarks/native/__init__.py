@@ -40,9 +40,17 @@ class Log(msgspec.Struct, frozen=True):
 
     arrived: list[float]
     answered: list[float]
-    """Of each finished picture."""
+    """Of each finished picture, and of each that was cut off."""
     told: list[float]
     """Fraction of a progress, when it was told, and so on in turns."""
+    painting: float | None = None
+    """When the picture had arrived that is not finished."""
+
+    @property
+    def pictures(self) -> list[tuple[float, float]]:
+        """When each began and ended, in their order; the one that is not finished ends never."""
+        unfinished = [] if self.painting is None else [(self.painting, float("inf"))]
+        return [*zip(self.arrived, self.answered, strict=True), *unfinished]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@
  * as it does from a network, and not pages that stay in its cache.
  *
  * GET /log tells and forgets, in seconds of CLOCK_MONOTONIC: of each picture when its request had arrived and
- * when its answer had gone to the kernel, and which progress was told when. The first picture behind a /log is
- * finished early, on each server at another time: real servers do not paint in step.
+ * when its answer had gone to the kernel (or whoever asked had hung up), since when it paints the one that is
+ * not finished, and which progress was told when. The first picture behind a /log is finished early, on each
+ * server at another time: real servers do not paint in step.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -66,8 +67,17 @@ static void note(struct list *list, double value) {
     list->at[list->length++] = value;
 }
 
+/* The picture of this connection is over: record it. */
+static void note_picture(struct connection *c) {
+    if (!c->painting) return;
+    c->painting = 0;
+    note(&servers[c->port].arrived, c->arrived);
+    note(&servers[c->port].answered, now());
+}
+
 static void hang_up(struct connection *c) {
     struct server *server = &servers[c->port];
+    note_picture(c);
     if (server->active == c) server->active = NULL;
     connections[c->fd] = NULL;
     close(c->fd);
@@ -95,11 +105,7 @@ static int flush(struct connection *c) {
         c->at += sent;
     }
     want(c, 0);
-    if (c->painting) {
-        c->painting = 0;
-        note(&servers[c->port].arrived, c->arrived);
-        note(&servers[c->port].answered, now());
-    }
+    note_picture(c);
     return 1;
 }
 
@@ -159,7 +165,8 @@ static int tell_log(struct connection *c) {
     to = numbers(to, "answered", &server->answered);
     *to++ = ',';
     to = numbers(to, "told", &server->told);
-    strcpy(to, "}");
+    if (server->active) sprintf(to, ",\"painting\":%.6f}", server->active->arrived);
+    else strcpy(to, "}");
     server->fresh = 1;
     int alive = answer(c, body, NULL);
     free(body);

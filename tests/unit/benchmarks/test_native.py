@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import urllib.request
 from pathlib import Path
 
@@ -58,11 +59,28 @@ def test_the_load_counts_pictures_and_the_servers_note_their_gaps(
     with native.backends(2, 0.02, [pictures["tiny"]]) as backends:
         loaded = native.ask("http", backends.ports[0], 1, 0.3, PATH, least=size)
         log, other = backends.logs().values()
-    gaps, painting = of_logs([log], 0, float("inf"))
-    assert loaded.pictures == len(log.arrived) == len(gaps) + 1 > 3
-    assert painting >= 0.02 * len(gaps)
+    work = of_logs([log], 0, log.answered[-1])
+    assert loaded.pictures == len(log.arrived) == len(work.gaps) + 1 > 3
+    assert work.painting >= 0.02 * len(work.gaps)
     assert loaded.p50 >= 20
     assert other.arrived == [], "nobody asked the second server"
+
+
+def test_a_picture_that_is_cut_off_is_in_the_record(native: Native, pictures: dict[str, Picture]) -> None:
+    """First as one that is being painted, then, when its client has hung up, as one that has ended."""
+    with (
+        native.backends(1, 60, [pictures["tiny"]]) as backends,
+        socket.create_connection(("127.0.0.1", backends.ports[0]), timeout=10) as client,
+    ):
+        client.sendall(f"GET {PATH} HTTP/1.1\r\n\r\n".encode())
+        while (log := backends.logs()[backends.ports[0]]).painting is None:
+            pass
+        assert log.arrived == []
+        client.close()
+        while (ended := backends.logs()[backends.ports[0]]).painting is not None:
+            pass
+    assert ended.arrived == [log.painting]
+    assert ended.pictures[0][1] > ended.pictures[0][0]
 
 
 def test_an_answer_that_is_no_picture_stops_the_measurement(

@@ -34,6 +34,7 @@ def test_a_ratio_is_taken_round_by_round() -> None:
     ours, theirs = Series({}, [100.0, 50.0]), Series({}, [200.0, 100.0])
     assert ratio(ours, theirs) == [0.5, 0.5]
     assert ratio(ours, None) == []
+    assert ratio(ours, Series({}, [-0.1, 100.0])) == [0.5], "of less than nothing there is no share"
 
 
 def test_percentiles_are_values_that_were_measured() -> None:
