@@ -13,7 +13,7 @@ class JavaClient {
     public static void main(String[] args) throws Exception {
         String prompt = args.length > 0 ? args[0] : "a monkey with a hat";
         Path path = Path.of(args.length > 1 ? args[1] : "out.png");
-        String server = System.getenv().getOrDefault("SD_B64_URL", "http://127.0.0.1:5000");
+        String server = System.getenv().getOrDefault("SD_B64_URL", "http://127.0.0.1:5000").replaceAll("/$", "");
 
         String query = "input=" + URLEncoder.encode(prompt, StandardCharsets.UTF_8) + "&steps=20";
         HttpRequest request = HttpRequest.newBuilder(URI.create(server + "/image?" + query)).build();

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 
 const [prompt = "a monkey with a hat", path = "out.png"] = process.argv.slice(2);
-const server = process.env.SD_B64_URL ?? "http://127.0.0.1:5000";
+const server = (process.env.SD_B64_URL ?? "http://127.0.0.1:5000").replace(/\/$/, "");
 
 const response = await fetch(`${server}/text`, {
   method: "POST",

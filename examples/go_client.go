@@ -8,6 +8,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strings"
 )
 
 func main() {
@@ -15,7 +16,7 @@ func main() {
 	copy(words, os.Args[1:])
 	prompt, path, server := words[0], words[1], "http://127.0.0.1:5000"
 	if url := os.Getenv("SD_B64_URL"); url != "" {
-		server = url
+		server = strings.TrimSuffix(url, "/")
 	}
 	question, _ := json.Marshal(map[string]any{"input": prompt, "steps": 20})
 	response, err := http.Post(server+"/text", "application/json", bytes.NewReader(question))
