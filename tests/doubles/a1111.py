@@ -41,7 +41,7 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
 
 Relatives: `missing` names the paths that answer 404 (NO_PROGRESS, NO_API, or any), `tells_task` says whether
 `/sdapi/v1/progress` has `current_task`, `names_tasks` whether `force_task_id` is heeded (SD.Next), `login`
-puts `/internal` behind the page's own login.
+puts `/internal` behind the page's own login. A1111 itself and Forge heed the name and do not tell the task.
 """
 
 import asyncio
@@ -176,6 +176,8 @@ class A1111Double:
         self._hold_at: int | None = None
         self._unanswered = 0
         self._failed_once: set[str] = set()
+        self._task: str | None = None
+        """Active by name: as on A1111 also after its picture failed, until the next one begins."""
         self._gpu = asyncio.Lock()  # first come, first served, as A1111's FIFOLock
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -412,7 +414,7 @@ class A1111Double:
         finished = [painting.task for painting in self.paintings if painting.state == "finished"]
         active = self.active if self.is_painting(task) else None
         answer: dict[str, Any] = {
-            "active": active is not None,
+            "active": active is not None or task == self._task,
             "queued": any(each.task == task and each.state == "queued" for each in self.paintings),
             "completed": task in finished[-FINISHED_KEPT:],
             "progress": None,
@@ -492,16 +494,18 @@ class A1111Double:
     async def _paint(self, painting: Painting) -> None:
         try:
             async with self._gpu:
-                painting.state = "active"
+                painting.state, self._task = "active", painting.task
                 self._notify()
                 before = self.loaded
                 settings = painting.body.get("override_settings") or {}
                 await self._load(settings.get("sd_model_checkpoint") or before)
                 painting.state = "finished" if await self._paint_steps(painting) else "lost"
+                if not failure(painting.prompt):
+                    self._task = None
                 if painting.body.get("override_settings_restore_afterwards", True):
                     await self._load(before)
         except asyncio.CancelledError:
-            painting.state = "lost"  # a crash
+            painting.state, self._task = "lost", None  # a crash
         finally:
             self._notify()
 

@@ -303,8 +303,27 @@ async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_
         assert it.double.interrupts == [TASK]
 
 
-async def test_an_interrupt_stops_our_task_and_the_painting_returns() -> None:
-    async with studio() as it:
+async def test_a_failed_picture_that_the_server_still_calls_active_is_gone_once_it_is_idle() -> None:
+    """A1111 does so; a job that was given up before must not keep its server from all others."""
+    async with studio(tells_task=False) as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint("/oom"))
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        await it.double.go_away(crash=False)
+        with pytest.raises(BackendError, match="broke"):
+            await painting
+        await it.double.come_back()
+        assert not (await it.backend.look()).usable
+        it.double.release()
+        await it.double.paintings[0].done()
+        assert (await it.backend.look()).usable
+
+
+@pytest.mark.parametrize("tells_task", [True, False])
+async def test_an_interrupt_stops_our_task_and_the_painting_returns(tells_task: bool) -> None:
+    """Also where only the answer about the task itself tells that it runs, as on A1111."""
+    async with studio(tells_task=tells_task) as it:
         it.double.hold(at=2)
         painting = asyncio.create_task(it.paint())
         await it.double.until(lambda: it.double.is_painting(TASK))
@@ -333,9 +352,10 @@ async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
         assert it.backend.offer.pace is not None
 
 
-async def test_an_interrupt_waits_for_its_turn_behind_somebody_elses_picture() -> None:
+@pytest.mark.parametrize("tells_task", [True, False])
+async def test_an_interrupt_waits_for_its_turn_behind_somebody_elses_picture(tells_task: bool) -> None:
     """Only ours is interrupted, and within a second of the server painting it."""
-    async with studio() as it:
+    async with studio(tells_task=tells_task) as it:
         outside = await it.double.paint_outside(held=True)
         await it.double.until(lambda: it.double.active is outside)
         it.double.hold(at=1)

@@ -85,18 +85,29 @@ class ProgressSource:
     async def state(self, task: str) -> str:
         """`active`, `queued`, `gone` (or not there yet), `unknown` where the server does not tell."""
         running = await self.running()
-        if running is not None and "current_task" in running and running["current_task"] == task:
+        tells = running is not None and "current_task" in running
+        if running is not None and tells and running["current_task"] == task:
             return "active"
         if self._clock() >= self._tasks_unknown_until:
             words = await self._internal(task, preview=False, preview_id=-1)
             if words is not None:
-                if words.get("active"):
-                    # Between two answers another task may have begun: what runs must be ours by both.
-                    return "active" if running is None or "current_task" not in running else "queued"
-                return "queued" if words.get("queued") else "gone"
-        if running is None or "current_task" not in running:
+                if not (words.get("active") or words.get("queued")) or await self._is_idle(running):
+                    return "gone"
+                # Between two answers another task may have begun: what runs must be ours by both.
+                return "active" if words.get("active") and not tells else "queued"
+        if running is None or not tells:
             return "unknown"
         return "queued" if _busy(running) else "gone"
+
+    async def _is_idle(self, running: dict[str, Any] | None) -> bool:
+        """Whether nothing runs by two answers, as a task may have begun between the first one and now.
+
+        A1111 goes on calling a task active whose picture failed, and queued one that it could not begin.
+        """
+        if running is None or _busy(running):
+            return False
+        again = await self.running()
+        return again is not None and not _busy(again)
 
     async def busy_with(self) -> str | None:
         """The name of the task that runs on the server, empty if it has none; None when it is idle."""
