@@ -181,6 +181,28 @@ async def test_somebody_elses_progress_is_never_ours(missing: tuple[str, ...]) -
         await painting
 
 
+async def test_progress_that_cannot_be_told_costs_no_picture_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A fault of our own in it would else be known to nobody."""
+    async with studio() as it:
+        told = asyncio.Event()
+
+        async def broken(_: Progress) -> None:
+            told.set()
+            raise RuntimeError("the cause")
+
+        it.double.hold(at=5)
+        painting = asyncio.create_task(
+            it.backend.paint(TASK, ImageRequest(prompt="a cat"), broken, Wishes(WATCHED))
+        )
+        await told.wait()
+        it.double.release()
+        assert prompt_of((await painting).images[0].base64) == "a cat"
+    assert "its progress could not be told" in caplog.text
+    assert "the cause" in caplog.text
+
+
 async def test_previews_are_fetched_only_when_wished() -> None:
     async with studio() as it:
         wishes = Wishes(WATCHED)

@@ -1,6 +1,7 @@
 """A1111Backend: one server with AUTOMATIC1111's API."""
 
 import asyncio
+import logging
 import random
 import time
 from collections import deque
@@ -22,6 +23,8 @@ from core.events import Completed
 from core.offers import Offer
 from core.request import LARGEST_SEED, ImageRequest
 from core.settings import BackendAddress
+
+log = logging.getLogger(__name__)
 
 LISTS_SECONDS = 60.0
 """How long the lists of models and samplers are believed."""
@@ -140,7 +143,9 @@ class A1111Backend:
             self._unwanted.discard(task)
             del self._in_flight[task]
             follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
+            for ended in await asyncio.gather(follower, return_exceptions=True):
+                if isinstance(ended, Exception):  # a fault of our own, which costs no picture
+                    log.error("%s: its progress could not be told", self.name, exc_info=ended)
         completed = self._with_model(
             request, read_answer(body, request, seed, self.name, self._clock() - began)
         )

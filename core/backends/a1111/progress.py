@@ -27,6 +27,9 @@ ASK_AGAIN = 60.0
 UNKNOWN_PACE = 30.0
 """Seconds per cost unit for a curve of a server that was never measured: an honest slow one."""
 
+SENSIBLE = 1e6
+"""Seconds: nothing is painted for longer, whatever a server says."""
+
 INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
 
 
@@ -174,7 +177,7 @@ def _by_state(words: dict[str, Any], steps: int, elapsed: float, preview: bool) 
     step = state.get("sampling_step") if isinstance(state, dict) else None
     return Progress(
         fraction,
-        min(steps, step) if isinstance(step, int) else math.floor(fraction * steps),
+        int(min(steps, max(0, step))) if isinstance(step, int) else math.floor(fraction * steps),
         steps,
         _eta(words.get("eta_relative"), elapsed, fraction),
         _picture(words.get("current_image")) if preview else None,
@@ -208,12 +211,12 @@ def _busy(running: dict[str, Any]) -> bool:
 
 
 def _fraction(value: object) -> float:
-    return min(1.0, max(0.0, float(value))) if isinstance(value, (int, float)) else 0.0
+    return float(min(1, max(0, value))) if isinstance(value, (int, float)) else 0.0
 
 
 def _eta(value: object, elapsed: float, fraction: float) -> float | None:
     """The server's word where it is a sensible one, else by the time that the part so far took."""
-    if isinstance(value, (int, float)) and value > 0 and math.isfinite(value):
+    if isinstance(value, (int, float)) and 0 < value < SENSIBLE:
         return float(value)
     return elapsed / fraction * (1 - fraction) if fraction > 0.02 else None
 

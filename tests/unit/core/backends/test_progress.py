@@ -1,0 +1,44 @@
+"""What servers say of their progress, whatever that is, becomes a Progress that can be told."""
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.backends.a1111 import progress
+from core.events import Progress
+from core.wire import encode, event_words
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+NAMES = ("progress", "eta", "live_preview", "id_live_preview", "eta_relative", "current_image")
+STATES = st.dictionaries(st.sampled_from(["sampling_step", "job_count"]), ANYTHING)
+
+
+@given(
+    words=st.dictionaries(st.sampled_from(NAMES), ANYTHING),
+    state=STATES | ANYTHING,
+    preview=st.booleans(),
+    elapsed=st.floats(0, 1e4),
+)
+def test_whatever_a_server_says_can_be_told(
+    words: dict[str, Any], state: Any, preview: bool, elapsed: float
+) -> None:
+    by_task, _ = progress._by_task(words, 20, elapsed, preview, -1)
+    by_state = progress._by_state({**words, "state": state}, 20, elapsed, preview)
+    for told in (by_task, by_state):
+        assert isinstance(told, Progress)
+        assert 0 <= told.fraction <= 1
+        assert 0 <= told.step <= told.steps == 20
+        assert told.eta is None or told.eta >= 0
+        assert preview or told.preview is None
+        assert json.loads(encode(event_words(told, "id")))["type"] == "progress"
