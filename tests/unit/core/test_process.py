@@ -87,3 +87,32 @@ def test_it_holds_more_connections_than_a_shell_or_a_container_begins_with() -> 
     program = CONNECTIONS.format(most=2000)
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "(2000, 2000)\n"
+
+
+def test_what_is_dead_does_not_pile_up() -> None:
+    """A websocket leaves a ring of objects that lived long: once 50,000 of them held most of a gigabyte."""
+    program = """
+import collections, core.process
+
+class Link:
+    __slots__ = ("next",)
+    alive = 0
+    def __init__(self): Link.alive += 1
+    def __del__(self): Link.alive -= 1
+
+def ring(size):
+    links = [Link() for _ in range(size)]
+    for link, next in zip(links, [*links[1:], links[0]]):
+        link.next = next
+    return links[0]
+
+async def main():
+    living = collections.deque(maxlen=3)
+    for _ in range(16):
+        living.append([ring(100) for _ in range(500)])
+    print(Link.alive)
+
+core.process.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) <= 500_000, "of 800,000; 150,000 of them live"
