@@ -81,6 +81,14 @@ class Load:
         assert len({picture.id for picture in pictures}) == len(pictures)
         return pictures
 
+    async def keep_busy(self, jobs: int) -> None:
+        """Jobs that everybody else waits for: each keeps an engine for some seconds."""
+        async with aiohttp.ClientSession(headers={"Prefer": "respond-async"}) as session:
+            for _ in range(jobs):
+                words = {"input": "a monkey that takes its time", "steps": 150}
+                async with session.post(f"{self.http}/text", json=words) as answer:
+                    assert answer.status == 202
+
     async def until_done(self, number: int) -> None:
         """Wait until so many have their picture."""
         async with asyncio.timeout(PATIENCE):

@@ -80,6 +80,12 @@ class Stack:
         command = ("docker", "compose", "-p", self.project, *self._files, *words)
         return run(*command, environ=self.environ, check=check)
 
+    def shell(self, commands: str) -> str:
+        """Commands as a person would type them in this folder, for this stack."""
+        files = ":".join(word for word in self._files if word != "-f")
+        ours = {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_FILE": files}
+        return run("bash", "-euxc", commands, environ=self.environ | ours)
+
     def up(self, *words: str, **scales: int) -> None:
         """Start it or change its scales; returns when all is healthy."""
         wanted = [f"--scale={service}={number}" for service, number in (SCALES | scales).items()]

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import re
 import secrets
 import signal
 from functools import partial
@@ -10,7 +11,7 @@ import aiohttp
 import pytest
 
 from tests.compose.load import Load, Picture
-from tests.compose.stack import Painted, Stack, fetch, inspect, is_unhealthy, run, send, until
+from tests.compose.stack import ROOT, SCALES, Painted, Stack, fetch, inspect, is_unhealthy, run, send, until
 
 NUMBERS = itertools.count(1, 100)
 """Each test's clients have numbers of their own."""
@@ -79,6 +80,7 @@ async def test_one_of_a_kind_is_killed_and_everybody_ends_with_their_own_picture
     else:
         assert not twice
     if kind == "app":
+        assert "hats" not in run("docker", "logs", *service.containers("nginx")), "no log holds a prompt"
         assert not [picture for picture in pictures if picture.again and picture.replica.endswith(":5000")]
     await asyncio.to_thread(until, lambda: inspect(victim)["RestartCount"] == restarts + 1, "its restart")
 
@@ -117,6 +119,31 @@ async def test_scaling_down_and_up_during_load_fails_no_request(service: Stack, 
     first = next(NUMBERS)
     later = await load.run(range(first, first + 30), range(first + 30, first + 60))
     assert len({picture.replica for picture in later}) == 6
+
+
+async def test_a_new_version_comes_without_a_gap_by_the_commands_of_the_docs(
+    service: Stack, load: Load
+) -> None:
+    """Also not for those who began to wait when there were none but the old replicas.
+
+    What is new here is a setting: for compose the old ones are out of date, as by another image.
+    """
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```bash\n(docker compose build\n.*?)```", text, re.DOTALL)
+    old = [id for kind in SCALES for id in service.containers(kind)]
+    service.environ["RESULT_TTL"] = "901"
+    await load.keep_busy(6)
+    update = asyncio.create_task(asyncio.to_thread(service.shell, commands))
+    pictures: list[Picture] = []
+    while not update.done():
+        first = next(NUMBERS)
+        pictures += await load.run(range(first, first + 20), range(first + 20, first + 40), patient=False)
+    await update
+    painted_once(service.painted(), pictures)
+    new = {kind: service.containers(kind) for kind in SCALES}
+    assert {kind: len(ids) for kind, ids in new.items()} == SCALES
+    assert not set(old) & {id for ids in new.values() for id in ids}
+    assert all("RESULT_TTL=901" in inspect(id)["Config"]["Env"] for ids in new.values() for id in ids)
 
 
 @pytest.mark.parametrize("way", ["through nginx", "directly"])

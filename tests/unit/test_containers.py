@@ -1,13 +1,17 @@
 """What the files of the containers say, without an engine: settings, defaults, pins."""
 
 import re
+import tomllib
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from core.settings import SETTINGS, Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+NGINX = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
 NAMES = {item.name.upper() for item in SETTINGS}
 DEFAULTS = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
 """Variables that the compose file reads, each with its default there."""
@@ -16,7 +20,9 @@ DEFAULTS = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", COMPOSE))
 def test_the_compose_file_passes_on_every_setting() -> None:
     """Or fixes it: else a line of .env would be without effect, and nobody would say so."""
     keys = set(re.findall(r"^ +([A-Z_]+):", COMPOSE, re.MULTILINE))
-    assert keys == NAMES
+    secrets = {f"{item.name.upper()}_FILE" for item in SETTINGS if item.metadata["secret"]}
+    assert "API_KEY_FILE" in secrets
+    assert keys == NAMES | secrets
     assert {name for name in NAMES if f"\n  {name}:" not in COMPOSE} == {
         "ENGINE_HOST",
         "ENGINE_PORT",
@@ -49,5 +55,33 @@ def test_base_images_are_pinned_and_the_lock_is_installed_with_its_hashes() -> N
     images += re.findall(r"image: (\S+:\S+)", COMPOSE)
     assert len(images) == 4
     assert all(re.search(r":\d", image) for image in images)
-    assert "--require-hashes" in DOCKERFILE
+    installs = re.findall(r"pip .*install (.*)", DOCKERFILE)
+    assert [install for install in installs if "--no-index" not in install] == [
+        "--require-hashes --only-binary :all: -r requirements.txt \\",
+        "--require-hashes --only-binary :all: -r requirements-build.txt",
+    ]
+    assert "--no-build-isolation" in DOCKERFILE, "isolated, it would fetch whatever setuptools there is"
     assert not re.search(r"^(ARG|# *syntax)", DOCKERFILE, re.MULTILINE)
+
+
+def test_the_logs_of_nginx_hold_no_prompt() -> None:
+    """It stands in the query, and nginx's own lines of the level "error" hold that."""
+    (log_format,) = re.findall(r"log_format main (.*?);", NGINX, re.DOTALL)
+    assert not re.search(r"\$(request\b|request_uri|args|query_string|http_referer)", log_format)
+    assert re.findall(r"^ *error_log (.*);", NGINX, re.MULTILINE) == ["stderr crit"]
+
+
+def test_nginx_may_open_as_many_files_as_its_connections_need() -> None:
+    (files,) = re.findall(r"^worker_rlimit_nofile (\d+);", NGINX, re.MULTILINE)
+    (connections,) = re.findall(r"^ *worker_connections (\d+);", NGINX, re.MULTILINE)
+    assert int(files) >= 2 * int(connections)
+
+
+def test_what_builds_the_package_is_locked_as_pyproject_wants_it() -> None:
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    lock = (ROOT / "requirements-build.txt").read_text(encoding="utf-8")
+    (name, version), *more = re.findall(r"^(\S+)==(\S+) ", lock, re.MULTILINE)
+    assert not more
+    assert [Requirement(each).name for each in wanted] == [name]
+    assert Requirement(wanted[0]).specifier.contains(version)
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", lock)) == 2
