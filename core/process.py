@@ -1,7 +1,6 @@
 """A program's process: its loop, its log, how it is told to stop, how it ends with one line."""
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -11,18 +10,13 @@ from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
+from core.memory import settle
 from core.settings import SettingsError
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
 """What asks a process to stop; SIGBREAK is Ctrl-Break on Windows."""
-GC_THRESHOLD = 5_000, 10, 5
-"""New objects until the garbage collector looks at them; of its runs, until it looks at older ones, too.
-
-All three together bound what is dead and still there: a websocket that is gone leaves about a hundred objects
-that refer to each other (its library's), and 15 KB.
-"""
 OPEN_FILES = 65_536, 10_240
 """How many connections and files a process wants to hold open, and what it tries if that is refused."""
 
@@ -33,7 +27,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     A setting that cannot be used is printed in one line, with exit code 2.
     """
     _begin_log()
-    _collect_less()
+    settle()
     _open_more_files()
     if os.getpid() == 1:
         for number in STOP_SIGNALS:
@@ -88,13 +82,6 @@ def _begin_log() -> None:
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     logging.getLogger("websockets").setLevel(logging.WARNING)  # it tells of every connection
-
-
-def _collect_less() -> None:
-    """What was imported stays, so the garbage collector need not look at it; and of the rest less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLD)
 
 
 def _open_more_files() -> None:
