@@ -131,6 +131,8 @@ class ValkeyQueue:
         """See Queue.events."""
         watch = Watch(id, preview=preview, progress=progress)
         await self._watching.enter(watch)
+        if self._closed:  # it was on its way here when `drain` told all who wait
+            self._watching.end_all(self._watching.waiting, STOPPING)
         return watch
 
     async def leave(self, watch: Watch) -> None:

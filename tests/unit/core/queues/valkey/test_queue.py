@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from core.caller import Caller
 from core.errors import QueueUnavailable
-from core.events import Cancelled, Completed, Queued, Started
+from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.store import CALL_SECONDS, PREFIX
 from core.settings import Settings
@@ -250,6 +250,14 @@ async def test_many_who_ask_at_once_do_not_wear_out_the_patience_of_those_behind
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         for number in range(500):
             group.create_task(queue.put(f"job{number}", wish_for(), Caller(f"c{number}"), keep=False))
+
+
+async def test_who_is_on_the_way_to_watch_as_it_stops_is_told_like_those_who_wait(queue: ValkeyQueue) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    await queue.drain(0)
+    end = await soon((await queue.events("job")).end())
+    assert isinstance(end, Failed)
+    assert end.code == "shutting_down"
 
 
 # --- while it is away
