@@ -136,14 +136,6 @@ def environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **changes}
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def wait_until_listening(program: Program, port: int) -> None:
     """Wait until somebody accepts connections there. Raises BenchmarkError with the program's last words."""
     end = time.monotonic() + SETTLE_SECONDS

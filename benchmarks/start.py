@@ -10,8 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.machine import pinned
-from benchmarks.processes import Bench, BenchmarkError, Program, free_port
+from benchmarks.processes import Bench, BenchmarkError, Program
 from benchmarks.series import Gathering
+from tests.ports import free_port
 
 ROUNDS, QUICK_ROUNDS = 15, 5
 MODULES = {"sd-b64 serve": "cli.__main__, cli.serve", "python -m httpserver": "httpserver.__main__"}

@@ -11,7 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.native import Backends
-from benchmarks.processes import SETTLE_SECONDS, Bench, BenchmarkError, Program, free_port
+from benchmarks.processes import SETTLE_SECONDS, Bench, BenchmarkError, Program
+from tests.ports import free_port
 
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
 AMPLE = "1000000"

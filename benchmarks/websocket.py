@@ -13,9 +13,10 @@ from benchmarks.crowd import Heard, crowd
 from benchmarks.machine import pinned, raise_open_files
 from benchmarks.native import Backends, Native, build
 from benchmarks.pictures import Picture, make_pictures
-from benchmarks.processes import Bench, BenchmarkError, free_port
+from benchmarks.processes import Bench, BenchmarkError
 from benchmarks.series import Gathering, percentile
 from benchmarks.systems import OURS, System, our_websocket, whole_way
+from tests.ports import free_port
 
 BARE = "bare websockets"
 HTTP, WEBSOCKET = "HTTP", "websocket"

@@ -9,7 +9,7 @@ _candidates = itertools.count(os.getpid() * 101)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody uses, and that no other test is given.
+    """A port of loopback that nobody uses, and that no other test is given; for benchmarks as well.
 
     It is below those that a system hands out for port 0 and for outgoing connections: one of these could be
     taken by a test beside this one between the look and the server's start.

@@ -60,7 +60,7 @@ class Worker:
         self._looks = Health()
         self._paintings = Health()
         self._offer = Offer(backend.name, usable=False, problem="not looked at yet")
-        self._told: Offer | None = None
+        self._told = self._offer
         """The offer as the queue knows it."""
         self._looked = float("-inf")
         self._free = asyncio.Event()
@@ -283,7 +283,7 @@ class Worker:
         """Bring a picture to the queue, and what is known since of the server's pace."""
         try:
             await self._queue.finish(claim, picture)
-            if self._told is None or _is_news(self._offer, self._told):
+            if _is_news(self._offer, self._told):
                 await self._tell_offer()
         except Exception:  # as in `run`; the lease lapses
             log.exception("%s: a fault in the worker", self._backend.name)

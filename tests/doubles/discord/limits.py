@@ -87,8 +87,7 @@ def check_components(rows: Sequence[Mapping[str, Any]]) -> None:
             if len(button.get("label") or "") > 80:
                 raise invalid("components.label", "Must be 80 or fewer in length.")
             ids.append(button["custom_id"])
-    if len(set(ids)) < len(ids):
-        raise invalid("components.custom_id", "Component custom id cannot be duplicated")
+    _check_different(ids)
 
 
 def check_modal(payload: Mapping[str, Any]) -> None:
@@ -105,6 +104,10 @@ def check_modal(payload: Mapping[str, Any]) -> None:
             raise invalid("components.components", "Must be 1 in length.")
         _check_field(row["components"][0])
     ids = [row["components"][0]["custom_id"] for row in rows]
+    _check_different(ids)
+
+
+def _check_different(ids: Sequence[str]) -> None:
     if len(set(ids)) < len(ids):
         raise invalid("components.custom_id", "Component custom id cannot be duplicated")
 
