@@ -24,6 +24,7 @@ class Wishes:
     def __init__(self, wish: Wish) -> None:
         self.current = wish
         self._changed = asyncio.Event()
+        self._begin: Callable[[], None] | None = None
 
     def update(self, wish: Wish) -> None:
         """Replace the wish and wake whoever waits for a change."""
@@ -31,6 +32,17 @@ class Wishes:
             self.current = wish
             self._changed.set()
             self._changed = asyncio.Event()
+            self._begin_if_watched()
+
+    def once_watched(self, begin: Callable[[], None] | None) -> None:
+        """Call this as soon as somebody watches, at once if somebody does; None: not any more."""
+        self._begin = begin
+        self._begin_if_watched()
+
+    def _begin_if_watched(self) -> None:
+        if self.current.watched and self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin()
 
     async def changed(self) -> None:
         """Wait until the wish is another one."""

@@ -152,23 +152,48 @@ class Worker:
             return
         finally:
             self._patience = None
-        picture = None
         self._claims.append(claim)
         self._free.clear()
         try:
             # Where this process stood still since it asked, somebody else may have the job, and the server.
             if self._clock() < claim.until:
-                picture = await self._serve(claim)
+                await self._serve(claim, group)
             else:
                 await self._queue.finish(claim, TOO_LATE)
         finally:
-            if picture is None:
-                self._let_go(claim)
-        if picture is not None:
-            delivery = group.create_task(self._deliver(claim, picture))
-            self._deliveries.add(delivery)
-            # Not in the task itself: one that is cancelled before its first step never runs.
-            delivery.add_done_callback(lambda ended: self._delivered(ended, claim))
+            self._let_go(claim)
+
+    async def _serve(self, claim: Claim, deliveries: asyncio.TaskGroup) -> None:
+        """Paint one job, to whatever end."""
+        task = task_name(self._deployment, claim)
+        wishes = Wishes(claim.wish)
+        try:
+            async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._guard(claim, task, wishes, limit))
+                outcome = await self._paint(claim, task, wishes)
+                if isinstance(outcome, Completed) and wishes.current.held:
+                    # Before the keeper is cleared away: the picture is still in the processor's cache.
+                    self._learn()
+                    self._send(claim, outcome, deliveries)
+                keeper.cancel()
+        except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
+            await self._say_unusable("still paints a job that was given up", resting=True)
+            return
+        if not wishes.current.held:  # what a server answers to an interrupted job says nothing of its health
+            self._looked = float("-inf")
+        elif isinstance(outcome, Completed):
+            if self._offer.loaded != self._told.loaded:  # it counts for the very next claim
+                await self._tell_offer()
+        else:
+            await self._finish(claim, outcome)
+
+    def _send(self, claim: Claim, picture: Completed, deliveries: asyncio.TaskGroup) -> None:
+        """Let a picture go to the queue on its own; of one that was cancelled meanwhile it wants nothing."""
+        delivery = deliveries.create_task(self._deliver(claim, picture))
+        self._claims.append(claim)
+        self._deliveries.add(delivery)
+        # Not in the task itself: one that is cancelled before its first step never runs.
+        delivery.add_done_callback(lambda ended: self._delivered(ended, claim))
 
     def _delivered(self, delivery: "asyncio.Task[None]", claim: Claim) -> None:
         self._deliveries.discard(delivery)
@@ -178,27 +203,6 @@ class Worker:
         self._claims.remove(claim)
         if not self._claims:
             self._free.set()
-
-    async def _serve(self, claim: Claim) -> Completed | None:
-        """Paint one job, to whatever end; its picture, if that is to be delivered."""
-        task = task_name(self._deployment, claim)
-        wishes = Wishes(claim.wish)
-        try:
-            async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
-                keeper = group.create_task(self._guard(claim, task, wishes, limit))
-                outcome = await self._paint(claim, task, wishes)
-                keeper.cancel()
-        except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
-            await self._say_unusable("still paints a job that was given up", resting=True)
-            return None
-        if not wishes.current.held:  # what a server answers to an interrupted job says nothing of its health
-            self._looked = float("-inf")
-            return None
-        if isinstance(outcome, Completed):
-            await self._learn()
-            return outcome
-        await self._finish(claim, outcome)
-        return None
 
     async def _paint(self, claim: Claim, task: str, wishes: Wishes) -> End | Again:
         """What became of it. Never raises: our own faults end the job as `internal`."""
@@ -272,12 +276,10 @@ class Worker:
             await self._say_unusable(outcome.error.message, resting=outcome.counts)
         await self._queue.finish(claim, outcome)
 
-    async def _learn(self) -> None:
-        """What a picture shows of its server. Which model is loaded counts for the very next claim."""
+    def _learn(self) -> None:
+        """What a picture shows of its server."""
         self._paintings.succeeded()
-        before, self._offer = self._offer, self._backend.offer
-        if self._offer.loaded != before.loaded:
-            await self._tell_offer()
+        self._offer = self._backend.offer
 
     async def _deliver(self, claim: Claim, picture: Completed) -> None:
         """Bring a picture to the queue, and what is known since of the server's pace."""

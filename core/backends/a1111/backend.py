@@ -17,7 +17,7 @@ from core.backends.a1111.answer import read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import has_api
 from core.backends.a1111.lists import DEMO, loaded_model, model_called, model_names, sampler_names
-from core.backends.a1111.progress import Painting, ProgressSource
+from core.backends.a1111.progress import Following, Painting, ProgressSource
 from core.errors import BackendError, SdError
 from core.events import Completed
 from core.offers import Offer
@@ -126,9 +126,8 @@ class A1111Backend:
         expected = None if pace is None else pace * request.cost
         answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
-        follower = asyncio.create_task(
-            self._progress.follow(Painting(task, request, expected), on_progress, wishes)
-        )
+        painting = Painting(task, request, began, expected)
+        following = Following(lambda: self._progress.follow(painting, on_progress, wishes), wishes)
         try:
             body = await self._client.txt2img(_words(task, request, seed))
             answered.set()
@@ -142,10 +141,9 @@ class A1111Backend:
             unwanted = task in self._unwanted
             self._unwanted.discard(task)
             del self._in_flight[task]
-            follower.cancel()
-            for ended in await asyncio.gather(follower, return_exceptions=True):
-                if isinstance(ended, Exception):  # a fault of our own, which costs no picture
-                    log.error("%s: its progress could not be told", self.name, exc_info=ended)
+            fault = await following.end()
+            if fault is not None:  # of our own, and it costs no picture
+                log.error("%s: its progress could not be told", self.name, exc_info=fault)
         completed = self._with_model(
             request, read_answer(body, request, seed, self.name, self._clock() - began)
         )

@@ -24,6 +24,8 @@ from core.settings import BackendAddress
 CONNECT_SECONDS = 5.0
 ASK_SECONDS = 5.0
 """For the small endpoints, all in all."""
+PAINTING = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+ASKING = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
 LONGEST_REASON = 300
@@ -41,7 +43,10 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
     # A1111's server closes a connection that was idle for 5 seconds: ours goes first, so that none breaks.
     connector = aiohttp.TCPConnector(limit=0, ttl_dns_cache=10, keepalive_timeout=4, socket_factory=_socket)
     async with aiohttp.ClientSession(
-        connector=connector, read_bufsize=READ_BUFFER, cookie_jar=aiohttp.DummyCookieJar()
+        connector=connector,
+        read_bufsize=READ_BUFFER,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        json_serialize_bytes=msgspec.json.encode,
     ) as session:
         yield session
 
@@ -78,8 +83,7 @@ class Client:
 
     async def txt2img(self, words: Words) -> bytes:
         """Paint, for as long as it takes. Raises Unreachable, InvalidRequest, BackendError."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        status, body = await self._request("POST", "/sdapi/v1/txt2img", timeout, json=words)
+        status, body = await self._request("POST", "/sdapi/v1/txt2img", PAINTING, json=words)
         if status == 200:
             return body
         refusal = self._refusal(status, body)
@@ -92,8 +96,7 @@ class Client:
 
         A login page or a redirect to one counts as none.
         """
-        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
-        status, body = await self._request(method, path, timeout, **options)
+        status, body = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         if status >= 500 and status != NOT_IMPLEMENTED:
@@ -107,8 +110,7 @@ class Client:
 
     async def status_of(self, path: str) -> int:
         """The HTTP status of a GET. Raises Unreachable, BackendError."""
-        timeout = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
-        return (await self._request("GET", path, timeout))[0]
+        return (await self._request("GET", path, ASKING))[0]
 
     def _refusal(self, status: int, body: bytes) -> SdError:
         """What an answer that is not 200 means."""

@@ -8,7 +8,7 @@ first, but gives each task a name of its own, so that ours stays unknown there.
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,11 +35,38 @@ INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
 
 @dataclass(slots=True)
 class Painting:
-    """What is being painted: its name on the server, and how long it should take (seconds, if known)."""
+    """What is being painted: its name on the server, when it began by the clock, and how long it should take
+    (seconds, if known)."""
 
     task: str
     request: ImageRequest
+    began: float
     expected: float | None
+
+
+class Following:
+    """What follows one picture for its watchers: a task from the moment that somebody watches, not before.
+
+    Most pictures over HTTP are never watched, and a task that only waits costs each of them some time.
+    """
+
+    def __init__(self, follow: Callable[[], Coroutine[Any, Any, None]], wishes: Wishes) -> None:
+        self._follow = follow
+        self._wishes = wishes
+        self._task: asyncio.Task[None] | None = None
+        wishes.once_watched(self._begin)
+
+    async def end(self) -> Exception | None:
+        """Tell no more. Returns the fault that it ended by before, if it did."""
+        self._wishes.once_watched(None)
+        if self._task is None:
+            return None
+        self._task.cancel()
+        (ended,) = await asyncio.gather(self._task, return_exceptions=True)
+        return ended if isinstance(ended, Exception) else None
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._follow())
 
 
 class ProgressSource:
@@ -55,14 +82,14 @@ class ProgressSource:
 
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
-        began, told, pause, preview_id = self._clock(), 0.0, FASTEST_POLL, -1
+        told, pause, preview_id = 0.0, FASTEST_POLL, -1
         last: Progress | None = None
         before = 0.0  # the first step began: a picture may have waited long
         while True:
             while not wishes.current.watched:
                 await wishes.changed()
             await asyncio.sleep(pause)
-            elapsed = self._clock() - began
+            elapsed = self._clock() - painting.began
             try:
                 found = await self._ask(painting, elapsed, wishes.current.preview, preview_id)
             except BackendError:  # the painting itself will tell if the server is gone
