@@ -41,11 +41,13 @@ class Gateway:
         keep: bool = False,
         preview: bool = False,
         progress: bool = True,
+        place: bool = True,
     ) -> AsyncIterator[Watch]:
         """Accept a job and watch it. Leaving the context only detaches: see `abandon`.
 
         `key` is the caller's own name for this request: the same one again attaches to the same job.
-        Without `progress` the server is not asked for it on this watcher's account.
+        Without `progress` the server is not asked for it on this watcher's account, and without `place` it is
+        not reckoned where the job stands.
         `keep`: the job lives on without watchers, and its result is kept for RESULT_TTL.
         Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
         """
@@ -53,22 +55,20 @@ class Gateway:
         id = self.id_of(caller, key)
         await self._queue.put(id, request, caller, keep=keep)
         try:
-            watch = await self._queue.events(id, preview=preview, progress=progress)
+            watch = await self._queue.events(id, preview=preview, progress=progress, place=place)
         except (asyncio.CancelledError, QueueUnavailable):  # its peer, or the queue, went between the two
             if not keep:
                 await self._queue.forsake(id)
             raise
-        async with self._entered(watch):
+        try:
             yield watch
+        finally:
+            await self._queue.leave(watch)
 
     @asynccontextmanager
     async def attach(self, id: str, *, preview: bool = False, progress: bool = True) -> AsyncIterator[Watch]:
         """Watch a job that somebody submitted before. Raises NotFound, Expired."""
-        async with self._entered(await self._queue.events(id, preview=preview, progress=progress)) as watch:
-            yield watch
-
-    @asynccontextmanager
-    async def _entered(self, watch: Watch) -> AsyncIterator[Watch]:
+        watch = await self._queue.events(id, preview=preview, progress=progress)
         try:
             yield watch
         finally:

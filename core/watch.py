@@ -15,12 +15,14 @@ class Watch:
     event of each sort, and delays nobody. One task at a time may iterate.
     """
 
-    def __init__(self, id: str, *, preview: bool = False, progress: bool = True) -> None:
+    def __init__(self, id: str, *, preview: bool = False, progress: bool = True, place: bool = True) -> None:
         self.id = id
         self.preview = preview
         """Whether this watcher wants previews with its Progress."""
         self.progress = progress
-        """Whether it reads Progress at all, or waits for the end alone."""
+        """Whether it reads Progress at all."""
+        self.place = place
+        """Whether it reads where the job stands, or waits for the end alone."""
         self._unread: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
@@ -33,6 +35,8 @@ class Watch:
             event = replace(event, preview=None)
         if isinstance(event, Queued):
             self._unread.clear()
+            if not self.place:
+                return
         elif isinstance(event, Progress) and self._unread and isinstance(self._unread[-1], Progress):
             self._unread.pop()
         self._unread.append(event)

@@ -43,7 +43,10 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
     request.app[PROMPTS].remember(wanted.image.prompt)
     prefer = read_prefer(request.headers.getall("Prefer", ()))
     keep, preview = prefer.respond_async, streams and wanted.preview
-    async with submitted(request, wanted, keep=keep, preview=preview, progress=streams) as watch:
+    # For who waits for the picture alone, no server is asked how far it is, and no place is reckoned.
+    async with submitted(
+        request, wanted, keep=keep, preview=preview, progress=streams, place=streams or keep
+    ) as watch:
         if streams:
             return await stream_events(request, watch)
         if not prefer.respond_async:

@@ -12,7 +12,7 @@ from httpserver.messages import Wanted, is_key, read_idempotency_key
 
 
 def submitted(
-    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool, progress: bool
+    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool, progress: bool, place: bool
 ) -> AbstractAsyncContextManager[Watch]:
     """Submit what a client wants, and watch it. The two kinds of key are names of their own kind each."""
     visitor = request[VISITOR]
@@ -31,6 +31,7 @@ def submitted(
             keep=keep or wanted.keep,
             preview=preview,
             progress=progress,
+            place=place,
         ),
     )
 

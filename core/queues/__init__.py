@@ -65,8 +65,10 @@ class Queue(Protocol):
         QueueFull, TooManyJobs. A job that failed or was cancelled is painted anew.
         """
 
-    async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
-        """Watch a job from its last state on, without `progress` for its end alone.
+    async def events(
+        self, id: str, *, preview: bool = False, progress: bool = True, place: bool = True
+    ) -> Watch:
+        """Watch a job from its last state on, without `progress` and `place` for its end alone.
 
         Raises NotFound, Expired.
         """

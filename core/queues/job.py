@@ -63,6 +63,11 @@ class Job:
         """How it ended, if it did."""
         return self.last if isinstance(self.last, (Completed, Failed, Cancelled)) else None
 
+    @property
+    def reads_place(self) -> bool:
+        """Whether anybody wants to know where it stands."""
+        return any(watch.place for watch in self.watches)
+
     def wish(self, now: float) -> Wish:
         """What its watchers want of the worker that holds it, those that have just left included."""
         lease = self.lease

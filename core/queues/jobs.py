@@ -128,7 +128,7 @@ class Jobs:
 
     def watch(self, job: Job, watch: Watch) -> None:
         """Begin a watch with the job's last state; it goes on as long as the job does."""
-        if job.lease is None and not job.ended:
+        if watch.place and job.lease is None and not job.ended:
             job.last = self.place(job)
         if job.last is not None:
             watch.tell(job.last)

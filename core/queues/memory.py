@@ -68,9 +68,11 @@ class MemoryQueue:
         check_backends(request, self._offers.all(self._clock()))
         self._wake(self._jobs.add(id, request, caller, keep=keep))
 
-    async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
+    async def events(
+        self, id: str, *, preview: bool = False, progress: bool = True, place: bool = True
+    ) -> Watch:
         """See Queue.events."""
-        watch = Watch(id, preview=preview, progress=progress)
+        watch = Watch(id, preview=preview, progress=progress, place=place)
         self._jobs.watch(self._jobs.find(id), watch)
         return watch
 
@@ -160,12 +162,12 @@ class MemoryQueue:
         if job.wish(self._clock()) == wish:
             lease.deadline = None
             lease.changed.clear()
+            loop = asyncio.get_running_loop()
+            alarm = loop.call_later(self._settings.lease_ttl / 3, lease.changed.set)
             try:
-                async with asyncio.timeout(self._settings.lease_ttl / 3):
-                    await lease.changed.wait()
-            except TimeoutError:
-                pass
+                await lease.changed.wait()
             finally:
+                alarm.cancel()
                 lease.deadline = self._clock() + self._settings.lease_ttl
         lease.deadline = self._clock() + self._settings.lease_ttl
         return job.wish(self._clock()) if job.lease is lease else VOID
@@ -220,7 +222,7 @@ class MemoryQueue:
     async def _tell_places(self) -> None:
         began = time.monotonic()
         for job in self._jobs.waiting:
-            if job.watches and job.lease is None:  # it may have been taken in between
+            if job.reads_place and job.lease is None:  # it may have been taken in between
                 place = self._jobs.place(job)
                 if place != job.last:
                     job.tell(place)

@@ -127,9 +127,11 @@ class ValkeyQueue:
             case b"many":
                 raise refusal or too_many_jobs(details[0])
 
-    async def events(self, id: str, *, preview: bool = False, progress: bool = True) -> Watch:
+    async def events(
+        self, id: str, *, preview: bool = False, progress: bool = True, place: bool = True
+    ) -> Watch:
         """See Queue.events."""
-        watch = Watch(id, preview=preview, progress=progress)
+        watch = Watch(id, preview=preview, progress=progress, place=place)
         await self._watching.enter(watch)
         if self._closed:  # it was on its way here when `drain` told all who wait
             self._watching.end_all(self._watching.waiting, STOPPING)

@@ -70,6 +70,13 @@ async def test_previews_come_only_to_those_who_asked_for_them() -> None:
     assert await told(watching(event)) == [progress(0.5)]
 
 
+async def test_who_waits_for_the_end_alone_is_told_neither_place_nor_progress() -> None:
+    watch = Watch("id", progress=False, place=False)
+    for event in (Queued(0, None), Started("gpu:1"), progress(0.5), Queued(0, None, 2), painted()):
+        watch.tell(event)
+    assert await told(watch) == [painted()]
+
+
 async def test_a_reader_that_gives_up_loses_nothing() -> None:
     watch = watching()
     assert await told(watch) == []

@@ -81,6 +81,16 @@ async def test_a_job_is_queued_then_started_then_completed_and_nothing_follows(q
     assert await told(watch) == [painted()]
 
 
+async def test_who_waits_for_the_end_alone_is_told_that_alone_and_others_all(queue: Queue) -> None:
+    await queue.offer(usable("gpu:1"))
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    alone = await queue.events("job", progress=False, place=False)
+    assert await told(alone) == []
+    assert await told(await queue.events("job")) == [Queued(0, None)]
+    await queue.finish(await claim(queue), painted())
+    assert isinstance(await soon(alone.end()), Completed)
+
+
 async def test_all_watchers_are_told_and_a_late_one_begins_with_the_last_state(queue: Queue) -> None:
     await queue.offer(usable("gpu:1"))
     first = await submit(queue, "first", keep=True)
