@@ -1,6 +1,7 @@
 """Answers: words, pictures and errors as responses of aiohttp."""
 
 import asyncio
+import sys
 from binascii import a2b_base64
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -12,8 +13,11 @@ from core import Completed, SdError
 from core.wire import Parts, Words, encode
 from httpserver.messages import file_name, problem_headers, problem_words
 
-PIECE = 1_048_576
-"""Bytes that are written at once: less than a millisecond's work, in which nobody else is served."""
+PIECE = 1_048_576 if sys.platform == "win32" else 4_194_304
+"""Bytes that are written at once: about a millisecond's work, in which nobody else is served.
+
+Windows' event loop alone does not tell how much of a piece a slow client has taken.
+"""
 DECODED_PIECE = 262_144
 """Characters of base64 that are decoded at once (a multiple of 4): about as long a work."""
 
@@ -44,13 +48,16 @@ class PiecesPayload(Payload):
 async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) -> None:
     """Write one after another, each once the client has taken the one before.
 
-    So what is held of a large picture is seen to shrink, on every event loop, while a slow client reads it.
+    So a slow client is seen to read, on every event loop, and what is held of a large picture shrinks.
     """
+    worked = False
     for piece in pieces:
+        large = len(piece) > DECODED_PIECE // 2
+        if large and worked:
+            await asyncio.sleep(0)  # a client that takes all at once makes no write wait
         await writer.write(piece)
         await writer.drain()
-        if len(piece) > DECODED_PIECE // 2:
-            await asyncio.sleep(0)  # a client that takes all at once makes no write wait
+        worked = worked or large
 
 
 def pieces_of(parts: Parts) -> Iterator[Piece]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PAUSE_SECONDS = 0.02
-"""Between two writes, so that a thousand prompts a second cost no more than fifty."""
+PAUSE_SECONDS = 0.1
+"""Between two writes, so that a thousand prompts a second cost no more than ten."""
 
 log = logging.getLogger(__name__)
 
