@@ -4,12 +4,13 @@ import asyncio
 import shutil
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.doubles.a1111 import A1111Double
+from tests.doubles.passage import passage
 from tests.doubles.pictures import prompt_of
 from tests.doubles.shared_fixture import House, picture_of
 from tests.valkey_server import ValkeyServer
@@ -44,43 +45,8 @@ async def tls_before(server: ValkeyServer, folder: Path) -> AsyncIterator[str]:
     assert await made.wait() == 0
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    connections: set[asyncio.Task[None]] = set()
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        connections.add(task)
-        try:
-            there, back = await asyncio.open_connection("127.0.0.1", server.port)
-        except OSError:
-            writer.close()
-            return
-        ways = [asyncio.create_task(copy(reader, back)), asyncio.create_task(copy(there, writer))]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            back.close()
-            writer.close()
-
-    listening = await asyncio.start_server(pass_on, "127.0.0.1", 0, ssl=context)
-    port = listening.sockets[0].getsockname()[1]
-    try:
+    async with passage(lambda: server.port, tls=context) as port:
         yield f"rediss://{USER}:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
-    finally:
-        listening.close()
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-
-
-async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
 
 
 @pytest.mark.slow

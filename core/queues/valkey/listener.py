@@ -51,6 +51,10 @@ class Listener:
                 self.listening.clear()
             await asyncio.sleep(AGAIN_SECONDS)
 
+    def hang_up(self) -> None:
+        """Give this subscription up, and make another one: it hears nothing."""
+        self.listening.clear()
+
     async def _listen(self) -> None:
         client = Redis.from_url(
             self._url,
@@ -61,11 +65,14 @@ class Listener:
         async with client, client.pubsub() as subscription:
             async with asyncio.timeout(CALL_SECONDS):
                 await subscription.subscribe(self._channel)
+                await subscription.parse_response()  # that it stands
+            self.listening.set()
+            self._on_break()  # whatever was said before
             await self._hear_all(subscription)
 
     async def _hear_all(self, subscription: PubSub) -> None:
         heard = time.monotonic()
-        while True:
+        while self.listening.is_set():
             message = await subscription.parse_response(block=False, timeout=PING_SECONDS)
             if message is None:
                 if time.monotonic() - heard > 3 * PING_SECONDS:
@@ -74,10 +81,7 @@ class Listener:
                     await subscription.ping()
                 continue
             heard = time.monotonic()
-            if message[0] == b"subscribe":
-                self.listening.set()
-                self._on_break()  # whatever was said before
-            elif message[0] == b"message":
+            if message[0] == b"message":
                 self._hear(message[2])
 
     def _hear(self, data: bytes) -> None:

@@ -257,6 +257,7 @@ class ValkeyQueue:
         """
         self._pause = self._beat_seconds
         claims = self._holding.renewing
+        listening = self._listener.listening.is_set()
         told = await self.store.call(
             "pulse",
             self.process,
@@ -266,11 +267,13 @@ class ValkeyQueue:
             UNWANTED,
             *(word for claim in claims for word in claim),
         )
-        version, clock, known, offers, runs, _, waiting, next_end = told
+        version, clock, known, offers, runs, _, waiting, next_end, heard = told
         if next_end >= 0:  # somebody should see to it just then, if its worker does not renew it
             self._pause = min(self._beat_seconds, max(SOON, (next_end - clock) / 1000))
         self._watching.note(clock / 1000, decode_offers(offers), runs)
         self._holding.look_again(claims)
+        if listening and not heard:  # the subscription stands, but at the server that was the primary before
+            self._listener.hang_up()
         if not known:  # it took this process for dead
             self._watching.doubt()
         await self._watching.enter_again()

@@ -53,6 +53,8 @@ AGAIN_SECONDS = 0.2
 AWAY = (AwayError, TimeoutError, OSError)
 PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
 """Answers that pass by themselves, and of which redis-py drops the first word."""
+REPLACED = (ReadOnlyError, MasterDownError)
+"""Those of a server that is a replica by now; its address may lead to another one."""
 
 Arg = bytes | str | int | float | memoryview
 
@@ -134,13 +136,23 @@ class Store:
                     async with self._turns:
                         if self._failures != failures:  # found to be away meanwhile: who waited need not try
                             raise TimeoutError
-                        async with asyncio.timeout(CALL_SECONDS):
-                            return await run()
+                        return await self._reach(run, CALL_SECONDS)
                 except AWAY:
                     self._failures += 1
                     raise
         finally:
             self.calls -= 1
+
+    async def _reach(self, run: Callable[[], Any], seconds: float) -> Any:
+        """Within so many seconds. After a failover, connections that stand still lead to the old server."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await run()
+        except REPLACED:
+            pool: Any = self._client.connection_pool  # one of its methods has no types
+            await pool.update_active_connections_for_reconnect()
+            await pool.disconnect(inuse_connections=False)
+            raise
 
     async def _carry(self, run: Callable[[], Any]) -> Any:
         """Move one picture. That a line is too slow for it is no word that the queue is away."""
@@ -151,8 +163,7 @@ class Store:
             with _unavailable():
                 async with self._picture_turns:
                     try:
-                        async with asyncio.timeout(patience):
-                            return await run()
+                        return await self._reach(run, patience)
                     except TimeoutError:
                         patience = min(2 * patience, LONGEST_PICTURE)
                         raise

@@ -3,7 +3,7 @@
 -- process. It lives for so many milliseconds more, and holds these claims. Whoever comes first sees to what time
 -- brings: leases and offers that lapse, results, dead processes, jobs that nobody wants (they end as the words
 -- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, wish of each claim,
--- waiting, when the next lease ends (-1: nothing runs)}. Safe to repeat.
+-- waiting, when the next lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
 local process, MOST = arg(1), 200
 seen()
 local known = redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process) == 0
@@ -54,4 +54,4 @@ for _, backend in ipairs(redis.call('ZRANGE', P .. 'offers', 0, -1)) do
 end
 local next_end = redis.call('ZRANGE', P .. 'run', 0, 0, 'WITHSCORES')[2]
 return {state_of('version'), NOW, known and 1 or 0, offers, running(), wishes, state_of('waiting'),
-  math.floor(tonumber(next_end or -1))}
+  math.floor(tonumber(next_end or -1)), redis.call('PUBSUB', 'NUMSUB', P .. 'p:' .. process)[2]}

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from redis.asyncio import Redis
@@ -12,6 +13,7 @@ from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.store import CALL_SECONDS, PREFIX
 from core.settings import Settings
+from tests.doubles.passage import passage
 from tests.unit.core.examples import ALICE, Clock, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
@@ -261,6 +263,40 @@ async def test_who_is_on_the_way_to_watch_as_it_stops_is_told_like_those_who_wai
 
 
 # --- while it is away
+
+
+async def test_after_a_failover_nothing_is_said_to_the_server_that_was_the_primary_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It lives on as a replica, and its connections stay; only the name leads to the new primary."""
+    monkeypatch.setattr("core.queues.valkey.listener.PING_SECONDS", 0.2)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(ValkeyServer("--repl-diskless-sync-delay", "0"))
+        following = ("--replicaof", "127.0.0.1", str(first.port))
+        second = await stack.enter_async_context(ValkeyServer(*following))
+        old, new = [await stack.enter_async_context(Redis.from_url(one.url)) for one in (first, second)]
+        meant = first.port
+        port = await stack.enter_async_context(passage(lambda: meant))
+        home = await stack.enter_async_context(valkey(lambda: f"redis://127.0.0.1:{port}/0"))
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await asyncio.gather(*(queue.offer(usable(f"gpu:{number}")) for number in range(9)))
+        await queue.put("job", wish_for(), ALICE, keep=False)
+        watch = await queue.events("job")
+        await old.set("all is there", "1")
+        assert await old.wait(1, 10_000) == 1
+
+        await new.replicaof("NO", "ONE")
+        await old.replicaof("127.0.0.1", 1)
+        meant = second.port
+        with pytest.raises(QueueUnavailable):
+            await queue.pulse()
+        await soon(asyncio.gather(*(queue.offer(usable(f"gpu:{number}")) for number in range(9))))
+        held = await soon(queue.claim("gpu:1"))
+        await queue.pulse()
+        await soon(home.settle())  # what is published there is heard
+        await queue.finish(held, painted())
+        assert (await told(watch))[-1] == painted()
 
 
 async def test_a_crowd_is_told_in_the_time_of_one_call_that_a_frozen_queue_is_away() -> None:
