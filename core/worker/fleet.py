@@ -15,7 +15,9 @@ from core.worker.slot import Worker
 log = logging.getLogger(__name__)
 
 TURN = 0.8
-"""Seconds between two turns at most: what a dead worker had is owned again a second after its lease's end."""
+"""Seconds between two turns at most."""
+SOON = 0.05
+"""The same at least."""
 NewSlot = Callable[[str], Worker]
 """A slot for the backend with this name, which knows nothing of that server yet."""
 
@@ -23,10 +25,11 @@ NewSlot = Callable[[str], Worker]
 class Ownership(Protocol):
     """Leases on backends, shared by all worker processes. Nothing here raises because the queue is away."""
 
-    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str]]:
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str], float]:
         """Renew and take: the backends that are ours, and those that somebody else is to have.
 
-        Those that come first in `wanted` are given first; of `giving` we let go already.
+        Those that come first in `wanted` are given first; of `giving` we let go already. Beside them the
+        seconds until another one may be free, if its worker is dead.
         """
 
     async def disown(self, backends: Sequence[str]) -> None:
@@ -68,8 +71,8 @@ class Fleet:
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    await self._turn(group)
-                    await asyncio.sleep(self._pause)
+                    seconds = await self._turn(group)
+                    await asyncio.sleep(min(self._pause, max(SOON, seconds)))
         finally:
             await self._ownership.resign()
 
@@ -83,18 +86,18 @@ class Fleet:
             for name in list(self._slots):
                 group.create_task(self._let_go(name, grace))
 
-    async def _turn(self, group: asyncio.TaskGroup) -> None:
-        """See what is ours now, and make the slots be so."""
+    async def _turn(self, group: asyncio.TaskGroup) -> float:
+        """See what is ours now, and make the slots be so. Answers the seconds until that may change."""
         asked = self._clock()
         wanted = list(self._slots) if self._stopping else self._backends
-        owned, given = await self._ownership.own(self._idle_first(wanted), list(self._giving))
+        owned, given, seconds = await self._ownership.own(self._idle_first(wanted), list(self._giving))
         if self._clock() - asked >= self._lease_ttl:
-            return  # what was answered may have lapsed meanwhile: ask again
+            return 0.0  # what was answered may have lapsed meanwhile: ask again
         for name in set(self._slots) - owned:
             log.warning("%s: lost to another worker", name)
             self._drop(name)
         if self._stopping:
-            return
+            return seconds
         for name in sorted(owned - set(self._slots)):
             worker = self._new_slot(name)
             self._slots[name] = worker, group.create_task(worker.run())
@@ -102,6 +105,7 @@ class Fleet:
         for name in given:
             if name in self._slots and name not in self._giving:
                 self._giving[name] = group.create_task(self._give(name))
+        return seconds
 
     def _idle_first(self, names: Iterable[str]) -> list[str]:
         """Those first on which nothing is painted: they are given away first."""

@@ -12,11 +12,12 @@ class ValkeyOwnership:
         self._store = store
         self._process = process
 
-    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str]]:
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str], float]:
         """See Ownership.own."""
         others = [name for name in wanted if name not in giving]
-        owned, given = await self._store.insist("own", self._process, len(giving), *giving, *others)
-        return {name.decode() for name in owned}, [name.decode() for name in given]
+        answer = await self._store.insist("own", self._process, len(giving), *giving, *others)
+        owned, given, milliseconds = answer
+        return {name.decode() for name in owned}, [name.decode() for name in given], milliseconds / 1000
 
     async def disown(self, backends: Sequence[str]) -> None:
         """See Ownership.disown."""

@@ -22,6 +22,7 @@
 --   o:BACKEND   hash   an offer; om:, os: sets of its models and samplers; offers: zset by their end
 --   idle        hash   backends that wait for a job, and the process to wake
 --   owner, own  hash, zset   who owns a backend, and until when
+--   lapsed      hash   backends whose lease has ended, since when, until somebody takes them
 --   i:ID:FENCE:N       pictures, base64 as they came
 
 local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -1,8 +1,11 @@
 -- own(worker, giving, backend...): a worker lives, and wants these backends; of the first `giving` of them it is
 -- already letting go. It keeps those that it owns; free ones are dealt one by one to who has the fewest of all
--- that want it, and it takes what falls to itself: so all are owned again after one turn of each. It is told to let go of those that one with at least two fewer wants, in the order in which they are
--- named: so all end even to within one, also where they want different ones. A worker that is about to stop wants
--- only what it still has. Answers {backends owned, those to let go of}. Safe to repeat.
+-- that want it, and it takes what falls to itself: so all are owned again after one turn of each. It is told to
+-- let go of those that one with at least two fewer wants, in the order in which they are named: so all end even
+-- to within one, also where they want different ones. A worker that is about to stop wants only what it still has.
+-- Answers {backends owned, those to let go of, milliseconds until one of the others may be free}. Safe to repeat.
+local LEFT = 400  -- milliseconds for which what a dead worker had is left for another one: all ask as its lease ends
+local MISSED = math.min(1700, LEASE / 2)
 local worker, giving = arg(1), tonumber(arg(2))
 seen()
 redis.call('ZADD', P .. 'workers', NOW + LEASE, worker)
@@ -18,11 +21,12 @@ end
 for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', P .. 'own', '-inf', NOW)) do
   redis.call('ZREM', P .. 'own', lapsed)
   redis.call('HDEL', P .. 'owner', lapsed)
+  redis.call('HSET', P .. 'lapsed', lapsed, NOW)
 end
 local has, heard = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', P .. 'workers', 0, -1)) do has[other] = 0 end
 -- One that has missed its last turn may be dead: nothing is left for it. It gets its share if it comes back.
-local since = '(' .. NOW + LEASE - math.min(1700, LEASE / 2)
+local since = '(' .. NOW + LEASE - MISSED
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers', since, '+inf')) do heard[other] = true end
 local owners = redis.call('HGETALL', P .. 'owner')
 for number = 1, #owners, 2 do
@@ -43,15 +47,28 @@ local function fewest(backend)
   return least, who
 end
 
-local owned, given = {}, {}
+local owned, given, soonest = {}, {}, NOW + LEASE
 for number, backend in ipairs(wanted) do
   local owner = redis.call('HGET', P .. 'owner', backend)
   if not owner and number > giving then
     local least, who = fewest(backend)
+    local free_since = tonumber(redis.call('HGET', P .. 'lapsed', backend) or NOW)
+    if least and least < has[worker] and NOW - free_since >= LEFT then
+      if tonumber(redis.call('ZSCORE', P .. 'workers', who)) - LEASE < free_since then
+        -- It has not asked since then, so it may have died as well: it counts again when it does.
+        heard[who] = nil
+        redis.call('ZADD', P .. 'workers', NOW + LEASE - MISSED, who)
+        least, who = fewest(backend)
+      end
+      free_since = NOW
+      redis.call('HSET', P .. 'lapsed', backend, NOW)
+    end
     if least and least < has[worker] then
       has[who] = least + 1
+      soonest = math.min(soonest, free_since + LEFT)
     else
       redis.call('HSET', P .. 'owner', backend, worker)
+      redis.call('HDEL', P .. 'lapsed', backend)
       has[worker] = has[worker] + 1
       owner = worker
     end
@@ -59,6 +76,8 @@ for number, backend in ipairs(wanted) do
   if owner == worker then
     redis.call('ZADD', P .. 'own', NOW + LEASE, backend)
     owned[#owned + 1] = backend
+  elseif owner then
+    soonest = math.min(soonest, tonumber(redis.call('ZSCORE', P .. 'own', backend)))
   end
 end
 for _, backend in ipairs(giving == 0 and owned or {}) do
@@ -68,4 +87,4 @@ for _, backend in ipairs(giving == 0 and owned or {}) do
     has[worker], has[who] = has[worker] - 1, least + 1
   end
 end
-return {owned, given}
+return {owned, given, soonest - NOW}

@@ -24,13 +24,14 @@ class Owned:
         self.given: list[str] = []
         self.wanted: list[Sequence[str]] = []
         self.disowned: list[str] = []
+        self.free_in = 60.0
         self._asked = asyncio.Event()
 
-    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str]]:
+    async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str], float]:
         self.wanted.append(wanted)
         self._asked.set()
         self._asked = asyncio.Event()
-        return set(self.owned), [name for name in self.given if name not in giving]
+        return set(self.owned), [name for name in self.given if name not in giving], self.free_in
 
     async def disown(self, backends: Sequence[str]) -> None:
         self.disowned += backends
@@ -49,13 +50,13 @@ class Owned:
 class House:
     """A fleet at work on a queue in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, lease_ttl: float = 0.03) -> None:
         self.queue = MemoryQueue(Settings())
         self.owned = Owned()
         self.backends = {
             name: Scripted([], go_on_until_interrupted, *[succeed] * 9, name=name) for name in ALL
         }
-        self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=0.03)
+        self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=lease_ttl)
 
     def _slot(self, name: str) -> Worker:
         return Worker(self.queue, self.backends[name], deployment="test", job_timeout=60)
@@ -94,6 +95,16 @@ async def test_there_is_a_slot_for_each_backend_that_is_owned(house: House) -> N
     house.owned.owned = {"gpu:2"}
     await house.owned.turns()
     assert set(house.fleet.painting) == {"gpu:2"}
+
+
+async def test_it_asks_again_just_when_the_leases_of_a_dead_worker_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.worker.fleet.TURN", 60.0)
+    house = House(lease_ttl=180)
+    house.owned.free_in = 0.01
+    async with _running(house):
+        await house.owned.turns(3)
 
 
 async def test_a_backend_is_given_once_its_picture_is_done_and_an_idle_one_is_named_first(

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.store import Store
 from core.settings import Settings
+from core.worker.fleet import SOON, TURN
 from tests.valkey_server import flush
 
+LEASE_TTL = Settings().lease_ttl
 ALL = [f"gpu:{number}" for number in range(8)]
 
 
@@ -30,15 +32,21 @@ class Workers:
     def die(self, name: str) -> None:
         del self.has[name], self.wants[name]
 
+    async def ask(self, name: str) -> tuple[list[str], float]:
+        """One turn of one worker, who lets go of what it is told to: that, and when it should ask again."""
+        ownership = ValkeyOwnership(self.store, name)
+        owned, given, seconds = await ownership.own(self.wants[name], [])
+        await ownership.disown(given)
+        self.has[name] = owned - set(given)
+        return given, seconds
+
     async def turn(self) -> int:
         """Each asks once, and lets go of what it is told to; how many backends changed hands."""
         changes = 0
         for name in self.has:
-            ownership = ValkeyOwnership(self.store, name)
-            owned, given = await ownership.own(self.wants[name], [])
-            changes += len(owned ^ self.has[name]) + len(given)
-            await ownership.disown(given)
-            self.has[name] = owned - set(given)
+            before = self.has[name]
+            given, _ = await self.ask(name)
+            changes += len((self.has[name] | set(given)) ^ before) + len(given)
         taken = [backend for owned in self.has.values() for backend in owned]
         assert len(taken) == len(set(taken)), "two have the same backend"
         self.passed += 1
@@ -102,6 +110,29 @@ async def test_nothing_is_left_for_a_worker_that_has_died_too(workers: Workers) 
     await workers.turn()
     assert len(workers.has["c"]) == 4, "those of the first, as soon as its leases have ended"
     assert await workers.settle() == {"c": 6}
+
+
+async def test_what_was_left_for_one_that_died_just_then_is_taken_before_it_is_known_to_be_dead(
+    workers: Workers,
+) -> None:
+    """Nobody waits for its next turn when a lease ends, nor for the second one to be missed."""
+    for name in "abc":
+        workers.come(name, ALL[:6])
+    assert await workers.settle() == {"a": 2, "b": 2, "c": 2}
+    for name in "abc":
+        await workers.ask(name)
+    began = workers.passed
+    workers.die("a")
+    while len(workers.has["c"]) < 4:
+        assert workers.passed < began + LEASE_TTL + 0.5
+        if workers.passed < began + LEASE_TTL - 0.1:
+            await workers.ask("b")
+        _, seconds = await workers.ask("c")
+        workers.passed += min(TURN, max(SOON, seconds))
+    workers.die("b")
+    for _ in range(3):
+        await workers.turn()
+    assert len(workers.has["c"]) == 6
 
 
 async def test_a_worker_with_a_backend_of_its_own_gives_what_the_other_one_wants(workers: Workers) -> None:
