@@ -89,6 +89,24 @@ def test_published_beyond_loopback_without_a_key_the_front_ends_stop_with_the_li
     assert "host_ip: 127.0.0.1" in Stack("docker-compose.yml").compose("config")
 
 
+def test_secrets_come_from_files_as_the_docs_say(image: str, tmp_path: Path) -> None:
+    """Also those that have a value in the compose file."""
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").partition("### Secrets in files")[2]
+    (override,) = re.findall(r"```yaml\n(.*?)```", text.partition("\n### ")[0], re.DOTALL)
+    (tmp_path / "override.yml").write_text(override)
+    (tmp_path / "key.txt").write_text("sesame\n")
+    (tmp_path / "servers.txt").write_text("http://one:7860,http://two:7860\n")
+    tell = "import os; from core.settings import load; s = load(os.environ); print(s.api_key, *s.sd_backends)"
+    files = ("--project-directory", str(tmp_path), "-f", str(tmp_path / "override.yml"))
+    stack = Stack("docker-compose.yml")
+    try:
+        for service, found in (("app", "sesame"), ("ws", "sesame"), ("worker", "http://two:7860")):
+            words = ("run", "--rm", "--no-deps", "-T", service, "python", "-c", tell)
+            assert found in stack.compose(*files, *words)
+    finally:
+        stack.close()
+
+
 def has_said(id: str, words: str) -> bool:
     return words in run("docker", "logs", id)
 
