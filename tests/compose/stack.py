@@ -58,6 +58,13 @@ def environment(**chosen: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ours} | chosen
 
 
+def commands_of_a_new_version() -> str:
+    """Those by which it comes without a gap, as the docs print them."""
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```bash\n(docker compose build\n.*?)```", text, re.DOTALL)
+    return str(commands)
+
+
 def until(condition: Callable[[], object], what: str) -> None:
     """Wait for what Docker tells nobody."""
     end = time.monotonic() + PATIENCE

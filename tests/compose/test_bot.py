@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from tests.compose.stack import Stack, is_unhealthy, run, send, until
+from tests.compose.stack import Stack, commands_of_a_new_version, is_unhealthy, run, send, until
 from tests.doubles.discord import TOKEN, Asked, LoopbackDiscord
 from tests.doubles.pictures import prompt_of
 
@@ -91,6 +91,30 @@ async def test_two_replicas_answer_each_interaction_once_and_one_of_them_may_die
         assert not is_unhealthy(bots[1])
         await asyncio.to_thread(send, bots[0], signal.SIGCONT)
         await asyncio.to_thread(service.settle)
+
+
+async def test_a_new_version_of_the_bot_comes_without_a_gap_by_the_commands_of_the_docs(
+    service: Stack,
+) -> None:
+    """Every command is answered within Discord's 3 seconds, once. What is new here is a setting."""
+    async with two_bots(service) as discord:
+        person, channel, asked = discord.person(), discord.channel(), list[Asked]()
+        old = service.containers("bot")
+        service.environ["RESULT_TTL"] = "902"
+        commands = commands_of_a_new_version().replace("--scale app", "--scale bot=4 --scale app")
+        told = f"export COMPOSE_PROFILES=discord\n{commands}"
+        update = asyncio.create_task(asyncio.to_thread(service.shell, told))
+        while not update.done():
+            prompt = f"picture {len(asked)}"
+            asked.append(await discord.command(person, channel, "imagine", prompt=prompt, steps=8))
+            await discord.answered(asked[-1])
+            await discord.until(lambda: done(asked) > len(asked) - 4, within=60)
+        await update
+        await discord.until(lambda: done(asked) == len(asked), within=60)
+        assert discord.pictures == len(channel.messages) == len(asked)
+        new = service.containers("bot")
+        assert len(new) == 2
+        assert not set(new) & set(old)
 
 
 def test_without_a_token_the_bot_says_so_and_a_plain_up_has_none(image: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import re
 import secrets
 import signal
 from functools import partial
@@ -11,7 +10,18 @@ import aiohttp
 import pytest
 
 from tests.compose.load import Load, Picture
-from tests.compose.stack import ROOT, SCALES, Painted, Stack, fetch, inspect, is_unhealthy, run, send, until
+from tests.compose.stack import (
+    SCALES,
+    Painted,
+    Stack,
+    commands_of_a_new_version,
+    fetch,
+    inspect,
+    is_unhealthy,
+    run,
+    send,
+    until,
+)
 
 NUMBERS = itertools.count(1, 100)
 """Each test's clients have numbers of their own."""
@@ -128,12 +138,10 @@ async def test_a_new_version_comes_without_a_gap_by_the_commands_of_the_docs(
 
     What is new here is a setting: for compose the old ones are out of date, as by another image.
     """
-    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    (commands,) = re.findall(r"```bash\n(docker compose build\n.*?)```", text, re.DOTALL)
     old = [id for kind in SCALES for id in service.containers(kind)]
     service.environ["RESULT_TTL"] = "901"
     await load.keep_busy(6)
-    update = asyncio.create_task(asyncio.to_thread(service.shell, commands))
+    update = asyncio.create_task(asyncio.to_thread(service.shell, commands_of_a_new_version()))
     pictures: list[Picture] = []
     while not update.done():
         first = next(NUMBERS)
