@@ -150,7 +150,7 @@ class _Proxies:
 def check_exposure(settings: Settings, variable: str, host: str) -> None:
     """Refuse to listen beyond loopback without a key. Raises SettingsError with what would allow it."""
     shown = settings.bind or host
-    if _is_loopback(shown) or settings.api_key or settings.allow_anonymous:
+    if is_loopback(shown) or settings.api_key or settings.allow_anonymous:
         return
     raise SettingsError(
         "BIND" if settings.bind else variable,
@@ -166,7 +166,8 @@ async def _resolve(name: str) -> set[Address]:
     return {address for answer in answers if (address := _address(str(answer[4][0]))) is not None}
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether this host is on each machine another one: that machine itself."""
     address = _address(host)
     return address.is_loopback if address else host.lower() == "localhost"
 

@@ -7,14 +7,16 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from core.access import is_loopback
 from core.backends.a1111 import A1111Backend, open_session, usual_server
 from core.coordination.memory import MemoryCoordination
 from core.gateway import Gateway
 from core.queues import Queue
 from core.queues.memory import MemoryQueue
-from core.settings import Settings, SettingsError
+from core.settings import BackendAddress, Settings, SettingsError
 from core.worker import Fleet, Worker
 
 if TYPE_CHECKING:
@@ -58,9 +60,8 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
     from core.queues.valkey.ownership import ValkeyOwnership
 
     async with open_session() as session:
-        addresses = {
-            address.name: address for address in settings.sd_backends or (await usual_server(session),)
-        }
+        named = settings.sd_backends or (await usual_server(session),)
+        addresses = {address.name: address for address in map(_known_elsewhere, named)}
         async with _shared(settings) as queue:
             deployment = (await queue.agreed("deployment")).hex()[:8]
 
@@ -128,6 +129,11 @@ async def is_heard(settings: Settings, pid: int) -> bool:
         return bool(await store.call("heard", _place(pid)))
     finally:
         await store.close()
+
+
+def _known_elsewhere(address: BackendAddress) -> BackendAddress:
+    """127.0.0.1 is another server on each machine: on the shared queue it bears the name of this one."""
+    return replace(address, machine=socket.gethostname()) if is_loopback(address.host) else address
 
 
 def _place(pid: int) -> str:

@@ -33,12 +33,19 @@ class BackendAddress:
     url: str
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    machine: str = ""
+    """What its host is called where other machines hear of it; empty: as in `url`."""
+
+    @property
+    def host(self) -> str:
+        """Where it listens, as in `url`."""
+        return urlsplit(self.url).hostname or ""
 
     @property
     def name(self) -> str:
         """`host:port`, and the path where the server lives below one."""
-        parts = urlsplit(self.url)
-        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        parts, host = urlsplit(self.url), self.machine or self.host
+        host = f"[{host}]" if ":" in host else host
         return f"{host}:{parts.port}{parts.path}"
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -81,10 +82,11 @@ async def test_a_killed_workers_job_is_painted_by_another_one_and_its_servers_mo
                     started = event
                     break
             assert started is not None
-            hit = one if started.words["backend"] == one.name else two
+            name = started.words["backend"]
+            hit = one if name == one.name.replace("127.0.0.1", socket.gethostname()) else two
             await hit.until(lambda: hit.paintings)
             owners = (await http.get("/status")).json["backends"]
-            owner = next(backend["owner"] for backend in owners if backend["name"] == hit.name)
+            owner = next(backend["owner"] for backend in owners if backend["name"] == name)
             dead = next(worker for worker in workers if f"-{worker.process.pid}-" in owner)
             dead.kill()
             killed = time.monotonic()

@@ -1,0 +1,35 @@
+"""connect and work: what several machines make of one shared queue."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import pytest
+
+from core import BackendAddress, Settings, connect, work
+from tests.doubles.a1111 import A1111Double
+from tests.unit.core.examples import ALICE
+from tests.valkey_server import flush
+
+
+async def test_each_machine_may_name_its_own_server_127_0_0_1(
+    valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else they would be one and the same server to the queue, and one of two GPUs would stand idle."""
+    await flush(valkey_url())
+    async with AsyncExitStack() as stack:
+        double = await stack.enter_async_context(A1111Double())
+        settings = Settings(redis_url=valkey_url(), sd_backends=(BackendAddress(double.url),))
+        for machine in ("anna", "bert"):
+            monkeypatch.setattr(socket, "gethostname", lambda machine=machine: machine)
+            await stack.enter_async_context(work(settings))
+        gateway = await stack.enter_async_context(connect(settings))
+        owners: dict[str, str] = {}
+        async with asyncio.timeout(5):
+            while len(owners) < 2:
+                await gateway.catalog()
+                backends = (await gateway.status(ALICE)).backends
+                owners = {found.offer.backend: found.owner.split("-")[0] for found in backends if found.owner}
+        port = double.url.rpartition(":")[2]
+        assert owners == {f"anna:{port}": "anna", f"bert:{port}": "bert"}
