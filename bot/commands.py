@@ -9,7 +9,6 @@ import discord
 from discord import app_commands
 
 from bot.answers import TAKEN, UNREACHABLE, Interaction, Taken
-from bot.buttons import view_of
 from bot.deliveries import caller_of
 from bot.desk import Desk, pictures_of
 from bot.messages import (
@@ -25,7 +24,7 @@ from bot.messages import (
 )
 from bot.pictures import read_parameters
 from bot.policy import Refused, names_of
-from bot.screen import discord_files, embeds_of, last_page
+from bot.screen import embeds_of, show_result
 from bot.texts import has, say
 from bot.texts.english import ENGLISH
 from core import (
@@ -242,19 +241,15 @@ def _show(desk: Desk) -> Any:
         locale = str(interaction.locale)
         async with desk.gateway.attach(job.strip(), progress=False) as watch:
             event = await anext(watch)
+            hidden = await desk.deliveries.is_spoiler(watch.id)
         if isinstance(event, Failed):
             raise event.as_error()
         if not isinstance(event, Completed):
             ended = "state.cancelled" if isinstance(event, End) else "show.running"
             await interaction.edit_original_response(content=say(locale, ended))
             return
-        ticket = desk.ticket(interaction, request_painted(event), job=job.strip())
-        page, files = await last_page(event, ticket, ticket.most_bytes)
-        await interaction.edit_original_response(
-            embeds=embeds_of(page),
-            attachments=discord_files(files),
-            view=view_of(("again", "edit"), interaction.user.id, job.strip(), locale),
-        )
+        ticket = desk.ticket(interaction, request_painted(event), spoiler=hidden, job=job.strip())
+        await show_result(interaction, event, ticket)
 
     show.__annotations__["job"] = app_commands.Range[str, 32, 32]
     return _described(show)

@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import discord
 
 from bot.screen import Screen
-from bot.ticket import KIND, TTL, Ticket, decode, encode
+from bot.ticket import HIDDEN, KIND, TTL, Ticket, decode, encode
 from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, ShuttingDown, Watch
 
 log = logging.getLogger(__name__)
@@ -60,6 +60,8 @@ class Deliveries:
 
     async def store(self, ticket: Ticket) -> None:
         """Make a ticket known to all replicas."""
+        if ticket.spoiler:
+            await self._gateway.coordination.put(HIDDEN, ticket.job, b"1", ttl=TTL)
         await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
 
     async def drop(self, ticket: Ticket) -> None:
@@ -75,6 +77,10 @@ class Deliveries:
         """A ticket by its name, if its job is still under way."""
         stored = await self._gateway.coordination.get(KIND, name)
         return decode(stored) if stored else None
+
+    async def is_spoiler(self, job: str) -> bool:
+        """Whether this job's picture was to be hidden, also when its ticket is long gone."""
+        return await self._gateway.coordination.get(HIDDEN, job) is not None
 
     async def hold(self, name: str) -> bool:
         """Whether this replica may change the message of the ticket of this name."""

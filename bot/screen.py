@@ -98,7 +98,7 @@ class Screen:
             try:
                 await ways[0](page, files)
             except discord.HTTPException as error:
-                if (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT:
+                if _is_too_large(error, most):
                     most //= 2
                     page, files = await self._last_page(end, most)
                     continue
@@ -184,6 +184,29 @@ class Screen:
     def _view(self, page: Page) -> discord.ui.View:
         ticket = self._ticket
         return view_of(page.buttons, ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
+
+
+def _is_too_large(error: discord.HTTPException, most: int) -> bool:
+    """Whether Discord refuses pictures of `most` bytes, and may take smaller ones."""
+    return (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT
+
+
+async def show_result(interaction: discord.Interaction[Any], completed: Completed, ticket: Ticket) -> None:
+    """Answer a command with a job's pictures, as small as Discord wants them."""
+    view = view_of(("again", "edit"), ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
+    most = ticket.most_bytes
+    while True:
+        page, files = await last_page(completed, ticket, most)
+        try:
+            await interaction.edit_original_response(
+                embeds=embeds_of(page), attachments=discord_files(files), view=view
+            )
+        except discord.HTTPException as error:
+            if not _is_too_large(error, most):
+                raise
+            most //= 2
+        else:
+            return
 
 
 async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:

@@ -11,6 +11,8 @@ from core import FIELDS, ImageRequest
 
 KIND = "discord:ticket"
 """What tickets are stored as."""
+HIDDEN = "discord:hidden"
+"""What the ids of jobs whose pictures are spoilers are stored as; they outlive their tickets, for /show."""
 TTL = 86_400.0
 """Seconds after which a job that could not be delivered is forgotten."""
 TOKEN_LIFE = 900.0

@@ -53,6 +53,20 @@ async def test_show_fetches_a_result_by_its_id() -> None:
         assert shown.fields == {**message.fields, "Time": shown.fields["Time"]}
 
 
+async def test_show_keeps_a_spoiler_hidden_and_makes_it_as_small_as_discord_wants_it() -> None:
+    """413 although the interaction promised more; and the buttons know of the spoiler."""
+    async with serving() as served:
+        message = await served.painted("/kb-450", spoiler=True)
+        id = message.embed["footer"]["text"].split()[1]
+        served.discord.real_limit = 200_000
+        shown = await finished(served, await command(served, "show", job=id))
+        (name,) = shown.files
+        assert name.startswith("SPOILER_")
+        assert "image" not in shown.embed
+        assert sum(map(len, shown.pictures)) <= 200_000
+        assert all(button.endswith(":hidden") for button in shown.buttons.values())
+
+
 async def test_show_says_what_is_not_there_or_not_finished() -> None:
     async with serving() as served:
         asked = await finished(served, await command(served, "show", job="0" * 32))
