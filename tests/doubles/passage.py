@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager, suppress
 @asynccontextmanager
 async def passage(target: Callable[[], int], *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """Enter to get the port, on loopback as the one that it leads to; `tls` is spoken up to here."""
-    connections: set[asyncio.Task[None]] = set()
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        connections.add(task)
+        connections[task] = writer
         try:
             there, back = await asyncio.open_connection("127.0.0.1", target())
         except OSError:
@@ -38,9 +38,9 @@ async def passage(target: Callable[[], int], *, tls: ssl.SSLContext | None = Non
         yield listening.sockets[0].getsockname()[1]
     finally:
         listening.close()
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
+        for writer in connections.values():
+            writer.close()  # not a cancelled task: the streams of Python 3.11 log that as a fault
+        await asyncio.gather(*connections)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -144,11 +144,11 @@ class Store:
             self.calls -= 1
 
     async def _reach(self, run: Callable[[], Any], seconds: float) -> Any:
-        """Within so many seconds. After a failover, connections that stand still lead to the old server."""
+        """Within so many seconds. After a failover, idle connections still lead to the old server."""
         try:
             async with asyncio.timeout(seconds):
                 return await run()
-        except REPLACED:
+        except (*REPLACED, TimeoutError):
             pool: Any = self._client.connection_pool  # one of its methods has no types
             await pool.update_active_connections_for_reconnect()
             await pool.disconnect(inuse_connections=False)
