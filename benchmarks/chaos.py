@@ -143,6 +143,8 @@ class Weather:
         """Places of front ends that were killed and do not listen yet."""
         self._workers: list[Running] = []
         self._ids: dict[int, str] = {}
+        self._turns = 0
+        """How often Valkey went or came; odd while it is away."""
         self._valkey: Any = Redis.from_url(house.valkey.url)  # redis-py's types do not tell await from not
 
     async def begin(self) -> None:
@@ -252,15 +254,16 @@ class Weather:
         place = self._chance.randrange(len(self._workers))
         worker = self._workers[place]
         worker.kill()
-        died = time.monotonic()
+        died, turns = time.monotonic(), self._turns
         self.report.killed["workers"] += 1
         self._workers[place] = await self._house.starting_worker(*self._servers)
         had, owned = await self._left_by(f"-{worker.process.pid}-".encode())
         self.report.died_with += len(had)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._see_owned_again(owned, died))
-            for id, fence in had.items():
-                group.create_task(self._see_begun_again(id, fence, died))
+            if turns % 2 == 0:  # else it says nothing: with Valkey's return leases start anew
+                group.create_task(self._see_owned_again(owned, died, turns))
+                for id, fence in had.items():
+                    group.create_task(self._see_begun_again(id, fence, died, turns))
 
     async def _left_by(self, name: bytes) -> tuple[dict[str, bytes], dict[bytes, bytes]]:
         """The jobs that a dead worker still has, each with its fence, and its servers, each with its owner.
@@ -280,15 +283,14 @@ class Weather:
             else:
                 return jobs, {server: owner for server, owner in owners.items() if name in owner}
 
-    async def _see_owned_again(self, owned: dict[bytes, bytes], died: float) -> None:
+    async def _see_owned_again(self, owned: dict[bytes, bytes], died: float, turns: int) -> None:
         """Note when all of them have another owner; where Valkey went away meanwhile that says nothing."""
-        away = self.report.killed["Valkey"]
         while time.monotonic() - died < 60:
             try:
                 owners = await self._valkey.hgetall(f"{PREFIX}owner")
             except (RedisError, OSError):
                 return
-            if away != self.report.killed["Valkey"] or not owned:
+            if turns != self._turns or not owned:
                 return
             if all(owners.get(server, owner) != owner for server, owner in owned.items()):
                 self.report.owned_again_after.append(time.monotonic() - died)
@@ -296,16 +298,15 @@ class Weather:
             await asyncio.sleep(LOOK_SECONDS)
         self.report.faults.append("the servers of a dead worker had no other owner within a minute")
 
-    async def _see_begun_again(self, id: str, fence: bytes, died: float) -> None:
+    async def _see_begun_again(self, id: str, fence: bytes, died: float, turns: int) -> None:
         """Note when somebody else has it; where Valkey went away meanwhile that says nothing."""
-        away = self.report.killed["Valkey"]
         back: float | None = None
         while time.monotonic() - died < 60:
             try:
                 state, now = await self._valkey.hmget(f"{PREFIX}j:{id}", "state", "fence")
             except (RedisError, OSError):
                 return
-            if away != self.report.killed["Valkey"] or state is None or (state == b"ended" and now == fence):
+            if turns != self._turns or state is None or (state == b"ended" and now == fence):
                 return
             if back is None and (state != b"running" or now != fence):
                 back = time.monotonic() - died
@@ -331,9 +332,11 @@ class Weather:
 
     async def _kill_valkey(self) -> None:
         self._house.valkey.kill()
+        self._turns += 1
         self.report.killed["Valkey"] += 1
         await asyncio.sleep(self._plan.valkey_away)
         await self._house.valkey.start()
+        self._turns += 1
         back = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for front_end in list(self._front_ends):
