@@ -16,6 +16,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.buttons import prompt_files
 from core import Coordination, QueueUnavailable
 
 log = logging.getLogger(__name__)
@@ -114,10 +115,10 @@ class Answers:
         await self._answer(interaction, interaction.response.send_message(embed=embed, ephemeral=True))
 
     async def rewrite(self, interaction: Interaction, embed: discord.Embed, view: discord.ui.View) -> None:
-        """Change the message whose button was pressed."""
-        await self._answer(
-            interaction, interaction.response.edit_message(embed=embed, view=view, attachments=[])
-        )
+        """Change the message whose button was pressed; of its files the prompts alone stay."""
+        kept = prompt_files(interaction.message)
+        answer = interaction.response.edit_message(embed=embed, view=view, attachments=kept)
+        await self._answer(interaction, answer)
 
     async def ask(self, interaction: Interaction, modal: discord.ui.Modal) -> None:
         """Open a form."""

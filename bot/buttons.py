@@ -19,6 +19,8 @@ EDITED = "sd:edited"
 """The id of the form that Edit opens; every replica takes it in."""
 HIDDEN = ":hidden"
 """Ends the ids of buttons whose job's picture is a spoiler: what failed, or waits, has no picture to tell."""
+PROMPT_FILE = "prompt.txt"
+"""Stands below a message that has no picture, and no room for its prompts: they are read from it again."""
 LONGEST_INPUT = 4000
 """Characters of a field in a form."""
 
@@ -75,6 +77,11 @@ def is_hidden(message: discord.Message | None) -> bool:
     return any((getattr(button, "custom_id", None) or "").endswith(HIDDEN) for button in buttons) or any(
         attachment.is_spoiler() for attachment in message.attachments
     )
+
+
+def prompt_files(message: discord.Message | None) -> list[discord.Attachment]:
+    """Where the prompts of this message stand, if it had no room for them; at most one."""
+    return [file for file in message.attachments if file.filename == PROMPT_FILE] if message else []
 
 
 class EditForm(discord.ui.Modal):

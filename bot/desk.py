@@ -14,7 +14,7 @@ from typing import Any, cast
 import discord
 
 from bot.answers import UNREACHABLE, Answers, Interaction, Taken
-from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, view_of
+from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of
 from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
 from bot.messages import Words, lost_page, prompts_in, request_in
@@ -170,14 +170,14 @@ class Desk:
         await self.answers.rewrite(interaction, discord.Embed.from_dict(cast(Any, page.embeds[0])), view)
 
     async def _request_of(self, interaction: Interaction) -> ImageRequest:
-        """What the message of this button shows, read from its words, or else from its picture."""
+        """What the message of this button shows, read from its words, or else from its files."""
         embeds = _embeds_of(interaction)
         request = request_in(embeds, self.settings.limits)
         if request is not None:
             return request
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                text = await self._first_text(pictures_of(interaction.message))
+                text = await self._prompts_below(interaction.message)
         except TimeoutError:
             text = ""
         request = request_in(embeds, self.settings.limits, prompts=prompts_in(text)) if text else None
@@ -185,9 +185,11 @@ class Desk:
             raise Refused("refused.cut")
         return request
 
-    async def _first_text(self, urls: Sequence[str]) -> str:
-        """What the first picture that says anything says of itself; "" if none does."""
-        for url in urls:
+    async def _prompts_below(self, message: discord.Message | None) -> str:
+        """The prompts that stand in a message's file, or in the first picture that tells any; "" if none."""
+        for file in prompt_files(message):
+            return (await self.downloads.fetch(file.url) or b"").decode(errors="replace")
+        for url in pictures_of(message):
             data = await self.downloads.fetch(url)
             text = await asyncio.to_thread(read_parameters, data) if data else ""
             if text:

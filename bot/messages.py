@@ -93,8 +93,8 @@ def request_in(
         return None
     names = meanings("label.")
     fields = {names.get(field["name"], ""): field["value"] for field in embeds[0].get("fields", ())}
-    prompt, negative = embeds[0]["description"], fields.get("negative_prompt", "")
-    if prompts is None and (CUT in prompt or CUT in negative):
+    prompt = embeds[0]["description"]
+    if prompts is None and is_cut(embeds[0]):
         return None
     given = {name: _plain(value) for name, value in fields.items() if name in FIELDS}
     if "size" in fields:
@@ -123,6 +123,16 @@ def prompts_in(infotext: str) -> tuple[str, str]:
     text = re.split(r"\nSteps: \d", infotext, maxsplit=1)[0]
     prompt, _, negative = text.partition("\nNegative prompt: ")
     return prompt, negative
+
+
+def prompts_text(request: ImageRequest) -> str:
+    """Both prompts as `prompts_in` reads them."""
+    return f"{request.prompt}\nNegative prompt: {request.negative_prompt}"
+
+
+def is_cut(embed: Words) -> bool:
+    """Whether a page's first embed had no room for all of its prompts."""
+    return CUT in embed["description"] or any(CUT in field["value"] for field in embed.get("fields", ()))
 
 
 # --- events and errors to words

@@ -18,8 +18,8 @@ import aiohttp
 import discord
 import msgspec
 
-from bot.buttons import view_of
-from bot.messages import MOST_PICTURES, Page, completed_page, late_page, page_of
+from bot.buttons import PROMPT_FILE, view_of
+from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page, page_of, prompts_text
 from bot.pictures import PictureFile, decode, fit, format_of
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
@@ -81,12 +81,13 @@ class Screen:
         image = files[0][0] if files else None
         page = page_of(event, ticket.request, ticket.job, ticket.locale, image=image)
         if self._open and (page != self._shown or self._preview != preview):
-            await self._try_edit(page, files)
+            await self._try_edit(page, [*files, *self._prompts(page)])
 
     async def say_last_words(self) -> None:
         """The picture will come as a new message."""
         if self._open:
-            await self._try_edit(late_page(self._ticket.request, self._ticket.job, self._ticket.locale), ())
+            page = late_page(self._ticket.request, self._ticket.job, self._ticket.locale)
+            await self._try_edit(page, self._prompts(page))
         self._open = False
 
     async def deliver(self, end: End) -> bool:
@@ -127,8 +128,13 @@ class Screen:
     async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:
         ticket = self._ticket
         if not isinstance(end, Completed):
-            return page_of(end, ticket.request, ticket.job, ticket.locale), ()
+            page = page_of(end, ticket.request, ticket.job, ticket.locale)
+            return page, self._prompts(page)
         return await last_page(end, ticket, most)
+
+    def _prompts(self, page: Page) -> Files:
+        """A file with the prompts, if the page has no room for them; a picture tells them by itself."""
+        return [(PROMPT_FILE, prompts_text(self._ticket.request).encode())] if is_cut(page.embeds[0]) else ()
 
     # --- the ways
 

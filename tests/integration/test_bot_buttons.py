@@ -133,6 +133,26 @@ async def test_a_prompt_too_long_for_a_message_is_read_from_the_picture() -> Non
         assert len(served.prompts) == 2
 
 
+async def test_prompts_too_long_for_a_message_without_a_picture_stand_in_a_file_below_it() -> None:
+    """Also of a message whose job is gone."""
+    prompts = {"prompt": "/fail-500 " + "monkey " * 500 + "*" * 400, "negative_prompt": "rain " * 300}
+    async with serving() as served:
+        failed = await served.painted(**prompts)
+        assert failed.title == "No picture"
+        assert await served.discord.settled(await served.discord.press(served.ann, failed, "Again"))
+        one, two = served.double.txt2img_requests
+        assert (two["prompt"], two["negative_prompt"]) == (one["prompt"], one["negative_prompt"])
+        assert one["prompt"] == prompts["prompt"].strip()
+        failed.components[0]["components"][0] |= {
+            "label": "Cancel",
+            "custom_id": f"sd:cancel:{served.ann.id}:{'0' * 32}",
+        }
+        await press(served, failed, "Cancel")
+        assert failed.title == "This job is gone"
+        await served.discord.settled(await served.discord.press(served.ann, failed, "Again"))
+        assert served.prompts[2] == served.prompts[0]
+
+
 async def test_a_prompt_too_long_for_a_form_is_not_cut_by_it() -> None:
     """A field holds 4000 characters. Again takes it all."""
     prompt = "monkey " * 600
