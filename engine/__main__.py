@@ -4,14 +4,18 @@ from core import Settings, check_exposure, listening, load_or_exit, reachable, r
 from engine.server import serve as paint
 from engine.task import MODEL
 
+AFTER_WORKERS = 5.0
+"""Seconds beyond SHUTDOWN_GRACE: a worker that is stopped at the same moment gives its job back before."""
+
 
 async def serve(settings: Settings) -> None:
-    """Paint for whoever asks. Raises SettingsError."""
+    """Paint for whoever asks; at the end what is painted is finished. Raises SettingsError."""
     host, seconds = settings.engine_host, settings.engine_step_seconds
+    grace = settings.shutdown_grace + AFTER_WORKERS
     check_exposure(settings, "ENGINE_HOST", host)
     async with (
         stop_signal() as stop,
-        listening(settings, "ENGINE", lambda port: paint(host, port, seconds)) as port,
+        listening(settings, "ENGINE", lambda port: paint(host, port, seconds, grace)) as port,
     ):
         print(f"sd-b64: {MODEL}, A1111's API on http://{reachable(host)}:{port}", flush=True)
         await stop.wait()

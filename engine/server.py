@@ -18,15 +18,18 @@ from engine.studio import Job, Studio
 from engine.task import MODEL
 
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
+GRACE: web.AppKey[float] = web.AppKey("grace", float)
 _MAX_SEED = 2**32 - 1
 _CLOSE_SECONDS = 0.3
 _PIECE = 256 * 1024
 
 
-def init_app(step_seconds: float) -> web.Application:
+def init_app(step_seconds: float, grace: float = 0.0) -> web.Application:
     """The application; each of its steps takes `step_seconds` (0: as fast as can be)."""
     app = web.Application(middlewares=[_errors])
+    app[GRACE] = grace
     app.cleanup_ctx.append(_studio(step_seconds))
+    app.on_response_prepare.append(_hang_up)
     app.on_shutdown.append(_close)
     app.add_routes(
         [
@@ -52,9 +55,12 @@ def init_app(step_seconds: float) -> web.Application:
 
 
 @asynccontextmanager
-async def serve(host: str, port: int, step_seconds: float) -> AsyncIterator[int]:
-    """Listen, and give the port (0: any free one); leaving closes all, also in mid-picture."""
-    runner = web.AppRunner(init_app(step_seconds), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+async def serve(host: str, port: int, step_seconds: float, grace: float = 0.0) -> AsyncIterator[int]:
+    """Listen, and give the port (0: any free one).
+
+    Leaving takes no more orders, gives what is painted `grace` seconds to be finished, and closes all.
+    """
+    runner = web.AppRunner(init_app(step_seconds, grace), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -72,9 +78,16 @@ def _studio(step_seconds: float) -> Any:
     return context
 
 
+async def _hang_up(_request: web.Request, response: web.StreamResponse) -> None:
+    # What came in on an open connection while this closes would not be heard: nobody would paint it, and
+    # its client could not tell that from a fault.
+    response.force_close()
+    response.headers["Connection"] = "close"  # for this hook comes after those of aiohttp were set
+
+
 async def _close(app: web.Application) -> None:
-    # Before the server waits for its handlers: they wait for the studio.
-    await app[STUDIO].close()
+    # Before the server waits for its handlers: they wait for the studio. Nobody is let in any more.
+    await app[STUDIO].close(app[GRACE])
 
 
 @web.middleware

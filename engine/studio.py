@@ -97,8 +97,13 @@ class Studio:
         # One thread paints; the other makes previews meanwhile.
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="painter")
 
-    async def close(self) -> None:
-        """End everything. A thread that paints notices at its next layer; nothing waits for it."""
+    async def close(self, grace: float = 0.0) -> None:
+        """End everything; what was ordered has `grace` seconds to be finished before.
+
+        A thread that paints notices at its next layer; nothing waits for it.
+        """
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
         self._closed = True
         for running in self._running:
             running.cancel()

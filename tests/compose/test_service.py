@@ -95,7 +95,9 @@ async def test_one_of_a_kind_is_killed_and_everybody_ends_with_their_own_picture
     await asyncio.to_thread(until, lambda: inspect(victim)["RestartCount"] == restarts + 1, "its restart")
 
 
-@pytest.mark.parametrize("kinds", [("app", "ws"), ("worker",)], ids=["front ends", "worker"])
+@pytest.mark.parametrize(
+    "kinds", [("app", "ws"), ("worker",), ("engine",)], ids=["front ends", "worker", "engine"]
+)
 async def test_stopping_one_replica_loses_no_request(
     service: Stack, load: Load, kinds: tuple[str, ...]
 ) -> None:

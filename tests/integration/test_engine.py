@@ -278,6 +278,25 @@ async def test_closing_takes_no_time_even_in_mid_picture() -> None:
                 assert isinstance(told, (AssertionError, aiohttp.ClientError))
 
 
+async def test_with_time_to_close_what_was_ordered_is_finished_and_nothing_more_is_taken() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serve("127.0.0.1", 0, 0.05, grace=30))
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            client = Client(session)
+            paintings = [client.start(name, SMALL) for name in ("running", "waiting")]
+            await client.until("running", "active")
+            await client.until("waiting", "queued")
+            closing = asyncio.ensure_future(stack.aclose())
+            await asyncio.sleep(0)  # it begins
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await client.post(TXT2IMG, SMALL)
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await client.post(TXT2IMG, SMALL)
+            assert not paintings[0].done()
+            assert [len((await painting)["images"]) for painting in paintings] == [1, 1]
+            await closing
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_program_says_where_it_listens_and_stops_on_a_signal(number: signal.Signals) -> None:
