@@ -6,14 +6,14 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
-from bot.client import listen
+from bot.client import Bot, listen
 from bot.sync import sync
 from core import SettingsError, connect
 from tests.doubles.a1111 import A1111Double
@@ -163,6 +163,26 @@ async def test_commands_are_given_as_soon_as_discord_takes_them(
     async with serving() as served:
         assert served.discord.syncs == 1
     assert caplog.text.count("could not be given to Discord, again") == 2
+
+
+async def test_a_stop_that_gets_lost_while_it_connects_ends_the_bot_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As `wait_for` of Python 3.11 loses it where its body ends in the same moment."""
+    connecting = asyncio.Event()
+
+    async def deaf(bot: Bot) -> None:
+        connecting.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        while not bot.is_closed():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(Bot, "connect", deaf)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        settings = settings_of(discord, double)
+        async with asyncio.timeout(5), connect(settings) as gateway, listen(gateway, settings):
+            await connecting.wait()
 
 
 async def test_commands_that_discord_refuses_are_told_and_the_bot_goes_on(
