@@ -133,7 +133,8 @@ class Desk:
             case "delete":
                 _check_owner(interaction, press.owner)
                 await self.answers.acknowledge(interaction)
-                await interaction.delete_original_response()
+                with suppress(discord.NotFound):  # somebody was faster
+                    await interaction.delete_original_response()
 
     async def edited(self, interaction: Interaction) -> None:
         """A form came back: the message's own request, with what was changed. Raises Refused, SdError."""

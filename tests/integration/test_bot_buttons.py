@@ -66,6 +66,18 @@ async def test_delete_by_the_owner_also_where_the_bot_is_not() -> None:
         await served.discord.until(lambda: message.id not in message.channel.messages)
 
 
+async def test_delete_of_what_is_gone_is_no_fault(caplog: pytest.LogCaptureFixture) -> None:
+    """Pressed twice, or a moderator was faster."""
+    async with serving() as served:
+        message = await served.painted()
+        served.discord.fault("DELETE", "/webhooks/", 404, 10008)
+        pressed = await press(served, message, "Delete")
+        await served.discord.until(lambda: served.discord.count("DELETE", "/webhooks/"))
+        await served.painted()
+        assert pressed.followups == []
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_again_paints_the_same_with_another_seed_in_a_message_of_its_own() -> None:
     async with serving() as served:
         first = await served.painted("a monkey", seed=7, steps=3, model="beta", negative_prompt="rain")
