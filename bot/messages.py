@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.policy import Refused
 from bot.texts import meanings, say
 from core import (
     FIELDS,
@@ -17,7 +18,6 @@ from core import (
     Event,
     Failed,
     ImageRequest,
-    InvalidRequest,
     Limits,
     Progress,
     Queued,
@@ -70,12 +70,12 @@ class Page:
 
 
 def request_of(options: Mapping[str, Any], limits: Limits) -> ImageRequest:
-    """The request that a command's options ask for; None is not given. Raises InvalidRequest."""
+    """The request that a command's options ask for; None is not given. Raises InvalidRequest, Refused."""
     given = {_OPTIONS.get(name, name): value for name, value in options.items() if value is not None}
     size = given.pop("size", None)
     if size is not None:
         if "width" in given or "height" in given:
-            raise InvalidRequest("give either a size, or width and height", field="size")
+            raise Refused("refused.size")
         width, _, height = str(size).partition("x")
         given |= {"width": width, "height": height}
     return parse_request(given.pop("prompt", ""), given, limits)

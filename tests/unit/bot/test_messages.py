@@ -22,6 +22,7 @@ from bot.messages import (
     request_in,
     request_of,
 )
+from bot.policy import Refused
 from core import (
     BackendError,
     Cancelled,
@@ -68,7 +69,8 @@ def test_options_are_a_request() -> None:
 
 
 def test_a_size_and_a_side_contradict_each_other() -> None:
-    with pytest.raises(InvalidRequest, match="either a size"):
+    """Told in the caller's language, as every refusal of the bot's own."""
+    with pytest.raises(Refused, match=r"refused\.size"):
         request_of({"prompt": "a", "size": "512x512", "width": 64}, LIMITS)
 
 
