@@ -1,11 +1,11 @@
 /** Pictures: base64 to a Blob, and what is told of one. Pure. */
 
-const TYPES = { iVBORw: "image/png", "/9j/": "image/jpeg", UklGR: "image/webp" };
+const TYPES = { "/9j/": "image/jpeg", UklGR: "image/webp" };
 
 export function toBlob(base64) {
-	const [, type] = Object.entries(TYPES).find(([start]) => base64.startsWith(start)) ?? [];
+	const [, type = "image/png"] = Object.entries(TYPES).find(([start]) => base64.startsWith(start)) ?? [];
 	const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (letter) => letter.charCodeAt());
-	return new Blob([bytes], { type: type ?? "image/png" });
+	return new Blob([bytes], { type });
 }
 
 /** What the gallery keeps: the Blob, what was asked for, and what the server told of it. */
