@@ -97,7 +97,7 @@ export class Job {
 		const path = `jobs/${record.id}`;
 		if (record.id && record.cancelled) {
 			const words = await this.#json(path, { method: "DELETE" });
-			record.cancelled = words.type !== "completed"; // it was too late: then the picture is shown
+			record.cancelled = words.state !== "completed"; // it was too late: then the picture is shown
 			await this.#hear(words.type === "error" ? { type: "cancelled" } : words);
 		} else if (this.#isReady || (await takeLine(this))) {
 			await this.#stream(`${path}?preview=true`).finally(() => leaveLine(this));
@@ -119,14 +119,14 @@ export class Job {
 	}
 
 	async #hear(words) {
-		const { type, position, step, steps, "preview-base64": preview } = words;
+		const { type, state, position, step, steps, "preview-base64": preview } = words;
 		if (words.id && words.id !== this.record.id) {
 			Object.assign(this.record, { id: words.id, problem: null });
 			await this.#save();
 		}
 		const until = words.eta == null ? 0 : Date.now() + 1000 * words.eta;
 		if (type === "error") throw new Problem(words);
-		if (type === "completed") this.#isReady = true;
+		if (state === "completed") this.#isReady = true;
 		if (type === "queued") this.#show({ phase: "waiting", position, until });
 		if (type === "started") this.#show({ phase: "painting", fraction: 0 });
 		if (type === "progress") {

@@ -1,16 +1,17 @@
 /**
  * Lines: which jobs may hold a stream open. A browser opens six connections to a server, for all tabs together:
- * were each job to hold one, nothing else would get through. So all tabs share these, by locks.
+ * were each job to hold one, nothing else would get through. So all tabs share these, by locks. Plain http from
+ * another machine has none: there only a tab that is seen streams.
  */
 
-const LINES = [1, 2, 3, 4];
-const MOST = navigator.locks ? 3 : 2; // of one tab; plain http from another machine has no locks
+const most = () => (navigator.locks ? 3 : document.hidden ? 0 : 2); // of one tab
 const held = new Map(); // a job: what gives its line back
 const isPainted = ({ state }) => state.phase === "painting";
 
 /** Whether this job may stream; one that is painted takes the line of one that still waits. */
 export async function takeLine(job) {
-	const isRoom = held.size < MOST;
+	if (!most()) return;
+	const isRoom = held.size < most();
 	if (isRoom) held.set(job); // at once: another may ask meanwhile
 	const line = (isRoom && (await freeLine())) || (isPainted(job) && lineOfWaiting());
 	if (line) held.set(job, line);
@@ -18,13 +19,17 @@ export async function takeLine(job) {
 	return line;
 }
 
+document.addEventListener("visibilitychange", () => {
+	if (!most()) for (const [job] of held) job.interrupt();
+});
+
 export function leaveLine(job) {
 	held.get(job)?.();
 	held.delete(job);
 }
 
 async function freeLine() {
-	for (const line of LINES) {
+	for (const line of [1, 2, 3, 4]) {
 		const leave = await new Promise((resolve) => {
 			const take = (lock) => (lock ? new Promise(resolve) : resolve());
 			const asked = navigator.locks?.request(`sd-b64 ${line}`, { ifAvailable: true }, take);

@@ -2,7 +2,7 @@
 
 import { buildCard } from "./card.js";
 import { askKey } from "./dialogs.js";
-import { byId } from "./dom.js";
+import { byId, write } from "./dom.js";
 import * as form from "./form.js";
 import { openGallery } from "./gallery.js";
 import { Job } from "./job.js";
@@ -74,8 +74,7 @@ async function finish(job, pictures, gallery) {
 }
 
 function retitle() {
-	const title = titleWords([...cards.keys()], TITLE);
-	if (document.title !== title) document.title = title;
+	write(document.querySelector("title"), titleWords([...cards.keys()], TITLE));
 }
 
 async function unlock() {

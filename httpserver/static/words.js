@@ -14,7 +14,6 @@ const PROBLEMS = {
 	no_backend: ["No painting server is up", "Start one, or keep trying until one is there."],
 	timeout: ["This picture took too long", "Fewer steps or a smaller size help."],
 };
-const BUSY = ["sending", "waiting", "painting", "away", "locked", "retrying"];
 
 function duration(seconds) {
 	if (seconds < 1) return "any moment";
@@ -48,7 +47,7 @@ export function stateWords(state, now) {
 
 /** The window's title: how far it is with what is painted, or who waits. */
 export function titleWords(jobs, base) {
-	const busy = jobs.filter(({ state }) => BUSY.includes(state.phase));
+	const busy = jobs.filter(({ isOver }) => !isOver);
 	if (!busy.length) return base;
 	const { state, record } = busy.find(({ state }) => state.phase === "painting") ?? busy[0];
 	const what = busy.length > 1 ? plural(busy.length, "picture") : record.request.input.trim().slice(0, 60);

@@ -6,6 +6,7 @@ the path that CHROMIUM names. `pytest -m browser` runs these tests.
 
 import os
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -60,3 +61,15 @@ async def open_window(browser: "Browser") -> AsyncIterator["Open"]:
     for window in windows:
         await window.page.context.close()
     assert [fault for window in windows for fault in window.faults] == []
+
+
+@pytest.fixture
+def own_address() -> str:
+    """An address of this machine that is not loopback: to a browser it is another machine's."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: the system only says by which address it would
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        address: str = probe.getsockname()[0]
+        return address

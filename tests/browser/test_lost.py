@@ -169,6 +169,38 @@ async def test_many_tabs_leave_the_browser_connections(tmp_path: Path, open_wind
     assert [each["prompt"] for each in served.double.txt2img_requests] == prompts[:-1]
 
 
+async def test_many_tabs_on_plain_http_leave_the_browser_connections(
+    tmp_path: Path, open_window: "Open", own_address: str
+) -> None:
+    """There tabs have no locks to agree by: the one that is seen streams, the hidden ones look."""
+    hide = """(isHidden) => {
+        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""  # without a screen Chromium hides no tab
+    async with serving(tmp_path, http_host="0.0.0.0", allow_anonymous=True) as served:
+        served.double.hold(at=4)
+        window = await open_window(f"http://{own_address}:{served.port}/")
+        assert not await window.page.evaluate("() => 'locks' in navigator")
+        await window.paint("a lighthouse", "a tower")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        tabs = [window]
+        for _ in range(3):
+            await tabs[-1].page.evaluate(hide, True)
+            tabs.append(type(window)(await window.page.context.new_page()))
+            await tabs[-1].page.goto(window.page.url)
+            await tabs[-1].sees(tabs[-1].job("a lighthouse"), "step 4")
+            await tabs[-1].sees(tabs[-1].job("a tower"), "Waiting")
+        await tabs[-1].press(tabs[-1].job("a tower"), "Cancel")
+        for tab in tabs:
+            await tab.sees(tab.job("a tower"), "Cancelled")
+        await tabs[-1].page.evaluate(hide, True)
+        await window.page.evaluate(hide, False)
+        served.double.release()
+        for tab in tabs:
+            await tab.sees_picture("a lighthouse")
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
+
+
 async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
     tmp_path: Path, open_window: "Open"
 ) -> None:
