@@ -116,17 +116,19 @@ class Bot(discord.Client):
             giving.cancel()
 
     async def _give_commands(self) -> None:
-        """Have Discord know the commands; buttons and the commands of before work meanwhile."""
+        """Have Discord know the commands; buttons and the commands of before work meanwhile.
+
+        Where another replica is about to give them that is looked at again: it may die before it has.
+        """
         pause = FIRST_PAUSE
         while True:
             try:
-                await sync(self.tree, self._gateway.coordination, self.owner)
+                if await sync(self.tree, self._gateway.coordination, self.owner):
+                    return
             except UNREACHABLE as error:
                 log.warning("the commands could not be given to Discord, again in %g s: %s", pause, error)
             except discord.HTTPException as error:
                 log.error("the commands could not be given to Discord: %s", error)
-                return
-            else:
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

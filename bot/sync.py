@@ -23,7 +23,7 @@ SAID = {
     *("name_localizations", "description_localizations"),
 }
 """Fields that count; all others are Discord's own, or the same for all our commands."""
-ALONE = 60.0
+ALONE = 20.0
 """Seconds in which no other replica gives the same commands to Discord."""
 
 
@@ -36,7 +36,7 @@ def fingerprint(commands: Iterable[dict[str, Any]]) -> str:
 
 
 async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordination, owner: str) -> bool:
-    """Give the commands to Discord if it has others; whether that was done here."""
+    """Give the commands to Discord if it has others. False: it has, and another replica is about to."""
     client = tree.client
     route = Route(
         "GET",
@@ -45,7 +45,7 @@ async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordi
     )
     wanted = fingerprint(await _payload(tree))
     if fingerprint(await client.http.request(route)) == wanted:
-        return False
+        return True
     name = f"discord:sync:{client.application_id}:{wanted}"
     try:
         first = await coordination.claim(name, owner, ttl=ALONE)

@@ -165,6 +165,24 @@ async def test_commands_are_given_as_soon_as_discord_takes_them(
     assert caplog.text.count("could not be given to Discord, again") == 2
 
 
+async def test_commands_that_another_replica_was_about_to_give_when_it_died_are_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    asked = []
+
+    async def died(_: Any, name: str, owner: str, *, ttl: float) -> bool:
+        asked.append(name)
+        return len(asked) > 2
+
+    monkeypatch.setattr("core.coordination.memory.MemoryCoordination.claim", died)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings):
+            await discord.ready()
+            assert discord.syncs == 1
+
+
 async def test_a_stop_that_gets_lost_while_it_connects_ends_the_bot_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
