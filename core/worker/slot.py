@@ -163,33 +163,33 @@ class Worker:
         finally:
             self._let_go(claim)
 
-    async def _serve(self, claim: Claim, deliveries: asyncio.TaskGroup) -> None:
+    async def _serve(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
         """Paint one job, to whatever end."""
         task = task_name(self._deployment, claim)
         wishes = Wishes(claim.wish)
         try:
-            async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
-                keeper = group.create_task(self._guard(claim, task, wishes, limit))
-                outcome = await self._paint(claim, task, wishes)
-                if isinstance(outcome, Completed) and wishes.current.held:
-                    # Before the keeper is cleared away: the picture is still in the processor's cache.
-                    self._learn()
-                    self._send(claim, outcome, deliveries)
-                keeper.cancel()
+            async with asyncio.timeout(None) as limit:
+                keeper = tasks.create_task(self._guard(claim, task, wishes, limit))
+                try:
+                    outcome = await self._paint(claim, task, wishes)
+                finally:
+                    keeper.cancel()  # it is not waited for: the server gets its next job at once
         except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
             await self._say_unusable("still paints a job that was given up", resting=True)
             return
         if not wishes.current.held:  # what a server answers to an interrupted job says nothing of its health
             self._looked = float("-inf")
         elif isinstance(outcome, Completed):
+            self._learn()
+            self._send(claim, outcome, tasks)
             if self._offer.loaded != self._told.loaded:  # it counts for the very next claim
                 await self._tell_offer()
         else:
             await self._finish(claim, outcome)
 
-    def _send(self, claim: Claim, picture: Completed, deliveries: asyncio.TaskGroup) -> None:
-        """Let a picture go to the queue on its own; of one that was cancelled meanwhile it wants nothing."""
-        delivery = deliveries.create_task(self._deliver(claim, picture))
+    def _send(self, claim: Claim, picture: Completed, tasks: asyncio.TaskGroup) -> None:
+        """Let a picture go to the queue on its own."""
+        delivery = tasks.create_task(self._deliver(claim, picture))
         self._claims.append(claim)
         self._deliveries.add(delivery)
         # Not in the task itself: one that is cancelled before its first step never runs.
