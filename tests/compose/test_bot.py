@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
-from tests.compose.stack import Stack, commands_of_a_new_version, is_unhealthy, run, send, until
+from tests.compose.stack import Stack, commands_of_a_new_version, inspect, is_unhealthy, run, send, until
 from tests.doubles.discord import TOKEN, Asked, LoopbackDiscord
 from tests.doubles.pictures import prompt_of
 
@@ -96,7 +96,10 @@ async def test_two_replicas_answer_each_interaction_once_and_one_of_them_may_die
 async def test_a_new_version_of_the_bot_comes_without_a_gap_by_the_commands_of_the_docs(
     service: Stack,
 ) -> None:
-    """Every command is answered within Discord's 3 seconds, once. What is new here is a setting."""
+    """Every command is answered within Discord's 3 seconds, once. What is new here is a setting.
+
+    And nginx, which was told of it, is still started again should it die.
+    """
     async with two_bots(service) as discord:
         person, channel, asked = discord.person(), discord.channel(), list[Asked]()
         old = service.containers("bot")
@@ -115,6 +118,9 @@ async def test_a_new_version_of_the_bot_comes_without_a_gap_by_the_commands_of_t
         new = service.containers("bot")
         assert len(new) == 2
         assert not set(new) & set(old)
+        (nginx,) = service.containers("nginx")
+        await asyncio.to_thread(send, nginx, signal.SIGKILL)
+        await asyncio.to_thread(until, lambda: inspect(nginx)["RestartCount"] == 1, "its restart")
 
 
 def test_without_a_token_the_bot_says_so_and_a_plain_up_has_none(image: str) -> None:
