@@ -50,14 +50,11 @@ async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) ->
 
     So a slow client is seen to read, on every event loop, and what is held of a large picture shrinks.
     """
-    worked = False
     for piece in pieces:
-        large = len(piece) > DECODED_PIECE // 2
-        if large and worked:
-            await asyncio.sleep(0)  # a client that takes all at once makes no write wait
         await writer.write(piece)
         await writer.drain()
-        worked = worked or large
+        if len(piece) > DECODED_PIECE // 2:
+            await asyncio.sleep(0)  # a client that takes all at once makes no write wait
 
 
 def pieces_of(parts: Parts) -> Iterator[Piece]:

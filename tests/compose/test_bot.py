@@ -9,31 +9,9 @@ from urllib.parse import urlsplit
 from tests.compose.stack import Stack, commands_of_a_new_version, inspect, is_unhealthy, run, send, until
 from tests.doubles.discord import TOKEN, Asked, LoopbackDiscord
 from tests.doubles.pictures import prompt_of
+from tests.doubles.relay import Relay
 
 DISCORD = ("--profile", "discord")
-
-
-@asynccontextmanager
-async def reachable_for_containers(port: int) -> AsyncIterator[int]:
-    """A port on all addresses of this machine that leads to this one of loopback."""
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    async def lead(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
-
-    server = await asyncio.start_server(lead, "0.0.0.0", 0)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
 
 
 @asynccontextmanager
@@ -42,12 +20,12 @@ async def two_bots(service: Stack) -> AsyncIterator[LoopbackDiscord]:
     await asyncio.to_thread(service.settle)
     async with (
         LoopbackDiscord() as discord,
-        reachable_for_containers(urlsplit(discord.api_base).port or 0) as port,
+        Relay(urlsplit(discord.api_base).port or 0, host="0.0.0.0") as relay,  # as containers reach it
     ):
         service.environ |= {
             "DISCORD_TOKEN": TOKEN,
-            "DISCORD_API_BASE": f"http://discord:{port}/api/v10",
-            "DISCORD_GATEWAY_URL": f"ws://discord:{port}/gateway",
+            "DISCORD_API_BASE": f"http://discord:{relay.port}/api/v10",
+            "DISCORD_GATEWAY_URL": f"ws://discord:{relay.port}/gateway",
             "DISCORD_MAX_JOBS_PER_USER": "100",
         }
         try:

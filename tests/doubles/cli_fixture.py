@@ -1,11 +1,9 @@
 """The terminal client for tests: in this process, as a process of its own, in a terminal of its own.
 
-    code = await client("imagine", "a monkey", "-o", "out.png")            # here; capsys hears it
-    async with started(folder, served.url, "imagine", "a monkey") as process: ...
-    async with terminal(folder, served.url, "imagine", "a monkey") as screen:
-        await screen.until("2 ahead")
-
-A Relay stands between client and server, and breaks or freezes connections on demand.
+code = await client("imagine", "a monkey", "-o", "out.png")            # here; capsys hears it
+async with started(folder, served.url, "imagine", "a monkey") as process: ...
+async with terminal(folder, served.url, "imagine", "a monkey") as screen:
+    await screen.until("2 ahead")
 """
 
 import asyncio
@@ -21,6 +19,7 @@ import pyte
 
 from cli.__main__ import ask
 from cli.arguments import parser
+from tests.doubles.a1111 import EVENT_WAIT
 
 ROOT = Path(__file__).parents[2]
 UNSET = (
@@ -31,8 +30,6 @@ COLUMNS, ROWS = 100, 12
 PLAIN = "from cli.__main__ import main; main()"
 HASTY = "import cli.job, cli.status; cli.status.PERIOD = cli.job.FIRST_PAUSE = 0.05\n" + PLAIN
 """The same program without its pauses."""
-EVENT_WAIT = 10.0
-"""Seconds that something is waited for at the most; reached only by a test that fails."""
 
 
 async def client(*arguments: str) -> int:
@@ -142,97 +139,3 @@ async def terminal(
     finally:
         os.close(master)
         os.close(slave)
-
-
-class Relay:
-    """A way to a port that can break: `cut` drops all connections, `freeze` lets nothing pass."""
-
-    def __init__(self, port: int = 0) -> None:
-        self.target = port
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.StreamWriter] = set()
-        self._passing: set[asyncio.Task[None]] = set()
-        self._open = asyncio.Event()
-        self._open.set()
-        self.port = 0
-        self.accepted = 0
-        """How many connections came."""
-        self._came = asyncio.Condition()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.port}"
-
-    async def __aenter__(self) -> "Relay":
-        await self.listen()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.refuse()
-
-    async def listen(self) -> None:
-        """Take connections, on the port from before if there was one."""
-        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def refuse(self) -> None:
-        """Break all connections, and take none."""
-        assert self._server is not None
-        self._server.close()
-        self._open.set()
-        self.cut()
-        if self._passing:
-            await asyncio.wait(self._passing)
-
-    async def until(self, count: int) -> None:
-        """Wait until so many connections came."""
-        async with asyncio.timeout(EVENT_WAIT), self._came:
-            await self._came.wait_for(lambda: self.accepted >= count)
-
-    def cut(self) -> None:
-        """Break all connections; new ones pass."""
-        for writer in self._connections:
-            writer.transport.abort()
-
-    def freeze(self) -> None:
-        """Connections stay, and nothing comes through."""
-        self._open.clear()
-
-    def thaw(self) -> None:
-        """What was held back passes."""
-        self._open.set()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        passing = asyncio.current_task()
-        assert passing is not None
-        self._passing.add(passing)
-        try:
-            await self._connect(reader, writer)
-        except* OSError:
-            pass  # one side is gone, so the other has to go
-        finally:
-            writer.transport.abort()
-            self._passing.discard(passing)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self.target)
-        ends = {writer, back}
-        self._connections |= ends
-        async with self._came:
-            self.accepted += 1
-            self._came.notify_all()
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._copy(reader, back))
-                group.create_task(self._copy(there, writer))
-        finally:
-            back.transport.abort()
-            self._connections -= ends
-
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            await self._open.wait()
-            writer.write(data)
-            await writer.drain()
-        raise ConnectionResetError

@@ -13,8 +13,9 @@ import pytest
 
 from cli import connection, job
 from tests.doubles.a1111 import A1111Double, prompt_of
-from tests.doubles.cli_fixture import PLAIN, UNSET, Relay, client, contents, environment, started
+from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started
 from tests.doubles.http_fixture import serving
+from tests.doubles.relay import Relay
 from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]

@@ -10,8 +10,9 @@ import pytest
 
 from cli import status
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.cli_fixture import HASTY, UNSET, Relay, client, started
+from tests.doubles.cli_fixture import HASTY, UNSET, client, started
 from tests.doubles.http_fixture import Served, serving
+from tests.doubles.relay import Relay
 
 Capture = pytest.CaptureFixture[str]
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.doubles.cli_fixture import HASTY, Relay, terminal
+from tests.doubles.cli_fixture import HASTY, terminal
 from tests.doubles.http_fixture import serving
+from tests.doubles.relay import Relay
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pseudo-terminals")
 PROMPT = "a monkey with a hat"

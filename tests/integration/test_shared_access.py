@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.passage import passage
 from tests.doubles.pictures import prompt_of
+from tests.doubles.relay import Relay
 from tests.doubles.shared_fixture import House, picture_of
 from tests.valkey_server import ValkeyServer
 
@@ -45,8 +45,8 @@ async def tls_before(server: ValkeyServer, folder: Path) -> AsyncIterator[str]:
     assert await made.wait() == 0
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
-    async with passage(lambda: server.port, tls=context) as port:
-        yield f"rediss://{USER}:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={certificate}"
+    async with Relay(server.port, tls=context) as relay:
+        yield f"rediss://{USER}:{PASSWORD}@127.0.0.1:{relay.port}/0?ssl_ca_certs={certificate}"
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.store import CALL_SECONDS, PREFIX
 from core.settings import Settings
-from tests.doubles.passage import passage
+from tests.doubles.relay import Relay
 from tests.unit.core.examples import ALICE, Clock, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
@@ -274,9 +274,8 @@ async def test_after_a_failover_nothing_is_said_to_the_server_that_was_the_prima
     async with AsyncExitStack() as stack:
         old, new = [await stack.enter_async_context(ValkeyServer("--appendonly", "no")) for _ in range(2)]
         admin = await stack.enter_async_context(Redis.from_url(old.url))
-        meant = old.port
-        port = await stack.enter_async_context(passage(lambda: meant))
-        home = await stack.enter_async_context(valkey(lambda: f"redis://127.0.0.1:{port}/0"))
+        relay = await stack.enter_async_context(Relay(old.port))
+        home = await stack.enter_async_context(valkey(lambda: f"redis://127.0.0.1:{relay.port}/0"))
         assert isinstance(home, ValkeyHome)
         queue = await home.open()
         await asyncio.gather(*(queue.offer(usable(f"gpu:{number}")) for number in range(9)))
@@ -287,7 +286,7 @@ async def test_after_a_failover_nothing_is_said_to_the_server_that_was_the_prima
             await admin.replicaof("127.0.0.1", new.port)
         else:
             old.freeze()
-        meant = new.port
+        relay.target = new.port
         with pytest.raises(QueueUnavailable):
             await queue.pulse()
         await soon(asyncio.gather(*(queue.store.call("agreed", "a word", b"1" * 32) for _ in range(9))))
