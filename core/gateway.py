@@ -60,15 +60,17 @@ class Gateway:
             if not keep:
                 await self._queue.forsake(id)
             raise
-        try:
+        async with self._entered(watch):
             yield watch
-        finally:
-            await self._queue.leave(watch)
 
     @asynccontextmanager
     async def attach(self, id: str, *, preview: bool = False, progress: bool = True) -> AsyncIterator[Watch]:
         """Watch a job that somebody submitted before. Raises NotFound, Expired."""
-        watch = await self._queue.events(id, preview=preview, progress=progress)
+        async with self._entered(await self._queue.events(id, preview=preview, progress=progress)) as watch:
+            yield watch
+
+    @asynccontextmanager
+    async def _entered(self, watch: Watch) -> AsyncIterator[Watch]:
         try:
             yield watch
         finally:
