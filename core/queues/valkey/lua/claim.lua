@@ -18,15 +18,29 @@ local function others_can(kind)
   return false
 end
 
--- First those that came back; not where they failed for a while, if another backend can do them.
-local function next_job()
-  for _, id in ipairs(redis.call('ZRANGE', P .. 'back', 0, -1)) do
-    local kind, avoid, avoid_until = get(id, 'kind', 'avoid', 'avoid_until')
-    if accepts(backend, kind)
-      and (avoid ~= backend or NOW >= tonumber(avoid_until) or not others_can(kind)) then
-      redis.call('ZREM', P .. 'back', id)
-      return id
+-- The first of a kind that came back; not where it failed for a while, if another backend can do it.
+local function returned_of(kind)
+  local words = redis.call('ZRANGE', P .. 'b:' .. kind, 0, -1, 'WITHSCORES')
+  for number = 1, #words, 2 do
+    local avoid, avoid_until = get(words[number], 'avoid', 'avoid_until')
+    if avoid ~= backend or NOW >= tonumber(avoid_until) or not others_can(kind) then
+      return words[number], tonumber(words[number + 1])
     end
+  end
+end
+
+-- First those that came back; only the kinds that this backend accepts are looked through.
+local function next_job()
+  local first, its_kind, its_return
+  for _, kind in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
+    if accepts(backend, kind) then
+      local id, came = returned_of(kind)
+      if id and (not first or came < its_return) then first, its_kind, its_return = id, kind, came end
+    end
+  end
+  if first then
+    leave_returned(first, its_kind)
+    return first
   end
   local id = order_next(backend, tonumber(arg(4)))
   if id then order_remove(id, false) end

@@ -31,9 +31,11 @@ do
       class.sums[number] = class.sums[number - 1] + tonumber(one.member:match('^(%S+) ', 31))
     end
   end
-  for number, id in ipairs(redis.call('ZRANGE', P .. 'back', 0, -1)) do
-    local kind, cost = get(id, 'kind', 'cost')
-    returned[number] = {id = id, kind = kind, cost = tonumber(cost)}
+  for _, kind in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
+    for _, id in ipairs(redis.call('ZRANGE', P .. 'b:' .. kind, 0, -1)) do
+      local came, cost = get(id, 'came', 'cost')
+      returned[#returned + 1] = {kind = kind, came = tonumber(came), cost = tonumber(cost)}
+    end
   end
 end
 
@@ -49,12 +51,13 @@ end
 
 -- From here on for all who ask; see place.lua.
 function place(id)
-  local kind, start, member = get(id, 'kind', 'start', 'member')
+  local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
+  local came_before = state == 'back' and tonumber(came) or math.huge
   local ahead, work, job_there = 0, 0, {start = tonumber(start), member = member}
   for _, other in ipairs(returned) do
-    if other.id == id then return ahead, work end
-    if competes(kind, other.kind) then ahead, work = ahead + 1, work + other.cost end
+    if other.came < came_before and competes(kind, other.kind) then ahead, work = ahead + 1, work + other.cost end
   end
+  if state == 'back' then return ahead, work end
   for _, class in pairs(classes) do
     if class == class_of[kind] or competes(kind, class.like) then
       local rank = rank_among(class, job_there)

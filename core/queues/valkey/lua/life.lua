@@ -27,13 +27,19 @@ local function expire(id)
   let_pictures_lapse(id, BRIEF)
 end
 
+-- A job that came back is begun again, or ends.
+local function leave_returned(id, kind)
+  redis.call('ZREM', P .. 'b:' .. kind, id)
+  if redis.call('EXISTS', P .. 'b:' .. kind) == 0 then redis.call('SREM', P .. 'returned', kind) end
+end
+
 -- The one place where a job that waits or runs ends. `words` say how, `size` is the bytes of its pictures.
 local function end_job(id, words, pictures, size)
-  local state, caller, keep, fence = get(id, 'state', 'caller', 'keep', 'fence')
+  local state, caller, keep, fence, kind = get(id, 'state', 'caller', 'keep', 'fence', 'kind')
   if state == 'running' then
     release(id)
   elseif state == 'back' then
-    redis.call('ZREM', P .. 'back', id)
+    leave_returned(id, kind)
     count('waits', caller, -1)
   else
     order_remove(id, true)
@@ -68,8 +74,10 @@ local function give_back(id)
   local caller, kind = get(id, 'caller', 'kind')
   release(id)
   local version = changed()
-  redis.call('HSET', job(id), 'state', 'back', 'version', version)
-  redis.call('ZADD', P .. 'back', redis.call('HINCRBY', S, 'returns', 1), id)
+  local came = redis.call('HINCRBY', S, 'returns', 1)
+  redis.call('HSET', job(id), 'state', 'back', 'version', version, 'came', came)
+  redis.call('SADD', P .. 'returned', kind)
+  redis.call('ZADD', P .. 'b:' .. kind, came, id)
   redis.call('HINCRBY', S, 'waiting', 1)
   count('waits', caller, 1)
   redis.call('HDEL', job(id), 'last')

@@ -50,13 +50,18 @@ end
 
 -- Jobs and work ahead of a waiting job.
 local function place(id)
-  local kind, state, start, member = get(id, 'kind', 'state', 'start', 'member')
+  local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
+  local is_back = state == 'back'
   local ahead, work = 0, 0
-  for _, other in ipairs(redis.call('ZRANGE', P .. 'back', 0, -1)) do
-    if other == id then return ahead, work end
-    local its_kind, its_cost = get(other, 'kind', 'cost')
-    if competes(kind, its_kind) then ahead, work = ahead + 1, work + tonumber(its_cost) end
+  for _, other in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
+    if competes(kind, other) then
+      local before_it = is_back and '(' .. came or '+inf'
+      for _, earlier in ipairs(redis.call('ZRANGEBYSCORE', P .. 'b:' .. other, '-inf', before_it)) do
+        ahead, work = ahead + 1, work + tonumber(get(earlier, 'cost'))
+      end
+    end
   end
+  if is_back then return ahead, work end
   for _, other in ipairs(redis.call('HKEYS', P .. 'kinds')) do
     if competes(kind, other) then
       local rank

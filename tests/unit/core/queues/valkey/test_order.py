@@ -15,7 +15,6 @@ from core.offers import Kind, Offer, kind_of
 from core.queues import Again, Claim
 from core.queues.memory import MemoryQueue
 from core.queues.valkey import ValkeyQueue
-from core.request import ImageRequest
 from core.settings import Settings
 from tests.unit.core.examples import painted, wish_for
 from tests.unit.core.fair_model import Model
@@ -58,7 +57,9 @@ class Both:
     memory: MemoryQueue
     valkey: ValkeyQueue
     model: Model = field(default_factory=Model)
-    waiting: dict[str, tuple[Caller, ImageRequest]] = field(default_factory=dict)
+    waiting: list[str] = field(default_factory=list)
+    """As they came; those that came back stand apart."""
+    callers: dict[str, Caller] = field(default_factory=dict)
     back: list[str] = field(default_factory=list)
     running: list[tuple[Claim, Claim]] = field(default_factory=list)
     offers: list[Offer] = field(default_factory=lambda: list(OFFERS))
@@ -69,7 +70,8 @@ class Both:
         id, request = f"job{self.made}", wish_for(cost=cost, **fields)
         for queue in (self.memory, self.valkey):
             await queue.put(id, request, Caller(caller), keep=True)
-        self.waiting[id] = Caller(caller), request
+        self.waiting.append(id)
+        self.callers[id] = Caller(caller)
         self.model.add(id, caller, request.cost, kind_of(request))  # type: ignore[arg-type]
 
     async def claim(self, offer: Offer) -> None:
@@ -86,15 +88,19 @@ class Both:
             accepted = [put.id for put in self.model.waiting if offer.accepts(put.kind)]  # type: ignore[arg-type]
             assert ours.id == accepted[0]
         self.model.take(ours.id)
-        del self.waiting[ours.id]
+        self.waiting.remove(ours.id)
 
     async def cancel(self, number: int) -> None:
-        ids = list(self.waiting)
+        ids = [*self.back, *self.waiting]
         if not ids:
             return
         id = ids[number % len(ids)]
-        caller, _ = self.waiting.pop(id)
-        self.model.remove(id)
+        if id in self.back:
+            self.back.remove(id)
+        else:
+            self.waiting.remove(id)
+            self.model.remove(id)
+        caller = self.callers[id]
         assert await self.memory.cancel(id, caller) == await self.valkey.cancel(id, caller) == True  # noqa: E712
 
     async def again(self, number: int, counts: bool) -> None:

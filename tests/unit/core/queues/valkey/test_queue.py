@@ -1,8 +1,10 @@
 """What is true of the home on Valkey alone: it may lose what it was told, and so may we."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -11,10 +13,10 @@ from core.caller import Caller
 from core.errors import QueueUnavailable
 from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues.valkey import ValkeyQueue
-from core.queues.valkey.store import CALL_SECONDS, PREFIX
+from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, PREFIX
 from core.settings import Settings
 from tests.doubles.relay import Relay
-from tests.unit.core.examples import ALICE, Clock, painted, soon, told, usable, wish_for
+from tests.unit.core.examples import ALICE, UNREACHED, Clock, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
 
@@ -241,17 +243,53 @@ async def test_many_who_ask_at_once_do_not_wear_out_the_patience_of_those_behind
     queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The time that a put has begins with its turn, not in the line before it."""
-    monkeypatch.setattr("core.queues.valkey.queue.CALL_SECONDS", 1.2)
-    run = queue.store._run
+    clock, run, go_on, reached, last_moments = Clock(), queue.store._run, asyncio.Event(), asyncio.Event(), []
+    monkeypatch.setattr(queue._watching, "_clock", clock)
+    # What the pulse found, by this clock; and far from Valkey's own, for which no put is to be late here.
+    queue._watching.note(1e12, queue._watching.offers, ())
 
-    async def slow(script: str, args: tuple[object, ...]) -> object:
-        await asyncio.sleep(0.04)
-        return await run(script, args)  # type: ignore[arg-type]
+    async def held(script: str, args: tuple[Any, ...]) -> object:
+        last_moments.append(args[-1])
+        if len(last_moments) == AT_ONCE:
+            reached.set()
+        await go_on.wait()
+        return await run(script, args)
 
-    monkeypatch.setattr(queue.store, "_run", slow)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        for number in range(500):
+    monkeypatch.setattr(queue.store, "_run", held)
+    async with asyncio.TaskGroup() as group:
+        for number in range(AT_ONCE + 1):
             group.create_task(queue.put(f"job{number}", wish_for(), Caller(f"c{number}"), keep=False))
+        await soon(reached.wait())
+        clock.advance(60)
+        go_on.set()
+    *first, behind = last_moments
+    assert {behind - moment for moment in first} == {60_000}
+
+
+@pytest.mark.parametrize("jobs", ["new", "came back"])
+async def test_a_claim_looks_at_no_job_of_another_model(home: ValkeyHome, client: Redis, jobs: str) -> None:
+    """What it reads is counted by Valkey itself."""
+    queue = await home.open(max_jobs_per_user=100)
+    await queue.offer(usable("gpu:1", "a"))
+    await queue.offer(usable("gpu:2", "b"))
+
+    async def reads_of_a_claim() -> dict[str, int]:
+        await queue.put(f"a{secrets.token_hex(4)}", wish_for(model="a"), ALICE, keep=True)
+        await client.config_resetstat()
+        held = await soon(queue.claim("gpu:1"))
+        stats = await client.info("commandstats")
+        assert await queue.finish(held, painted())
+        return {name: stat["calls"] for name, stat in stats.items() if name != "cmdstat_info"}
+
+    alone = await reads_of_a_claim()
+    for number in range(50):
+        await queue.put(f"b{number}", wish_for(model="b"), ALICE, keep=True)
+    if jobs == "came back":
+        claims = [await soon(queue.claim("gpu:2")) for _ in range(50)]
+        for held in claims:
+            await queue.finish(held, UNREACHED)
+    among_many = await reads_of_a_claim()
+    assert sum(among_many.values()) <= sum(alone.values()) + 5, (alone, among_many)
 
 
 async def test_who_is_on_the_way_to_watch_as_it_stops_is_told_like_those_who_wait(queue: ValkeyQueue) -> None:
