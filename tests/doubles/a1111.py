@@ -47,6 +47,7 @@ puts `/internal` behind the page's own login. A1111 itself and Forge heed the na
 import asyncio
 import base64
 import json
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -181,6 +182,7 @@ class A1111Double:
         self._gpu = asyncio.Lock()  # first come, first served, as A1111's FIFOLock
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._socket: socket.socket | None = None
 
     # Its life
 
@@ -220,13 +222,18 @@ class A1111Double:
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
-        self._port = self._runner.addresses[0][1]
+        self._socket = socket.create_server(("127.0.0.1", self._port))
+        self._port = self._socket.getsockname()[1]
+        await web.SockSite(self._runner, self._socket).start()
 
     async def go_away(self, *, crash: bool = True) -> None:
         """Stop listening and drop every connection; a crash also ends the paintings."""
         runner, self._runner = self._runner, None
-        if runner is not None:
+        if runner is not None and self._socket is not None:
+            # asyncio leaves open what it has accepted but not begun to serve when the server is closed.
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for _ in range(2):
+                await asyncio.sleep(0)
             for site in list(runner.sites):
                 await site.stop()
             for connection in list(runner.server.connections) if runner.server else ():

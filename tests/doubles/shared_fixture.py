@@ -183,8 +183,8 @@ class House:
 
     async def __aenter__(self) -> Self:
         self._stack.enter_context(self._folder)
-        await self._stack.enter_async_context(self.valkey)
         await self._stack.enter_async_context(self._session)
+        await self._stack.enter_async_context(self.valkey)
         self._stack.push_async_callback(self._close)
         return self
 
