@@ -53,6 +53,7 @@ WAITING, PAINTING, DONE, ENDED = 0x8A8F98, 0x5865F2, 0x3BA55D, 0xC9443F
 """Colours at the edge of an embed."""
 _SPECIAL = re.compile(r"([\\*_~`|>#\[\]()<:@+\-])")
 _ESCAPED = re.compile(r"\\([\\*_~`|>#\[\]()<:@+\-])")
+_INFOTEXT = re.compile(r"(.*)\n(Steps: \d.*)", re.DOTALL)
 _OPTIONS = {"sampler": "sampler_name", "count": "batch_size"}
 """Options whose short name is not A1111's."""
 
@@ -106,9 +107,8 @@ def request_in(
 
 def request_painted(completed: Completed) -> ImageRequest:
     """The request of a finished job, from what its picture says of itself."""
-    infotext = completed.images[0].infotext
-    prompt, negative = prompts_in(infotext)
-    scale = re.search(r"\bCFG scale: ([\d.]+)", infotext)
+    prompt, negative, parameters = _parts(completed.images[0].infotext)
+    scale = re.search(r"\bCFG scale: ([\d.]+)", parameters)
     request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative,
@@ -120,14 +120,13 @@ def request_painted(completed: Completed) -> ImageRequest:
 
 def prompts_in(infotext: str) -> tuple[str, str]:
     """Prompt and negative prompt of the text that A1111 writes into its pictures."""
-    text = re.split(r"\nSteps: \d", infotext, maxsplit=1)[0]
-    prompt, _, negative = text.partition("\nNegative prompt: ")
+    prompt, negative, _ = _parts(infotext)
     return prompt, negative
 
 
 def prompts_text(request: ImageRequest) -> str:
     """Both prompts as `prompts_in` reads them."""
-    return f"{request.prompt}\nNegative prompt: {request.negative_prompt}"
+    return f"{request.prompt}\nNegative prompt: {request.negative_prompt}\nSteps: {request.steps}"
 
 
 def is_cut(embed: Words) -> bool:
@@ -238,6 +237,14 @@ def escape(text: str) -> str:
 
 def _plain(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)
+
+
+def _parts(infotext: str) -> tuple[str, str, str]:
+    """Prompt, negative prompt and parameters; what looks like these further up stands in a prompt itself."""
+    found = _INFOTEXT.fullmatch(infotext)
+    texts, parameters = found.groups() if found else (infotext, "")
+    prompt, between, negative = texts.rpartition("\nNegative prompt: ")
+    return (prompt, negative, parameters) if between else (texts, "", parameters)
 
 
 def _cut(text: str, most: int) -> str:

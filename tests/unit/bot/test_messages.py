@@ -19,8 +19,10 @@ from bot.messages import (
     parameters_page,
     progress_title,
     prompts_in,
+    prompts_text,
     request_in,
     request_of,
+    request_painted,
 )
 from bot.policy import Refused
 from core import (
@@ -166,3 +168,13 @@ def test_a_pictures_own_words_are_taken_apart() -> None:
     assert prompts_in(text) == ("a cat\nin two lines", "rain")
     assert prompts_in("a cat\nSteps: 20, Seed: 1") == ("a cat", "")
     assert parameters_page(text).embeds[0]["description"].startswith("a cat")
+
+
+def test_a_prompt_that_was_a_pictures_own_words_comes_back_whole() -> None:
+    """As people paste them into a form."""
+    pasted = "a cat\nNegative prompt: a dog\nSteps: 50, CFG scale: 12"
+    assert prompts_in(prompts_text(ImageRequest(prompt=pasted))) == (pasted, "")
+    text = f"{pasted}\nNegative prompt: rain\nSteps: 20, CFG scale: 5, Seed: 1"
+    painted = replace(PAINTED, images=(replace(PAINTED.images[0], infotext=text),))
+    request = request_painted(painted)
+    assert (request.prompt, request.negative_prompt, request.cfg_scale) == (pasted, "rain", 5.0)
