@@ -26,8 +26,10 @@ LOOK_AGAIN = 0.8
 TURNS = 3
 """Races for one interaction; all of them end within the 3 s that Discord waits."""
 LATE = 0.3
-"""Seconds for an own answer above which a replica leaves the first race to others, for a while."""
+"""Seconds for an own answer above which a replica gives the others a start in the first race, for a while."""
 STAND_BACK = 2.0
+HEAD_START = 0.1
+"""Seconds of that start: little, for the others may be as slow as this one, or none may be there."""
 PATIENCE = 0.5
 """Seconds for the place to agree, which may hang as well as be away: Discord waits 3 s in all."""
 IN_TIME = 2.2
@@ -76,8 +78,9 @@ class Answers:
         if self._stands_aside():
             return False
         for turn in range(TURNS):
-            stands_back = turn == 0 and self._clock() < self._stands_back_until
-            if not stands_back and await self._claim(interaction.id, turn):
+            if turn == 0 and self._clock() < self._stands_back_until:
+                await asyncio.sleep(HEAD_START)
+            if await self._claim(interaction.id, turn):
                 return True
             await asyncio.sleep(LOOK_AGAIN)
             if await self._is_answered(interaction.id):

@@ -50,9 +50,9 @@ async def test_the_third_follows_where_the_second_does_not_answer_either() -> No
     assert list(won) == [True, True, True]
 
 
-async def test_a_slow_replica_leaves_the_first_race_to_others() -> None:
+async def slow_replica(shared: MemoryCoordination) -> Answers:
+    """One whose own answer has just come late."""
     now = 0.0
-    shared = MemoryCoordination()
     slow = Answers(shared, "slow", clock=lambda: now)
     heard = interaction()
     assert await slow.wins(heard)
@@ -62,11 +62,26 @@ async def test_a_slow_replica_leaves_the_first_race_to_others() -> None:
         now += answers.LATE + 0.1
 
     await slow._answer(heard, answer())
+    return slow
+
+
+async def test_a_slow_replica_leaves_the_first_race_to_others() -> None:
+    shared = MemoryCoordination()
+    slow = await slow_replica(shared)
     other = asyncio.create_task(slow.wins(interaction(2)))
     await asyncio.sleep(0)
     assert await Answers(shared, "fast").wins(interaction(2))
     await shared.put(KIND, "2", b"fast", ttl=60)
     assert not await other
+
+
+async def test_a_slow_replica_that_has_no_others_does_not_wait_for_a_second_race(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on a slow line, which makes all of them late: Discord waits 3 s in all."""
+    monkeypatch.setattr(answers, "LOOK_AGAIN", 60)
+    async with asyncio.timeout(5):
+        assert await (await slow_replica(MemoryCoordination())).wins(interaction(2))
 
 
 async def test_where_nobody_can_be_asked_everybody_answers() -> None:
