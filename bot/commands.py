@@ -49,6 +49,7 @@ SHOWN_JOBS = 10
 """Of one's own, in /queue."""
 PEEK = 1.0
 """Seconds for a job to say where it is."""
+AUTOCOMPLETED = discord.InteractionResponseType.autocomplete_result
 
 
 class Tree(app_commands.CommandTree[Any]):
@@ -177,8 +178,10 @@ def _suggest(desk: Desk, names: Callable[[Catalog], tuple[str, ...]]) -> Any:
         choices = [app_commands.Choice(name=name, value=name) for name in found[:MOST_CHOICES]]
         try:
             await desk.answers.suggest(interaction, choices)
-        except (Taken, discord.HTTPException) as error:
+        except (Taken, discord.HTTPException, *UNREACHABLE) as error:
             log.debug("a suggestion came too late: %s", error)
+            # Else discord.py 2.7.1 tries to answer once more, and tells of that as an error.
+            cast(Any, interaction.response)._response_type = AUTOCOMPLETED
         return choices
 
     return suggest

@@ -138,6 +138,17 @@ async def test_samplers_and_models_complete_themselves() -> None:
         assert [each["value"] for each in asked.answer["data"]["choices"]] == ["alpha", "beta"]
 
 
+async def test_a_suggestion_that_another_replica_made_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as served:
+        discord = served.discord
+        discord.fault("POST", "/callback", 400, 40060, times=2)
+        for _ in range(2):
+            await discord.type(served.ann, served.channel, "imagine", "sampler", "euler")
+            await discord.until(lambda: discord.count("POST", "/callback") >= len(discord.asked))
+        await served.painted()
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_a_prompt_is_shown_as_it_is_and_pings_nobody() -> None:
     async with serving() as served:
         message = await served.painted("*loud* @everyone <@1>")
