@@ -61,9 +61,7 @@ class Bot(discord.Client):
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
         self.tree = Tree(self)
-        self.deliveries = Deliveries(
-            gateway, self, self.owner, previews=settings.discord_previews, shared=shared
-        )
+        self.deliveries = Deliveries(gateway, self, self.owner, settings)
         answers = Answers(gateway.coordination, self.owner, stands_aside=lambda: shared and gateway.draining)
         downloads = Downloads(session, settings.discord_api_base)
         self.desk = Desk(gateway, settings, answers, self.deliveries, downloads)

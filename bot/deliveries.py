@@ -15,7 +15,19 @@ import discord
 
 from bot.screen import Screen
 from bot.ticket import HIDDEN, KIND, TTL, Ticket, decode, encode
-from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, ShuttingDown, Watch
+from core import (
+    Caller,
+    End,
+    Event,
+    Failed,
+    Gateway,
+    NotFound,
+    QueueUnavailable,
+    SdError,
+    Settings,
+    ShuttingDown,
+    Watch,
+)
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +49,14 @@ class Elsewhere(Exception):
 class Deliveries:
     """`run` beside everything else; `begin` for a ticket whose lease is held here."""
 
-    def __init__(
-        self, gateway: Gateway, bot: discord.Client, owner: str, *, previews: bool, shared: bool
-    ) -> None:
+    def __init__(self, gateway: Gateway, bot: discord.Client, owner: str, settings: Settings) -> None:
         self._gateway = gateway
         self._bot = bot
         self._owner = owner
-        self._previews = previews
-        self._shared = shared
+        self._previews = settings.discord_previews
+        self._hidden_for = TTL + settings.result_ttl
+        """Seconds after which no result of a job can be there any more."""
+        self._shared = bool(settings.redis_url)
         """Whether jobs outlive this process: then its end is not theirs."""
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, float] = {}
@@ -61,7 +73,7 @@ class Deliveries:
     async def store(self, ticket: Ticket) -> None:
         """Make a ticket known to all replicas."""
         if ticket.spoiler:
-            await self._gateway.coordination.put(HIDDEN, ticket.job, b"1", ttl=TTL)
+            await self._gateway.coordination.put(HIDDEN, ticket.job, b"1", ttl=self._hidden_for)
         await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
 
     async def drop(self, ticket: Ticket) -> None:

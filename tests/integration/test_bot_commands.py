@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.coordination.memory import MemoryCoordination
 from tests.doubles.discord import Asked, Message
 from tests.doubles.discord_fixture import Served, serving
 from tests.doubles.pictures import parameters_of, png
@@ -65,6 +66,22 @@ async def test_show_keeps_a_spoiler_hidden_and_makes_it_as_small_as_discord_want
         assert "image" not in shown.embed
         assert sum(map(len, shown.pictures)) <= 200_000
         assert all(button.endswith(":hidden") for button in shown.buttons.values())
+
+
+async def test_show_keeps_a_spoiler_hidden_for_as_long_as_there_is_a_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = {}
+    put = MemoryCoordination.put
+
+    async def seen(self: MemoryCoordination, kind: str, name: str, value: bytes, *, ttl: float) -> None:
+        kept[kind] = ttl
+        await put(self, kind, name, value, ttl=ttl)
+
+    monkeypatch.setattr(MemoryCoordination, "put", seen)
+    async with serving(result_ttl=1_000_000.0) as served:
+        await served.painted(spoiler=True)
+    assert kept["discord:hidden"] >= 1_000_000 + kept["discord:ticket"]
 
 
 async def test_show_says_what_is_not_there_or_not_finished() -> None:
