@@ -27,8 +27,9 @@ PAINT_SECONDS = 5.0
 CROWD_MESSAGE = b'{"input":"a tiny monkey","steps":10}'
 """A step, and so a progress, each half second."""
 SHARE_SECONDS = 1.5
-SETTLE_SECONDS = {OURS: PAINT_SECONDS + 1, BARE: 1.0}
-"""Before the first pictures are there the pace is unknown, and places do not move."""
+SETTLE_SECONDS = PAINT_SECONDS + 1
+"""Before the first pictures are there the pace is unknown, and places do not move. As long for the bare side,
+whose pings come as long after a connection was opened."""
 SECONDS, QUICK_SECONDS = 20.0, 5.0
 PICTURE_SECONDS, QUICK_PICTURE_SECONDS = 4.0, 1.0
 PAIRED = 0.95
@@ -198,7 +199,7 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
             for client in clients:
                 client.say(CROWD_MESSAGE)
         await heard.until(lambda: len(heard.all) >= CROWD)
-        await asyncio.sleep(SETTLE_SECONDS[system.name])
+        await asyncio.sleep(SETTLE_SECONDS)
         backends.logs()
         first, used, own = len(heard.all), system.cpu(), time.process_time()
         began = time.monotonic()
