@@ -2,9 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
 
 from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued
+
+AtOnce = Callable[[Queued | Progress], bool]
 
 
 class Watch:
@@ -23,25 +26,33 @@ class Watch:
         """Whether it reads Progress at all."""
         self.place = place
         """Whether it reads where the job stands, or waits for the end alone."""
+        self.at_once: AtOnce | None = None
+        """Takes an event for which nobody needs to be woken, if it can do so now; it must not raise."""
         self._unread: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
 
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
-        if isinstance(event, Progress) and not self.progress:
-            return
-        if isinstance(event, Progress) and event.preview is not None and not self.preview:
-            event = replace(event, preview=None)
-        if isinstance(event, Queued):
-            self._unread.clear()
-            if not self.place:
+        if isinstance(event, Progress):
+            if not self.progress:
                 return
-        elif isinstance(event, Progress) and self._unread and isinstance(self._unread[-1], Progress):
-            self._unread.pop()
+            if event.preview is not None and not self.preview:
+                event = replace(event, preview=None)
+            if self._unread and isinstance(self._unread[-1], Progress):
+                self._unread.pop()
+            if self._goes_at_once(event):
+                return
+        elif isinstance(event, Queued):
+            self._unread.clear()
+            if not self.place or self._goes_at_once(event):
+                return
         self._unread.append(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+
+    def _goes_at_once(self, event: Queued | Progress) -> bool:
+        return self.at_once is not None and not self._unread and self.at_once(event)
 
     def __aiter__(self) -> "Watch":
         return self

@@ -4,11 +4,12 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from websockets.exceptions import ConnectionClosed
 
-from core import Event, Gateway, InvalidRequest, TooManyJobs, Watch
-from wsserver.messages import event_messages
+from core import Event, Gateway, InvalidRequest, Progress, Queued, TooManyJobs, Watch
+from wsserver.messages import event_message, event_messages
 from wsserver.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Jobs:
         try:
             async with entering as watch:
                 job.id = watch.id
+                watch.at_once = partial(self._tell_at_once, job)
                 self._jobs.add(job)
                 job.entered.set()
                 try:
@@ -102,6 +104,13 @@ class Jobs:
             raise
         except Exception as fault:  # noqa: BLE001 - send_error logs it, and the other jobs go on
             await self._outbox.send_error(fault, refused=False, id=job.id, label=job.label)
+
+    def _tell_at_once(self, job: Job, event: Queued | Progress) -> bool:
+        """A place or a progress to a peer that keeps up: waking this job's task would cost more."""
+        if not self._outbox.is_free:
+            return False
+        self._outbox.send_at_once(event_message(event, job.id, job.label))
+        return True
 
     async def _tell(self, job: Job, event: Event) -> None:
         for message, last in event_messages(event, job.id, job.label):

@@ -119,8 +119,13 @@ def event_messages(event: Event, id: str, label: str | None = None) -> Iterator[
         for index in range(len(event.images)):
             yield b"".join(image_message(event, index, id, label)), index == len(event.images) - 1
         return
+    yield event_message(event, id, label), isinstance(event, End)
+
+
+def event_message(event: Event, id: str, label: str | None = None) -> bytes:
+    """The one message that tells of an event which is no picture."""
     words = event_words(event, id)
-    yield encode(_named(words, id, label)), isinstance(event, End)
+    return encode(words if label is None else _named(words, id, label))
 
 
 def error_message(error: SdError, *, refused: bool, id: str | None = None, label: str | None = None) -> bytes:

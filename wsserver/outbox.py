@@ -4,6 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from websockets.asyncio.server import broadcast
+
 from core import Internal, SdError
 from wsserver.messages import error_message
 from wsserver.peer import Peer
@@ -34,6 +36,15 @@ class Outbox:
             if before is not None:
                 before()
             await self._peer.send(message, text=True)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is under way, and the peer has read enough: what is sent now waits for nobody."""
+        return not self._turn.locked() and self._peer.keeps_up
+
+    def send_at_once(self, message: bytes) -> None:
+        """Send without a turn, while `is_free`. A peer that is gone hears nothing."""
+        broadcast((self._peer,), message, text=True)
 
     async def send_error(
         self, error: Exception, *, refused: bool, id: str | None = None, label: str | None = None

@@ -34,6 +34,11 @@ class Peer(ServerConnection):
     _heard: int = 0
     _end: asyncio.TimerHandle | None = None
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether it has read so much of what it was sent that more may be written."""
+        return not self._stall.watching
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._stall = Stall(cast(asyncio.Transport, transport), self.loop)

@@ -89,3 +89,55 @@ async def test_one_may_wait_for_the_end_alone() -> None:
     assert await watch.end() == painted()
     with pytest.raises(RuntimeError, match="read to its end before"):
         await watch.end()
+
+
+class Taker:
+    """Takes what it is offered at once, while it has room."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.room = True
+        self.taken: list[Event] = []
+        watch.at_once = self
+
+    def __call__(self, event: Event) -> bool:
+        if self.room:
+            self.taken.append(event)
+        return self.room
+
+
+async def test_places_and_progress_may_be_taken_at_once_and_all_else_waits_to_be_read() -> None:
+    watch = watching()
+    taker = Taker(watch)
+    for event in (Queued(1, None), Queued(0, None), Started("gpu:1")):
+        watch.tell(event)
+    assert taker.taken == [Queued(1, None), Queued(0, None)]
+    assert await told(watch) == [Started("gpu:1")]
+    watch.tell(progress(0.1))
+    watch.tell(painted())
+    assert taker.taken[-1] == progress(0.1)
+    assert await told(watch) == [painted()]
+
+
+async def test_nothing_overtakes_what_is_unread() -> None:
+    watch = watching(Started("gpu:1"))
+    taker = Taker(watch)
+    watch.tell(progress(0.1))
+    assert taker.taken == []
+    assert await told(watch) == [Started("gpu:1"), progress(0.1)]
+
+
+async def test_what_cannot_be_taken_at_once_is_read_as_ever() -> None:
+    watch = watching()
+    taker = Taker(watch)
+    taker.room = False
+    watch.tell(progress(0.1))
+    watch.tell(progress(0.2))
+    assert await told(watch) == [progress(0.2)]
+
+
+async def test_what_the_watcher_does_not_read_is_not_taken_either() -> None:
+    watch = Watch("id", progress=False, place=False)
+    taker = Taker(watch)
+    for event in (Queued(1, None), progress(0.1)):
+        watch.tell(event)
+    assert taker.taken == []
