@@ -12,6 +12,7 @@ Pure: no clock, no I/O. What a `kind` is, only the caller of `take` and `ahead` 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from heapq import merge
 from typing import Generic, TypeVar
 
 from core.line import Key, Line
@@ -131,6 +132,16 @@ class FairOrder(Generic[K]):
                 more, work = line.ahead(key)
                 count, cost = count + more, cost + work
         return count, cost
+
+    def since(self, key: Key) -> Iterator[tuple[Key, str, K, float]]:
+        """The waiting jobs from this key on: key, id, kind and cost of each. Nothing may change meanwhile."""
+        for found in merge(*(line.since(key) for line in self._lines.values())):
+            job = self._by_arrival[found[-1]]
+            yield found, job.id, job.kind, job.cost
+
+    def before(self, key: Key) -> dict[K, tuple[int, float]]:
+        """For each kind that waits: how many jobs stand before this key, and their cost."""
+        return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down.

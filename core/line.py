@@ -5,10 +5,13 @@ adds more than a block and the sums of the blocks, which C does. Microseconds wi
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
 
 Key = tuple[float, int, int]
 """Start tag, the caller's turn, number of arrival: the smallest is next, no two are equal."""
 
+FIRST: Key = (float("-inf"), 0, 0)
+"""Before all of them."""
 BLOCK = 500
 """A block is split at twice this length."""
 
@@ -71,6 +74,15 @@ class Line:
             place = bisect_left(self._blocks[number], key)
             count, cost = count + place, cost + sum(self._costs[number][:place])
         return count, cost
+
+    def since(self, key: Key) -> Iterator[Key]:
+        """The keys from this one on, in order; nothing may change meanwhile."""
+        number = bisect_left(self._lasts, key)
+        if number < len(self._blocks):
+            block = self._blocks[number]
+            yield from block[bisect_left(block, key) :]
+            for block in self._blocks[number + 1 :]:
+                yield from block
 
     def _put(self, start: int, stop: int, block: list[Key], costs: list[float]) -> None:
         """Make this block the one that stands in place of those from `start` to `stop`."""

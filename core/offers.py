@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from core.request import ImageRequest
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What a job demands of a backend; jobs of one kind wait in one line. Empty: anything will do."""
 
     model: str = ""

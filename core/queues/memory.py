@@ -12,6 +12,7 @@ from collections.abc import Callable
 from core.caller import Caller
 from core.errors import BackendError, Forbidden, NoBackend, ShuttingDown
 from core.events import Cancelled, End, Failed, Progress
+from core.line import FIRST, Key
 from core.offers import Catalog, Offer
 from core.queues import VOID, Again, Claim, Wish
 from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
@@ -220,15 +221,24 @@ class MemoryQueue:
             await self._tell_places()
 
     async def _tell_places(self) -> None:
-        began = time.monotonic()
-        for job in self._jobs.waiting:
-            if job.reads_place and job.lease is None:  # it may have been taken in between
-                place = self._jobs.place(job)
-                if place != job.last:
-                    job.tell(place)
-            if time.monotonic() - began >= SLICE:
-                await asyncio.sleep(0)
-                began = time.monotonic()
+        for job in self._jobs.returned:
+            if job.reads_place and (place := self._jobs.place(job)) != job.last:
+                job.tell(place)
+        key: Key | None = FIRST
+        while key is not None:
+            key = self._tell_places_since(key)
+            await asyncio.sleep(0)
+
+    def _tell_places_since(self, key: Key) -> Key | None:
+        """For as long as a slice lasts; where to go on, None at the end."""
+        ends, over = time.monotonic() + SLICE, False
+        for found, job, place in self._jobs.places_since(key):
+            if over:
+                return found
+            if place is not None and place != job.last:
+                job.tell(place)
+            over = time.monotonic() >= ends
+        return None
 
     def _take_back(self, job: Job) -> None:
         """A job whose worker is silent: dead, or out of reach."""

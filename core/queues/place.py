@@ -20,12 +20,13 @@ class Place:
 
     def told(self, offers: Iterable[Offer], busy: Mapping[str, float]) -> Queued:
         """The event that tells of it; `busy` is how many seconds each backend that paints will go on."""
-        return self.told_by(outlook(self.kind, offers, busy))
+        return told_by(outlook(self.kind, offers, busy), self.ahead, self.work, self.cost, self.attempt)
 
-    def told_by(self, outlook: Outlook) -> Queued:
-        """The same, by the outlook for its kind of jobs."""
-        eta = outlook.until_picture(self.cost, self.ahead, self.work)
-        return Queued(self.ahead, None if eta is None else round(eta, 2), self.attempt)
+
+def told_by(outlook: Outlook, ahead: int, work: float, cost: float, attempt: int) -> Queued:
+    """The event that tells of a place, by the outlook for its kind of jobs."""
+    eta = outlook.until_picture(cost, ahead, work)
+    return Queued(ahead, None if eta is None else round(eta, 2), attempt)
 
 
 def outlook(kind: Kind, offers: Iterable[Offer], busy: Mapping[str, float]) -> Outlook:

@@ -3,9 +3,10 @@
 First the few that came back from a backend, in the order in which they came back, then the fair order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from core.fair_order import FairOrder
+from core.line import Key
 from core.offers import Kind, Offer
 from core.queues.job import Job
 
@@ -75,6 +76,10 @@ class Places:
         """All that wait."""
         return [*self._returned.values(), *self._jobs.values()]
 
+    def returned(self) -> list[Job]:
+        """Those that came back."""
+        return list(self._returned.values())
+
     def add(self, job: Job) -> None:
         """A new job."""
         self._order.add(job.id, job.caller.name, job.request.cost, job.kind)
@@ -107,18 +112,47 @@ class Places:
 
     def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and their cost."""
+        competes = self._competing_with(job.kind, offers)
+        count, cost = self._returned_before(job, competes)
+        if job.id in self._returned:
+            return count, cost
+        behind, work = self._order.ahead(job.id, competes)
+        return count + behind, cost + work
+
+    def since(self, key: Key, offers: tuple[Offer, ...]) -> Iterator[tuple[Key, Job, int, float]]:
+        """The jobs from this key on in the fair order, each as `ahead` says, but all in one go.
+
+        Nothing may change meanwhile.
+        """
+        sums = {kind: [count, cost] for kind, (count, cost) in self._order.before(key).items()}
+        rivals: dict[Kind, list[list[float]]] = {}
+        for found, id, kind, own_cost in self._order.since(key):
+            job = self._jobs[id]
+            if kind not in rivals:
+                competes = self._competing_with(kind, offers)
+                returned = list(self._returned_before(job, competes))
+                rivals[kind] = [returned, *(sums[other] for other in sums if competes(other))]
+            count, cost = 0.0, 0.0
+            for more, work in rivals[kind]:
+                count, cost = count + more, cost + work
+            yield found, job, int(count), cost
+            own = sums[kind]
+            own[0] += 1
+            own[1] += own_cost
+
+    def _competing_with(self, kind: Kind, offers: tuple[Offer, ...]) -> Callable[[Kind], bool]:
+        """Whether jobs of another kind may stand in the way of jobs of this one."""
         if offers is not self._able_of:
             self._able_of, self._able = offers, {}
-        able = self._able_for(job.kind)
+        able = self._able_for(kind)
+        return lambda other: other == kind or not able.isdisjoint(self._able_for(other))
 
-        def competes(kind: Kind) -> bool:
-            return kind == job.kind or not able.isdisjoint(self._able_for(kind))
-
+    def _returned_before(self, job: Job, competes: Callable[[Kind], bool]) -> tuple[int, float]:
+        """Of the jobs that came back those before this one that compete with it, and their cost."""
         count, cost = 0, 0.0
         for other in self._returned.values():
             if other is job:
-                return count, cost
+                break
             if competes(other.kind):
                 count, cost = count + 1, cost + other.request.cost
-        behind, work = self._order.ahead(job.id, competes)
-        return count + behind, cost + work
+        return count, cost

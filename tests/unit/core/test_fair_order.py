@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.fair_order import FairOrder
+from core.line import FIRST
 from tests.unit.core.fair_model import Model
 
 
@@ -310,6 +311,11 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
         assert len(order) == len(model.waiting)
         for put in model.waiting:
             assert order.ahead(put.id, anything) == model.ahead(put.id)
+        in_order = list(order.since(FIRST))
+        assert [id for _, id, _, _ in in_order] == [put.id for put in model.waiting]
+        for place, (key, *_) in enumerate(in_order):
+            assert sum(count for count, _ in order.before(key).values()) == place
+            assert list(order.since(key)) == in_order[place:]
         for put in model.puts:
             assert put.passed_over <= slack
     for put in model.waiting:

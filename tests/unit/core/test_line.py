@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import line as line_module
-from core.line import Line
+from core.line import FIRST, Line
 
 
 def test_a_line_is_in_order_of_its_keys_and_adds_up_what_stands_before() -> None:
@@ -51,3 +51,5 @@ def test_a_line_agrees_with_a_sorted_list(steps: list[tuple[str, int, int]]) -> 
                 assert line.first() == ordered[0]
             for place, key in enumerate([*ordered, (99.0, 0, 0)]):
                 assert line.ahead(key) == (place, sum(model[before] for before in ordered[:place]))
+                assert list(line.since(key)) == ordered[place:]
+            assert list(line.since(FIRST)) == ordered

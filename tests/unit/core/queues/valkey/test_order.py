@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from core.caller import Caller
 from core.events import Failed
+from core.line import FIRST
 from core.offers import Kind, Offer, kind_of
 from core.queues import Again, Claim
 from core.queues.memory import MemoryQueue
@@ -142,6 +143,21 @@ class Both:
             assert float(work) == pytest.approx(cost)
             if not self.back:
                 assert self.model.ahead(id, partial(self._compete, job.kind))[0] == count
+
+        self._compare_walk(tuple(self.offers))
+
+    def _compare_walk(self, offers: tuple[Offer, ...]) -> None:
+        """In memory a walk along the order finds the same as each asked for alone, wherever it begins."""
+        places = self.memory._jobs._places
+        walk = list(places.since(FIRST, offers))
+        assert {job.id for _, job, _, _ in walk} == set(self.waiting)
+        for number, (key, job, count, cost) in enumerate(walk):
+            alone, alone_cost = places.ahead(job, offers)
+            assert count == alone
+            assert cost == pytest.approx(alone_cost)
+            if number == len(walk) // 2:
+                rest = [(later.id, ahead) for _, later, ahead, _ in places.since(key, offers)]
+                assert rest == [(later.id, ahead) for _, later, ahead, _ in walk[number:]]
 
     def _compete(self, kind: Kind, other: object) -> bool:
         assert isinstance(other, Kind)
