@@ -182,6 +182,7 @@ def _bearer(value: str) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
+@lru_cache(maxsize=4096)
 def _split(url: str) -> tuple[str | None, int | None]:
     """Host name and port of an origin or of `//` and a Host header; (None, None) where it is neither."""
     try:

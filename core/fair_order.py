@@ -98,9 +98,10 @@ class FairOrder(Generic[K]):
         if not heads:
             return None
         chosen = min(heads, key=heads.__getitem__)
-        liked = min((kind for kind in heads if prefers(kind)), key=heads.__getitem__, default=chosen)
-        if liked != chosen and self._may_pass(heads, liked, slack):
-            chosen = liked
+        if not prefers(chosen):
+            liked = min((kind for kind in heads if prefers(kind)), key=heads.__getitem__, default=chosen)
+            if liked != chosen and self._may_pass(heads, liked, slack):
+                chosen = liked
         job = self._by_arrival[heads[chosen][-1]]
         self._drop(job)
         self._hold_up(job)

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import hmac
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from types import TracebackType
 
 from core.caller import Caller
 from core.coordination import Coordination
@@ -16,6 +17,23 @@ from core.queues import Queue
 from core.request import ImageRequest
 from core.status import Status
 from core.watch import Watch
+
+
+class _Watching(AbstractAsyncContextManager[Watch]):
+    """A watch from its beginning on, which is left at the end."""
+
+    def __init__(self, queue: Queue, begin: Callable[[], Awaitable[Watch]]) -> None:
+        self._queue = queue
+        self._begin = begin
+
+    async def __aenter__(self) -> Watch:
+        self._watch = await self._begin()
+        return self._watch
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._queue.leave(self._watch)
 
 
 class Gateway:
@@ -31,8 +49,7 @@ class Gateway:
         self._secret = secret
         self._draining = False
 
-    @asynccontextmanager
-    async def submit(
+    def submit(
         self,
         request: ImageRequest,
         caller: Caller,
@@ -42,7 +59,7 @@ class Gateway:
         preview: bool = False,
         progress: bool = True,
         place: bool = True,
-    ) -> AsyncIterator[Watch]:
+    ) -> AbstractAsyncContextManager[Watch]:
         """Accept a job and watch it. Leaving the context only detaches: see `abandon`.
 
         `key` is the caller's own name for this request: the same one again attaches to the same job.
@@ -51,30 +68,25 @@ class Gateway:
         `keep`: the job lives on without watchers, and its result is kept for RESULT_TTL.
         Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
         """
-        request = await self._resolve(request)
-        id = self.id_of(caller, key)
-        await self._queue.put(id, request, caller, keep=keep)
-        try:
-            watch = await self._queue.events(id, preview=preview, progress=progress, place=place)
-        except (asyncio.CancelledError, QueueUnavailable):  # its peer, or the queue, went between the two
-            if not keep:
-                await self._queue.forsake(id)
-            raise
-        async with self._entered(watch):
-            yield watch
 
-    @asynccontextmanager
-    async def attach(self, id: str, *, preview: bool = False, progress: bool = True) -> AsyncIterator[Watch]:
+        async def enter() -> Watch:
+            resolved = await self._resolve(request)
+            id = self.id_of(caller, key)
+            await self._queue.put(id, resolved, caller, keep=keep)
+            try:
+                return await self._queue.events(id, preview=preview, progress=progress, place=place)
+            except (asyncio.CancelledError, QueueUnavailable):  # its peer, or the queue, went between the two
+                if not keep:
+                    await self._queue.forsake(id)
+                raise
+
+        return _Watching(self._queue, enter)
+
+    def attach(
+        self, id: str, *, preview: bool = False, progress: bool = True
+    ) -> AbstractAsyncContextManager[Watch]:
         """Watch a job that somebody submitted before. Raises NotFound, Expired."""
-        async with self._entered(await self._queue.events(id, preview=preview, progress=progress)) as watch:
-            yield watch
-
-    @asynccontextmanager
-    async def _entered(self, watch: Watch) -> AsyncIterator[Watch]:
-        try:
-            yield watch
-        finally:
-            await self._queue.leave(watch)
+        return _Watching(self._queue, lambda: self._queue.events(id, preview=preview, progress=progress))
 
     async def abandon(self, watch: Watch) -> None:
         """The peer of this watch is gone: ends its job if nobody else watches and it is not kept."""

@@ -70,22 +70,13 @@ def parse_request(prompt: object, fields: Mapping[str, object], limits: Limits) 
     `fields` holds nothing but names of FIELDS, else the unknown one is refused; None means not given.
     Raises InvalidRequest, which names the field, for anything that is not exactly usable.
     """
-    given = {name: value for name, value in fields.items() if value is not None}
-    for name in given:
+    given: dict[str, Any] = {}
+    for name, value in fields.items():
         if name not in FIELDS:
             raise InvalidRequest(f"{name}: no such parameter; there are: {', '.join(FIELDS)}", field=name)
-    request = ImageRequest(
-        prompt=_text("input", prompt, limits.max_prompt),
-        negative_prompt=_text("negative_prompt", given.get("negative_prompt", ""), limits.max_prompt),
-        steps=_whole("steps", given.get("steps", 20), 1, limits.max_steps),
-        width=_side("width", given.get("width", 512), limits),
-        height=_side("height", given.get("height", 512), limits),
-        cfg_scale=_number("cfg_scale", given.get("cfg_scale", 7.0), 0.0, LARGEST_CFG_SCALE),
-        sampler_name=_text("sampler_name", given.get("sampler_name", ""), LONGEST_NAME).strip() or None,
-        seed=_whole("seed", given.get("seed", -1), -1, LARGEST_SEED),
-        batch_size=_whole("batch_size", given.get("batch_size", 1), 1, limits.max_batch),
-        model=_text("model", given.get("model", ""), LONGEST_NAME).strip() or None,
-    )
+        if value is not None:
+            given[name] = _parameter(name, value, limits)
+    request = ImageRequest(prompt=_text("input", prompt, limits.max_prompt), **given)
     if not request.prompt.strip():
         raise InvalidRequest("input: the prompt is empty", field="input")
     pixels = request.width * request.height
@@ -94,6 +85,25 @@ def parse_request(prompt: object, fields: Mapping[str, object], limits: Limits) 
             f"width x height: {pixels} pixels, at most {limits.max_pixels} are painted", field="width"
         )
     return request
+
+
+def _parameter(name: str, value: object, limits: Limits) -> str | int | float | None:
+    """One of FIELDS."""
+    match name:
+        case "negative_prompt":
+            return _text(name, value, limits.max_prompt)
+        case "sampler_name" | "model":
+            return _text(name, value, LONGEST_NAME).strip() or None
+        case "width" | "height":
+            return _side(name, value, limits)
+        case "steps":
+            return _whole(name, value, 1, limits.max_steps)
+        case "batch_size":
+            return _whole(name, value, 1, limits.max_batch)
+        case "seed":
+            return _whole(name, value, -1, LARGEST_SEED)
+        case _:
+            return _number(name, value, 0.0, LARGEST_CFG_SCALE)
 
 
 def _text(name: str, value: object, longest: int) -> str:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued
+from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued, Started
 
 AtOnce = Callable[[Queued | Progress], bool]
 
@@ -25,7 +25,7 @@ class Watch:
         self.progress = progress
         """Whether it reads Progress at all."""
         self.place = place
-        """Whether it reads where the job stands, or waits for the end alone."""
+        """Whether it reads where the job stands; without that and progress, it waits for the end alone."""
         self.at_once: AtOnce | None = None
         """Takes an event for which nobody needs to be woken, if it can do so now; it must not raise."""
         self._unread: deque[Event] = deque()
@@ -47,6 +47,8 @@ class Watch:
             self._unread.clear()
             if not self.place or self._goes_at_once(event):
                 return
+        elif isinstance(event, Started) and not (self.place or self.progress):
+            return
         self._unread.append(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

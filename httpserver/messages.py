@@ -138,6 +138,8 @@ def read_options(fields: Mapping[str, object], allowed: Sequence[str] = ()) -> d
 
 def read_prefer(headers: Sequence[str]) -> Preference:
     """The preferences of RFC 7240 that are known here; of a repeated one the first, unknown ones not."""
+    if not headers:
+        return Preference()
     found: dict[str, str] = {}
     for word in ",".join(headers).split(","):
         if match := _PREFERENCE.match(word):

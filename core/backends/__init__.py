@@ -23,15 +23,17 @@ class Wishes:
 
     def __init__(self, wish: Wish) -> None:
         self.current = wish
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Event | None = None
+        """Made once somebody waits: most pictures are painted before their wish changes."""
         self._begin: Callable[[], None] | None = None
 
     def update(self, wish: Wish) -> None:
         """Replace the wish and wake whoever waits for a change."""
         if wish != self.current:
             self.current = wish
-            self._changed.set()
-            self._changed = asyncio.Event()
+            if self._changed is not None:
+                self._changed.set()
+                self._changed = None
             self._begin_if_watched()
 
     def once_watched(self, begin: Callable[[], None] | None) -> None:
@@ -46,6 +48,8 @@ class Wishes:
 
     async def changed(self) -> None:
         """Wait until the wish is another one."""
+        if self._changed is None:
+            self._changed = asyncio.Event()
         await self._changed.wait()
 
 
@@ -58,7 +62,7 @@ class Backend(Protocol):
 
     @property
     def offer(self) -> Offer:
-        """What the last look found, with what was learned since (pace, loaded model); asks nobody."""
+        """What the last look found, and what was learned since (model, another pace); asks nobody."""
 
     async def look(self) -> Offer:
         """Ask the server what it offers. Never raises for a server's faults: then `usable` is False.

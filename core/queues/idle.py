@@ -31,7 +31,11 @@ class Idle:
 
     def wake(self, kind: Kind, offers: Iterable[Offer]) -> None:
         """Wake one that can do a job of this kind: one that has the model loaded, then the fastest."""
-        able = [offer for offer in offers if offer.backend in self._waiting and offer.accepts(kind)]
+        able = [
+            offer
+            for offer in offers
+            if offer.usable and offer.backend in self._waiting and offer.accepts(kind)
+        ]
         if able:
             best = min(able, key=lambda offer: (not offer.has_loaded(kind), offer.pace or float("inf")))
             self._waiting.pop(best.backend).set()

@@ -258,7 +258,5 @@ class MemoryQueue:
 
     def _wake(self, job: Job) -> None:
         """Wake a worker for a job that waits."""
-        if not self._idle:
-            return
-        now = self._clock()
-        self._idle.wake(job.kind, [offer for offer in self._offers.all(now) if offer.usable])
+        if self._idle:
+            self._idle.wake(job.kind, self._offers.all(self._clock()))

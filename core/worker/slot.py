@@ -30,8 +30,6 @@ LOOK_SOON = 0.3
 """Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at a backend that is well; an offer is repeated as often."""
-SAME_PACE = 0.05
-"""A pace that differs by no larger share is told with the next look."""
 FREEING = 5.0
 """Seconds that a server gets at the end to let go of what was given back."""
 LETTING_GO = 1.0
@@ -285,7 +283,7 @@ class Worker:
         """Bring a picture to the queue, and what is known since of the server's pace."""
         try:
             await self._queue.finish(claim, picture)
-            if _is_news(self._offer, self._told):
+            if self._offer != self._told:
                 await self._tell_offer()
         except Exception:  # as in `run`; the lease lapses
             log.exception("%s: a fault in the worker", self._backend.name)
@@ -294,13 +292,6 @@ class Worker:
         problem = problem.removeprefix(f"{self._backend.name}: ")
         self._offer = replace(self._offer, usable=False, resting=resting, problem=problem)
         await self._tell_offer()
-
-
-def _is_news(offer: Offer, told: Offer) -> bool:
-    """Whether the queue should hear of it before the next look: no two pictures take as long."""
-    if offer.pace and told.pace and abs(offer.pace - told.pace) <= SAME_PACE * told.pace:
-        offer = replace(offer, pace=told.pace)
-    return offer != told
 
 
 def task_name(deployment: str, claim: Claim) -> str:

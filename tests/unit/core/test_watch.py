@@ -141,3 +141,10 @@ async def test_what_the_watcher_does_not_read_is_not_taken_either() -> None:
     for event in (Queued(1, None), progress(0.1)):
         watch.tell(event)
     assert taker.taken == []
+
+
+async def test_who_waits_for_the_end_alone_is_woken_by_nothing_else() -> None:
+    watch = Watch("id", progress=False, place=False)
+    for event in (Queued(1, None), Started("gpu:1"), progress(0.1), painted()):
+        watch.tell(event)
+    assert await told(watch) == [painted()]

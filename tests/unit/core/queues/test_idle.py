@@ -2,7 +2,7 @@
 
 import asyncio
 
-from core.offers import Kind
+from core.offers import Kind, Offer
 from core.queues.idle import Idle
 from tests.unit.core.examples import usable
 from tests.unit.core.queues.homes import waiting_for
@@ -17,6 +17,7 @@ async def test_one_worker_is_woken_for_a_job_and_not_all() -> None:
         assert not slow.done()
         idle.wake(Kind("unknown"), offers)
         idle.wake(Kind(), offers[:1])
+        idle.wake(Kind(), [Offer("gpu:2", usable=False)])
         await asyncio.sleep(0)
         assert not slow.done(), "nobody is woken for what it cannot do"
         idle.wake_all()
