@@ -36,8 +36,8 @@ IN_TIME = 2.2
 """Seconds, from hearing an interaction, in which all that is asked before its answer must be known."""
 AT_LEAST = 0.3
 """Seconds of that for one who took over late."""
-REMEMBERED = 60.0
-"""Seconds for which an interaction's winner and its answer are known."""
+REMEMBERED = 3600.0
+"""Seconds for which an interaction's winner and its answer are known: who hung hears old ones on resuming."""
 KIND = "discord:answered"
 TAKEN = {40060, 10062}
 """Discord's codes for an interaction that was answered, or that it no longer knows."""

@@ -29,6 +29,18 @@ async def test_one_wins_and_the_others_see_that_it_answered() -> None:
     assert not any(await asyncio.gather(two.wins(interaction()), three.wins(interaction())))
 
 
+async def test_who_hung_for_minutes_leaves_alone_what_was_answered_meanwhile() -> None:
+    """Its session resumes, and Discord tells it all that it has missed."""
+    now = 0.0
+    shared = MemoryCoordination(clock=lambda: now)
+    one, hung = Answers(shared, "one"), Answers(shared, "hung")
+    heard = interaction()
+    assert await one.wins(heard)
+    await one._answer(heard, asyncio.sleep(0))
+    now += 15 * 60
+    assert not await hung.wins(interaction())
+
+
 async def test_exactly_one_takes_over_from_a_winner_that_does_not_answer() -> None:
     shared = MemoryCoordination()
     assert await Answers(shared, "dead").wins(interaction())
