@@ -175,6 +175,8 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
     """
     if not settings.discord_token:
         raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
+    if not settings.discord_token.isprintable():  # of several lines: no header can hold it
+        raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN)
     _point_at(settings)
     try:
         async with (

@@ -81,6 +81,15 @@ async def test_a_wrong_token_is_one_clear_line_and_exit_code_2(
             assert await process.wait() == 2
 
 
+async def test_a_token_of_several_lines_is_a_wrong_one() -> None:
+    """As from a file that holds something else, too."""
+    async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(10):
+        settings = settings_of(discord, double, discord_token=f"application\n{TOKEN}")
+        with pytest.raises(SettingsError, match="does not accept this token"):
+            async with connect(settings) as gateway, listen(gateway, settings):
+                await asyncio.Event().wait()
+
+
 @pytest.mark.parametrize("arguments", PROGRAMS)
 async def test_it_starts_paints_and_stops_as_a_process(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     """Alone, and inside `serve` with the built-in engine; it prints its invitation, and a signal ends it."""
