@@ -209,15 +209,21 @@ def place_of(interaction: Interaction) -> Place:
 
 
 def pictures_of(message: discord.Message | None) -> list[str]:
-    """Addresses of a message's pictures. Those that an embed shows are no attachments of it."""
+    """Addresses of a message's pictures, also of one that it forwards.
+
+    Those that an embed shows are no attachments.
+    """
     if message is None:
         return []
+    messages: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
     attached = [
         attachment.url
-        for attachment in message.attachments
+        for each in messages
+        for attachment in each.attachments
         if (attachment.content_type or "image/").startswith("image/")
     ]
-    shown = [embed.image.url for embed in message.embeds if embed.image and embed.image.url]
+    embeds = [embed for each in messages for embed in each.embeds]
+    shown = [embed.image.url for embed in embeds if embed.image and embed.image.url]
     return list(dict.fromkeys([*attached, *shown]))
 
 

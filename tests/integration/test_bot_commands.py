@@ -118,6 +118,19 @@ async def test_show_parameters_reads_any_png_and_several() -> None:
         assert [embed["description"].split("\n")[0] for embed in shown.embeds] == ["first", "second"]
 
 
+async def test_show_parameters_reads_a_picture_that_was_forwarded() -> None:
+    async with serving() as served:
+        forward = served.discord.write(served.discord.channel(), by=served.ann)
+        for original in (
+            await served.painted("shown by an embed"),
+            served.discord.write(served.channel, by=served.ann, a__png=png(8, 8, "attached\nSteps: 1")),
+        ):
+            forward.forwarded = original
+            asked = await served.discord.menu(served.ann, forward, "Show parameters")
+            shown = await finished(served, await served.discord.answered(asked))
+            assert shown.embed["description"].split("\n")[0] in {"shown by an embed", "attached"}
+
+
 @pytest.mark.parametrize("files", [{}, {"a__png": b"no picture"}, {"a__txt": b"text"}])
 async def test_show_parameters_says_that_there_are_none(files: dict[str, bytes]) -> None:
     async with serving() as served:

@@ -108,6 +108,8 @@ class Message:
     """Titles that it has shown, in order."""
     mentions: dict[str, Any] | None = None
     """The `allowed_mentions` of whoever wrote it last."""
+    forwarded: "Message | None" = None
+    """The one that it forwards; it has nothing of its own then."""
 
     @property
     def embed(self) -> Words:
@@ -165,6 +167,7 @@ class Message:
             "embeds": self.embeds,
             "components": self.components,
             "flags": self.flags,
+            "message_snapshots": [{"message": self.forwarded.words}] if self.forwarded else [],
         }
 
 
