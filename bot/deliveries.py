@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import discord
+import msgspec
 
 from bot.screen import Screen
 from bot.ticket import HIDDEN, KIND, TTL, Ticket, decode, encode
@@ -37,7 +38,7 @@ LEASE = 4.0
 """Seconds after which a silent replica's jobs go to another one."""
 SCAN = 2.0
 REST = 30.0
-"""Seconds for which a ticket that ended in a fault of ours is left alone."""
+"""Seconds for which a ticket that ended in a fault of ours, or cannot be read, is left alone."""
 AWAY = 1.0
 """Seconds between two attempts to reach the queue."""
 
@@ -88,7 +89,11 @@ class Deliveries:
     async def read(self, name: str) -> Ticket | None:
         """A ticket by its name, if its job is still under way."""
         stored = await self._gateway.coordination.get(KIND, name)
-        return decode(stored) if stored else None
+        try:
+            return decode(stored) if stored else None
+        except msgspec.DecodeError as error:
+            log.error("ticket %s is another version's, and cannot be read by this one: %s", name, error)
+            return None
 
     async def is_spoiler(self, job: str) -> bool:
         """Whether this job's picture was to be hidden, also when its ticket is long gone."""
@@ -124,6 +129,7 @@ class Deliveries:
             # Read under the lease: it may have been delivered since the names were asked for.
             ticket = await self.read(name)
             if ticket is None:
+                self._resting[name] = now + REST
                 await self.release(name)
             else:
                 self.begin(ticket)

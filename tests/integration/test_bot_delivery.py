@@ -335,6 +335,21 @@ async def test_a_job_that_was_cancelled_elsewhere_is_not_painted_again() -> None
         assert served.prompts == ["the one that holds"]
 
 
+async def test_a_ticket_of_another_version_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ended every replica, again and again, until it was forgotten after a day."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        await served.gateway.coordination.put(ticket.KIND, "1:2:3", b'{"job": "of tomorrow"}', ttl=100)
+        async with asyncio.timeout(5):
+            while "cannot be read" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        await served.painted()
+        assert "1:2:3" in await served.gateway.coordination.names(ticket.KIND)
+    assert caplog.text.count("cannot be read") == 1
+
+
 async def test_what_was_delivered_while_the_store_is_away_is_not_delivered_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
