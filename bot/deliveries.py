@@ -15,7 +15,7 @@ import discord
 import msgspec
 
 from bot.screen import Screen
-from bot.ticket import HIDDEN, KIND, TTL, Ticket, decode, encode
+from bot.ticket import DELIVERED, HIDDEN, KIND, TTL, Ticket, decode, encode
 from core import (
     Caller,
     End,
@@ -170,6 +170,7 @@ class Deliveries:
         """Forget a job that was delivered, under its lease: else it would be delivered once more."""
         while True:
             try:
+                await self._gateway.coordination.put(DELIVERED, ticket.name, b"1", ttl=TTL)
                 await self.drop(ticket)
             except QueueUnavailable:
                 await asyncio.sleep(AWAY)
@@ -191,8 +192,20 @@ class Deliveries:
         end = await self._end(ticket, screen)
         if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
             raise Elsewhere
-        if not await screen.deliver(end):
+        if await self._was_delivered(ticket):
+            log.info("job %s: another replica has delivered it meanwhile", ticket.job)
+        elif not await screen.deliver(end):
             log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
+
+    async def _was_delivered(self, ticket: Ticket) -> bool:
+        """Whether another replica did it, while this one hung and its lease ended.
+
+        An absent ticket would not tell: the store may have been emptied.
+        """
+        try:
+            return await self._gateway.coordination.get(DELIVERED, ticket.name) is not None
+        except QueueUnavailable:  # then nobody else got the lease
+            return False
 
     async def _end(self, ticket: Ticket, screen: Screen) -> End:
         """Show how the job gets on; how it ends. An error of the core is an end as well."""

@@ -13,6 +13,8 @@ KIND = "discord:ticket"
 """What tickets are stored as."""
 HIDDEN = "discord:hidden"
 """What the ids of jobs whose pictures are spoilers are stored as; they outlive their tickets, for /show."""
+DELIVERED = "discord:delivered"
+"""What the names of delivered tickets are stored as: a replica that hung meanwhile looks there."""
 TTL = 86_400.0
 """Seconds after which a job that could not be delivered is forgotten."""
 TOKEN_LIFE = 900.0

@@ -258,6 +258,35 @@ async def test_a_replica_hangs_for_ten_seconds_in_a_burst(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+async def test_a_replica_that_hung_does_not_bring_back_what_its_owner_deleted(tmp_path: Path) -> None:
+    """Another one took over from it and delivered; when it wakes up nobody holds the lease."""
+    async with fleet(tmp_path) as flock:
+        discord = flock.discord
+        ann, channel = discord.person(), discord.channel()
+        for double in flock.doubles:
+            double.hold(at=1)
+        asked = await flock.imagine("deleted", ann, channel)
+        await discord.until(lambda: asked.original and asked.original.embeds)
+        hung = await flock.winner(asked)
+        hung.tell(signal.SIGSTOP)
+        for double in flock.doubles:
+            double.release()
+        await discord.until(lambda: done([asked]), within=20)
+        async with asyncio.timeout(10):
+            while await flock.coordination.names("discord:ticket"):
+                await asyncio.sleep(0.05)
+        await discord.press(ann, asked.message, "Delete")
+        await discord.until(lambda: not channel.messages)
+        hung.tell(signal.SIGCONT)
+        async with asyncio.timeout(10):
+            while "another replica has delivered it" not in hung.said and not channel.messages:
+                await asyncio.sleep(0.05)
+        assert not channel.messages
+        await flock.stop()
+        flock.check_logs()
+
+
+@pytest.mark.slow
 async def test_all_replicas_are_restarted_and_go_on_with_what_was_in_progress(tmp_path: Path) -> None:
     """The job lived on, its message is edited to the end, and the buttons of old messages answer."""
     async with fleet(tmp_path) as flock:
