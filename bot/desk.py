@@ -17,7 +17,8 @@ from bot.answers import UNREACHABLE, Answers, Interaction, Taken
 from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of
 from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
-from bot.messages import Words, lost_page, prompts_in, request_in
+from bot.infotext import prompts_in
+from bot.messages import Words, lost_page, request_in
 from bot.pictures import read_parameters
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
 from bot.ticket import Ticket, fields_of

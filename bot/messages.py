@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bot.infotext import cfg_scale_in, prompts_in
 from bot.policy import Refused
 from bot.texts import meanings, say
 from core import (
@@ -53,7 +54,6 @@ WAITING, PAINTING, DONE, ENDED = 0x8A8F98, 0x5865F2, 0x3BA55D, 0xC9443F
 """Colours at the edge of an embed."""
 _SPECIAL = re.compile(r"([\\*_~`|>#\[\]()<:@+\-])")
 _ESCAPED = re.compile(r"\\([\\*_~`|>#\[\]()<:@+\-])")
-_INFOTEXT = re.compile(r"(.*)\n(Steps: \d.*)", re.DOTALL)
 _OPTIONS = {"sampler": "sampler_name", "count": "batch_size"}
 """Options whose short name is not A1111's."""
 
@@ -107,26 +107,16 @@ def request_in(
 
 def request_painted(completed: Completed) -> ImageRequest:
     """The request of a finished job, from what its picture says of itself."""
-    prompt, negative, parameters = _parts(completed.images[0].infotext)
-    scale = re.search(r"\bCFG scale: ([\d.]+)", parameters)
+    infotext = completed.images[0].infotext
+    prompt, negative = prompts_in(infotext)
+    scale = cfg_scale_in(infotext)
     request = ImageRequest(
         prompt=prompt,
         negative_prompt=negative,
-        cfg_scale=float(scale[1]) if scale else 7.0,
+        cfg_scale=7.0 if scale is None else scale,
         batch_size=len(completed.images),
     )
     return _painted(request, completed)
-
-
-def prompts_in(infotext: str) -> tuple[str, str]:
-    """Prompt and negative prompt of the text that A1111 writes into its pictures."""
-    prompt, negative, _ = _parts(infotext)
-    return prompt, negative
-
-
-def prompts_text(request: ImageRequest) -> str:
-    """Both prompts as `prompts_in` reads them."""
-    return f"{request.prompt}\nNegative prompt: {request.negative_prompt}\nSteps: {request.steps}"
 
 
 def is_cut(embed: Words) -> bool:
@@ -237,14 +227,6 @@ def escape(text: str) -> str:
 
 def _plain(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)
-
-
-def _parts(infotext: str) -> tuple[str, str, str]:
-    """Prompt, negative prompt and parameters; what looks like these further up stands in a prompt itself."""
-    found = _INFOTEXT.fullmatch(infotext)
-    texts, parameters = found.groups() if found else (infotext, "")
-    prompt, between, negative = texts.rpartition("\nNegative prompt: ")
-    return (prompt, negative, parameters) if between else (texts, "", parameters)
 
 
 def _cut(text: str, most: int) -> str:

@@ -19,7 +19,8 @@ import discord
 import msgspec
 
 from bot.buttons import PROMPT_FILE, view_of
-from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page, page_of, prompts_text
+from bot.infotext import infotext_of
+from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page, page_of
 from bot.pictures import PictureFile, decode, fit, format_of
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
@@ -134,7 +135,7 @@ class Screen:
 
     def _prompts(self, page: Page) -> Files:
         """A file with the prompts, if the page has no room for them; a picture tells them by itself."""
-        return [(PROMPT_FILE, prompts_text(self._ticket.request).encode())] if is_cut(page.embeds[0]) else ()
+        return [(PROMPT_FILE, infotext_of(self._ticket.request).encode())] if is_cut(page.embeds[0]) else ()
 
     # --- the ways
 

@@ -18,8 +18,6 @@ from bot.messages import (
     page_of,
     parameters_page,
     progress_title,
-    prompts_in,
-    prompts_text,
     request_in,
     request_of,
     request_painted,
@@ -163,18 +161,10 @@ def test_errors_are_told_in_the_callers_language() -> None:
     assert error_text(Failed("no_backend", "none"), "de").startswith("Zurzeit ist kein Server")
 
 
-def test_a_pictures_own_words_are_taken_apart() -> None:
-    text = "a cat\nin two lines\nNegative prompt: rain\nSteps: 20, Sampler: Euler, Seed: 1"
-    assert prompts_in(text) == ("a cat\nin two lines", "rain")
-    assert prompts_in("a cat\nSteps: 20, Seed: 1") == ("a cat", "")
-    assert parameters_page(text).embeds[0]["description"].startswith("a cat")
-
-
-def test_a_prompt_that_was_a_pictures_own_words_comes_back_whole() -> None:
-    """As people paste them into a form."""
-    pasted = "a cat\nNegative prompt: a dog\nSteps: 50, CFG scale: 12"
-    assert prompts_in(prompts_text(ImageRequest(prompt=pasted))) == (pasted, "")
-    text = f"{pasted}\nNegative prompt: rain\nSteps: 20, CFG scale: 5, Seed: 1"
+def test_a_picture_tells_what_it_was_painted_from() -> None:
+    text = "a cat\nNegative prompt: rain\nSteps: 20, CFG scale: 0, Seed: 1"
     painted = replace(PAINTED, images=(replace(PAINTED.images[0], infotext=text),))
+    assert parameters_page(text).embeds[0]["description"].startswith("a cat")
     request = request_painted(painted)
-    assert (request.prompt, request.negative_prompt, request.cfg_scale) == (pasted, "rain", 5.0)
+    assert (request.prompt, request.negative_prompt, request.cfg_scale) == ("a cat", "rain", 0.0)
+    assert (request.seed, request.steps, request.model) == (42, 30, "beta")
