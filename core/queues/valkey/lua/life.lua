@@ -27,7 +27,15 @@ local function expire(id)
   let_pictures_lapse(id, BRIEF)
 end
 
--- A job that came back is begun again, or ends.
+-- A job that came back stands with those of its kind, and knows its place among all.
+local function stand_returned(id, kind)
+  local came = redis.call('HINCRBY', S, 'returns', 1)
+  redis.call('HSET', job(id), 'came', came)
+  redis.call('SADD', P .. 'returned', kind)
+  redis.call('ZADD', P .. 'b:' .. kind, came, id)
+end
+
+-- It is begun again, or ends.
 local function leave_returned(id, kind)
   redis.call('ZREM', P .. 'b:' .. kind, id)
   if redis.call('EXISTS', P .. 'b:' .. kind) == 0 then redis.call('SREM', P .. 'returned', kind) end
@@ -74,10 +82,8 @@ local function give_back(id)
   local caller, kind = get(id, 'caller', 'kind')
   release(id)
   local version = changed()
-  local came = redis.call('HINCRBY', S, 'returns', 1)
-  redis.call('HSET', job(id), 'state', 'back', 'version', version, 'came', came)
-  redis.call('SADD', P .. 'returned', kind)
-  redis.call('ZADD', P .. 'b:' .. kind, came, id)
+  redis.call('HSET', job(id), 'state', 'back', 'version', version)
+  stand_returned(id, kind)
   redis.call('HINCRBY', S, 'waiting', 1)
   count('waits', caller, 1)
   redis.call('HDEL', job(id), 'last')
