@@ -31,7 +31,7 @@ class Holding:
         self._run = secrets.token_hex(4)
         self._idle: dict[str, asyncio.Event] = {}
         self._renewing: dict[tuple[str, int], asyncio.Event] = {}
-        """Claims whose worker waits in `renew`, each with the event that its wish may be another one."""
+        """Claims that are to be held, each with the event that its wish may be another one."""
 
     @property
     def renewing(self) -> list[tuple[str, int]]:
@@ -92,7 +92,9 @@ class Holding:
         except TimeoutError:
             pass
         finally:
-            self._renewing.pop(key, None)
+            # The worker does not wait for this to end: its picture may be on its way, and has the claim held.
+            if self._renewing.get(key) is changed:
+                del self._renewing[key]
         return await self._wish_of(claim) if now == wish else now
 
     async def publish(self, claim: Claim, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from core.caller import Caller
 from core.errors import QueueUnavailable
 from core.events import Cancelled, Completed, Failed, Queued, Started
+from core.queues import Claim, Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, PREFIX
 from core.settings import Settings
@@ -143,13 +144,26 @@ async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
         await arrives.wait()
         await store(keys, pictures)
 
+    async def closes(_: Claim) -> Wish:
+        try:
+            return await asyncio.Event().wait()  # type: ignore[return-value]
+        finally:
+            await closed.wait()
+
     monkeypatch.setattr(queue.store, "store_pictures", slow)
-    async with waiting_for(queue.finish(held, painted())) as finishing:
-        for _ in range(8):
-            home._passed += 1
-            await queue.pulse()
-        arrives.set()
-        assert await soon(finishing)
+    closed = asyncio.Event()
+    monkeypatch.setattr(queue._holding, "_wish_of", closes)
+    async with waiting_for(queue.renew(held, held.wish)) as keeper:
+        keeper.cancel()  # nobody waits for it, and its connection takes a moment to close
+        async with waiting_for(queue.finish(held, painted())) as finishing:
+            closed.set()
+            with pytest.raises(asyncio.CancelledError):
+                await keeper
+            for _ in range(8):
+                home._passed += 1
+                await queue.pulse()
+            arrives.set()
+            assert await soon(finishing)
     assert await told(watch) == [Queued(0, None), Started("gpu:1"), painted()], "begun once"
 
 
