@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -44,7 +45,8 @@ AT_ONCE = 12
 PICTURES_AT_ONCE = CONNECTIONS - AT_ONCE
 """Pictures under way, beside those calls."""
 LONGEST_PICTURE = 64.0
-"""Seconds for one try to move a picture; one that took too long is followed by one with twice the time."""
+"""Seconds for one try to move a picture: three times what the last one took, and after a try that took too
+long twice as many."""
 PICTURE_SECONDS = 3600
 """When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
@@ -86,6 +88,8 @@ class Store:
         )
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._picture_turns = asyncio.Semaphore(PICTURES_AT_ONCE)
+        self._picture_took = 0.0
+        """Seconds on the way of the last picture that was moved."""
         self._failures = 0
         """Calls that found the queue away."""
         self.calls = 0
@@ -144,29 +148,39 @@ class Store:
             self.calls -= 1
 
     async def _reach(self, run: Callable[[], Any], seconds: float) -> Any:
-        """Within so many seconds. After a failover, idle connections still lead to the old server."""
+        """Within so many seconds. After a failover, connections still lead to the old server."""
         try:
             async with asyncio.timeout(seconds):
                 return await run()
         except (*REPLACED, TimeoutError):
-            pool: Any = self._client.connection_pool  # one of its methods has no types
-            await pool.update_active_connections_for_reconnect()
-            await pool.disconnect(inuse_connections=False)
+            await self._connect_anew()
             raise
+
+    async def _connect_anew(self) -> None:
+        pool: Any = self._client.connection_pool  # one of its methods has no types
+        await pool.update_active_connections_for_reconnect()
+        await pool.disconnect(inuse_connections=False)
 
     async def _carry(self, run: Callable[[], Any]) -> Any:
         """Move one picture. That a line is too slow for it is no word that the queue is away."""
-        patience = CALL_SECONDS
+        patience = min(max(CALL_SECONDS, 3 * self._picture_took), LONGEST_PICTURE)
 
         async def attempt() -> Any:
             nonlocal patience
             with _unavailable():
                 async with self._picture_turns:
+                    began = time.monotonic()
                     try:
-                        return await self._reach(run, patience)
+                        async with asyncio.timeout(patience):
+                            answer = await run()
                     except TimeoutError:
                         patience = min(2 * patience, LONGEST_PICTURE)
                         raise
+                    except REPLACED:
+                        await self._connect_anew()
+                        raise
+                    self._picture_took = time.monotonic() - began
+                    return answer
 
         self.calls += 1
         try:
