@@ -82,7 +82,8 @@ class ProgressSource:
 
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
-        told, pause, preview_id = 0.0, FASTEST_POLL, -1
+        told, preview_id = 0.0, -1
+        pause = _until_first_step(painting, self._clock() - painting.began)
         last: Progress | None = None
         before = 0.0  # the first step began: a picture may have waited long
         while True:
@@ -176,6 +177,12 @@ class ProgressSource:
             return words
         self._tasks_unknown_until = self._clock() + ASK_AGAIN
         return None
+
+
+def _until_first_step(painting: Painting, elapsed: float) -> float:
+    """Seconds until the first poll: before the first step is due there is nothing to tell."""
+    due = 0.0 if painting.expected is None else painting.expected / painting.request.steps
+    return min(SLOWEST_POLL, max(FASTEST_POLL, due - elapsed))
 
 
 def _pause(elapsed: float, steps: int) -> float:

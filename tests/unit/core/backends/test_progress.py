@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.backends.a1111 import progress
+from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, Painting
 from core.events import Progress
+from core.request import ImageRequest
 from core.wire import encode, event_words
 
 ANYTHING = st.recursive(
@@ -42,3 +44,15 @@ def test_whatever_a_server_says_can_be_told(
         assert told.eta is None or told.eta >= 0
         assert preview or told.preview is None
         assert json.loads(encode(event_words(told, "id")))["type"] == "progress"
+
+
+def test_a_server_is_first_asked_when_its_first_step_is_due() -> None:
+    def first_poll(expected: float | None, elapsed: float = 0.0) -> float:
+        painting = Painting("task", ImageRequest(prompt="a", steps=10), 0.0, expected)
+        return progress._until_first_step(painting, elapsed)
+
+    assert first_poll(5.0) == 0.5
+    assert first_poll(5.0, elapsed=0.2) == 0.3
+    assert first_poll(5.0, elapsed=3.0) == FASTEST_POLL, "who begins to watch in the middle is told at once"
+    assert first_poll(None) == FASTEST_POLL, "nothing is known of a server that was never measured"
+    assert first_poll(300.0) == SLOWEST_POLL
