@@ -21,26 +21,32 @@ class Outbox:
     jobs a progress and the pictures.
     """
 
-    __slots__ = ("_peer", "_turn")
+    __slots__ = ("_peer", "_turn", "_under_way")
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._turn = asyncio.Lock()  # wakes its waiters first come, first served
+        self._under_way = 0
+        """Messages that are sent or wait for their turn: between two turns the lock alone would look free."""
 
     async def send(self, message: bytes, *, before: Callable[[], object] | None = None) -> None:
         """Send when it is this message's turn; `before` is called right before it is written.
 
         Nothing can come between both: what the peer says after reading it is said after `before`.
         """
-        async with self._turn:
-            if before is not None:
-                before()
-            await self._peer.send(message, text=True)
+        self._under_way += 1
+        try:
+            async with self._turn:
+                if before is not None:
+                    before()
+                await self._peer.send(message, text=True)
+        finally:
+            self._under_way -= 1
 
     @property
     def is_free(self) -> bool:
         """Whether nothing is under way, and the peer has read enough: what is sent now waits for nobody."""
-        return not self._turn.locked() and self._peer.keeps_up
+        return not self._under_way and self._peer.keeps_up
 
     def send_at_once(self, message: bytes) -> None:
         """Send without a turn, while `is_free`. A peer that is gone hears nothing."""

@@ -1,0 +1,55 @@
+"""An Outbox sends one message at a time, and nothing overtakes what waits for its turn."""
+
+import asyncio
+from typing import cast
+
+from tests.unit.core.examples import soon
+from wsserver.outbox import Outbox
+from wsserver.peer import Peer
+
+
+class SlowPeer:
+    """Takes each message once it is allowed to."""
+
+    keeps_up = True
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.may_take = asyncio.Event()
+
+    async def send(self, message: bytes, *, text: bool) -> None:
+        assert text
+        await self.may_take.wait()
+        self.taken.append(message)
+
+
+async def test_it_is_not_free_between_two_turns() -> None:
+    """A job's progress that went at once there would come before the start that waits for its turn."""
+    peer = SlowPeer()
+    outbox = Outbox(cast(Peer, peer))
+    assert outbox.is_free
+    free_after = {}
+
+    async def send(message: bytes) -> None:
+        await outbox.send(message)
+        free_after[message] = outbox.is_free
+
+    async with asyncio.TaskGroup() as tasks:
+        for message in (b"first", b"second"):
+            tasks.create_task(send(message))
+        await asyncio.sleep(0)
+        assert not outbox.is_free
+        peer.may_take.set()
+    assert free_after == {b"first": False, b"second": True}
+    assert peer.taken == [b"first", b"second"]
+    peer.keeps_up = False
+    assert not outbox.is_free
+
+
+async def test_one_that_is_cut_off_leaves_it_free() -> None:
+    outbox = Outbox(cast(Peer, SlowPeer()))
+    sending = asyncio.create_task(outbox.send(b"message"))
+    await asyncio.sleep(0)
+    sending.cancel()
+    await soon(asyncio.gather(sending, return_exceptions=True))
+    assert outbox.is_free
