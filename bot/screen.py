@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 30.0
 """Seconds before the end of the interaction's life at which the message says that it changes no more."""
-TOO_LARGE = 40005
+TOO_LARGE, TOO_OFTEN = 40005, 30046
 CLOSED = {10003, 10008, 10015, 50027}
 """Unknown channel, message or webhook, invalid token: this message cannot be changed any more."""
 SMALLEST_LIMIT = 100_000
@@ -104,7 +104,8 @@ class Screen:
                     most //= 2
                     page, files = await self._last_page(end, most)
                     continue
-                if error.status != 429 and error.status < 500:
+                # Too many edits of one message are a 429 as well; that one is not over in a moment.
+                if error.code == TOO_OFTEN or (error.status != 429 and error.status < 500):
                     log.info("job %s: %s is no way: %s", self._ticket.job, ways[0].__name__[1:], error)
                     del ways[0]
                     continue
