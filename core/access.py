@@ -150,7 +150,7 @@ class _Proxies:
 def check_exposure(settings: Settings, variable: str, host: str) -> None:
     """Refuse to listen beyond loopback without a key. Raises SettingsError with what would allow it."""
     shown = settings.bind or host
-    if is_loopback(shown) or settings.api_key or settings.allow_anonymous:
+    if _is_loopback(shown) or settings.api_key or settings.allow_anonymous:
         return
     raise SettingsError(
         "BIND" if settings.bind else variable,
@@ -166,8 +166,13 @@ async def _resolve(name: str) -> set[Address]:
     return {address for answer in answers if (address := _address(str(answer[4][0]))) is not None}
 
 
-def is_loopback(host: str) -> bool:
-    """Whether this host is on each machine another one: that machine itself."""
+def is_each_its_own(host: str) -> bool:
+    """Whether this host is on each machine that machine itself. A1111 with --listen says 0.0.0.0."""
+    address = _address(host)
+    return _is_loopback(host) or (address is not None and address.is_unspecified)
+
+
+def _is_loopback(host: str) -> bool:
     address = _address(host)
     return address.is_loopback if address else host.lower() == "localhost"
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.access import is_loopback
+from core.access import is_each_its_own
 from core.backends.a1111 import A1111Backend, open_session, usual_server
 from core.coordination.memory import MemoryCoordination
 from core.gateway import Gateway
@@ -133,7 +133,7 @@ async def is_heard(settings: Settings, pid: int) -> bool:
 
 def _known_elsewhere(address: BackendAddress) -> BackendAddress:
     """127.0.0.1 is another server on each machine: on the shared queue it bears the name of this one."""
-    return replace(address, machine=socket.gethostname()) if is_loopback(address.host) else address
+    return replace(address, machine=socket.gethostname()) if is_each_its_own(address.host) else address
 
 
 def _place(pid: int) -> str:

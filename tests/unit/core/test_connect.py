@@ -13,14 +13,17 @@ from tests.unit.core.examples import ALICE
 from tests.valkey_server import flush
 
 
-async def test_each_machine_may_name_its_own_server_127_0_0_1(
-    valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_each_machine_may_name_its_own_server_as_it_names_itself(
+    valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     """Else they would be one and the same server to the queue, and one of two GPUs would stand idle."""
     await flush(valkey_url())
     async with AsyncExitStack() as stack:
         double = await stack.enter_async_context(A1111Double())
-        settings = Settings(redis_url=valkey_url(), sd_backends=(BackendAddress(double.url),))
+        port = double.url.rpartition(":")[2]
+        address = BackendAddress(f"http://{host}:{port}")
+        settings = Settings(redis_url=valkey_url(), sd_backends=(address,))
         for machine in ("anna", "bert"):
             monkeypatch.setattr(socket, "gethostname", lambda machine=machine: machine)
             await stack.enter_async_context(work(settings))
@@ -31,5 +34,4 @@ async def test_each_machine_may_name_its_own_server_127_0_0_1(
                 await gateway.catalog()
                 backends = (await gateway.status(ALICE)).backends
                 owners = {found.offer.backend: found.owner.split("-")[0] for found in backends if found.owner}
-        port = double.url.rpartition(":")[2]
         assert owners == {f"anna:{port}": "anna", f"bert:{port}": "bert"}
