@@ -61,6 +61,8 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
         """The one place where errors of commands, buttons and forms end: told to the caller alone."""
+        if interaction.client.is_closed():  # it stopped in the middle of this: another replica answers
+            return
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
         locale = str(interaction.locale)
         if isinstance(cause, Taken) or (isinstance(cause, discord.HTTPException) and cause.code in TAKEN):

@@ -30,6 +30,7 @@ from core import (
     NotFound,
     QueueUnavailable,
     Settings,
+    ShuttingDown,
     parse_request,
 )
 
@@ -70,7 +71,8 @@ class Desk:
             await self.deliveries.store(ticket)
         try:
             # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
-            with suppress(QueueUnavailable):
+            # So does another replica if this one is about to stop.
+            with suppress(QueueUnavailable, *((ShuttingDown,) if self.settings.redis_url else ())):
                 async with self.answers.in_time(interaction):
                     check_counts(await self.deliveries.names(), ticket.name, self.settings)
                     await self._submit(ticket)

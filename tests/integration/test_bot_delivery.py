@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from bot import deliveries, screen, ticket
-from core import Caller, QueueUnavailable
+from core import Caller, QueueUnavailable, ShuttingDown
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving
@@ -331,6 +334,36 @@ async def test_one_that_runs_when_the_queue_is_told_to_stop_ends_with_buttons_to
             assert "about to stop" in waits.message.embed["author"]["name"]
             served.double.release()
         assert (await served.discord.settled(asked)).title == "Done"
+
+
+async def test_what_comes_in_while_a_replica_stops_is_left_to_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is answered, and not refused; here the same one goes on with it."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        served.bot.desk.settings = replace(served.settings, redis_url="redis://shared")
+        monkeypatch.setattr(served.bot.deliveries, "_shared", True)
+        submit, refusals = served.gateway.submit, iter(range(2))
+
+        def stopping(*arguments: Any, **options: Any) -> Any:
+            if next(refusals, None) is not None:
+                raise ShuttingDown("about to stop")
+            return submit(*arguments, **options)
+
+        monkeypatch.setattr(served.gateway, "submit", stopping)
+        await served.painted()
+        assert next(refusals, None) is None
+        assert len(served.channel.messages) == 1
+
+
+async def test_an_interaction_that_is_cut_off_as_the_bot_stops_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as served:
+        client = served.bot
+    await client.tree.on_error(cast(Any, SimpleNamespace(client=client)), RuntimeError("Session is closed"))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 async def test_a_job_that_was_cancelled_elsewhere_is_not_painted_again() -> None:
