@@ -44,13 +44,13 @@ local function count(key, field, by)
   if redis.call('HINCRBY', P .. key, field, by) <= 0 then redis.call('HDEL', P .. key, field) end
 end
 
--- Somebody is here. After a time in which nobody was, no lease could be renewed, and no result fetched by those
--- who watched: so each begins anew.
+-- Somebody is here. After a time in which nobody was, no lease could be renewed, no offer said again, and no result
+-- fetched by those who watched: so each begins anew.
 local function seen()
   local last = tonumber(redis.call('HGET', S, 'seen') or NOW)
   redis.call('HSET', S, 'seen', NOW)
   if NOW - last <= GAP then return end
-  for _, key in ipairs({'run', 'own', 'workers', 'processes'}) do
+  for _, key in ipairs({'run', 'own', 'workers', 'processes', 'offers'}) do
     for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
       redis.call('ZADD', P .. key, 'GT', NOW + LEASE, member)
     end

@@ -425,6 +425,18 @@ async def test_a_short_absence_of_valkey_takes_no_claim_from_a_worker_that_lives
     assert await queue.finish(held, painted())
 
 
+async def test_after_a_long_absence_of_valkey_no_backend_is_forgotten(
+    home: ValkeyHome, queue: ValkeyQueue
+) -> None:
+    """Their workers could not repeat the offers; new work that comes first is not refused for that."""
+    home._passed += 30
+    await queue.pulse()
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    assert (await soon(queue.claim("gpu:1"))).id == "job"
+    await home.pass_time(5)
+    assert not (await queue.offers()).offers, "unless their workers are gone as well"
+
+
 async def test_the_next_pulse_comes_when_a_lease_ends_and_not_a_second_later(
     home: ValkeyHome, queue: ValkeyQueue
 ) -> None:
