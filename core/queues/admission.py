@@ -12,7 +12,7 @@ def queue_full(waiting: int) -> QueueFull:
 
 def too_many_jobs(own: int) -> TooManyJobs:
     """So many of the caller's jobs wait: MAX_JOBS_PER_USER."""
-    return TooManyJobs(f"{own} jobs of yours are waiting, no more are taken")
+    return TooManyJobs(f"your waiting jobs: {own}; no more are taken")
 
 
 def another_request() -> InvalidRequest:

@@ -71,7 +71,7 @@ async def test_too_many_jobs_of_one_person_anywhere() -> None:
         waits = await served.imagine("waits", where=served.discord.direct(served.ann))
         await served.discord.until(lambda: waits.original and waits.original.embeds)
         third = await served.discord.answered(await served.imagine("third"))
-        assert "2 jobs under way" in third.said
+        assert "under way: 2" in third.said
         other = await served.imagine("bernd's", by=served.discord.person("bernd"))
         served.double.release()
         await served.discord.settled(other)
@@ -84,7 +84,7 @@ async def test_too_many_jobs_of_one_server() -> None:
         await served.hold_one()
         bernd = served.discord.person("bernd")
         second = await served.discord.answered(await served.imagine(by=bernd))
-        assert "This server has 1 jobs" in second.said
+        assert "Jobs of this server under way: 1" in second.said
         elsewhere = await served.imagine(by=bernd, where=served.discord.channel())
         served.double.release()
         await served.discord.settled(elsewhere)
