@@ -150,8 +150,9 @@ class Jobs:
 
     def watch(self, job: Job, watch: Watch) -> None:
         """Begin a watch with the job's last state; it goes on as long as the job does."""
-        if watch.place and job.lease is None and not job.ended:
-            job.last = self.place(job)
+        waits = job.lease is None and not job.ended
+        if watch.place and waits and (place := self.place(job)) != job.last:
+            job.tell(place)  # the others, too: the pulse tells of what has changed since
         if job.last is not None:
             watch.tell(job.last)
         if not job.ended:
