@@ -374,10 +374,10 @@ async def test_places_are_told_again_once_a_second_when_they_change(queue: Queue
     watches = [await submit(queue, f"a{number}") for number in range(3)]
     assert [await told(watch) for watch in watches] == [[Queued(place, None)] for place in range(3)]
     await claim(queue)
-    assert await told(await queue.events("a2")) == [Queued(1, None)], "it is no news to the pulse now, ..."
+    assert await told(await queue.events("a2")) == [Queued(1, None)], "it is no news to the pulse now"
     await home.pass_time(1)
     places = [[Queued(0, None)], [Queued(1, None)]]
-    assert [await told(watch) for watch in watches[1:]] == places, "... and who watched before hears of it, too"
+    assert [await told(watch) for watch in watches[1:]] == places, "who watched before hears of it, too"
     await home.pass_time(1)
     assert await told(watches[2]) == [], "nothing is said where nothing changed"
 
