@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from core.queues.valkey.records import Message, decode_message
-from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX
+from core.queues.valkey.store import AGAIN_SECONDS, BRIEF_GREETING, CALL_SECONDS, PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ class Listener:
             self._url,
             socket_timeout=None,
             socket_connect_timeout=CALL_SECONDS,
+            **BRIEF_GREETING,
             retry=Retry(NoBackoff(), 0),
         )
         async with client, client.pubsub() as subscription:

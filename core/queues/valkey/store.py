@@ -52,6 +52,9 @@ PICTURE_SECONDS = 3600
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
 
+BRIEF_GREETING: dict[str, Any] = {"protocol": 2, "driver_info": None}
+"""A connection, too, is made within CALL_SECONDS, however far away Valkey is: it asks only what it must."""
+
 AWAY = (AwayError, TimeoutError, OSError)
 PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
 """Answers that pass by themselves, and of which redis-py drops the first word."""
@@ -76,6 +79,7 @@ class Store:
                 # Not socket_timeout: its wait_for swallows cancellations on Python 3.11. `call` has its own.
                 socket_timeout=None,
                 socket_connect_timeout=CALL_SECONDS,
+                **BRIEF_GREETING,
                 retry=Retry(ConstantBackoff(0.1), 10),
                 retry_on_error=[AwayError],
             )

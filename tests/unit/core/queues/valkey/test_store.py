@@ -71,6 +71,18 @@ async def test_a_picture_gets_the_time_that_a_slow_line_needs(
     assert len(tries) < 10
 
 
+async def test_a_new_connection_asks_for_nothing_but_the_answer(
+    store: Store, valkey_url: Callable[[], str]
+) -> None:
+    """Over a satellite four questions in a row last longer than a call may: it would never come through."""
+    async with Redis.from_url(valkey_url()) as admin:
+        await admin.config_resetstat()
+        assert await store.call("agreed", "one more word", WORD) == WORD
+        asked = {name.removeprefix("cmdstat_") for name in await admin.info("commandstats")}
+    assert "eval" in asked or "evalsha" in asked
+    assert not {name for name in asked if name.startswith(("hello", "client", "select"))}
+
+
 async def test_no_other_call_waits_behind_pictures(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many of them are on a slow line: else the pulse that holds their claims would."""
     go = asyncio.Event()
