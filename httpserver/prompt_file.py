@@ -7,6 +7,7 @@ forgotten. The file is replaced in one step, so whoever reads it never sees half
 import asyncio
 import logging
 import os
+import secrets
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ class PromptFile:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path) if path else None
+        self._token = secrets.token_hex(4)
         self._newest: str | None = None
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
@@ -67,8 +69,8 @@ class PromptFile:
             return
 
     def _write(self, path: Path, prompt: str) -> None:
-        # Several processes may share the file, so each has a draft of its own.
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
+        # Several programs may share the file, so each has a draft of its own; in containers all are process 1.
+        draft = path.with_name(f".{path.name}.{self._token}")
         try:
             draft.write_bytes(prompt.encode())
             os.replace(draft, path)

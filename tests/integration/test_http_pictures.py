@@ -6,11 +6,13 @@ import gzip
 import json
 import os
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import requests
 
+from httpserver.prompt_file import PromptFile
 from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.http_fixture import serving, until
 
@@ -241,6 +243,18 @@ async def test_a_prompt_file_that_cannot_be_written_disturbs_nobody(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "PROMPT_FILE" in caplog.text
     assert os.listdir(tmp_path) == ["taken"]
+
+
+async def test_several_programs_may_share_the_prompt_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As replicas in containers do, all of which bear the process id 1."""
+    async with AsyncExitStack() as programs:
+        for number in range(100):
+            file = await programs.enter_async_context(PromptFile(str(tmp_path / "prompt.txt")))
+            file.remember(f"prompt {number}")
+    assert not caplog.records
+    assert os.listdir(tmp_path) == ["prompt.txt"]
 
 
 async def test_the_prompt_file_may_be_off(tmp_path: Path) -> None:
