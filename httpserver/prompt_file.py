@@ -69,7 +69,7 @@ class PromptFile:
             return
 
     def _write(self, path: Path, prompt: str) -> None:
-        # Several programs may share the file, so each has a draft of its own; in containers all are process 1.
+        # Several programs may share the file, so each has its own draft; in containers all are process 1.
         draft = path.with_name(f".{path.name}.{self._token}")
         try:
             draft.write_bytes(prompt.encode())
