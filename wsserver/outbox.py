@@ -37,6 +37,7 @@ class Outbox:
         self._under_way += 1
         try:
             async with self._turn:
+                await self._peer.room()  # what went at once may have filled it
                 if before is not None:
                     before()
                 await self._peer.send(message, text=True)

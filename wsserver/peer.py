@@ -7,6 +7,7 @@ then does not read our answer, and how much a stranger sends before its key is l
 """
 
 import asyncio
+from contextlib import suppress
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection
@@ -38,6 +39,11 @@ class Peer(ServerConnection):
     def keeps_up(self) -> bool:
         """Whether it has read so much of what it was sent that more may be written."""
         return not self._stall.watching
+
+    async def room(self) -> None:
+        """Wait until it keeps up, or is gone."""
+        with suppress(OSError):
+            await self.drain()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""

@@ -16,6 +16,11 @@ class SlowPeer:
     def __init__(self) -> None:
         self.taken: list[bytes] = []
         self.may_take = asyncio.Event()
+        self.has_room = asyncio.Event()
+        self.has_room.set()
+
+    async def room(self) -> None:
+        await self.has_room.wait()
 
     async def send(self, message: bytes, *, text: bool) -> None:
         assert text
@@ -53,3 +58,18 @@ async def test_one_that_is_cut_off_leaves_it_free() -> None:
     sending.cancel()
     await soon(asyncio.gather(sending, return_exceptions=True))
     assert outbox.is_free
+
+
+async def test_what_went_at_once_and_is_not_read_is_all_that_a_peer_holds() -> None:
+    """Nothing is written behind it before it is read; the label of a job that ends is taken until then."""
+    peer = SlowPeer()
+    peer.may_take.set()
+    peer.has_room.clear()
+    outbox = Outbox(cast(Peer, peer))
+    order: list[str] = []
+    sending = asyncio.create_task(outbox.send(b"message", before=lambda: order.append("before")))
+    await asyncio.sleep(0)
+    assert (order, peer.taken) == ([], [])
+    peer.has_room.set()
+    await soon(sending)
+    assert (order, peer.taken) == (["before"], [b"message"])
