@@ -21,6 +21,9 @@ from core.settings import Settings, SettingsError
 LOOKUP_SECONDS = 2.0
 """How long the addresses of a proxy's host name are believed (they change with each replica)."""
 
+REMEMBERED = 256
+"""Texts whose meaning is kept at hand: strangers may send as many as they like, of 8 KB each."""
+
 Headers = Callable[[str], Sequence[str]]
 """All values of a header by its name, in order; none is an empty sequence."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -187,7 +190,7 @@ def _bearer(value: str) -> str:
     return key.strip() if scheme.lower() == "bearer" else ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(REMEMBERED)
 def _split(url: str) -> tuple[str | None, int | None]:
     """Host name and port of an origin or of `//` and a Host header; (None, None) where it is neither."""
     try:
@@ -197,7 +200,7 @@ def _split(url: str) -> tuple[str | None, int | None]:
         return None, None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(REMEMBERED)
 def _address(text: str) -> Address | None:
     """An address, IPv4 also where it came wrapped in IPv6, without port and zone."""
     text = text.split("%", 1)[0]

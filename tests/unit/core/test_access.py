@@ -1,5 +1,6 @@
 """Who may come in: no foreign page, no foreign name, no wrong key; and a caller nobody can pretend to be."""
 
+import tracemalloc
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,6 +47,19 @@ def test_a_foreign_host_name_is_refused_and_the_setting_named(host: str) -> None
 def test_every_host_of_a_request_is_judged() -> None:
     with pytest.raises(Forbidden):
         access().check_browser(headers(Host=["localhost", "evil.example"]))
+
+
+def test_what_strangers_send_is_not_kept() -> None:
+    """Not for long, that is: else they could fill the memory without a key."""
+    ours = access()
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            with pytest.raises(Forbidden):
+                ours.check_browser(headers(Host=f"{number}{'a' * 8000}"))
+        assert tracemalloc.get_traced_memory()[0] < 8_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_listed_host_name_may_come_in() -> None:
