@@ -32,6 +32,13 @@ class Watch:
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
 
+    def begin(self, state: Event) -> None:
+        """Tell the job's last state first, its progress also where no more of that is read."""
+        if isinstance(state, Progress) and self.place and not self.progress:
+            self._unread.append(replace(state, preview=None))
+        else:
+            self.tell(state)
+
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
         if isinstance(event, Progress):

@@ -154,7 +154,7 @@ class Jobs:
         if watch.place and waits and (place := self.place(job)) != job.last:
             job.tell(place)  # the others, too: the pulse tells of what has changed since
         if job.last is not None:
-            watch.tell(job.last)
+            watch.begin(job.last)
         if not job.ended:
             job.watches.add(watch)
             self._unwatched.pop(job.id, None)

@@ -185,12 +185,16 @@ async def test_only_its_caller_may_cancel_a_job(tmp_path: Path) -> None:
 async def test_the_same_key_is_painted_once(tmp_path: Path) -> None:
     """Also while the first still runs; both get the same picture, and so does who comes later."""
     async with serving(tmp_path) as served:
-        served.double.hold()
+        served.double.hold(at=3)
         first = asyncio.create_task(served.get("/text", headers=KEY, input="a"))
         await served.double.until(lambda: served.double.active)
         second = asyncio.create_task(served.ask("POST", "/text", headers=KEY, body={"input": "a"}))
-        third = await served.get("/text", headers={**KEY, **LATER}, input="a")
-        assert third.status == 202
+        async with served.events("/text", headers=KEY, input="a") as events:
+            while (await anext(events)).words.get("step") != 3:
+                pass
+        async with asyncio.timeout(5):
+            third = await served.get("/text", headers={**KEY, **LATER}, input="a")
+        assert (third.status, third.json["state"], third.json["step"]) == (202, "running", 3)
         served.double.release()
         answers = [await first, await second, await served.get("/text", headers=KEY, input="a")]
         assert len({answer.body for answer in answers}) == 1

@@ -257,7 +257,7 @@ class Watching:
         job.entering.discard(watch)
         job.watches.add(watch)
         if job.last is not None:
-            watch.tell(job.last)
+            watch.begin(job.last)
 
     def _apply(self, job: Watched, shown: Shown) -> None:
         """A waiting or running job as it is now."""

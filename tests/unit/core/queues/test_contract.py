@@ -101,6 +101,7 @@ async def test_all_watchers_are_told_and_a_late_one_begins_with_the_last_state(q
     assert await told(await queue.events("first")) == [Started("gpu:1")]
     await queue.publish(held, progress(0.5, preview=b"cHJldmlldw=="))
     assert await told(await queue.events("first")) == [progress(0.5)]
+    assert await told(await queue.events("first", progress=False)) == [progress(0.5)], "how it stands"
     assert await told(await queue.events("first", preview=True)) == [progress(0.5, preview=b"cHJldmlldw==")]
     assert await told(await queue.events("second")) == [Queued(0, None)], "a place is told as it is now"
 
