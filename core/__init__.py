@@ -43,9 +43,10 @@ from core.request import (
     Limits,
     parse_request,
 )
-from core.settings import BackendAddress, Settings, SettingsError, load_or_exit
+from core.settings import Settings, SettingsError, load_or_exit
 from core.stall import Stall
 from core.status import BackendStatus, Status
+from core.variables import BackendAddress
 from core.watch import Watch
 
 __all__ = [

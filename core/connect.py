@@ -16,7 +16,8 @@ from core.coordination.memory import MemoryCoordination
 from core.gateway import Gateway
 from core.queues import Queue
 from core.queues.memory import MemoryQueue
-from core.settings import BackendAddress, Settings, SettingsError
+from core.settings import Settings, SettingsError
+from core.variables import BackendAddress
 from core.worker import Fleet, Worker
 
 if TYPE_CHECKING:

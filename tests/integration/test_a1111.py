@@ -22,7 +22,7 @@ from core.errors import BackendError, InvalidRequest, SdError
 from core.events import Completed, Progress
 from core.queues import Wish
 from core.request import ImageRequest
-from core.settings import BackendAddress
+from core.variables import BackendAddress
 from tests.doubles.a1111 import NO_API, NO_PROGRESS, A1111Double
 from tests.doubles.pictures import prompt_of, seed_of
 

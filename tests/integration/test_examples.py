@@ -14,7 +14,7 @@ import pytest
 
 import wsserver.server
 from core import Settings, connect
-from core.settings import BackendAddress
+from core.variables import BackendAddress
 from httpserver.server import listen
 from tests.doubles.a1111 import A1111Double, prompt_of
 

@@ -22,7 +22,7 @@ from core.errors import BackendError, SdError
 from core.events import Completed
 from core.offers import Offer
 from core.request import LARGEST_SEED, ImageRequest
-from core.settings import BackendAddress
+from core.variables import BackendAddress
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from aiohttp.client_exceptions import (
 
 from core.backends import Unreachable
 from core.errors import BackendError, InvalidRequest, SdError
-from core.settings import BackendAddress
+from core.variables import BackendAddress
 
 CONNECT_SECONDS = 5.0
 ASK_SECONDS = 5.0

@@ -10,7 +10,8 @@ import aiohttp
 from core.backends import Unreachable
 from core.backends.a1111.client import Client
 from core.errors import BackendError
-from core.settings import BackendAddress, SettingsError
+from core.settings import SettingsError
+from core.variables import BackendAddress
 
 log = logging.getLogger(__name__)
 

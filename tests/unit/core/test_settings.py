@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.settings import SETTINGS, BackendAddress, Settings, SettingsError, load, load_or_exit
+from core.settings import SETTINGS, Settings, SettingsError, load, load_or_exit
+from core.variables import BackendAddress
 
 
 def read(**environ: str) -> Settings:
