@@ -188,6 +188,15 @@ async def test_a_forged_request_id_and_a_forged_address_are_not_believed(
             assert (await answer.json())["state"] == "cancelled"
 
 
+async def test_nginx_serves_whoever_names_no_host(service: Stack, load: Load) -> None:
+    """As HTTP/1.0 does, which old clients and the probes of balancers speak."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.http)
+    writer.write(b"GET /readyz HTTP/1.0\r\n\r\n")
+    assert (await reader.readline()).endswith(b" 200 OK\r\n")
+    writer.close()
+    await writer.wait_closed()
+
+
 def test_what_hangs_is_unhealthy_and_what_goes_on_is_healthy_again(service: Stack) -> None:
     service.settle()
     for kinds in (("app", "ws", "worker", "engine", "nginx"), ("valkey",)):
