@@ -107,6 +107,21 @@ def test_secrets_come_from_files_as_the_docs_say(image: str, tmp_path: Path) -> 
         stack.close()
 
 
+def test_nginx_reads_a_checkout_that_is_its_owners_alone(image: str, tmp_path: Path) -> None:
+    """As a strict umask makes it."""
+    shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
+    for path in (tmp_path / "deploy").iterdir():
+        path.chmod(0o600)
+    (tmp_path / "deploy").chmod(0o700)
+    stack = Stack("docker-compose.yml")
+    try:
+        ask = ("nginx", "-t", "-c", "/etc/nginx/sd-b64/nginx.conf")
+        words = ("--project-directory", str(tmp_path), "run", "--rm", "--no-deps", "-T", "nginx", *ask)
+        assert "test is successful" in stack.compose(*words)
+    finally:
+        stack.close()
+
+
 def has_said(id: str, words: str) -> bool:
     return words in run("docker", "logs", id)
 
