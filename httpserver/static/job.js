@@ -21,7 +21,6 @@ export class Job {
 	#silence;
 	#wake = () => {};
 	#failures = 0;
-	#isReady = false; // the pictures are there, only to be fetched
 	#pictures;
 
 	/** `record` is what `jobs` keeps; `changed(job)` after each change, `finished(job, pictures)` at the end. */
@@ -96,37 +95,37 @@ export class Job {
 		const { record } = this;
 		const path = `jobs/${record.id}`;
 		if (record.id && record.cancelled) {
-			const words = await this.#json(path, { method: "DELETE" });
+			const words = await (await this.#ask(path, { method: "DELETE" })).json();
 			record.cancelled = words.state !== "completed"; // it was too late: then the picture is shown
 			await this.#hear(words.type === "error" ? { type: "cancelled" } : words);
-		} else if (this.#isReady || (await takeLine(this))) {
+		} else if (await takeLine(this)) {
 			await this.#stream(`${path}?preview=true`).finally(() => leaveLine(this));
 		} else {
-			await this.#hear(await this.#json(path, { headers: { Prefer: "respond-async" } }));
-			if (!this.#isReady) await this.#pause(LOOK);
+			await this.#stream(path, true);
+			if (!this.isOver) await this.#pause(LOOK);
 		}
 	}
 
-	async #stream(path) {
+	/** Hear what comes; who only looks hears the last word, or the pictures. */
+	async #stream(path, looks) {
 		const response = await this.#ask(path, { headers: { Accept: "text/event-stream" } });
 		this.#pictures = [];
 		for await (const data of readEvents(response.body, () => this.#alive())) {
 			this.#failures = 0;
 			await this.#hear(JSON.parse(data));
-			if (this.isOver || this.record.cancelled) return;
+			if (this.isOver || this.record.cancelled || (looks && !this.#pictures.length)) return;
 		}
 		throw new Error("the stream broke off");
 	}
 
 	async #hear(words) {
-		const { type, state, position, step, steps, "preview-base64": preview } = words;
+		const { type, position, step, steps, "preview-base64": preview } = words;
 		if (words.id && words.id !== this.record.id) {
 			Object.assign(this.record, { id: words.id, problem: null });
 			await this.#save();
 		}
 		const until = words.eta == null ? 0 : Date.now() + 1000 * words.eta;
 		if (type === "error") throw new Problem(words);
-		if (state === "completed") this.#isReady = true;
 		if (type === "queued") this.#show({ phase: "waiting", position, until });
 		if (type === "started") this.#show({ phase: "painting", fraction: 0 });
 		if (type === "progress") {
@@ -159,7 +158,7 @@ export class Job {
 		} else {
 			const isForgotten = ["not_found", "expired"].includes(code) && record.id && Date.now() - record.at < DAY;
 			if (!isForgotten && !PASSES.includes(code)) return this.#fail(error);
-			this.#isReady = record.id = null;
+			record.id = null;
 			if (!isForgotten || this.#failures++) await this.#away();
 		}
 	}
@@ -211,10 +210,6 @@ export class Job {
 		}
 		this.#alive();
 		return ask(path, { ...options, signal: this.#attempt.signal });
-	}
-
-	async #json(path, options) {
-		return (await this.#ask(path, options)).json();
 	}
 
 	#alive() {

@@ -172,16 +172,19 @@ async def test_many_tabs_leave_the_browser_connections(tmp_path: Path, open_wind
 async def test_many_tabs_on_plain_http_leave_the_browser_connections(
     tmp_path: Path, open_window: "Open", own_address: str
 ) -> None:
-    """There tabs have no locks to agree by: the one that is seen streams, the hidden ones look."""
+    """There tabs have no locks: one that is seen streams, hidden ones look, and a picture comes once."""
     hide = """(isHidden) => {
         Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
         document.dispatchEvent(new Event("visibilitychange"));
     }"""  # without a screen Chromium hides no tab
+    large = "a lighthouse" + " by the sea" * 300  # the picture tells it
+    sent = """() => performance.getEntriesByType("resource")
+        .filter(({ name, decodedBodySize: size }) => name.includes("/jobs/") && size > 3000).length"""
     async with serving(tmp_path, http_host="0.0.0.0", allow_anonymous=True) as served:
         served.double.hold(at=4)
         window = await open_window(f"http://{own_address}:{served.port}/")
         assert not await window.page.evaluate("() => 'locks' in navigator")
-        await window.paint("a lighthouse", "a tower")
+        await window.paint(large, "a tower")
         await window.sees(window.job("a lighthouse"), "step 4")
         tabs = [window]
         for _ in range(3):
@@ -198,7 +201,8 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         served.double.release()
         for tab in tabs:
             await tab.sees_picture("a lighthouse")
-    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
+            assert await tab.page.evaluate(sent) == 1
+    assert [each["prompt"] for each in served.double.txt2img_requests] == [large]
 
 
 async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
