@@ -29,5 +29,5 @@ export async function ask(path, { headers, ...options } = {}) {
 	const response = await fetch(new URL(path, document.baseURI), { ...options, headers: { ...headers, ...authorization } });
 	if (response.ok) return response;
 	const isProblem = response.headers.get("Content-Type") === "application/problem+json";
-	throw isProblem ? new Problem(await response.json()) : new Error("a proxy's own page, while the server is away");
+	throw isProblem ? new Problem(await response.json()) : new Error("a proxy's own page");
 }

@@ -164,6 +164,18 @@ async def test_who_wants_no_motion_gets_none(tmp_path: Path, open_window: "Open"
         assert await window.page.evaluate(moves) > 0
 
 
+async def test_a_phone_that_is_turned_shows_the_whole_picture(tmp_path: Path, open_window: "Open") -> None:
+    """There the large view is wider than high: as wide as the screen, two thirds of it were below."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, **PHONE | {"viewport": {"width": 740, "height": 340}})
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.pictures.first.locator(".frame").tap()
+        box = await window.viewer.get_by_role("img", name="a lighthouse").bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] < box["y"] + box["height"] <= 340
+
+
 async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", record_property: Any) -> None:
     """All files together, as they come over the wire and as they are; the first paint on a cold cache."""
     async with serving(tmp_path) as served:
