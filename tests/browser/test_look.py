@@ -176,6 +176,23 @@ async def test_a_phone_that_is_turned_shows_the_whole_picture(tmp_path: Path, op
         assert 0 <= box["y"] < box["y"] + box["height"] <= 340
 
 
+async def test_colours_of_ones_own_tell_what_is_chosen(tmp_path: Path, open_window: "Open") -> None:
+    """Where the system forces few colours on all pages: else no button looked pressed, and no bar grew."""
+    colour = "(element) => getComputedStyle(element).backgroundColor"
+    async with serving(tmp_path) as served:
+        served.double.hold(at=5)
+        window = await open_window(served.url, forced_colors="active")
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 5")
+        bar = window.job("a lighthouse").get_by_role("progressbar")
+        shapes = window.page.get_by_role("group", name="Shape").get_by_role("button")
+        square, portrait, landscape = [await each.evaluate(colour) for each in await shapes.all()]
+        assert square != portrait == landscape
+        assert await bar.evaluate(colour) != await window.page.locator("body").evaluate(colour)
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+
+
 async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", record_property: Any) -> None:
     """All files together, as they come over the wire and as they are; the first paint on a cold cache."""
     async with serving(tmp_path) as served:
