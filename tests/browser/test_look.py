@@ -193,6 +193,22 @@ async def test_colours_of_ones_own_tell_what_is_chosen(tmp_path: Path, open_wind
         await window.sees_picture("a lighthouse")
 
 
+async def test_hebrew_begins_on_the_right(tmp_path: Path, open_window: "Open") -> None:
+    """Each text by its own letters, with its marks where they belong; English stays on the left."""
+    side = """(element) => {
+        const range = document.createRange();
+        range.selectNodeContents(element);
+        const [text, box] = [range, element].map((each) => each.getBoundingClientRect());
+        return [text.left > box.left + 9 && "right", text.right < box.right - 9 && "left"].filter(Boolean);
+    }"""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("חתול עם כובע!", "a cat")
+        for prompt, expected in (("חתול", "right"), ("a cat", "left")):
+            await window.sees_picture(prompt)
+            assert await window.picture(prompt).locator(".prompt").evaluate(side) == [expected]
+
+
 async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", record_property: Any) -> None:
     """All files together, as they come over the wire and as they are; the first paint on a cold cache."""
     async with serving(tmp_path) as served:
