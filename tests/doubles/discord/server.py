@@ -42,7 +42,6 @@ from tests.doubles.discord.world import (
 
 TOKEN = "token-of-the-loopback-bot"
 EPOCH_MS = 1_420_070_400_000
-ANSWER_SECONDS = 3.0
 TOKEN_SECONDS = 900.0
 NONCE_SECONDS = 120.0
 """Discord knows a nonce for "the past few minutes"."""
@@ -74,6 +73,7 @@ class Call:
     method: str
     path: str
     payload: Any
+    at: float
     status: int = 0
     code: int = 0
 
@@ -85,6 +85,7 @@ class LoopbackDiscord:
         self.size_limit = size_limit
         """Bytes of files, as interactions say it; `real_limit` is what is taken in fact."""
         self.real_limit: int | None = None
+        self.answer_seconds = 3.0
         self.bot = User(self._id_at(1), "painter", bot=True)
         self.application = self.bot.id
         self.commands: list[Words] = []
@@ -257,8 +258,11 @@ class LoopbackDiscord:
                 while not condition():
                     await self._changed.wait()
         except TimeoutError:
-            last = [f"{call.method} {call.path[-60:]} {call.status} {call.code}" for call in self.calls[-12:]]
-            raise AssertionError(f"did not happen in {within} s; last calls: {last}") from None
+            last = "\n".join(
+                f"{self.now() - call.at:.1f} s ago {call.method} {call.path[-60:]} {call.status} {call.code}"
+                for call in self.calls[-30:]
+            )
+            raise AssertionError(f"did not happen in {within} s; last calls:\n{last}") from None
 
     async def ready(self, sessions: int = 1) -> None:
         """Wait until so many sessions of the bot are open, and it knows its commands."""
@@ -359,7 +363,7 @@ class LoopbackDiscord:
     def _take_answer(self, asked: Asked, request: "_Request") -> Words:
         if asked.answer is not None:
             raise Refusal(400, 40060, "Interaction has already been acknowledged.")
-        if self.now() - asked.at > ANSWER_SECONDS:
+        if self.now() - asked.at > self.answer_seconds:
             raise Refusal(404, 10062, "Unknown interaction")
         kind, data = request.payload["type"], request.payload.get("data") or {}
         if kind in {MESSAGE, UPDATE}:
@@ -511,7 +515,7 @@ class LoopbackDiscord:
 
     async def _rest(self, http: web.Request) -> web.Response:
         request = await _Request.read(http)
-        call = Call(http.method, http.path.removeprefix("/api/v10"), request.payload)
+        call = Call(http.method, http.path.removeprefix("/api/v10"), request.payload, self.now())
         self.calls.append(call)
         try:
             self._suffer(call)
