@@ -19,13 +19,18 @@ class Open(Protocol):
 
 
 class Window:
-    """One page. `faults` are what its scripts did wrong: a test in which there are any fails."""
+    """One page. `faults` are what its scripts did wrong: a test in which there are any fails.
+
+    A request without an answer is printed. ERR_NETWORK_CHANGED is the machine's: a network interface came or
+    went (a container's, say), and Chromium breaks off all that it loads.
+    """
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.faults: list[str] = []
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.faults.append(f"uncaught: {error}"))
+        page.on("requestfailed", lambda request: print(f"{request.url}: {request.failure}"))
         page.on("dialog", lambda dialog: self.faults.append(f"a dialog of the browser: {dialog.message}"))
 
     @property
