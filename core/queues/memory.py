@@ -231,13 +231,14 @@ class MemoryQueue:
 
     def _tell_places_since(self, key: Key) -> Key | None:
         """For as long as a slice lasts; where to go on, None at the end."""
-        ends, over = time.monotonic() + SLICE, False
+        ends = float("inf")
         for found, job, place in self._jobs.places_since(key):
-            if over:
+            if time.monotonic() >= ends:
                 return found
+            if ends == float("inf"):  # from the first on: with many kinds the way to it takes its time, too
+                ends = time.monotonic() + SLICE
             if place is not None and place != job.last:
                 job.tell(place)
-            over = time.monotonic() >= ends
         return None
 
     def _take_back(self, job: Job) -> None:

@@ -62,6 +62,8 @@ class Places:
         self._able_of: tuple[Offer, ...] = ()
         self._able: dict[Kind, frozenset[str]] = {}
         """Which backends can do a kind, by these offers: asked for every pair of kinds again and again."""
+        self._same: dict[frozenset[str], frozenset[str]] = {}
+        """Equal sets of them as one, so that they are told apart at a glance."""
         self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
@@ -107,8 +109,12 @@ class Places:
         able = self._able.get(kind)
         if able is None:
             able = frozenset(offer.backend for offer in self._able_of if offer.accepts(kind))
-            self._able[kind] = able
+            able = self._able[kind] = self._same.setdefault(able, able)
         return able
+
+    def _note_offers(self, offers: tuple[Offer, ...]) -> None:
+        if offers is not self._able_of:
+            self._able_of, self._able, self._same = offers, {}, {}
 
     def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and their cost."""
@@ -124,26 +130,33 @@ class Places:
 
         Nothing may change meanwhile.
         """
-        sums = {kind: [count, cost] for kind, (count, cost) in self._order.before(key).items()}
-        rivals: dict[Kind, list[list[float]]] = {}
+        self._note_offers(offers)
+        sums: dict[Kind | frozenset[str], list[float]] = {}
+        for kind, (count, cost) in self._order.before(key).items():
+            own = sums.setdefault(self._group(kind), [0.0, 0.0])
+            own[0] += count
+            own[1] += cost
+        rivals: dict[Kind | frozenset[str], list[list[float]]] = {}
         for found, id, kind, own_cost in self._order.since(key):
-            job = self._jobs[id]
-            if kind not in rivals:
-                competes = self._competing_with(kind, offers)
-                returned = list(self._returned_before(job, competes))
-                rivals[kind] = [returned, *(sums[other] for other in sums if competes(other))]
-            count, cost = 0.0, 0.0
-            for more, work in rivals[kind]:
-                count, cost = count + more, cost + work
-            yield found, job, int(count), cost
-            own = sums[kind]
+            job, group = self._jobs[id], self._group(kind)
+            own = sums[group]
+            if group not in rivals:
+                returned = list(self._returned_before(job, self._competing_with(kind, offers)))
+                rivals[group] = [returned, *(sums[other] for other in sums if _compete(group, other))]
+            ahead, work = 0.0, 0.0
+            for more, its_work in rivals[group]:
+                ahead, work = ahead + more, work + its_work
+            yield found, job, int(ahead), work
             own[0] += 1
             own[1] += own_cost
 
+    def _group(self, kind: Kind) -> Kind | frozenset[str]:
+        """Kinds that the same backends can do compete as one; one that none can do stands alone."""
+        return self._able_for(kind) or kind
+
     def _competing_with(self, kind: Kind, offers: tuple[Offer, ...]) -> Callable[[Kind], bool]:
         """Whether jobs of another kind may stand in the way of jobs of this one."""
-        if offers is not self._able_of:
-            self._able_of, self._able = offers, {}
+        self._note_offers(offers)
         able = self._able_for(kind)
         return lambda other: other == kind or not able.isdisjoint(self._able_for(other))
 
@@ -156,3 +169,9 @@ class Places:
             if competes(other.kind):
                 count, cost = count + 1, cost + other.request.cost
         return count, cost
+
+
+def _compete(group: Kind | frozenset[str], other: Kind | frozenset[str]) -> bool:
+    if isinstance(group, frozenset) and isinstance(other, frozenset):
+        return not group.isdisjoint(other)
+    return group == other
