@@ -7,7 +7,7 @@ from core.request import ImageRequest
 
 def queue_full(waiting: int) -> QueueFull:
     """So many jobs wait: MAX_QUEUE."""
-    return QueueFull(f"{waiting} jobs are waiting, no more are taken")
+    return QueueFull(f"waiting jobs: {waiting}; no more are taken")
 
 
 def too_many_jobs(own: int) -> TooManyJobs:

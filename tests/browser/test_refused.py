@@ -28,7 +28,7 @@ async def test_a_full_queue_is_tried_again_if_asked_to(tmp_path: Path, open_wind
         await window.paint("waiting", "too many")
         card = window.job("too many")
         await window.sees(card, "The queue is full")
-        await window.sees(card, "1 jobs are waiting, no more are taken")
+        await window.sees(card, "waiting jobs: 1; no more are taken")
         await window.press(card, "Keep trying")
         await window.sees(card, "Trying again in 4 s")
         await window.press(card, "Stop trying")
