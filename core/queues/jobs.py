@@ -111,8 +111,7 @@ class Jobs:
         now = self._clock()
         offers = self._offers.usable(now)
         ahead, work = self._places.ahead(job, offers)
-        outlook = self._outlook(job.kind, offers, now)
-        return told_by(outlook, ahead, work, job.request.cost, job.attempts + 1)
+        return self._told(job, ahead, work, offers, now)
 
     def places_since(self, key: Key) -> Iterator[tuple[Key, Job, Queued | None]]:
         """Where the jobs stand from this key on in the fair order; None for one whose place nobody reads.
@@ -121,14 +120,8 @@ class Jobs:
         """
         now = self._clock()
         offers = self._offers.usable(now)
-        kind, outlook = None, None
         for found, job, ahead, work in self._places.since(key, offers):
-            place = None
-            if job.reads_place:
-                if outlook is None or kind != job.kind:
-                    kind, outlook = job.kind, self._outlook(job.kind, offers, now)
-                place = told_by(outlook, ahead, work, job.request.cost, job.attempts + 1)
-            yield found, job, place
+            yield found, job, self._told(job, ahead, work, offers, now) if job.reads_place else None
 
     @property
     def returned(self) -> list[Job]:
@@ -242,6 +235,10 @@ class Jobs:
     def purge(self) -> None:
         """Let go the results that were kept for their time."""
         self._kept.purge(self._clock())
+
+    def _told(self, job: Job, ahead: int, work: float, offers: tuple[Offer, ...], now: float) -> Queued:
+        """The event that tells of a place."""
+        return told_by(self._outlook(job.kind, offers, now), ahead, work, job.request.cost, job.attempts + 1)
 
     def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
         """What jobs of a kind may expect, reckoned anew each MOMENT and when an offer or a claim changes."""

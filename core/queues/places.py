@@ -118,11 +118,11 @@ class Places:
 
     def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and their cost."""
-        competes = self._competing_with(job.kind, offers)
-        count, cost = self._returned_before(job, competes)
+        self._note_offers(offers)
+        count, cost = self._returned_before(job)
         if job.id in self._returned:
             return count, cost
-        behind, work = self._order.ahead(job.id, competes)
+        behind, work = self._order.ahead(job.id, self._competing_with(job.kind))
         return count + behind, cost + work
 
     def since(self, key: Key, offers: tuple[Offer, ...]) -> Iterator[tuple[Key, Job, int, float]]:
@@ -141,7 +141,7 @@ class Places:
             job, group = self._jobs[id], self._group(kind)
             own = sums[group]
             if group not in rivals:
-                returned = list(self._returned_before(job, self._competing_with(kind, offers)))
+                returned = list(self._returned_before(job))
                 rivals[group] = [returned, *(sums[other] for other in sums if _compete(group, other))]
             ahead, work = 0.0, 0.0
             for more, its_work in rivals[group]:
@@ -154,14 +154,14 @@ class Places:
         """Kinds that the same backends can do compete as one; one that none can do stands alone."""
         return self._able_for(kind) or kind
 
-    def _competing_with(self, kind: Kind, offers: tuple[Offer, ...]) -> Callable[[Kind], bool]:
+    def _competing_with(self, kind: Kind) -> Callable[[Kind], bool]:
         """Whether jobs of another kind may stand in the way of jobs of this one."""
-        self._note_offers(offers)
-        able = self._able_for(kind)
-        return lambda other: other == kind or not able.isdisjoint(self._able_for(other))
+        group = self._group(kind)
+        return lambda other: _compete(group, self._group(other))
 
-    def _returned_before(self, job: Job, competes: Callable[[Kind], bool]) -> tuple[int, float]:
+    def _returned_before(self, job: Job) -> tuple[int, float]:
         """Of the jobs that came back those before this one that compete with it, and their cost."""
+        competes = self._competing_with(job.kind)
         count, cost = 0, 0.0
         for other in self._returned.values():
             if other is job:

@@ -144,17 +144,17 @@ class Store:
                     async with self._turns:
                         if self._failures != failures:  # found to be away meanwhile: who waited need not try
                             raise TimeoutError
-                        return await self._reach(run, CALL_SECONDS)
+                        return await self._reach(run)
                 except AWAY:
                     self._failures += 1
                     raise
         finally:
             self.calls -= 1
 
-    async def _reach(self, run: Callable[[], Any], seconds: float) -> Any:
-        """Within so many seconds. After a failover, connections still lead to the old server."""
+    async def _reach(self, run: Callable[[], Any]) -> Any:
+        """Within CALL_SECONDS. After a failover, connections still lead to the old server."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(CALL_SECONDS):
                 return await run()
         except (*REPLACED, TimeoutError):
             await self._connect_anew()
