@@ -11,7 +11,7 @@ async def serve(settings: Settings) -> None:
     async with connect(settings) as gateway, stop_signal() as stop, listen(gateway, settings):
         await stop.wait()
         # Jobs on a shared queue live on: whoever runs then delivers them.
-        await gateway.drain(0 if settings.redis_url else settings.shutdown_grace)
+        await gateway.drain(0 if settings.shares_queue else settings.shutdown_grace)
 
 
 def main() -> None:

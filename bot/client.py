@@ -57,7 +57,7 @@ class Bot(discord.Client):
             guild_ready_timeout=READY_SECONDS,
         )
         self._gateway = gateway
-        self._shared = shared = bool(settings.redis_url)
+        self._shared = shared = settings.shares_queue
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
         self.tree = Tree(self)

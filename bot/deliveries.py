@@ -57,7 +57,7 @@ class Deliveries:
         self._previews = settings.discord_previews
         self._hidden_for = TTL + settings.result_ttl
         """Seconds after which no result of a job can be there any more."""
-        self._shared = bool(settings.redis_url)
+        self._shared = settings.shares_queue
         """Whether jobs outlive this process: then its end is not theirs."""
         self._followed: dict[str, asyncio.Task[None]] = {}
         self._resting: dict[str, float] = {}

@@ -72,7 +72,8 @@ class Desk:
         try:
             # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
             # So does another replica if this one is about to stop.
-            with suppress(QueueUnavailable, *((ShuttingDown,) if self.settings.redis_url else ())):
+            passing = (QueueUnavailable, ShuttingDown) if self.settings.shares_queue else (QueueUnavailable,)
+            with suppress(*passing):
                 async with self.answers.in_time(interaction):
                     check_counts(await self.deliveries.names(), ticket.name, self.settings)
                     await self._submit(ticket)

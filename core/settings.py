@@ -175,6 +175,11 @@ class Settings:
         return variable in self.given
 
     @property
+    def shares_queue(self) -> bool:
+        """Whether jobs are on a queue that other processes share, and that outlives this one."""
+        return bool(self.redis_url)
+
+    @property
     def limits(self) -> Limits:
         """What one request may ask for."""
         return Limits(self.max_prompt, self.max_pixels, self.max_steps, self.max_batch)
