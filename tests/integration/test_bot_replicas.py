@@ -91,6 +91,28 @@ class Fleet:
         """Somebody asks for a picture."""
         return await self.discord.command(by, where, "imagine", prompt=prompt)
 
+    async def begun(self, prompt: str, by: User, where: Channel) -> Asked:
+        """The same, seen to wait or to be painted while the servers are held."""
+        asked = await self.imagine(prompt, by, where)
+        await self.discord.until(lambda: asked.original and asked.original.embeds)
+        return asked
+
+    def hold(self) -> None:
+        """Let no server get beyond the first step."""
+        for double in self.doubles:
+            double.hold(at=1)
+
+    def release(self) -> None:
+        """Let them paint on."""
+        for double in self.doubles:
+            double.release()
+
+    async def forgotten(self) -> None:
+        """Wait until no job is left that has to be delivered."""
+        async with asyncio.timeout(10):
+            while await self.coordination.names("discord:ticket"):
+                await asyncio.sleep(0.05)
+
     async def winner(self, asked: Asked) -> Replica:
         """Who answered this interaction."""
         await self.discord.answered(asked)
@@ -174,9 +196,8 @@ async def test_sixty_interactions_are_sixty_pictures(tmp_path: Path) -> None:
             assert each.answered_after < 3
         winners = {(await flock.winner(each)).owner for each in asked}
         async with asyncio.timeout(20):
-            while (
-                len(winners) < 2
-            ):  # the work is shared; but who was late in the burst stands back for a while
+            # The work is shared; but who was late in the burst stands back for a while.
+            while len(winners) < 2:
                 asked.append(await flock.imagine("one more", people[0], channel))
                 winners.add((await flock.winner(asked[-1])).owner)
                 await discord.until(lambda: done(asked[-1:]))
@@ -189,19 +210,14 @@ async def test_the_replica_that_took_a_job_is_killed_and_its_result_arrives_once
     async with fleet(tmp_path) as flock:
         discord = flock.discord
         ann, channel = discord.person(), discord.channel()
-        for double in flock.doubles:
-            double.hold(at=1)
-        asked = await flock.imagine("the one that lives on", ann, channel)
-        await discord.until(lambda: asked.original and asked.original.embeds)
+        flock.hold()
+        asked = await flock.begun("the one that lives on", ann, channel)
         winner = await flock.winner(asked)
         winner.tell(signal.SIGKILL)
         await winner.process.wait()
-        for double in flock.doubles:
-            double.release()
+        flock.release()
         await discord.until(lambda: done([asked]), within=20)
-        async with asyncio.timeout(10):
-            while await flock.coordination.names("discord:ticket"):
-                await asyncio.sleep(0.05)
+        await flock.forgotten()
         assert len(channel.messages) == 1
         assert flock.prompts == ["the one that lives on"]
         assert discord.pictures == 1
@@ -263,18 +279,13 @@ async def test_a_replica_that_hung_does_not_bring_back_what_its_owner_deleted(tm
     async with fleet(tmp_path) as flock:
         discord = flock.discord
         ann, channel = discord.person(), discord.channel()
-        for double in flock.doubles:
-            double.hold(at=1)
-        asked = await flock.imagine("deleted", ann, channel)
-        await discord.until(lambda: asked.original and asked.original.embeds)
+        flock.hold()
+        asked = await flock.begun("deleted", ann, channel)
         hung = await flock.winner(asked)
         hung.tell(signal.SIGSTOP)
-        for double in flock.doubles:
-            double.release()
+        flock.release()
         await discord.until(lambda: done([asked]), within=20)
-        async with asyncio.timeout(10):
-            while await flock.coordination.names("discord:ticket"):
-                await asyncio.sleep(0.05)
+        await flock.forgotten()
         await discord.press(ann, asked.message, "Delete")
         await discord.until(lambda: not channel.messages)
         hung.tell(signal.SIGCONT)
@@ -294,15 +305,12 @@ async def test_all_replicas_are_restarted_and_go_on_with_what_was_in_progress(tm
         ann, channel = discord.person(), discord.channel()
         old = await flock.imagine("before the restart", ann, channel)
         await discord.until(lambda: done([old]), within=20)
-        for double in flock.doubles:
-            double.hold(at=1)
-        running = await flock.imagine("in progress", ann, channel)
-        await discord.until(lambda: running.original and running.original.embeds)
+        flock.hold()
+        running = await flock.begun("in progress", ann, channel)
         await flock.stop()
         await discord.until(lambda: not discord.gateway.connected)
         await flock.start()
-        for double in flock.doubles:
-            double.release()
+        flock.release()
         await discord.until(lambda: done([running]), within=20)
         again = await discord.press(ann, old.message, "Again")
         await discord.until(lambda: done([again]), within=20)
@@ -321,10 +329,8 @@ async def test_valkey_is_away_for_a_while(tmp_path: Path, seconds: float) -> Non
     async with fleet(tmp_path) as flock:
         discord = flock.discord
         ann, channel = discord.person(), discord.channel()
-        for double in flock.doubles:
-            double.hold(at=1)
-        running = await flock.imagine("accepted", ann, channel)
-        await discord.until(lambda: running.original and running.original.embeds)
+        flock.hold()
+        running = await flock.begun("accepted", ann, channel)
         flock.server.freeze()
         meanwhile = await flock.imagine("meanwhile", ann, channel)
         await discord.answered(meanwhile)
@@ -333,8 +339,7 @@ async def test_valkey_is_away_for_a_while(tmp_path: Path, seconds: float) -> Non
         assert "queue is away" in meanwhile.said
         await asyncio.sleep(max(0.0, seconds - meanwhile.answered_after))
         flock.server.thaw()
-        for double in flock.doubles:
-            double.release()
+        flock.release()
         await discord.until(lambda: done([running]), within=20)
         assert discord.pictures == 1
         await flock.stop()
