@@ -10,7 +10,9 @@ async def paint(settings: Settings) -> None:
     async with work(settings) as fleet, stop_signal() as stop:
         print("sd-b64: worker, painting for the shared queue", flush=True)
         await stop.wait()
-        await fleet.stop(settings.shutdown_grace)
+        grace = settings.shutdown_grace
+        print(f"sd-b64: stopping; a picture that takes over {grace:g} s more is given back", flush=True)
+        await fleet.stop(grace)
 
 
 def main() -> None:

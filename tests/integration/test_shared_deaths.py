@@ -40,6 +40,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_paints_and_begins_
         waits = asyncio.create_task(http.get("/text", input="waits", caller="203.0.113.9"))
         await http.status(lambda status: status["waiting"] == 1)
         worker.process.terminate()
+        await worker.says("stopping")  # a signal may come later than an answer that was sent after it
         double.release()
         assert prompt_of(picture_of(await runs)) == "runs"
         assert await worker.ended() == 0
