@@ -68,7 +68,7 @@ async def counters(client: "Redis") -> Counters:
         scripts,
         stats["total_net_input_bytes"],
         stats["total_net_output_bytes"],
-        aof["aof_current_size"],
+        aof["aof_current_size"] + aof["aof_buffer_length"],  # what waits for a slow disk is written, too
         memory["used_memory"],
     )
 

@@ -29,6 +29,8 @@ class Watched:
     """What its watches want is said by one call at a time: two on their way could overtake each other."""
     put: PutAgain | None = None
     """How it was put, if that was done here."""
+    ending: bool = False
+    """Whether its result is being fetched."""
     missing: int = 0
     """How often in a row the queue did not know it."""
 

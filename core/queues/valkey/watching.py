@@ -175,12 +175,12 @@ class Watching:
     async def check(self) -> bool:
         """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable.
 
-        False if some are missing, so that they are to be looked for again.
+        False if some are to be looked at again: they are missing, or a result on its way here may be cut off.
         """
         ids = list(self._jobs)
         for begin in range(0, len(ids), CHUNK):
             await self._look_at(ids[begin : begin + CHUNK])
-        return not any(job.missing for job in self._jobs.values())
+        return not any(job.missing or job.ending for job in self._jobs.values())
 
     async def tell_places(self) -> None:
         """The estimates move with time, also where no place has changed."""
@@ -305,9 +305,13 @@ class Watching:
 
     async def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:
         """Fetch the pictures, then tell the end: once, whoever brings the news."""
-        if self._jobs.get(job.id) is not job or version < job.version:
+        if self._jobs.get(job.id) is not job or version < job.version or job.ending:
             return
-        end = await self._result(job.id, fence, pictures, words)
+        job.ending = True
+        try:
+            end = await self._result(job.id, fence, pictures, words)
+        finally:
+            job.ending = False
         if self._jobs.get(job.id) is job:
             job.place = None
             job.end(end)

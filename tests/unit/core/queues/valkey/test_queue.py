@@ -131,6 +131,46 @@ async def test_pictures_that_lapsed_before_their_job_ended_are_stored_again(
     assert (await told(watch))[-1] == painted()
 
 
+async def test_a_pulse_that_comes_while_a_picture_is_fetched_does_not_fetch_it_again(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    fetch = queue.store.pictures
+    fetched = []
+
+    async def fetch_slowly(keys: list[str]) -> list[bytes | None]:
+        fetched.append(keys)
+        if len(fetched) == 1:
+            await queue.pulse()
+        return await fetch(keys)
+
+    monkeypatch.setattr(queue.store, "pictures", fetch_slowly)
+    assert await queue.finish(held, painted())
+    assert (await told(watch))[-1] == painted()
+    assert len(fetched) == 1
+
+
+async def test_a_picture_whose_fetching_failed_is_fetched_by_the_next_pulse(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+
+    async def fail(_keys: list[str]) -> list[bytes | None]:
+        await queue.pulse()  # which leaves it to this one
+        raise QueueUnavailable("cut off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "pictures", fail)
+        assert await queue.finish(held, painted())
+        await home.settle()
+    await home.pass_time(1)
+    assert (await told(watch))[-1] == painted()
+
+
 async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
     home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
