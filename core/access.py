@@ -92,8 +92,8 @@ class Access:
         address = _address(peer)
         # A proxy that came back a moment ago must not pass for a stranger: its clients would be one caller,
         # and what they repeat would be another caller's.
-        if address is None or not await self._proxies.include(address, fresh=True):
-            return Visitor(_caller(address, peer))
+        if address is None or not self._proxies or not await self._proxies.include(address, fresh=True):
+            return _unproxied(peer)
         chain = ",".join(headers("X-Forwarded-For")).split(",")
         for text in reversed(chain):
             hop = _address(text.strip())
@@ -133,6 +133,10 @@ class _Proxies:
                 if "/" in word or ":" in word:
                     raise SettingsError("TRUSTED_PROXIES", f"{word!r} is no address or network") from None
                 self._names.append(word)
+
+    def __bool__(self) -> bool:
+        """Whether any is trusted at all."""
+        return bool(self._networks or self._names)
 
     async def include(self, address: Address, *, fresh: bool = False) -> bool:
         """Whether a proxy bears this address; with `fresh` "no" is said only after a look-up from now on."""
@@ -214,6 +218,12 @@ def _address(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+@lru_cache(REMEMBERED)
+def _unproxied(peer: str) -> Visitor:
+    """Who asks from this address itself."""
+    return Visitor(_caller(_address(peer), peer))
 
 
 def _caller(address: Address | None, peer: str) -> Caller:

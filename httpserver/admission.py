@@ -67,8 +67,9 @@ async def _enter(request: web.Request) -> bool:
     """Raise Forbidden or Unauthorized, or know who asks; false for a preflight, which asks for nothing."""
     access, headers = request.app[ACCESS], _headers(request)
     access.check_browser(headers)
-    if any("prefetch" in value.lower() for name in ("Sec-Purpose", "Purpose") for value in headers(name)):
-        raise Forbidden("nothing is painted ahead of time: prefetches are refused")
+    for purpose in (*headers("Sec-Purpose"), *headers("Purpose")):
+        if "prefetch" in purpose.lower():
+            raise Forbidden("nothing is painted ahead of time: prefetches are refused")
     if request.method == "OPTIONS" and headers("Access-Control-Request-Method"):
         return False
     if not is_open(request.path):
@@ -78,7 +79,8 @@ async def _enter(request: web.Request) -> bool:
 
 
 def _headers(request: web.Request) -> Headers:
-    return lambda name: request.headers.getall(name, ())
+    getall = request.headers.getall
+    return lambda name: getall(name, ())
 
 
 def _elsewhere(request: web.Request) -> web.Response | None:

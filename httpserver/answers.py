@@ -50,11 +50,14 @@ async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) ->
 
     So a slow client is seen to read, on every event loop, and what is held of a large picture shrinks.
     """
+    large = False
     for piece in pieces:
-        await writer.write(piece)
-        await writer.drain()
-        if len(piece) > DECODED_PIECE // 2:
+        if large and len(piece) > DECODED_PIECE // 2:
+            await writer.drain()
             await asyncio.sleep(0)  # a client that takes all at once makes no write wait
+        await writer.write(piece)
+        large = large or len(piece) > DECODED_PIECE // 2
+    await writer.drain()
 
 
 def pieces_of(parts: Parts) -> Iterator[Piece]:

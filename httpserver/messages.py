@@ -45,6 +45,8 @@ STATUSES: dict[str, int] = {
 """The status of an answer that tells of this code."""
 OPTIONS = ("preview", "keep")
 """The parameters beside those of the picture: how the client wants to be served."""
+PARAMETERS = ("input", *FIELDS, *OPTIONS)
+"""All that a request for pictures may bear."""
 MOST_PARAMETERS = 50
 LONGEST_KEY = 255
 """Characters of an Idempotency-Key or X-Request-ID."""
@@ -119,10 +121,10 @@ def read_body(content_type: str, body: bytes) -> dict[str, object]:
 
 def read_wanted(fields: Mapping[str, object], limits: Limits) -> Wanted:
     """What a client asks for in the parameters of a query or of a body."""
-    options = read_options(fields, ("input", *FIELDS, *OPTIONS))
+    options = read_options(fields, PARAMETERS)
     if fields.get("input") is None:
         raise InvalidRequest("input: the prompt is missing", field="input")
-    parameters = {name: fields[name] for name in FIELDS if name in fields}
+    parameters = {name: value for name, value in fields.items() if name in FIELDS}
     image = parse_request(fields["input"], parameters, limits)
     return Wanted(image, preview=options["preview"], keep=options["keep"])
 

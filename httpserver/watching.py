@@ -1,8 +1,8 @@
 """Watching a job for a client, as long as the client is there: the one place where hang-ups are noticed."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
+from types import TracebackType
 
 from aiohttp import web
 
@@ -22,7 +22,7 @@ def submitted(
         keep = True
     elif visitor.request_id is not None and is_key(visitor.request_id):
         key = f"x-request-id {visitor.request_id}"
-    return _while_there(
+    return _WhileThere(
         request,
         request.app[GATEWAY].submit(
             wanted.image,
@@ -40,7 +40,7 @@ def attached(
     request: web.Request, *, preview: bool = False, progress: bool = True
 ) -> AbstractAsyncContextManager[Watch]:
     """Watch the job that the URL names."""
-    return _while_there(
+    return _WhileThere(
         request, request.app[GATEWAY].attach(request.match_info["id"], preview=preview, progress=progress)
     )
 
@@ -67,18 +67,28 @@ def completed(end: End) -> Completed:
     raise end.as_error() if isinstance(end, Failed) else JobCancelled("the job was cancelled")
 
 
-@asynccontextmanager
-async def _while_there(request: web.Request, job: AbstractAsyncContextManager[Watch]) -> AsyncIterator[Watch]:
+class _WhileThere(AbstractAsyncContextManager[Watch]):
     """Enter a watch, and abandon its job if the client hangs up meanwhile.
 
     A hang-up cancels the handler, or shows as a ConnectionError of a write. When the server closes, handlers
     are cancelled as well: their clients did not go, so their jobs are only left.
     """
-    async with job as watch:
+
+    def __init__(self, request: web.Request, job: AbstractAsyncContextManager[Watch]) -> None:
+        self._request = request
+        self._job = job
+
+    async def __aenter__(self) -> Watch:
+        self._watch = await self._job.__aenter__()
+        return self._watch
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
-            yield watch
-        except (asyncio.CancelledError, ConnectionError):
-            gateway = request.app[GATEWAY]
-            if not gateway.draining and not request.app[CLOSING].is_set():
-                await gateway.abandon(watch)
-            raise
+            if isinstance(error, (asyncio.CancelledError, ConnectionError)):
+                gateway = self._request.app[GATEWAY]
+                if not gateway.draining and not self._request.app[CLOSING].is_set():
+                    await gateway.abandon(self._watch)
+        finally:
+            await self._job.__aexit__(kind, error, trace)

@@ -58,6 +58,10 @@ class Queue(Protocol):
     Front half (used by the Gateway): raises SdError. Worker half: never raises for a store that is away.
     """
 
+    @property
+    def local(self) -> bool:
+        """Whether it lives in this process: then a picture is with it at once."""
+
     async def put(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> None:
         """Accept a job, or attach to the one with this id that waits, runs or has completed.
 

@@ -26,11 +26,11 @@ def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
     `known` are the offers of all backends, usable or not.
     """
     kind = kind_of(request)
-    usable = [offer for offer in known if offer.usable or offer.resting]
-    if not usable:
+    for offer in known:
+        if (offer.usable or offer.resting) and offer.accepts(kind):
+            return
+    if not any(offer.usable or offer.resting for offer in known):
         raise NoBackend(_why_none(known))
-    if any(offer.accepts(kind) for offer in usable):
-        return
     if any(offer.accepts(kind) for offer in known):
         raise NoBackend("the backends that can paint this are down")
     if request.model and not any(request.model in offer.models for offer in known):

@@ -1,7 +1,6 @@
 """Idle: the workers that wait for a job, one a backend, and whom to wake for one."""
 
 import asyncio
-from collections.abc import Iterable
 
 from core.offers import Kind, Offer
 
@@ -11,6 +10,9 @@ class Idle:
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Event] = {}
+        self._ranked_of: tuple[Offer, ...] = ()
+        self._ranked: dict[Kind, tuple[str, ...]] = {}
+        """Who can do a job of a kind, by these offers, the best first: asked for with each job."""
 
     def __bool__(self) -> bool:
         """Whether any worker waits."""
@@ -29,16 +31,19 @@ class Idle:
             if self._waiting.get(backend) is woken:
                 del self._waiting[backend]
 
-    def wake(self, kind: Kind, offers: Iterable[Offer]) -> None:
+    def wake(self, kind: Kind, offers: tuple[Offer, ...]) -> None:
         """Wake one that can do a job of this kind: one that has the model loaded, then the fastest."""
-        able = [
-            offer
-            for offer in offers
-            if offer.usable and offer.backend in self._waiting and offer.accepts(kind)
-        ]
-        if able:
-            best = min(able, key=lambda offer: (not offer.has_loaded(kind), offer.pace or float("inf")))
-            self._waiting.pop(best.backend).set()
+        if offers is not self._ranked_of:
+            self._ranked_of, self._ranked = offers, {}
+        ranked = self._ranked.get(kind)
+        if ranked is None:
+            able = [offer for offer in offers if offer.usable and offer.accepts(kind)]
+            able.sort(key=lambda offer: (not offer.has_loaded(kind), offer.pace or float("inf")))
+            ranked = self._ranked[kind] = tuple(offer.backend for offer in able)
+        for backend in ranked:
+            if backend in self._waiting:
+                self._waiting.pop(backend).set()
+                return
 
     def wake_all(self) -> None:
         """Wake everybody, to look again."""

@@ -40,6 +40,8 @@ ELSEWHERE = 3.0
 class MemoryQueue:
     """See core.queues.Queue for what each method promises. `run` must run beside it."""
 
+    local = True
+
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock

@@ -1,8 +1,9 @@
 """Worker: the loop of one slot. Look, claim, paint, tell.
 
-While it paints, a second task, the keeper, renews the claim: it hears what the watchers wish, that the job
-was cancelled, and when it has taken too long; then it frees the server, and nobody else's picture. A picture
-that is painted goes to the queue while the server has the next one already: a GPU never waits for a line.
+While it paints for longer than a moment, a second task, the keeper, renews the claim: it hears what the
+watchers wish, that the job was cancelled, and when it has taken too long; then it frees the server, and nobody
+else's picture. Where the queue is another process, a picture that is painted goes there while the server has
+the next one already: a GPU never waits for a line.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ STOPPING = Again(counts=False, error=Failed.of(ShuttingDown("its worker was abou
 TOO_LATE = Again(counts=False, error=Failed.of(ShuttingDown("its worker stood still")))
 OUR_FAULT = Failed.of(Internal("a fault of our own; it is in the server's log"))
 
+KEEP_AFTER = 0.05
+"""Seconds until the keeper begins: what is painted sooner costs no second task."""
 LOOK_SOON = 0.3
 """Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
 LOOK_EVERY = 5.0
@@ -141,45 +144,61 @@ class Worker:
             return
         if self._retired:
             return
+        claim: Claim | None = None
         try:
             async with asyncio.timeout(LOOK_EVERY) as self._patience:
                 while len(self._deliveries) > 1:  # the line is slower than the server
                     await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
                 claim = await self._queue.claim(self._backend.name)
+                limit, self._patience = self._patience, None
+                limit.reschedule(None)  # from now on it is the keeper's
+                await self._hold(claim, limit, group)
         except TimeoutError:
-            return
+            if claim is not None:  # the server did not let go of a job that was given up, and was hung up on
+                await self._say_unusable("still paints a job that was given up", resting=True)
         finally:
             self._patience = None
+
+    async def _hold(self, claim: Claim, limit: asyncio.Timeout, tasks: asyncio.TaskGroup) -> None:
+        """Have a job in hand until it is painted, or can't be."""
         self._claims.append(claim)
         self._free.clear()
         try:
             # Where this process stood still since it asked, somebody else may have the job, and the server.
-            if self._clock() < claim.until:
-                await self._serve(claim, group)
+            left = claim.until - self._clock()
+            if left > 0:
+                await self._serve(claim, min(KEEP_AFTER, left / 3), limit, tasks)
             else:
                 await self._queue.finish(claim, TOO_LATE)
         finally:
             self._let_go(claim)
 
-    async def _serve(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
-        """Paint one job, to whatever end."""
+    async def _serve(
+        self, claim: Claim, keep_after: float, limit: asyncio.Timeout, tasks: asyncio.TaskGroup
+    ) -> None:
+        """Paint one job, to whatever end; what takes no longer than `keep_after` seconds needs no keeper."""
         task = task_name(self._deployment, claim)
         wishes = Wishes(claim.wish)
+        keepers: list[asyncio.Task[None]] = []
+
+        def keep() -> None:
+            keepers.append(tasks.create_task(self._guard(claim, task, wishes, limit)))
+
+        soon = asyncio.get_running_loop().call_later(keep_after, keep)
         try:
-            async with asyncio.timeout(None) as limit:
-                keeper = tasks.create_task(self._guard(claim, task, wishes, limit))
-                try:
-                    outcome = await self._paint(claim, task, wishes)
-                finally:
-                    keeper.cancel()  # it is not waited for: the server gets its next job at once
-        except TimeoutError:  # the keeper's: the server did not let go of a job that was given up
-            await self._say_unusable("still paints a job that was given up", resting=True)
-            return
+            outcome = await self._paint(claim, task, wishes)
+        finally:
+            soon.cancel()
+            for keeper in keepers:
+                keeper.cancel()  # it is not waited for: the server gets its next job at once
         if not wishes.current.held:  # what a server answers to an interrupted job says nothing of its health
             self._looked = float("-inf")
         elif isinstance(outcome, Completed):
             self._learn()
-            self._send(claim, outcome, tasks)
+            if self._queue.local:
+                await self._deliver(claim, outcome)
+            else:
+                self._send(claim, outcome, tasks)
             if self._offer.loaded != self._told.loaded:  # it counts for the very next claim
                 await self._tell_offer()
         else:

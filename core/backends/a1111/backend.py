@@ -34,9 +34,9 @@ ASK_AGAIN = 0.2
 """Seconds between two questions whether our task runs: it is interrupted well within a second of that."""
 NOT_YET = 1.0
 """A task that the server does not know may be one whose request it still reads, for so many seconds."""
-SAME_PACE = 0.05
-"""A pace that differs by no larger share from the one in the offer comes with the next look: no two pictures
-take as long."""
+SAME_PACE, SAME_SECONDS = 0.05, 0.01
+"""A pace that differs from the one in the offer by no larger share, or by no more seconds, comes with the
+next look: no two pictures take as long."""
 MEASURED = 5
 """The pace is the median of so many pictures: one that waited behind somebody else's says little in it."""
 
@@ -241,9 +241,9 @@ class A1111Backend:
         if not switches and completed.seconds > 0:
             self._paces.append(completed.seconds / request.cost)
         pace, told = self.pace, self._offer.pace
-        if self._loaded == self._offer.loaded and pace and told and abs(pace - told) <= SAME_PACE * told:
-            return
-        self._offer = replace(self._offer, loaded=self._loaded, pace=pace)
+        news = pace is None or told is None or abs(pace - told) > max(SAME_PACE * told, SAME_SECONDS)
+        if news or self._loaded != self._offer.loaded:
+            self._offer = replace(self._offer, loaded=self._loaded, pace=pace)
 
 
 def _words(task: str, request: ImageRequest, seed: int) -> dict[str, Any]:

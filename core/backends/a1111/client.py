@@ -47,6 +47,8 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
         read_bufsize=READ_BUFFER,
         cookie_jar=aiohttp.DummyCookieJar(),
         json_serialize_bytes=msgspec.json.encode,
+        # Pictures do not compress: a server that tried would only be slower.
+        headers={"Accept-Encoding": "identity"},
     ) as session:
         yield session
 
@@ -73,13 +75,12 @@ class Client:
         self.name = address.name
         self._url = address.url
         self._session = session
-        # Pictures do not compress: a server that tried would only be slower.
-        self._headers = {"Accept-Encoding": "identity"}
+        self._headers: dict[str, str] | None = None
         self._locked = "wants a user and a password: SD_BACKENDS=http://user:password@..."
         if address.user or address.password:
             words = f"{address.user}:{address.password}".encode()
             self._locked = "refused our user and password"
-            self._headers["Authorization"] = f"Basic {base64.b64encode(words).decode()}"
+            self._headers = {"Authorization": f"Basic {base64.b64encode(words).decode()}"}
 
     async def txt2img(self, words: Words) -> bytes:
         """Paint, for as long as it takes. Raises Unreachable, InvalidRequest, BackendError."""

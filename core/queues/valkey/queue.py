@@ -72,6 +72,8 @@ class ValkeyQueue:
     `process` names this process among all; `skew` is seconds added to Valkey's clock, for tests.
     """
 
+    local = False
+
     def __init__(
         self,
         settings: Settings,

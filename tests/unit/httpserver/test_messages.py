@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from core import (
     ERRORS,
-    FIELDS,
     BackendError,
     Cancelled,
     Completed,
@@ -32,7 +31,7 @@ from core import (
 )
 from httpserver.messages import (
     LONGEST_KEY,
-    OPTIONS,
+    PARAMETERS,
     STATUSES,
     Preference,
     Wanted,
@@ -51,7 +50,6 @@ from httpserver.messages import (
 )
 
 LIMITS = Limits()
-PARAMETERS = ("input", *FIELDS, *OPTIONS)
 
 
 def in_query(query: str) -> Wanted:

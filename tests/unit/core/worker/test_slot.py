@@ -1,6 +1,7 @@
 """A Worker: one slot of one backend, on a real queue in memory, with a backend that follows a script."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -219,6 +220,7 @@ async def test_a_server_has_its_next_picture_while_the_last_one_is_still_on_its_
         await go.wait()
         return await finish(claim, outcome)
 
+    bench.queue.local = False
     bench.queue.finish = slow  # type: ignore[method-assign]
     async with bench.at_work():
         watches = [await bench.submit(f"job {number}") for number in range(4)]
@@ -251,6 +253,43 @@ async def test_what_is_on_its_way_at_the_end_of_the_grace_is_given_back() -> Non
                 patch.setattr(slot, "FREEING", 0.01)
                 await bench.worker.retire(0)
     assert bench.log[-1] == "Again accepted"
+
+
+async def test_a_picture_that_is_painted_at_once_needs_no_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(succeed, go_on_until_interrupted)
+    renewed = asyncio.Event()
+
+    async def renew(claim: Claim, wish: Wish) -> Wish:
+        renewed.set()
+        return await MemoryQueue.renew(bench.queue, claim, wish)
+
+    monkeypatch.setattr(bench.queue, "renew", renew)
+    async with bench.at_work():
+        assert await soon((await bench.submit("one")).end()) == painted()
+        assert not renewed.is_set()
+        await bench.submit("two")
+        await soon(renewed.wait())
+
+
+async def test_a_claim_that_lapses_soon_is_renewed_sooner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a slow answer of Valkey."""
+    monkeypatch.setattr(slot, "KEEP_AFTER", 60.0)
+    bench = Bench(go_on_until_interrupted)
+    renewed = asyncio.Event()
+    claim = bench.queue.claim
+
+    async def claim_late(backend: str) -> Claim:
+        return replace(await claim(backend), until=time.monotonic() + 0.1)
+
+    async def renew(claim: Claim, wish: Wish) -> Wish:
+        renewed.set()
+        return await MemoryQueue.renew(bench.queue, claim, wish)
+
+    monkeypatch.setattr(bench.queue, "claim", claim_late)
+    monkeypatch.setattr(bench.queue, "renew", renew)
+    async with bench.at_work():
+        await bench.submit()
+        await soon(renewed.wait())
 
 
 async def test_what_a_worker_got_too_late_goes_back_at_once_and_costs_no_attempt() -> None:
