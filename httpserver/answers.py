@@ -11,6 +11,7 @@ from aiohttp.payload import Payload
 
 from core import Completed, SdError
 from core.wire import Parts, Words, encode
+from httpserver.cork import Corkable
 from httpserver.messages import file_name, problem_headers, problem_words
 
 PIECE = 1_048_576 if sys.platform == "win32" else 4_194_304
@@ -32,7 +33,7 @@ class PiecesPayload(Payload):
 
     _autoclose = True
 
-    def __init__(self, pieces: Iterator[Piece], size: int, content_type: str) -> None:
+    def __init__(self, pieces: Iterable[Piece], size: int, content_type: str) -> None:
         super().__init__(pieces, content_type=content_type)
         self._size = size
 
@@ -43,6 +44,27 @@ class PiecesPayload(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write it all; waits while the client does not read, and lets others have their turn."""
         await write_pieces(writer, self._value)
+
+
+class PartsPayload(PiecesPayload):
+    """A body whose parts are there."""
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write it all; waits while the client does not read."""
+        # Nothing refers to it afterwards: while the connection waits for its next request the memory is used
+        # for the next picture, which finds it in the processor's cache.
+        parts, self._value = self._value, ()
+        transport = getattr(writer, "transport", None)
+        if not isinstance(transport, Corkable) or sum(map(len, parts)) > PIECE:
+            await write_pieces(writer, pieces_of(parts))
+            return
+        kept = transport.cork()
+        try:
+            await writer.write(parts[0])  # with the head of the answer
+            kept += parts[1:]
+        finally:
+            transport.uncork()
+        await writer.drain()
 
 
 async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) -> None:
@@ -86,7 +108,7 @@ def decoded_size(base64: Piece) -> int:
 def parts_answer(parts: Parts) -> web.Response:
     """JSON in parts, with its length known."""
     size = sum(len(part) for part in parts)
-    return web.Response(body=PiecesPayload(pieces_of(parts), size, "application/json"))
+    return web.Response(body=PartsPayload(parts, size, "application/json"))
 
 
 def words_answer(

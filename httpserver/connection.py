@@ -15,6 +15,7 @@ from aiohttp.web_request import BaseRequest
 
 from core import Internal, InvalidRequest, Stall
 from httpserver.answers import ALWAYS, problem_answer
+from httpserver.cork import Corkable
 
 LONGEST_LINE = 131_072
 """Bytes of a request line: two texts of 4000 characters, each written as %F0%9F%90%92, fit."""
@@ -35,7 +36,7 @@ class Connection(web.RequestHandler):
         # From the first byte on that the client does not take: an answer that has ended is watched as well.
         writer.set_write_buffer_limits(high=0)
         self._stall = Stall(writer, self._loop)
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, Corkable(writer)))
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

@@ -1,0 +1,98 @@
+"""Corkable: what is written meanwhile leaves in one call, in its order; all else is the transport's own."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_writer import StreamWriter
+
+from httpserver.answers import PIECE, PartsPayload
+from httpserver.cork import Corkable
+
+
+class Written(asyncio.Transport):
+    """Notes each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[bytes] = []
+        self.closing = False
+
+    def write(self, data: Any) -> None:
+        self.calls.append(bytes(data))
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.calls.append(b"".join(list_of_data))
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def get_write_buffer_size(self) -> int:
+        return 17
+
+
+def test_between_the_two_nothing_leaves_and_then_all_at_once() -> None:
+    own = Written()
+    transport = Corkable(own)
+    transport.write(b"before")
+    kept = transport.cork()
+    transport.write(b"one ")
+    transport.writelines([b"two ", memoryview(b"three ")])
+    kept.append(b"four")
+    assert own.calls == [b"before"]
+    transport.uncork()
+    transport.write(b"after")
+    assert own.calls == [b"before", b"one two three four", b"after"]
+    assert transport.get_write_buffer_size() == 17
+
+
+def test_where_nothing_was_written_nothing_leaves() -> None:
+    own = Written()
+    transport = Corkable(own)
+    transport.cork()
+    transport.uncork()
+    assert own.calls == []
+
+
+async def answer(own: Written, *parts: bytes) -> PartsPayload:
+    """Write these parts as the body of an answer of aiohttp."""
+    protocol = BaseProtocol(asyncio.get_running_loop())
+    protocol.connection_made(cast(asyncio.Transport, Corkable(own)))
+    writer = StreamWriter(protocol, asyncio.get_running_loop())
+    size = sum(len(part) for part in parts)
+    writer.length = size
+    await writer.write_headers("HTTP/1.1 200 OK", cast(Any, {"Content-Length": str(size)}))
+    payload = PartsPayload(parts, size, "application/json")
+    await payload.write(writer)
+    return payload
+
+
+async def test_an_answers_head_and_its_picture_leave_in_one_call_and_nothing_refers_to_them() -> None:
+    own = Written()
+    payload = await answer(own, b'{"image-base64":"', b"x" * 600_000, b'"}')
+    (whole,) = own.calls
+    head, body = whole.split(b"\r\n\r\n", 1)
+    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert body == b'{"image-base64":"' + b"x" * 600_000 + b'"}'
+    assert not payload._value
+
+
+async def test_what_is_larger_than_a_piece_leaves_piece_by_piece() -> None:
+    own = Written()
+    await answer(own, b"{", b"x" * (PIECE + 1), b"}")
+    assert max(map(len, own.calls)) == PIECE
+    assert b"".join(own.calls).endswith(b"x}")
+
+
+async def test_a_client_that_is_gone_leaves_no_cork_in() -> None:
+    own = Written()
+    own.closing = True
+    protocol = BaseProtocol(asyncio.get_running_loop())
+    transport = Corkable(own)
+    protocol.connection_made(cast(asyncio.Transport, transport))
+    writer = StreamWriter(protocol, asyncio.get_running_loop())
+    with pytest.raises(ConnectionError):
+        await PartsPayload((b"{", b"}"), 2, "application/json").write(writer)
+    transport.write(b"more")
+    assert own.calls == [b"more"]
