@@ -8,10 +8,10 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, cast
 
 import discord
+from msgspec.structs import replace
 
 from bot.answers import UNREACHABLE, Answers, Interaction, Taken
 from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of

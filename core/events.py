@@ -2,15 +2,16 @@
 
 `Queued` (again with each change), `Started`, `Progress` (fractions rise within one attempt), then exactly
 one End. `Queued` may come once more, with the next attempt, when a server or a worker died.
+
+They are msgspec's Structs and no dataclasses, as all that is made anew for each picture: that costs a fifth.
 """
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from core.errors import ERRORS, Internal, InvalidRequest, SdError
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """Waiting: jobs ahead that compete for the same backends, seconds until the picture if known."""
 
     position: int
@@ -18,16 +19,14 @@ class Queued:
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """A backend took the job."""
 
     backend: str
     attempt: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """Painting: fraction 0-1, the step of steps, seconds until the picture if known.
 
     `preview` is base64 of a picture as the server made it, for those who asked for previews.
@@ -38,24 +37,29 @@ class Progress:
     step: int
     steps: int
     eta: float | None
-    preview: bytes | None = field(default=None, repr=False)
+    preview: bytes | None = None
     estimated: bool = False
 
+    def __repr__(self) -> str:
+        shown = None if self.preview is None else f"<{len(self.preview)} bytes>"
+        return f"Progress({self.fraction}, {self.step}/{self.steps}, eta={self.eta}, preview={shown})"
 
-@dataclass(frozen=True, slots=True)
-class Image:
+
+class Image(Struct, frozen=True):
     """One picture: the base64 bytes as they came, never decoded on their way."""
 
-    base64: bytes | memoryview = field(repr=False)
+    base64: bytes | memoryview
     format: str
     """`png`, `jpeg` or `webp`."""
     seed: int | None
     infotext: str = ""
     """A1111's text of all parameters, as in the PNG's own `parameters` chunk."""
 
+    def __repr__(self) -> str:
+        return f"Image(<{len(self.base64)} bytes>, {self.format!r}, {self.seed}, {self.infotext!r})"
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+
+class Completed(Struct, frozen=True):
     """The pictures, at least one, and what is known of how they were painted."""
 
     images: tuple[Image, ...]
@@ -74,8 +78,7 @@ class Completed:
         return sum(len(image.base64) for image in self.images)
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The job ended without a picture; the words of an SdError."""
 
     code: str
@@ -98,8 +101,7 @@ class Failed:
         return error
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(Struct, frozen=True):
     """The job was cancelled; there will be no picture."""
 
 

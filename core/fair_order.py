@@ -86,7 +86,10 @@ class FairOrder(Generic[K]):
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
         self._by_caller.setdefault(caller, OrderedDict())[job.arrival] = job
-        self._lines.setdefault(kind, Line()).add(job.key, cost)
+        line = self._lines.get(kind)
+        if line is None:
+            line = self._lines[kind] = Line()
+        line.add(job.key, cost)
 
     def take(self, accepts: Callable[[K], bool], prefers: Callable[[K], bool], slack: float) -> str | None:
         """The next job for a backend that accepts these kinds; it waits no more. None: nothing for it.

@@ -6,8 +6,9 @@ import hmac
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from types import TracebackType
+
+from msgspec.structs import replace
 
 from core.caller import Caller
 from core.coordination import Coordination

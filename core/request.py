@@ -1,10 +1,12 @@
 """ImageRequest: a validated, immutable wish for pictures, under A1111's own parameter names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 from types import MappingProxyType
 from typing import Any
+
+from msgspec import Struct, field
 
 from core.errors import InvalidRequest
 
@@ -27,8 +29,7 @@ class Limits:
     max_batch: int = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageRequest:
+class ImageRequest(Struct, frozen=True, kw_only=True):
     """What to paint. `None` leaves the choice to the server, seed -1 to chance."""
 
     prompt: str

@@ -3,7 +3,8 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued, Started
 

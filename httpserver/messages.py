@@ -7,9 +7,10 @@ import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import parse_qsl
+
+from msgspec import Struct
 
 from core import (
     FIELDS,
@@ -57,8 +58,7 @@ _FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false
 _PREFERENCE = re.compile(r'\s*([\w-]+)\s*(?:=\s*"?([^";]*?)"?\s*)?(?:;|$)', re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a client asks for: the pictures, and how it wants to be served."""
 
     image: ImageRequest
@@ -66,8 +66,7 @@ class Wanted:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
+class Preference(Struct, frozen=True):
     """What `Prefer` says: answer before the picture is there, but wait so many seconds for it first."""
 
     respond_async: bool = False

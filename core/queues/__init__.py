@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from core.caller import Caller
 from core.events import End, Failed, Progress
 from core.offers import Catalog, Offer
@@ -11,8 +13,7 @@ from core.status import Status
 from core.watch import Watch
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """What the watchers of a claimed job want of the worker that holds it."""
 
     held: bool
@@ -27,8 +28,7 @@ VOID = Wish(held=False, watched=False, preview=False)
 """The wish of a claim that is void."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A job in a worker's hands. The attempt fences it: of two claims of one job only the last counts."""
 
     id: str

@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 import aiohttp
+from msgspec import structs
 
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import read_answer
@@ -234,7 +235,7 @@ class A1111Backend:
         if request.model in self._models and named != request.model:
             self._lists_until = float("-inf")
             raise BackendError(f"{self.name}: painted with {named!r}, and not with {request.model!r}")
-        return replace(completed, model=named)
+        return structs.replace(completed, model=named)
 
     def _learn(self, request: ImageRequest, completed: Completed, switches: bool) -> None:
         """The pace, but for pictures that had to wait for another model; and what of it is news."""

@@ -9,8 +9,10 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec.structs import replace
 
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.client import Client

@@ -1,10 +1,9 @@
 """The words of Discord, both ways; no Discord is needed."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bot.messages import (
     CUT,

@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from core.backends import Backend, OnProgress, Unreachable, Wishes
 from core.errors import BackendError, InvalidRequest
