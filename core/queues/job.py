@@ -22,8 +22,8 @@ class Lease:
     backend: str
     started: float
     deadline: float | None
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the watchers' wish may be another one."""
+    changed: asyncio.Event | None = None
+    """Set when the watchers' wish may be another one; made once the worker waits for that."""
     looked: float = float("-inf")
     """When a watch that wants progress began last, ..."""
     looked_for_preview: bool = False
@@ -87,5 +87,5 @@ class Job:
 
     def wish_changed(self) -> None:
         """Wake the worker that waits for another wish."""
-        if self.lease is not None:
+        if self.lease is not None and self.lease.changed is not None:
             self.lease.changed.set()

@@ -164,11 +164,10 @@ class MemoryQueue:
         job, lease = held
         if job.wish(self._clock()) == wish:
             lease.deadline = None
-            lease.changed.clear()
-            loop = asyncio.get_running_loop()
-            alarm = loop.call_later(self._settings.lease_ttl / 3, lease.changed.set)
+            changed = lease.changed = asyncio.Event()
+            alarm = asyncio.get_running_loop().call_later(self._settings.lease_ttl / 3, changed.set)
             try:
-                await lease.changed.wait()
+                await changed.wait()
             finally:
                 alarm.cancel()
                 lease.deadline = self._clock() + self._settings.lease_ttl

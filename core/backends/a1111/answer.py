@@ -119,10 +119,11 @@ def _plain_span(image: str) -> Span:
 
 def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:
     """One picture that is whole, in a format that clients know."""
-    if bytes(base64[:5]) == b"data:":
-        base64 = base64[bytes(base64[:64]).find(b",") + 1 :]
-    start = bytes(base64[:12])
-    format = next((name for prefix, name in FORMATS.items() if start.startswith(prefix)), None)
+    start = bytes(base64[:64])
+    if start.startswith(b"data:"):
+        base64 = base64[start.find(b",") + 1 :]
+        start = bytes(base64[:64])
+    format = _format_of(start)
     if format is None:
         raise BackendError(f"{backend}: answered a picture that is neither PNG, JPEG nor WebP")
     try:
@@ -132,6 +133,13 @@ def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:
     if not tail or not _is_whole(format, base64, tail):
         raise BackendError(f"{backend}: answered a truncated picture")
     return Image(base64, format, seed, infotext)
+
+
+def _format_of(start: bytes) -> str | None:
+    for prefix, name in FORMATS.items():
+        if start.startswith(prefix):
+            return name
+    return None
 
 
 def _is_whole(format: str, base64: Span, tail: bytes) -> bool:
