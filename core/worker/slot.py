@@ -117,7 +117,7 @@ class Worker:
         Where the queue is away it is not waited for: the leases lapse.
         """
         self._retired = True
-        if self._patience is not None:
+        if self._patience is not None and not self._patience.expired():
             self._patience.reschedule(asyncio.get_running_loop().time())
         try:
             async with asyncio.timeout(grace):
@@ -146,14 +146,17 @@ class Worker:
             return
         claim: Claim | None = None
         try:
-            async with asyncio.timeout(LOOK_EVERY) as self._patience:
+            async with asyncio.timeout(LOOK_EVERY) as limit:
+                self._patience = limit
                 while len(self._deliveries) > 1:  # the line is slower than the server
                     await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
                 claim = await self._queue.claim(self._backend.name)
-                limit, self._patience = self._patience, None
+                self._patience = None
                 limit.reschedule(None)  # from now on it is the keeper's
                 await self._hold(claim, limit, group)
         except TimeoutError:
+            if not limit.expired():
+                raise
             if claim is not None:  # the server did not let go of a job that was given up, and was hung up on
                 await self._say_unusable("still paints a job that was given up", resting=True)
         finally:

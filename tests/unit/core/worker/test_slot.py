@@ -292,6 +292,31 @@ async def test_a_claim_that_lapses_soon_is_renewed_sooner(monkeypatch: pytest.Mo
         await soon(renewed.wait())
 
 
+async def test_it_may_retire_while_a_claim_that_was_cut_off_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which takes as long as Valkey takes for it."""
+    monkeypatch.setattr(slot, "LOOK_EVERY", 0.01)
+    bench = Bench()
+    cut_off, given_back = asyncio.Event(), asyncio.Event()
+
+    async def claim(backend: str) -> Claim:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut_off.set()
+            await given_back.wait()
+        raise AssertionError
+
+    monkeypatch.setattr(bench.queue, "claim", claim)
+    async with bench.at_work():
+        await soon(cut_off.wait())
+        retiring = asyncio.create_task(bench.worker.retire(None))
+        await asyncio.sleep(0)
+        given_back.set()
+        await soon(retiring)
+
+
 async def test_what_a_worker_got_too_late_goes_back_at_once_and_costs_no_attempt() -> None:
     """It stood still between its question and the answer: somebody else may have the job, and the server."""
     bench = Bench(succeed)
