@@ -33,8 +33,6 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         writer = cast(asyncio.Transport, transport)
-        # From the first byte on that the client does not take: an answer that has ended is watched as well.
-        writer.set_write_buffer_limits(high=0)
         self._stall = Stall(writer, self._loop)
         super().connection_made(cast(asyncio.Transport, Corkable(writer)))
 

@@ -8,11 +8,15 @@ from typing import Any
 class Corkable:
     """A transport of the event loop that keeps what is written between `cork` and `uncork`.
 
+    Its protocol is told to pause from the first byte on that the client does not take: an answer that has
+    ended is watched as well.
+
     aiohttp writes an answer's head and each piece of its body by itself. Each of that is a call of the
     system, and wakes the client for a part of what it waits for.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
+        transport.set_write_buffer_limits(high=0)
         self._transport = transport
         self._kept: list[bytes | memoryview] = []
         self.is_closing = transport.is_closing  # asked with each write
@@ -31,5 +35,10 @@ class Corkable:
         """Write what was kept: in one call, and uncopied, where the event loop can do that."""
         self.write, self.writelines = self._transport.write, self._transport.writelines
         kept, self._kept = self._kept, []
-        if kept:
-            self.writelines(kept)
+        if not kept:
+            return
+        self.writelines(kept)
+        if self._transport.get_write_buffer_size():
+            # asyncio of Python 3.12.0 to 3.12.8 and of 3.13.0 does not tell in `writelines` that the client
+            # does not keep up (CVE-2024-12254). This looks again, and changes nothing else.
+            self._transport.set_write_buffer_limits(high=0)

@@ -18,6 +18,9 @@ class Written(asyncio.Transport):
         super().__init__()
         self.calls: list[bytes] = []
         self.closing = False
+        self.left = 0
+        """Bytes that the client has not taken."""
+        self.looks: list[int | None] = []
 
     def write(self, data: Any) -> None:
         self.calls.append(bytes(data))
@@ -29,7 +32,10 @@ class Written(asyncio.Transport):
         return self.closing
 
     def get_write_buffer_size(self) -> int:
-        return 17
+        return self.left
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.looks.append(high)
 
 
 def test_between_the_two_nothing_leaves_and_then_all_at_once() -> None:
@@ -44,7 +50,13 @@ def test_between_the_two_nothing_leaves_and_then_all_at_once() -> None:
     transport.uncork()
     transport.write(b"after")
     assert own.calls == [b"before", b"one two three four", b"after"]
+    assert own.looks == [0]
+    own.left = 17
     assert transport.get_write_buffer_size() == 17
+    transport.cork()
+    transport.write(b"more")
+    transport.uncork()
+    assert own.looks == [0, 0], "that the client does not keep up is seen on every Python"
 
 
 def test_where_nothing_was_written_nothing_leaves() -> None:
