@@ -170,7 +170,7 @@ class Worker:
             # Where this process stood still since it asked, somebody else may have the job, and the server.
             left = claim.until - self._clock()
             if left > 0:
-                await self._serve(claim, min(KEEP_AFTER, left / 3), limit, tasks)
+                await self._serve(claim, min(KEEP_AFTER, left / 3, self._job_timeout), limit, tasks)
             else:
                 await self._queue.finish(claim, TOO_LATE)
         finally:

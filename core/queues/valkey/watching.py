@@ -312,7 +312,7 @@ class Watching:
             end = await self._result(job.id, fence, pictures, words)
         finally:
             job.ending = False
-        if self._jobs.get(job.id) is job:
+        if self._jobs.get(job.id) is job and version >= job.version:
             job.place = None
             job.end(end)
             self._drop_if_empty(job)
