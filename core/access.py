@@ -92,7 +92,7 @@ class Access:
         address = _address(peer)
         # A proxy that came back a moment ago must not pass for a stranger: its clients would be one caller,
         # and what they repeat would be another caller's.
-        if address is None or not self._proxies or not await self._proxies.include(address, fresh=True):
+        if address is None or not await self._proxies.include(address, fresh=True):
             return _unproxied(peer)
         chain = ",".join(headers("X-Forwarded-For")).split(",")
         for text in reversed(chain):
@@ -133,10 +133,6 @@ class _Proxies:
                 if "/" in word or ":" in word:
                     raise SettingsError("TRUSTED_PROXIES", f"{word!r} is no address or network") from None
                 self._names.append(word)
-
-    def __bool__(self) -> bool:
-        """Whether any is trusted at all."""
-        return bool(self._networks or self._names)
 
     async def include(self, address: Address, *, fresh: bool = False) -> bool:
         """Whether a proxy bears this address; with `fresh` "no" is said only after a look-up from now on."""

@@ -49,13 +49,18 @@ class PiecesPayload(Payload):
 class PartsPayload(PiecesPayload):
     """A body whose parts are there."""
 
+    def __init__(self, parts: Parts, content_type: str) -> None:
+        size = sum(len(part) for part in parts)
+        super().__init__(parts, size, content_type)
+        self._is_one_piece = size <= PIECE
+
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write it all; waits while the client does not read."""
         # Nothing refers to it afterwards: while the connection waits for its next request the memory is used
         # for the next picture, which finds it in the processor's cache.
         parts, self._value = self._value, ()
         transport = getattr(writer, "transport", None)
-        if not isinstance(transport, Corkable) or sum(map(len, parts)) > PIECE:
+        if not isinstance(transport, Corkable) or not self._is_one_piece:
             await write_pieces(writer, pieces_of(parts))
             return
         kept = transport.cork()
@@ -72,14 +77,11 @@ async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) ->
 
     So a slow client is seen to read, on every event loop, and what is held of a large picture shrinks.
     """
-    large = False
     for piece in pieces:
-        if large and len(piece) > DECODED_PIECE // 2:
-            await writer.drain()
-            await asyncio.sleep(0)  # a client that takes all at once makes no write wait
         await writer.write(piece)
-        large = large or len(piece) > DECODED_PIECE // 2
-    await writer.drain()
+        await writer.drain()
+        if len(piece) > DECODED_PIECE // 2:
+            await asyncio.sleep(0)  # a client that takes all at once makes no write wait
 
 
 def pieces_of(parts: Parts) -> Iterator[Piece]:
@@ -107,8 +109,7 @@ def decoded_size(base64: Piece) -> int:
 
 def parts_answer(parts: Parts) -> web.Response:
     """JSON in parts, with its length known."""
-    size = sum(len(part) for part in parts)
-    return web.Response(body=PartsPayload(parts, size, "application/json"))
+    return web.Response(body=PartsPayload(parts, "application/json"))
 
 
 def words_answer(

@@ -75,7 +75,7 @@ async def answer(own: Written, *parts: bytes) -> PartsPayload:
     size = sum(len(part) for part in parts)
     writer.length = size
     await writer.write_headers("HTTP/1.1 200 OK", cast(Any, {"Content-Length": str(size)}))
-    payload = PartsPayload(parts, size, "application/json")
+    payload = PartsPayload(parts, "application/json")
     await payload.write(writer)
     return payload
 
@@ -105,6 +105,6 @@ async def test_a_client_that_is_gone_leaves_no_cork_in() -> None:
     protocol.connection_made(cast(asyncio.Transport, transport))
     writer = StreamWriter(protocol, asyncio.get_running_loop())
     with pytest.raises(ConnectionError):
-        await PartsPayload((b"{", b"}"), 2, "application/json").write(writer)
+        await PartsPayload((b"{", b"}"), "application/json").write(writer)
     transport.write(b"more")
     assert own.calls == [b"more"]
