@@ -15,15 +15,16 @@ from httpserver.watching import attached, completed, last_event
 
 
 async def get_job(request: web.Request) -> web.StreamResponse:
-    """State or result at once (with `Prefer: wait=N` its end, if it comes so soon), or the events."""
+    """State or result at once (`Prefer: wait=N`: its end, if it comes so soon), or the events."""
     options = read_options(read_query(request.rel_url.raw_query_string), ("preview",))
+    wait = read_prefer(request.headers.getall("Prefer", ())).wait
     streams = wants_events(request)
     if streams and comes_again(request):
         return web.Response(status=204)
     async with attached(request, preview=options["preview"]) as watch:
         if streams:
-            return await stream_events(request, watch)
-        event = await last_event(watch, read_prefer(request.headers.getall("Prefer", ())).wait)
+            return await stream_events(request, watch, wait)
+        event = await last_event(watch, wait or 0)
     return parts_answer(job_answer(event, watch.id))
 
 

@@ -67,10 +67,10 @@ class Wanted(Struct, frozen=True):
 
 
 class Preference(Struct, frozen=True):
-    """What `Prefer` says: answer before the picture is there, but wait so many seconds for it first."""
+    """What `Prefer` says: answer before the picture is there; wait so many seconds for it, None: not said."""
 
     respond_async: bool = False
-    wait: int = 0
+    wait: int | None = None
 
 
 def read_query(query: str) -> dict[str, object]:
@@ -146,8 +146,8 @@ def read_prefer(headers: Sequence[str]) -> Preference:
         if match := _PREFERENCE.match(word):
             found.setdefault(match[1].lower(), match[2] or "")
     wait = found.get("wait", "")
-    seconds = int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 10 else 0
-    return Preference("respond-async" in found, min(seconds, LONGEST_WAIT))
+    said = wait.isascii() and wait.isdigit() and len(wait) < 10
+    return Preference("respond-async" in found, min(int(wait), LONGEST_WAIT) if said else None)
 
 
 def read_idempotency_key(value: str) -> str:

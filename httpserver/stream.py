@@ -1,6 +1,7 @@
 """The events of a job as `text/event-stream`, named as the websocket's types."""
 
 import asyncio
+import math
 
 from aiohttp import web
 
@@ -28,16 +29,24 @@ def comes_again(request: web.Request) -> bool:
     return request.headers.get("Last-Event-ID") == _OVER
 
 
-async def stream_events(request: web.Request, watch: Watch) -> web.StreamResponse:
-    """Write a job's events as they come, until its last."""
+async def stream_events(request: web.Request, watch: Watch, seconds: float | None) -> web.StreamResponse:
+    """Write a job's events as they come, until its last, or for so many seconds.
+
+    With 0 what is known already is told, whole: a picture that is there, or the last word without it.
+    """
     response = web.StreamResponse(headers=_HEADERS)
     writer = await response.prepare(request)
     assert writer is not None
+    clock = asyncio.get_running_loop().time
+    until = clock() + (math.inf if seconds is None else seconds)
     while True:
         try:
-            async with asyncio.timeout(HEARTBEAT_SECONDS):
+            async with asyncio.timeout(min(HEARTBEAT_SECONDS, until - clock())):
                 event = await anext(watch, None)
         except TimeoutError:
+            if clock() >= until:
+                await response.write_eof()
+                return response
             await write_pieces(writer, [b": the job goes on\n\n"])
             continue
         if event is None:

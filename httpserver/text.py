@@ -42,17 +42,19 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
         return web.Response(status=204)
     request.app[PROMPTS].remember(wanted.image.prompt)
     prefer = read_prefer(request.headers.getall("Prefer", ()))
-    keep, preview = prefer.respond_async, streams and wanted.preview
+    preview = streams and wanted.preview
+    # Whose answer ends before the job does comes again for it.
+    keep = prefer.respond_async or (streams and prefer.wait is not None)
     # For who waits for the picture alone, no server is asked how far it is, and no place is reckoned.
     async with submitted(
         request, wanted, keep=keep, preview=preview, progress=streams, place=streams or keep
     ) as watch:
         if streams:
-            return await stream_events(request, watch)
+            return await stream_events(request, watch, prefer.wait)
         if not prefer.respond_async:
             end: End = await watch.end()
         else:
-            event = await last_event(watch, prefer.wait)
+            event = await last_event(watch, prefer.wait or 0)
             if not isinstance(event, End):
                 headers = {"Location": f"/jobs/{watch.id}", "Preference-Applied": "respond-async"}
                 return words_answer(job_words(event, watch.id), status=202, headers=headers)

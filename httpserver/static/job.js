@@ -101,21 +101,21 @@ export class Job {
 		} else if (await takeLine(this)) {
 			await this.#stream(`${path}?preview=true`).finally(() => leaveLine(this));
 		} else {
-			await this.#stream(path, true);
+			await this.#stream(path, { Prefer: "wait=0" });
 			if (!this.isOver) await this.#pause(LOOK);
 		}
 	}
 
-	/** Hear what comes; who only looks hears the last word, or the pictures. */
-	async #stream(path, looks) {
-		const response = await this.#ask(path, { headers: { Accept: "text/event-stream" } });
+	/** Hear what comes; who looks hears the last word, or the pictures. */
+	async #stream(path, look) {
+		const response = await this.#ask(path, { headers: { Accept: "text/event-stream", ...look } });
 		this.#pictures = [];
 		for await (const data of readEvents(response.body, () => this.#alive())) {
 			this.#failures = 0;
 			await this.#hear(JSON.parse(data));
-			if (this.isOver || this.record.cancelled || (looks && !this.#pictures.length)) return;
+			if (this.isOver || this.record.cancelled) return;
 		}
-		throw new Error("the stream broke off");
+		if (!look) throw new Error("the stream broke off");
 	}
 
 	async #hear(words) {

@@ -97,6 +97,24 @@ async def test_a_job_can_be_watched_by_its_id(tmp_path: Path) -> None:
         assert [event.name for event in await all_events(served, path)] == ["image"]
 
 
+async def test_a_stream_ends_when_its_client_prefers(tmp_path: Path) -> None:
+    """`wait=0` is a look: the last word, or the pictures where they are there. The job goes on."""
+    look = {"Prefer": "wait=0"}
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        begun = await all_events(served, "/text", headers=look, input="a")
+        assert [event.name for event in begun] == ["queued"]
+        path = f"/jobs/{begun[0].words['id']}"
+        async with served.events(path) as events:
+            while (await anext(events)).name != "progress":
+                pass
+        assert [event.name for event in await all_events(served, path, headers=look)] == ["progress"]
+        served.double.release()
+        async with served.events(path, headers={"Prefer": "wait=60"}) as events:
+            assert [event.name async for event in events][-1] == "image"
+        assert [event.name for event in await all_events(served, path, headers=look)] == ["image"]
+
+
 async def test_a_cancelled_job_says_so(tmp_path: Path) -> None:
     """And its stream ends."""
     async with serving(tmp_path) as served:

@@ -343,6 +343,7 @@ def test_options_alone_are_read_where_nothing_else_may_be_asked() -> None:
         (['wait = "7"; x=y', "respond-async; z"], Preference(True, 7)),
         (["wait=5, wait=9"], Preference(wait=5)),
         (["wait=99999"], Preference(wait=600)),
+        (["wait=0"], Preference(wait=0)),
         (["wait=-1"], Preference()),
         (["wait=soon, return=minimal, handling=lenient"], Preference()),
         (["wait=²"], Preference()),
