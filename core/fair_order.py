@@ -11,17 +11,17 @@ Pure: no clock, no I/O. What a `kind` is, only the caller of `take` and `ahead` 
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from heapq import merge
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from core.line import Key, Line
 
 K = TypeVar("K")
 
 
-@dataclass(slots=True)
-class _Share:
+class _Share(Struct):
     """What is known of a caller whose finish is above V."""
 
     finish: float
@@ -31,8 +31,7 @@ class _Share:
     """When the caller came: the arrival of the first job since its finish was not above V."""
 
 
-@dataclass(slots=True)
-class _Waiting(Generic[K]):
+class _Waiting(Struct, Generic[K]):
     id: str
     caller: str
     cost: float
@@ -85,7 +84,10 @@ class FairOrder(Generic[K]):
         job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
-        self._by_caller.setdefault(caller, OrderedDict())[job.arrival] = job
+        own = self._by_caller.get(caller)
+        if own is None:
+            own = self._by_caller[caller] = OrderedDict()
+        own[job.arrival] = job
         line = self._lines.get(kind)
         if line is None:
             line = self._lines[kind] = Line()
@@ -187,7 +189,7 @@ class FairOrder(Generic[K]):
         Else the cost of a cancelled job could be given back to jobs that it never delayed.
         """
         room = job.start - job.floor
-        behind = next(self._later(job), None)
+        behind = next(self._later(job), None) if job.caller in self._by_caller else None
         share = self._shares.get(job.caller)
         if behind is not None:
             behind.floor = max(behind.floor, behind.start - room)

@@ -9,7 +9,7 @@ class Idle:
     """One worker is woken for a job, not all: a wake that cannot be used is passed on."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._waiting: dict[str, asyncio.Future[None]] = {}
         self._ranked_of: tuple[Offer, ...] = ()
         self._ranked: dict[Kind, tuple[str, ...]] = {}
         """Who can do a job of a kind, by these offers, the best first: asked for with each job."""
@@ -20,11 +20,11 @@ class Idle:
 
     async def wait(self, backend: str) -> None:
         """Wait until there may be a job for this backend."""
-        woken = self._waiting[backend] = asyncio.Event()
+        woken = self._waiting[backend] = asyncio.get_running_loop().create_future()
         try:
-            await woken.wait()
+            await woken
         except asyncio.CancelledError:
-            if woken.is_set():  # the job that this backend was woken for is another one's now
+            if not woken.cancelled():  # the job that this backend was woken for is another one's now
                 self.wake_all()
             raise
         finally:
@@ -41,12 +41,14 @@ class Idle:
             able.sort(key=lambda offer: (not offer.has_loaded(kind), offer.pace or float("inf")))
             ranked = self._ranked[kind] = tuple(offer.backend for offer in able)
         for backend in ranked:
-            if backend in self._waiting:
-                self._waiting.pop(backend).set()
+            woken = self._waiting.pop(backend, None)
+            if woken is not None and not woken.done():
+                woken.set_result(None)
                 return
 
     def wake_all(self) -> None:
         """Wake everybody, to look again."""
         for woken in self._waiting.values():
-            woken.set()
+            if not woken.done():
+                woken.set_result(None)
         self._waiting.clear()

@@ -1,11 +1,12 @@
 """Job: one request's life in the queue in memory."""
 
 import asyncio
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from core.caller import Caller
 from core.events import Cancelled, Completed, End, Event, Failed
-from core.offers import Kind, kind_of
+from core.offers import Kind
 from core.queues import Wish
 from core.request import ImageRequest
 from core.watch import Watch
@@ -14,8 +15,7 @@ LOOK = 2.0
 """Seconds for which a look at a running job counts as watching it: who asks again and again watches, too."""
 
 
-@dataclass(slots=True)
-class Lease:
+class Lease(Struct):
     """A worker's hold on a job. While the worker waits in `renew` it cannot lapse."""
 
     attempt: int
@@ -30,14 +30,15 @@ class Lease:
     """... and whether it wants previews."""
 
 
-@dataclass(slots=True, eq=False)
-class Job:
+class Job(Struct, eq=False):
     """A request with an id, a caller and a state: waiting (no lease, no end), running (lease), ended."""
 
     id: str
     request: ImageRequest
     caller: Caller
     keep: bool
+    kind: Kind
+    """What it demands of a backend."""
     watches: set[Watch] = field(default_factory=set)
     last: Event | None = None
     """What was told last: a late watcher begins with it. None: it waits, and nobody watched it yet."""
@@ -52,11 +53,6 @@ class Job:
     """The backend that failed it last, ..."""
     avoid_until: float = 0.0
     """... which gets it again only from then on, if another can do it."""
-    kind: Kind = field(init=False)
-    """What it demands of a backend."""
-
-    def __post_init__(self) -> None:
-        self.kind = kind_of(self.request)
 
     @property
     def ended(self) -> End | None:

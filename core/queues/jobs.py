@@ -15,7 +15,7 @@ from core.caller import Caller
 from core.eta import Outlook
 from core.events import End, Queued, Started
 from core.line import Key
-from core.offers import Kind, Offer
+from core.offers import Kind, Offer, kind_of
 from core.queues import Claim
 from core.queues.job import Job, Lease
 from core.queues.kept import Kept
@@ -172,7 +172,7 @@ class Jobs:
     def add(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> Job:
         """A new job; the result that was kept under its id goes."""
         self._kept.forget(id)
-        job = self._live[id] = Job(id, request, caller, keep)
+        job = self._live[id] = Job(id, request, caller, keep, kind_of(request))
         self._places.add(job)
         self._note_unwatched(job)
         return job

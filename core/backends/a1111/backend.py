@@ -56,7 +56,7 @@ class A1111Backend:
         *,
         deployment: str,
         clock: Callable[[], float] = time.monotonic,
-        new_seed: Callable[[], int] = lambda: random.randint(0, LARGEST_SEED),
+        new_seed: Callable[[], int] = lambda: random.getrandbits(LARGEST_SEED.bit_length()),
         give_up: float = GIVE_UP_SECONDS,
         pace: float | None = None,
     ) -> None:
@@ -72,6 +72,7 @@ class A1111Backend:
         self._lists_until = float("-inf")
         self._loaded: str | None = None
         self._paces = deque([] if pace is None else [pace], maxlen=MEASURED)
+        self._pace = pace
         self._seen_idle = False
         self._busy_elsewhere = False
         """Whether the last look found it well, but at work on what is none of our jobs."""
@@ -95,7 +96,7 @@ class A1111Backend:
     @property
     def pace(self) -> float | None:
         """Seconds per cost unit; None before the first picture."""
-        return median(self._paces) if self._paces else None
+        return self._pace
 
     async def look(self) -> Offer:
         """See Backend.look."""
@@ -126,8 +127,7 @@ class A1111Backend:
         """See Backend.paint."""
         seed = request.seed if request.seed >= 0 else self._new_seed()
         switches = request.model is not None and request.model != self._loaded
-        pace = self.pace
-        expected = None if pace is None else pace * request.cost
+        expected = None if self._pace is None else self._pace * request.cost
         answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
         painting = Painting(task, request, began, expected)
@@ -241,7 +241,8 @@ class A1111Backend:
         """The pace, but for pictures that had to wait for another model; and what of it is news."""
         if not switches and completed.seconds > 0:
             self._paces.append(completed.seconds / request.cost)
-        pace, told = self.pace, self._offer.pace
+            self._pace = median(self._paces)
+        pace, told = self._pace, self._offer.pace
         news = pace is None or told is None or abs(pace - told) > max(SAME_PACE * told, SAME_SECONDS)
         if news or self._loaded != self._offer.loaded:
             self._offer = replace(self._offer, loaded=self._loaded, pace=pace)
