@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
 
 from core import Completed, SdError
 from core.wire import Parts, Words, encode
@@ -28,48 +27,50 @@ ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Ser
 Piece = bytes | memoryview
 
 
-class PiecesPayload(Payload):
-    """A body of a known size that is written piece by piece, so that it is never held as a whole."""
+class PiecesResponse(web.StreamResponse):
+    """An answer of a known size that is written piece by piece, so that it is never held as a whole."""
 
-    _autoclose = True
+    def __init__(self, pieces: Iterable[Piece], size: int, headers: Mapping[str, str]) -> None:
+        super().__init__(headers={**headers, "Content-Length": str(size)})
+        self._pieces = pieces
 
-    def __init__(self, pieces: Iterable[Piece], size: int, content_type: str) -> None:
-        super().__init__(pieces, content_type=content_type)
-        self._size = size
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Of no use for a body that is made while it is written."""
-        raise TypeError("this body is not held as a whole")
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it all; waits while the client does not read, and lets others have their turn."""
-        await write_pieces(writer, self._value)
+        writer = await super().prepare(request)
+        pieces, self._pieces = self._pieces, ()
+        if writer is not None:
+            await write_pieces(writer, pieces)
+        return writer
 
 
-class PartsPayload(PiecesPayload):
-    """A body whose parts are there."""
+class PartsResponse(web.StreamResponse):
+    """An answer of JSON in parts that are there. Its head and they leave in one call where that can be."""
 
-    def __init__(self, parts: Parts, content_type: str) -> None:
-        size = sum(len(part) for part in parts)
-        super().__init__(parts, size, content_type)
-        self._is_one_piece = size <= PIECE
+    def __init__(self, parts: Parts) -> None:
+        self._size = sum(map(len, parts))
+        super().__init__(headers={"Content-Type": "application/json", "Content-Length": str(self._size)})
+        self._parts = parts
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it all; waits while the client does not read."""
         # Nothing refers to it afterwards: while the connection waits for its next request the memory is used
         # for the next picture, which finds it in the processor's cache.
-        parts, self._value = self._value, ()
-        transport = getattr(writer, "transport", None)
-        if not isinstance(transport, Corkable) or not self._is_one_piece:
-            await write_pieces(writer, pieces_of(parts))
-            return
+        parts, self._parts = self._parts, ()
+        transport = request.transport
+        if not isinstance(transport, Corkable) or self._size > PIECE:
+            writer = await super().prepare(request)
+            if writer is not None:
+                await write_pieces(writer, pieces_of(parts))
+            return writer
         kept = transport.cork()
         try:
-            await writer.write(parts[0])  # with the head of the answer
-            kept += parts[1:]
+            writer = await super().prepare(request)
+            kept += parts
         finally:
             transport.uncork()
-        await writer.drain()
+        if writer is not None:
+            await writer.drain()
+        return writer
 
 
 async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) -> None:
@@ -107,11 +108,6 @@ def decoded_size(base64: Piece) -> int:
     return len(base64) // 4 * 3 - bytes(base64[-2:]).count(b"=")
 
 
-def parts_answer(parts: Parts) -> web.Response:
-    """JSON in parts, with its length known."""
-    return web.Response(body=PartsPayload(parts, "application/json"))
-
-
 def words_answer(
     words: Words, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
@@ -119,17 +115,17 @@ def words_answer(
     return web.Response(body=encode(words), status=status, headers=headers, content_type="application/json")
 
 
-def picture_answer(completed: Completed, index: int, id: str) -> web.Response:
+def picture_answer(completed: Completed, index: int, id: str) -> web.StreamResponse:
     """One picture itself, decoded here and nowhere else, on its way out."""
     image = completed.images[index]
     headers = {
+        "Content-Type": f"image/{image.format}",
         "Content-Disposition": f'inline; filename="{file_name(completed, index, id)}"',
         "X-Job-Id": id,
     }
     if image.seed is not None:
         headers["X-Seed"] = str(image.seed)
-    body = PiecesPayload(decoded(image.base64), decoded_size(image.base64), f"image/{image.format}")
-    return web.Response(body=body, headers=headers)
+    return PiecesResponse(decoded(image.base64), decoded_size(image.base64), headers)
 
 
 def problem_answer(error: SdError, *, status: int | None = None, line_break: bool = False) -> web.Response:

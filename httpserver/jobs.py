@@ -7,7 +7,7 @@ words. Only what is asked of it and cannot be given is an error: its pictures, o
 from aiohttp import web
 
 from core import Cancelled, NotFound
-from httpserver.answers import parts_answer, picture_answer, words_answer
+from httpserver.answers import PartsResponse, picture_answer, words_answer
 from httpserver.keys import GATEWAY, VISITOR
 from httpserver.messages import job_answer, job_words, read_options, read_prefer, read_query
 from httpserver.stream import comes_again, stream_events, wants_events
@@ -16,7 +16,7 @@ from httpserver.watching import attached, completed, last_event
 
 async def get_job(request: web.Request) -> web.StreamResponse:
     """State or result at once (`Prefer: wait=N`: its end, if it comes so soon), or the events."""
-    options = read_options(read_query(request.rel_url.raw_query_string), ("preview",))
+    options = read_options(read_query(request.rel_url), ("preview",))
     wait = read_prefer(request.headers.getall("Prefer", ())).wait
     streams = wants_events(request)
     if streams and comes_again(request):
@@ -25,12 +25,12 @@ async def get_job(request: web.Request) -> web.StreamResponse:
         if streams:
             return await stream_events(request, watch, wait)
         event = await last_event(watch, wait or 0)
-    return parts_answer(job_answer(event, watch.id))
+    return PartsResponse(job_answer(event, watch.id))
 
 
 async def get_picture(request: web.Request) -> web.StreamResponse:
     """One picture of a job; waits until it is painted."""
-    read_options(read_query(request.rel_url.raw_query_string))
+    read_options(read_query(request.rel_url))
     index = int(request.match_info["index"])
     async with attached(request, progress=False) as watch:
         pictures = completed(await watch.end())
@@ -41,7 +41,7 @@ async def get_picture(request: web.Request) -> web.StreamResponse:
 
 async def delete_job(request: web.Request) -> web.StreamResponse:
     """Cancel a job. Answers the state that it is in then: an end that came before is no error."""
-    read_options(read_query(request.rel_url.raw_query_string))
+    read_options(read_query(request.rel_url))
     id = request.match_info["id"]
     if await request.app[GATEWAY].cancel(id, request[VISITOR].caller):
         return words_answer(job_words(Cancelled(), id))

@@ -8,9 +8,10 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from msgspec import Struct
+from yarl import URL
 
 from core import (
     FIELDS,
@@ -73,17 +74,15 @@ class Preference(Struct, frozen=True):
     wait: int | None = None
 
 
-def read_query(query: str) -> dict[str, object]:
+def read_query(url: URL) -> dict[str, object]:
     """The parameters of a URL. An empty one is not given: a form sends its empty fields, too."""
-    try:
-        pairs = parse_qsl(query, True, errors="surrogateescape", max_num_fields=MOST_PARAMETERS)
-    except ValueError:
-        raise InvalidRequest(f"more than {MOST_PARAMETERS} parameters") from None
+    if url.raw_query_string.count("&") >= MOST_PARAMETERS:
+        raise InvalidRequest(f"more than {MOST_PARAMETERS} parameters")
     fields: dict[str, object] = {}
-    for name, value in pairs:
+    for name, value in url.query.items():
         if name in fields:
             raise _refusal(name, "given twice")
-        if not _is_text(value):
+        if ("%" in value or not value.isascii()) and not _is_utf8(url.raw_query_string):
             raise _refusal(name, "is no UTF-8")
         fields[name] = value or None
     return fields
@@ -222,9 +221,10 @@ def _refusal(name: str, problem: str) -> InvalidRequest:
     return InvalidRequest(f"{shown}: {problem}", field=shown)
 
 
-def _is_text(value: str) -> bool:
+def _is_utf8(query: str) -> bool:
+    """Whether its percent-encoding says text; what it does not say yarl replaces, or leaves as it is."""
     try:
-        value.encode()
-    except UnicodeEncodeError:
+        unquote(query, errors="strict").encode()
+    except UnicodeError:
         return False
     return True

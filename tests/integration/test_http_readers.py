@@ -73,7 +73,7 @@ async def test_a_client_that_reads_slowly_gets_it_all(tmp_path: Path, cut_off: a
         path = await kept(served)
         began = time.monotonic()
         head = f"GET {path}/images/0 HTTP/1.1\r\nConnection: close"
-        async with narrow(served, head, ahead=32_768) as client:
+        async with narrow(served, head, ahead=16_384) as client:
             answer = b""
             while chunk := await asyncio.get_running_loop().sock_recv(client, 131_072):
                 answer += chunk

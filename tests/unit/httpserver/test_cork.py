@@ -6,8 +6,9 @@ from typing import Any, cast
 import pytest
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_writer import StreamWriter
+from aiohttp.test_utils import make_mocked_request
 
-from httpserver.answers import PIECE, PartsPayload
+from httpserver.answers import PIECE, PartsResponse
 from httpserver.cork import Corkable
 
 
@@ -67,32 +68,31 @@ def test_where_nothing_was_written_nothing_leaves() -> None:
     assert own.calls == []
 
 
-async def answer(own: Written, *parts: bytes) -> PartsPayload:
-    """Write these parts as the body of an answer of aiohttp."""
+async def answer(transport: Corkable, *parts: bytes) -> PartsResponse:
+    """Send these parts as aiohttp does on this transport."""
     protocol = BaseProtocol(asyncio.get_running_loop())
-    protocol.connection_made(cast(asyncio.Transport, Corkable(own)))
+    protocol.connection_made(cast(asyncio.Transport, transport))
     writer = StreamWriter(protocol, asyncio.get_running_loop())
-    size = sum(len(part) for part in parts)
-    writer.length = size
-    await writer.write_headers("HTTP/1.1 200 OK", cast(Any, {"Content-Length": str(size)}))
-    payload = PartsPayload(parts, "application/json")
-    await payload.write(writer)
-    return payload
+    request = make_mocked_request("GET", "/text", writer=writer, transport=transport)
+    response = PartsResponse(parts)
+    await response.prepare(request)
+    await response.write_eof()
+    return response
 
 
 async def test_an_answers_head_and_its_picture_leave_in_one_call_and_nothing_refers_to_them() -> None:
     own = Written()
-    payload = await answer(own, b'{"image-base64":"', b"x" * 600_000, b'"}')
+    response = await answer(Corkable(own), b'{"image-base64":"', b"x" * 600_000, b'"}')
     (whole,) = own.calls
     head, body = whole.split(b"\r\n\r\n", 1)
-    assert head.startswith(b"HTTP/1.1 200 OK")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 600019\r\n")
     assert body == b'{"image-base64":"' + b"x" * 600_000 + b'"}'
-    assert not payload._value
+    assert not response._parts
 
 
 async def test_what_is_larger_than_a_piece_leaves_piece_by_piece() -> None:
     own = Written()
-    await answer(own, b"{", b"x" * (PIECE + 1), b"}")
+    await answer(Corkable(own), b"{", b"x" * (PIECE + 1), b"}")
     assert max(map(len, own.calls)) == PIECE
     assert b"".join(own.calls).endswith(b"x}")
 
@@ -100,11 +100,8 @@ async def test_what_is_larger_than_a_piece_leaves_piece_by_piece() -> None:
 async def test_a_client_that_is_gone_leaves_no_cork_in() -> None:
     own = Written()
     own.closing = True
-    protocol = BaseProtocol(asyncio.get_running_loop())
     transport = Corkable(own)
-    protocol.connection_made(cast(asyncio.Transport, transport))
-    writer = StreamWriter(protocol, asyncio.get_running_loop())
     with pytest.raises(ConnectionError):
-        await PartsPayload((b"{", b"}"), "application/json").write(writer)
+        await answer(transport, b"{", b"}")
     transport.write(b"more")
     assert own.calls == [b"more"]

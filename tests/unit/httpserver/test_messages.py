@@ -4,11 +4,12 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from yarl import URL
 
 from core import (
     ERRORS,
@@ -54,7 +55,7 @@ LIMITS = Limits()
 
 def in_query(query: str) -> Wanted:
     """What a URL's query asks for."""
-    return read_wanted(read_query(query), LIMITS)
+    return read_wanted(read_query(URL(f"/text?{query}", encoded=True)), LIMITS)
 
 
 def in_body(body: bytes, content_type: str = "application/json") -> Wanted:
@@ -130,6 +131,35 @@ def test_empty_fields_of_a_form_are_not_given() -> None:
     assert in_query("input=x&negative_prompt=&seed=&keep=") == in_query("input=x")
 
 
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["a", "bc", "é", "=", "&", "+", "%", "%2", "%2B", "%25", "%C3%A9", "%C3", "%ff", "\udcff"]
+        )
+    )
+)
+def test_a_query_is_read_as_by_the_standard_library(letters: list[str]) -> None:
+    """With plus signs, half an escape, nothing before the equals sign; what is no text is refused."""
+    query = "".join(letters)
+    pairs = parse_qsl(query, True, errors="surrogateescape")
+    try:
+        fields = read_query(URL(f"/text?{query}", encoded=True))
+    except InvalidRequest:
+        assert len(dict(pairs)) < len(pairs) or not all(_is_text(name + value) for name, value in pairs)
+    else:
+        assert all(_is_text(value) for _, value in pairs)
+        if all(_is_text(name) for name, _ in pairs):
+            assert fields == {name: value or None for name, value in pairs}
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
@@ -150,7 +180,7 @@ def test_empty_fields_of_a_form_are_not_given() -> None:
         ("input=a&override_settings={}", "override_settings"),
         ("prompt=a", "prompt"),
         ("a monkey", "a monkey"),
-        ("input=a&%ff=1", "?"),
+        ("input=a&%ff=1", "\ufffd"),
         (f"input=a&{'n' * 5000}=1", "n" * 40),
         (f"input={'x' * 4001}", "input"),
     ],
