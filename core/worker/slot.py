@@ -12,14 +12,12 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 
 from core.backends import Backend, Unreachable, Wishes
 from core.errors import BackendError, Internal, InvalidRequest, JobTimeout, ShuttingDown
 from core.events import Completed, End, Failed, Progress
-from core.offers import Offer
 from core.queues import VOID, Again, Claim, Queue
-from core.worker.health import Health
+from core.worker.standing import Standing
 
 log = logging.getLogger(__name__)
 
@@ -29,10 +27,6 @@ OUR_FAULT = Failed.of(Internal("a fault of our own; it is in the server's log"))
 
 KEEP_AFTER = 0.05
 """Seconds until the keeper begins: what is painted sooner costs no second task."""
-LOOK_SOON = 0.3
-"""Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
-LOOK_EVERY = 5.0
-"""Seconds between two looks at a backend that is well; an offer is repeated as often."""
 FREEING = 5.0
 """Seconds that a server gets at the end to let go of what was given back."""
 LETTING_GO = 1.0
@@ -58,12 +52,7 @@ class Worker:
         self._deployment = deployment
         self._job_timeout = job_timeout
         self._clock = clock
-        self._looks = Health()
-        self._paintings = Health()
-        self._offer = Offer(backend.name, usable=False, problem="not looked at yet")
-        self._told = self._offer
-        """The offer as the queue knows it."""
-        self._looked = float("-inf")
+        self._standing = Standing(queue, backend, clock, self._stop_waiting)
         self._free = asyncio.Event()
         self._free.set()
         self._retired = False
@@ -71,35 +60,31 @@ class Worker:
         """What this slot has in hand: jobs whose pictures are on their way to the queue, and the one that is
         painted."""
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._patience: asyncio.Timeout | None = None
-        """Of the claim that is waited for."""
+        self._limit = asyncio.timeout(None)
+        """Of the turns: cuts short what is waited for, or painted."""
+        self._waits = False
+        """Whether a claim is waited for."""
 
     async def run(self) -> None:
         """Serve until it is retired or cancelled."""
-        async with asyncio.TaskGroup() as group:
-            while not self._retired:
-                try:
-                    await self._turn(group)
-                except Exception:  # a fault of ours must not take a GPU out of service
-                    log.exception("%s: a fault in the worker", self._backend.name)
-                    await asyncio.sleep(AFTER_FAULT)
+        try:
+            async with asyncio.TaskGroup() as group:
+                while not self._retired:
+                    try:
+                        await self._turns(group)
+                    except Exception:  # a fault of ours must not take a GPU out of service
+                        log.exception("%s: a fault in the worker", self._backend.name)
+                        await asyncio.sleep(AFTER_FAULT)
+        finally:
+            self._standing.close()
 
     async def look(self) -> None:
         """See what the backend offers now, and say so."""
-        before = self._offer
-        self._offer = await self._backend.look()
-        self._looked = self._clock()
-        if self._offer.usable != before.usable or self._offer.problem != before.problem:
-            log.info("%s: %s", self._offer.backend, self._offer.problem or "ready")
-        if self._offer.usable or self._offer.resting:
-            self._looks.succeeded()
-        else:
-            self._looks.failed(self._looked)
-        await self._tell_offer()
+        await self._standing.look()
 
-    async def _tell_offer(self) -> None:
-        self._told = self._offer
-        await self._queue.offer(self._offer)
+    def _stop_waiting(self) -> None:
+        if self._waits and not self._limit.expired():
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
     @property
     def is_painting(self) -> bool:
@@ -117,8 +102,7 @@ class Worker:
         Where the queue is away it is not waited for: the leases lapse.
         """
         self._retired = True
-        if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(asyncio.get_running_loop().time())
+        self._stop_waiting()
         try:
             async with asyncio.timeout(grace):
                 await self._free.wait()
@@ -130,39 +114,42 @@ class Worker:
                         await self._queue.finish(claim, STOPPING)
                     await self._free.wait()
 
-    async def _turn(self, group: asyncio.TaskGroup) -> None:
-        """One picture, or one look, or a rest."""
-        now = self._clock()
-        rest = max(self._looks.rest(now), self._paintings.rest(now))
-        if self._offer.resting and not rest:
-            rest = LOOK_SOON
-        if rest > 0:
-            await asyncio.sleep(rest)
-        if not self._offer.usable or self._clock() - self._looked >= LOOK_EVERY:
-            await self.look()
-        if not self._offer.usable:
-            return
-        if self._retired:
-            return
-        claim: Claim | None = None
-        try:
-            async with asyncio.timeout(LOOK_EVERY) as limit:
-                self._patience = limit
-                while len(self._deliveries) > 1:  # the line is slower than the server
-                    await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
-                claim = await self._queue.claim(self._backend.name)
-                self._patience = None
-                limit.reschedule(None)  # from now on it is the keeper's
-                await self._hold(claim, limit, group)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            if claim is not None:  # the server did not let go of a job that was given up, and was hung up on
-                await self._say_unusable("still paints a job that was given up", resting=True)
-        finally:
-            self._patience = None
+    async def _turns(self, tasks: asyncio.TaskGroup) -> None:
+        """Turn after turn, until it is retired or one of them is cut short.
 
-    async def _hold(self, claim: Claim, limit: asyncio.Timeout, tasks: asyncio.TaskGroup) -> None:
+        One limit for all of them, which nearly none of them sets: a timer for each would take its time.
+        """
+        try:
+            async with asyncio.timeout(None) as self._limit:
+                while not self._retired:
+                    await self._turn(tasks)
+        except TimeoutError:
+            if not self._limit.expired():
+                raise
+            if not self._waits:  # the server did not let go of a job that was given up, and was hung up on
+                await self._standing.say_unusable("still paints a job that was given up", resting=True)
+        finally:
+            self._waits = False
+
+    async def _turn(self, tasks: asyncio.TaskGroup) -> None:
+        """One picture, or one look, or a rest."""
+        standing = self._standing
+        if (rest := standing.rest) > 0:
+            await asyncio.sleep(rest)
+        if not standing.offer.usable or standing.look_due:
+            await standing.look()
+        if not standing.offer.usable or self._retired:
+            return
+        self._waits = True
+        while len(self._deliveries) > 1:  # the line is slower than the server
+            await asyncio.wait(self._deliveries, return_when=asyncio.FIRST_COMPLETED)
+        claim = await self._queue.claim(self._backend.name)
+        self._waits = False
+        if self._limit.when() is not None:  # it was about to stop waiting
+            self._limit.reschedule(None)
+        await self._hold(claim, tasks)
+
+    async def _hold(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
         """Have a job in hand until it is painted, or can't be."""
         self._claims.append(claim)
         self._free.clear()
@@ -170,22 +157,20 @@ class Worker:
             # Where this process stood still since it asked, somebody else may have the job, and the server.
             left = claim.until - self._clock()
             if left > 0:
-                await self._serve(claim, min(KEEP_AFTER, left / 3, self._job_timeout), limit, tasks)
+                await self._serve(claim, min(KEEP_AFTER, left / 3, self._job_timeout), tasks)
             else:
                 await self._queue.finish(claim, TOO_LATE)
         finally:
             self._let_go(claim)
 
-    async def _serve(
-        self, claim: Claim, keep_after: float, limit: asyncio.Timeout, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def _serve(self, claim: Claim, keep_after: float, tasks: asyncio.TaskGroup) -> None:
         """Paint one job, to whatever end; what takes no longer than `keep_after` seconds needs no keeper."""
         task = task_name(self._deployment, claim)
         wishes = Wishes(claim.wish)
         keepers: list[asyncio.Task[None]] = []
 
         def keep() -> None:
-            keepers.append(tasks.create_task(self._guard(claim, task, wishes, limit)))
+            keepers.append(tasks.create_task(self._guard(claim, task, wishes)))
 
         soon = asyncio.get_running_loop().call_later(keep_after, keep)
         try:
@@ -194,16 +179,18 @@ class Worker:
             soon.cancel()
             for keeper in keepers:
                 keeper.cancel()  # it is not waited for: the server gets its next job at once
+                if not self._limit.expired():
+                    self._limit.reschedule(None)
         if not wishes.current.held:  # what a server answers to an interrupted job says nothing of its health
-            self._looked = float("-inf")
+            self._standing.look_due = True
         elif isinstance(outcome, Completed):
-            self._learn()
+            self._standing.learn()
             if self._queue.local:
                 await self._deliver(claim, outcome)
             else:
                 self._send(claim, outcome, tasks)
-            if self._offer.loaded != self._told.loaded:  # it counts for the very next claim
-                await self._tell_offer()
+            if self._standing.loads_another:  # it counts for the very next claim
+                await self._standing.tell()
         else:
             await self._finish(claim, outcome)
 
@@ -242,49 +229,37 @@ class Worker:
             log.exception("job %s: a fault of our own", task)
             return OUR_FAULT
 
-    async def _guard(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:
+    async def _guard(self, claim: Claim, task: str, wishes: Wishes) -> None:
         """The keeper; a fault of our own in it ends the job as `internal` and hangs up."""
         try:
-            await self._keep(claim, task, wishes, limit)
+            await self._keep(claim, task, wishes)
         except Exception:
             log.exception("job %s: a fault of our own", task)
             wishes.update(VOID)
             await self._queue.finish(claim, OUR_FAULT)
-            limit.reschedule(asyncio.get_running_loop().time())
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
-    async def _keep(self, claim: Claim, task: str, wishes: Wishes, limit: asyncio.Timeout) -> None:
+    async def _keep(self, claim: Claim, task: str, wishes: Wishes) -> None:
         """Hold the claim until it is void or its time is over; then free the server."""
         try:
             async with asyncio.timeout(self._job_timeout):
                 while wishes.current.held:
                     wishes.update(await self._queue.renew(claim, wishes.current))
-                    if self._clock() - self._looked >= LOOK_EVERY:
-                        self._looked = self._clock()
-                        await self._tell_offer()
+                    if self._standing.look_due:
+                        self._standing.looked()
+                        await self._standing.tell()
         except TimeoutError:
             await self._give_up(claim)
             wishes.update(VOID)  # only now: a picture that comes meanwhile finds the job ended
         async with asyncio.TaskGroup() as group:
-            repeating = group.create_task(self._repeat_offer())
+            repeating = group.create_task(self._standing.hold_off(LETTING_GO))
             await self._backend.interrupt(task)
             repeating.cancel()
-        limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
-
-    async def _repeat_offer(self) -> None:
-        """An offer lapses: say it again for as long as the server is not free. Ends by cancellation.
-
-        After a moment it is no offer any more: the server may be busy with this job for long.
-        """
-        await asyncio.sleep(LETTING_GO)
-        if self._offer.usable:
-            await self._say_unusable("still has a job that was cancelled", resting=True)
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            await self._tell_offer()
+        self._limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
 
     async def _give_up(self, claim: Claim) -> None:
         """One attempt took too long: tell that first, the server is freed later."""
-        await self._say_unusable("still paints a job that took too long", resting=True)
+        await self._standing.say_unusable("still paints a job that took too long", resting=True)
         error = JobTimeout(f"{self._backend.name}: no picture within {self._job_timeout:g} seconds")
         await self._queue.finish(claim, Failed.of(error))
 
@@ -292,28 +267,16 @@ class Worker:
         """Tell how it ended. The offer turns first, so that what goes back goes to somebody else."""
         if isinstance(outcome, Again):
             log.warning("%s", outcome.error.message)
-            (self._paintings if outcome.counts else self._looks).failed(self._clock())
-            await self._say_unusable(outcome.error.message, resting=outcome.counts)
+            await self._standing.failed(outcome.error.message, counts=outcome.counts)
         await self._queue.finish(claim, outcome)
-
-    def _learn(self) -> None:
-        """What a picture shows of its server."""
-        self._paintings.succeeded()
-        self._offer = self._backend.offer
 
     async def _deliver(self, claim: Claim, picture: Completed) -> None:
         """Bring a picture to the queue, and what is known since of the server's pace."""
         try:
             await self._queue.finish(claim, picture)
-            if self._offer != self._told:
-                await self._tell_offer()
+            await self._standing.tell_news()
         except Exception:  # as in `run`; the lease lapses
             log.exception("%s: a fault in the worker", self._backend.name)
-
-    async def _say_unusable(self, problem: str, *, resting: bool = False) -> None:
-        problem = problem.removeprefix(f"{self._backend.name}: ")
-        self._offer = replace(self._offer, usable=False, resting=resting, problem=problem)
-        await self._tell_offer()
 
 
 def task_name(deployment: str, claim: Claim) -> str:

@@ -17,7 +17,7 @@ from core.queues.memory import MemoryQueue
 from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch
-from core.worker import Worker, health, slot
+from core.worker import Worker, health, slot, standing
 from tests.unit.core.examples import ALICE, painted, progress, soon, told, usable, wish_for
 
 Paint = Callable[["Scripted", OnProgress, Wishes], Awaitable[Completed]]
@@ -118,7 +118,7 @@ def _short_rests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "FIRST_REST", 0.001)
     monkeypatch.setattr(health, "LONGEST_REST", 0.004)
     monkeypatch.setattr(slot, "AFTER_FAULT", 0.001)
-    monkeypatch.setattr(slot, "LOOK_SOON", 0.001)
+    monkeypatch.setattr(standing, "LOOK_SOON", 0.001)
 
 
 async def succeed(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
@@ -296,7 +296,7 @@ async def test_it_may_retire_while_a_claim_that_was_cut_off_is_given_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Which takes as long as Valkey takes for it."""
-    monkeypatch.setattr(slot, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.01)
     bench = Bench()
     cut_off, given_back = asyncio.Event(), asyncio.Event()
 
@@ -508,7 +508,7 @@ async def test_at_shutdown_what_still_runs_is_interrupted() -> None:
 
 async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would lapse under a long picture."""
-    monkeypatch.setattr(slot, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.01)
     said = asyncio.Event()
 
     async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
@@ -531,7 +531,7 @@ async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest
 
 
 async def test_an_idle_backend_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slot, "LOOK_EVERY", 0.002)
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.002)
     bench = Bench()
     bench.backend.looks = [usable("gpu:1"), usable("gpu:1"), usable("gpu:1", "new model")]
     async with bench.at_work():

@@ -1,0 +1,114 @@
+"""Standing: what is known of one backend, by looks and by its pictures, and what the queue was told of it."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from core.backends import Backend
+from core.offers import Offer
+from core.queues import Queue
+from core.worker.health import Health
+
+log = logging.getLogger(__name__)
+
+LOOK_SOON = 0.3
+"""Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks at a backend that is well; an offer is repeated as often."""
+
+
+class Standing:
+    """Of one backend. `on_due` is called when the next look is due, whoever is to see to that."""
+
+    def __init__(
+        self, queue: Queue, backend: Backend, clock: Callable[[], float], on_due: Callable[[], None]
+    ) -> None:
+        self._queue = queue
+        self._backend = backend
+        self._clock = clock
+        self._on_due = on_due
+        self._looks = Health()
+        self._paintings = Health()
+        self._told = Offer(backend.name, usable=False, problem="not looked at yet")
+        """The offer as the queue knows it."""
+        self._alarm: asyncio.TimerHandle | None = None
+        self.offer = self._told
+        self.look_due = True
+
+    def close(self) -> None:
+        """No more look comes due."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    @property
+    def rest(self) -> float:
+        """Seconds until the backend may be looked at, or given a job."""
+        now = self._clock()
+        rest = max(self._looks.rest(now), self._paintings.rest(now))
+        return LOOK_SOON if self.offer.resting and not rest else rest
+
+    async def look(self) -> None:
+        """See what the backend offers now, and say so."""
+        before, self.offer = self.offer, await self._backend.look()
+        self.looked()
+        if self.offer.usable != before.usable or self.offer.problem != before.problem:
+            log.info("%s: %s", self.offer.backend, self.offer.problem or "ready")
+        if self.offer.usable or self.offer.resting:
+            self._looks.succeeded()
+        else:
+            self._looks.failed(self._clock())
+        await self.tell()
+
+    def looked(self) -> None:
+        """From now on the next look is due after a while."""
+        self.close()
+        self.look_due = False
+        self._alarm = asyncio.get_running_loop().call_later(LOOK_EVERY, self._ring)
+
+    def _ring(self) -> None:
+        self.look_due = True
+        self._on_due()
+
+    def learn(self) -> None:
+        """What a picture shows of its server."""
+        self._paintings.succeeded()
+        self.offer = self._backend.offer
+
+    @property
+    def loads_another(self) -> bool:
+        """Whether it has another model in its memory than the queue knows of."""
+        return self.offer.loaded != self._told.loaded
+
+    async def tell(self) -> None:
+        """Say the offer, or repeat it: it lapses."""
+        self._told = self.offer
+        await self._queue.offer(self.offer)
+
+    async def tell_news(self) -> None:
+        """Say the offer if the queue knows another one."""
+        if self.offer != self._told:
+            await self.tell()
+
+    async def failed(self, problem: str, *, counts: bool) -> None:
+        """It did not paint; `counts` if it answered, so that a moment's rest may help."""
+        (self._paintings if counts else self._looks).failed(self._clock())
+        await self.say_unusable(problem, resting=counts)
+
+    async def say_unusable(self, problem: str, *, resting: bool = False) -> None:
+        """Say that it gets no job, and why."""
+        problem = problem.removeprefix(f"{self.offer.backend}: ")
+        self.offer = replace(self.offer, usable=False, resting=resting, problem=problem)
+        await self.tell()
+
+    async def hold_off(self, moment: float) -> None:
+        """Repeat the offer for as long as the server is not free. Ends by cancellation.
+
+        After a moment (seconds) it is no offer any more: the server may be busy with what it had for long.
+        """
+        await asyncio.sleep(moment)
+        if self.offer.usable:
+            await self.say_unusable("still has a job that was cancelled", resting=True)
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            await self.tell()
