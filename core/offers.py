@@ -14,6 +14,9 @@ class Kind(NamedTuple):
     sampler_name: str = ""
 
 
+ANYTHING = Kind()
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What one backend says of itself. It lapses with time, so a dead worker's offer disappears."""
@@ -91,6 +94,8 @@ class Catalog:
 
 def kind_of(request: ImageRequest) -> Kind:
     """What this request demands of a backend."""
+    if request.model is None and request.sampler_name is None:
+        return ANYTHING
     return Kind(request.model or "", request.sampler_name or "")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued, Started
+from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued
 
 AtOnce = Callable[[Queued | Progress], bool]
 
@@ -42,6 +42,8 @@ class Watch:
 
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
+        if not (self.place or self.progress or isinstance(event, (Completed, Failed, Cancelled))):
+            return
         if isinstance(event, Progress):
             if not self.progress:
                 return
@@ -55,8 +57,6 @@ class Watch:
             self._unread.clear()
             if not self.place or self._goes_at_once(event):
                 return
-        elif isinstance(event, Started) and not (self.place or self.progress):
-            return
         self._unread.append(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)

@@ -66,14 +66,12 @@ class Job(Struct, eq=False):
 
     def wish(self, now: float) -> Wish:
         """What its watchers want of the worker that holds it, those that have just left included."""
-        lease = self.lease
-        looked = lease is not None and now - lease.looked < LOOK
-        looked_for_preview = lease is not None and looked and lease.looked_for_preview
-        return Wish(
-            held=True,
-            watched=looked or any(watch.progress for watch in self.watches),
-            preview=looked_for_preview or any(watch.preview for watch in self.watches),
-        )
+        watched = self.lease is not None and now - self.lease.looked < LOOK
+        preview = self.lease is not None and watched and self.lease.looked_for_preview
+        for watch in self.watches:
+            watched = watched or watch.progress
+            preview = preview or watch.preview
+        return Wish(held=True, watched=watched, preview=preview)
 
     def tell(self, event: Event) -> None:
         """Tell all watchers."""

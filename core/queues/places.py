@@ -71,8 +71,10 @@ class Places:
 
     def waiting_of(self, caller: str) -> int:
         """How many jobs of this caller wait, those that came back included."""
-        returned = sum(job.caller.name == caller for job in self._returned.values())
-        return self._order.waiting_of(caller) + returned
+        waiting = self._order.waiting_of(caller)
+        if self._returned:
+            waiting += sum(job.caller.name == caller for job in self._returned.values())
+        return waiting
 
     def jobs(self) -> list[Job]:
         """All that wait."""

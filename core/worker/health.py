@@ -10,7 +10,8 @@ class Health:
 
     def __init__(self) -> None:
         self.failures = 0
-        self._rests_until = float("-inf")
+        self.rests_until = float("-inf")
+        """Until then it is left alone."""
 
     def succeeded(self) -> None:
         """It painted a picture."""
@@ -18,9 +19,5 @@ class Health:
 
     def failed(self, now: float) -> None:
         """It did not: let it rest."""
-        self._rests_until = now + min(LONGEST_REST, FIRST_REST * 2**self.failures)
+        self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2**self.failures)
         self.failures = min(self.failures + 1, 20)
-
-    def rest(self, now: float) -> float:
-        """Seconds that it is left alone from now on; 0 when it may try."""
-        return max(0.0, self._rests_until - now)

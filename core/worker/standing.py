@@ -44,9 +44,8 @@ class Standing:
     @property
     def rest(self) -> float:
         """Seconds until the backend may be looked at, or given a job."""
-        now = self._clock()
-        rest = max(self._looks.rest(now), self._paintings.rest(now))
-        return LOOK_SOON if self.offer.resting and not rest else rest
+        rest = max(self._looks.rests_until, self._paintings.rests_until) - self._clock()
+        return max(rest, LOOK_SOON if self.offer.resting and rest <= 0 else 0.0)
 
     async def look(self) -> None:
         """See what the backend offers now, and say so."""

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -130,8 +130,11 @@ class A1111Backend:
         expected = None if self._pace is None else self._pace * request.cost
         answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
-        painting = Painting(task, request, began, expected)
-        following = Following(lambda: self._progress.follow(painting, on_progress, wishes), wishes)
+
+        def follow() -> Coroutine[Any, Any, None]:
+            return self._progress.follow(Painting(task, request, began, expected), on_progress, wishes)
+
+        following = Following(follow, wishes)
         try:
             body = await self._client.txt2img(_words(task, request, seed))
             answered.set()

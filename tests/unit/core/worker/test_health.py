@@ -4,7 +4,7 @@ from core.worker.health import FIRST_REST, LONGEST_REST, Health
 
 
 def test_a_backend_that_never_failed_does_not_rest() -> None:
-    assert Health().rest(now=0.0) == 0
+    assert Health().rests_until < 0
 
 
 def test_each_failure_in_a_row_doubles_the_rest_up_to_the_longest() -> None:
@@ -12,17 +12,10 @@ def test_each_failure_in_a_row_doubles_the_rest_up_to_the_longest() -> None:
     rests = []
     for _ in range(100):
         health.failed(now=50.0)
-        rests.append(health.rest(now=50.0))
+        rests.append(health.rests_until - 50.0)
     assert rests[:3] == [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST]
     assert rests == sorted(rests)
     assert rests[-1] == LONGEST_REST
-
-
-def test_a_rest_passes() -> None:
-    health = Health()
-    health.failed(now=50.0)
-    assert health.rest(now=50.0 + FIRST_REST / 2) == FIRST_REST / 2
-    assert health.rest(now=60.0) == 0
 
 
 def test_a_picture_lets_the_rests_begin_anew() -> None:
@@ -31,4 +24,4 @@ def test_a_picture_lets_the_rests_begin_anew() -> None:
         health.failed(now=0.0)
     health.succeeded()
     health.failed(now=100.0)
-    assert health.rest(now=100.0) == FIRST_REST
+    assert health.rests_until == 100.0 + FIRST_REST
