@@ -44,7 +44,7 @@ from core.request import (
     parse_request,
 )
 from core.settings import Settings, SettingsError, load_or_exit
-from core.stall import Stall
+from core.stall import Stall, write_together
 from core.status import BackendStatus, Status
 from core.variables import BackendAddress
 from core.watch import Watch
@@ -113,4 +113,5 @@ __all__ = [
     "run",
     "stop_signal",
     "work",
+    "write_together",
 ]

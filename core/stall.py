@@ -6,6 +6,7 @@ nothing at all for STALL_SECONDS is given up; its connection breaks, which is a 
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -14,6 +15,20 @@ STALL_SECONDS = 30.0
 UNSENT_BYTES = 32_768
 """What the kernel may hold for a peer beyond what is on its way: more would hide whether it reads, and would
 only make its progress stale."""
+
+
+def write_together(
+    transport: asyncio.WriteTransport, pieces: Sequence[bytes | memoryview], limit: int
+) -> None:
+    """Write these in one call of the system, and uncopied, where the event loop can do that.
+
+    `limit` are the bytes that the transport may hold before its protocol is told to pause.
+    """
+    transport.writelines(pieces)
+    if transport.get_write_buffer_size() > limit:
+        # asyncio of Python 3.12.0 to 3.12.8 and of 3.13.0 does not tell in `writelines` that the client does
+        # not keep up (CVE-2024-12254). This looks again, and changes nothing else.
+        transport.set_write_buffer_limits(high=limit)
 
 
 class Stall:

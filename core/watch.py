@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued
+from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued, Started
 
-AtOnce = Callable[[Queued | Progress], bool]
+AtOnce = Callable[[Queued | Started | Progress], bool]
 
 
 class Watch:
@@ -28,7 +28,8 @@ class Watch:
         self.place = place
         """Whether it reads where the job stands; without that and progress, it waits for the end alone."""
         self.at_once: AtOnce | None = None
-        """Takes an event for which nobody needs to be woken, if it can do so now; it must not raise."""
+        """Takes an event that is no end, for which nobody needs to be woken, if it can do so now; it must not
+        raise."""
         self._unread: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._over = False
@@ -51,17 +52,17 @@ class Watch:
                 event = replace(event, preview=None)
             if self._unread and isinstance(self._unread[-1], Progress):
                 self._unread.pop()
-            if self._goes_at_once(event):
-                return
         elif isinstance(event, Queued):
             self._unread.clear()
-            if not self.place or self._goes_at_once(event):
+            if not self.place:
                 return
+        if not isinstance(event, (Completed, Failed, Cancelled)) and self._goes_at_once(event):
+            return
         self._unread.append(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _goes_at_once(self, event: Queued | Progress) -> bool:
+    def _goes_at_once(self, event: Queued | Started | Progress) -> bool:
         return self.at_once is not None and not self._unread and self.at_once(event)
 
     def __aiter__(self) -> "Watch":

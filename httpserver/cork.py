@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from core import write_together
+
 
 class Corkable:
     """A transport of the event loop that keeps what is written between `cork` and `uncork`.
@@ -35,10 +37,5 @@ class Corkable:
         """Write what was kept: in one call, and uncopied, where the event loop can do that."""
         self.write, self.writelines = self._transport.write, self._transport.writelines
         kept, self._kept = self._kept, []
-        if not kept:
-            return
-        self.writelines(kept)
-        if self._transport.get_write_buffer_size():
-            # asyncio of Python 3.12.0 to 3.12.8 and of 3.13.0 does not tell in `writelines` that the client
-            # does not keep up (CVE-2024-12254). This looks again, and changes nothing else.
-            self._transport.set_write_buffer_limits(high=0)
+        if kept:
+            write_together(self._transport, kept, 0)

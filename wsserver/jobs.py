@@ -8,7 +8,7 @@ from functools import partial
 
 from websockets.exceptions import ConnectionClosed
 
-from core import Event, Gateway, InvalidRequest, Progress, Queued, TooManyJobs, Watch
+from core import Event, Gateway, InvalidRequest, Progress, Queued, Started, TooManyJobs, Watch
 from wsserver.messages import event_message, event_messages
 from wsserver.outbox import Outbox
 
@@ -105,8 +105,8 @@ class Jobs:
         except Exception as fault:  # noqa: BLE001 - send_error logs it, and the other jobs go on
             await self._outbox.send_error(fault, refused=False, id=job.id, label=job.label)
 
-    def _tell_at_once(self, job: Job, event: Queued | Progress) -> bool:
-        """A place or a progress to a peer that keeps up: waking this job's task would cost more."""
+    def _tell_at_once(self, job: Job, event: Queued | Started | Progress) -> bool:
+        """What is no end to a peer that keeps up: waking this job's task would cost more."""
         if not self._outbox.is_free:
             return False
         self._outbox.send_at_once(event_message(event, job.id, job.label))
@@ -116,4 +116,4 @@ class Jobs:
         for message, last in event_messages(event, job.id, job.label):
             # Who has read a job's last message may use its label and its place again at once.
             before = (lambda: self._jobs.discard(job)) if last else None
-            await self._outbox.send(message, before=before)
+            await self._outbox.send(*message, before=before)

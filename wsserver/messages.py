@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from core import FIELDS, Completed, End, Event, ImageRequest, InvalidRequest, Limits, SdError, parse_request
-from core.wire import Words, decode, encode, error_words, event_words, image_message
+from core.wire import Parts, Words, decode, encode, error_words, event_words, image_message
 
 LONGEST_LABEL = 200
 """Characters of a client's own word for a job."""
@@ -110,16 +110,13 @@ def names_of(fields: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def event_messages(event: Event, id: str, label: str | None = None) -> Iterator[tuple[bytes, bool]]:
-    """The messages that tell of an event, each with whether it is the last of this job.
-
-    They are made one by one: several large pictures are never held twice at once.
-    """
+def event_messages(event: Event, id: str, label: str | None = None) -> Iterator[tuple[Parts, bool]]:
+    """The messages that tell of an event, in parts, each with whether it is the last of this job."""
     if isinstance(event, Completed):
         for index in range(len(event.images)):
-            yield b"".join(image_message(event, index, id, label)), index == len(event.images) - 1
+            yield image_message(event, index, id, label), index == len(event.images) - 1
         return
-    yield event_message(event, id, label), isinstance(event, End)
+    yield (event_message(event, id, label),), isinstance(event, End)
 
 
 def event_message(event: Event, id: str, label: str | None = None) -> bytes:

@@ -4,8 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from websockets.asyncio.server import broadcast
-
 from core import Internal, SdError
 from wsserver.messages import error_message
 from wsserver.peer import Peer
@@ -14,7 +12,8 @@ log = logging.getLogger(__name__)
 
 
 class Outbox:
-    """`send` returns once the peer has read enough. Raises ConnectionClosed when it is gone.
+    """`send` returns once the peer has read enough for the next message. Raises ConnectionClosed when it is
+    gone, as far as it has to wait for it.
 
     One message at a time is under way; what all jobs have to say beside it waits in their Watches, where
     it is replaced by what is newer. So a peer that reads slowly holds one message, and for each of its
@@ -29,18 +28,23 @@ class Outbox:
         self._under_way = 0
         """Messages that are sent or wait for their turn: between two turns the lock alone would look free."""
 
-    async def send(self, message: bytes, *, before: Callable[[], object] | None = None) -> None:
-        """Send when it is this message's turn; `before` is called right before it is written.
+    async def send(self, *message: bytes | memoryview, before: Callable[[], object] | None = None) -> None:
+        """Send a message, which may be in parts, when it is its turn; `before` is called right before that.
 
         Nothing can come between both: what the peer says after reading it is said after `before`.
         """
+        if len(message) == 1 and self.is_free:  # whatever comes behind it waits, if need be
+            if before is not None:
+                before()
+            self._peer.send_at_once(message[0])
+            return
         self._under_way += 1
         try:
             async with self._turn:
                 await self._peer.room()  # what went at once may have filled it
                 if before is not None:
                     before()
-                await self._peer.send(message, text=True)
+                await self._peer.send_text(message)
         finally:
             self._under_way -= 1
 
@@ -51,7 +55,7 @@ class Outbox:
 
     def send_at_once(self, message: bytes) -> None:
         """Send without a turn, while `is_free`. A peer that is gone hears nothing."""
-        broadcast((self._peer,), message, text=True)
+        self._peer.send_at_once(message)
 
     async def send_error(
         self, error: Exception, *, refused: bool, id: str | None = None, label: str | None = None

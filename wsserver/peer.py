@@ -7,17 +7,21 @@ then does not read our answer, and how much a stranger sends before its key is l
 """
 
 import asyncio
+import struct
 from contextlib import suppress
 from typing import cast
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 
-from core import Stall, Visitor
+from core import Stall, Visitor, write_together
+from core.wire import Parts
 
 MOST_PONGS = 65_536
 """Bytes that may be written in answer to a peer that does not read."""
 STRANGER_BYTES = 8_192
 """What a peer may send before its key was checked."""
+LARGE = 65_536
+"""Bytes from which on a message is worth a frame that is not made in one piece."""
 PARTING_SECONDS = 0.5
 """How long a peer that closes may take to read our answer: it may have stopped reading for ever."""
 
@@ -44,6 +48,22 @@ class Peer(ServerConnection):
         """Wait until it keeps up, or is gone."""
         with suppress(OSError):
             await self.drain()
+
+    def send_at_once(self, message: bytes | memoryview) -> None:
+        """Send a message without waiting until the peer reads it. A peer that is gone hears nothing."""
+        broadcast((self,), message, text=True)
+
+    async def send_text(self, parts: Parts) -> None:
+        """Send one message in parts that follow one another. Raises ConnectionClosed, as `send` does."""
+        size = sum(map(len, parts))
+        if size < LARGE:
+            await self.send(b"".join(parts), text=True)
+            return
+        async with self.send_context():
+            # A whole text, unmasked, its length in 64 bits (RFC 6455, 5.2). websockets would copy the picture
+            # into its frame, for each peer that it goes to.
+            head = struct.pack("!BBQ", 0x81, 127, size)
+            write_together(self.transport, (head, *parts), self.write_limit_high)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""

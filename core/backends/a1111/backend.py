@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -130,11 +130,8 @@ class A1111Backend:
         expected = None if self._pace is None else self._pace * request.cost
         answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
-
-        def follow() -> Coroutine[Any, Any, None]:
-            return self._progress.follow(Painting(task, request, began, expected), on_progress, wishes)
-
-        following = Following(follow, wishes)
+        painting = Painting(task, request, began, expected)
+        following = Following(self._progress, painting, on_progress, wishes)
         try:
             body = await self._client.txt2img(_words(task, request, seed))
             answered.set()

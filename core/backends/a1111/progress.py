@@ -8,10 +8,10 @@ first, but gives each task a name of its own, so that ours stays unknown there.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from core.backends import OnProgress, Wishes
@@ -35,8 +35,7 @@ SENSIBLE = 1e6
 INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
 
 
-@dataclass(slots=True)
-class Painting:
+class Painting(Struct):
     """What is being painted: its name on the server, when it began by the clock, and how long it should take
     (seconds, if known)."""
 
@@ -44,31 +43,6 @@ class Painting:
     request: ImageRequest
     began: float
     expected: float | None
-
-
-class Following:
-    """What follows one picture for its watchers: a task from the moment that somebody watches, not before.
-
-    Most pictures over HTTP are never watched, and a task that only waits costs each of them some time.
-    """
-
-    def __init__(self, follow: Callable[[], Coroutine[Any, Any, None]], wishes: Wishes) -> None:
-        self._follow = follow
-        self._wishes = wishes
-        self._task: asyncio.Task[None] | None = None
-        wishes.once_watched(self._begin)
-
-    async def end(self) -> Exception | None:
-        """Tell no more. Returns the fault that it ended by before, if it did."""
-        self._wishes.once_watched(None)
-        if self._task is None:
-            return None
-        self._task.cancel()
-        (ended,) = await asyncio.gather(self._task, return_exceptions=True)
-        return ended if isinstance(ended, Exception) else None
-
-    def _begin(self) -> None:
-        self._task = asyncio.create_task(self._follow())
 
 
 class ProgressSource:
@@ -82,10 +56,14 @@ class ProgressSource:
         self._state_unknown_until = float("-inf")
         """Until then `/sdapi/v1/progress` is not asked for steps: it was not there, or named no task."""
 
+    def until_first_step(self, painting: Painting) -> float:
+        """Seconds until the first poll: before the first step is due there is nothing to tell."""
+        due = 0.0 if painting.expected is None else painting.expected / painting.request.steps
+        return min(SLOWEST_POLL, max(FASTEST_POLL, painting.began + due - self._clock()))
+
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
-        told, preview_id = 0.0, -1
-        pause = _until_first_step(painting, self._clock() - painting.began)
+        told, preview_id, pause = 0.0, -1, 0.0
         last: Progress | None = None
         before = 0.0  # the first step began: a picture may have waited long
         while True:
@@ -181,10 +159,41 @@ class ProgressSource:
         return None
 
 
-def _until_first_step(painting: Painting, elapsed: float) -> float:
-    """Seconds until the first poll: before the first step is due there is nothing to tell."""
-    due = 0.0 if painting.expected is None else painting.expected / painting.request.steps
-    return min(SLOWEST_POLL, max(FASTEST_POLL, due - elapsed))
+class Following:
+    """What follows one picture for its watchers: a task from the first poll on, once somebody watches.
+
+    Most pictures over HTTP are never watched, and a quick one is there before it has a step to tell of: a
+    task that only waits costs each of them some time.
+    """
+
+    def __init__(
+        self, source: ProgressSource, painting: Painting, on_progress: OnProgress, wishes: Wishes
+    ) -> None:
+        self._source = source
+        self._painting = painting
+        self._on_progress = on_progress
+        self._wishes = wishes
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        wishes.once_watched(self._await_first_step)
+
+    async def end(self) -> Exception | None:
+        """Tell no more. Returns the fault that it ended by before, if it did."""
+        self._wishes.once_watched(None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is None:
+            return None
+        self._task.cancel()
+        (ended,) = await asyncio.gather(self._task, return_exceptions=True)
+        return ended if isinstance(ended, Exception) else None
+
+    def _await_first_step(self) -> None:
+        seconds = self._source.until_first_step(self._painting)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._begin)
+
+    def _begin(self) -> None:
+        self._task = asyncio.create_task(self._source.follow(self._painting, self._on_progress, self._wishes))
 
 
 def _pause(elapsed: float, steps: int) -> float:

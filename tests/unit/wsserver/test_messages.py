@@ -52,7 +52,7 @@ def refusal(message: str | bytes) -> InvalidRequest:
 
 
 def words(event: Event, label: str | None = None) -> list[dict[str, Any]]:
-    return [json.loads(message) for message, _ in event_messages(event, "i", label)]
+    return [json.loads(b"".join(parts)) for parts, _ in event_messages(event, "i", label)]
 
 
 # --- what a client says
@@ -268,7 +268,8 @@ def test_an_event_is_one_message(event: Event, told: dict[str, object]) -> None:
 
 
 def test_the_names_stand_in_front() -> None:
-    ((message, _),) = event_messages(Queued(0, None), "i", "mine")
+    (((message,), _),) = event_messages(Queued(0, None), "i", "mine")
+    assert isinstance(message, bytes)
     assert message.startswith(b'{"type":"queued","id":"i","label":"mine",')
 
 
@@ -277,7 +278,7 @@ def test_a_completed_job_is_one_message_a_picture_and_the_last_one_is_known() ->
     event = Completed(images, "gpu:7860", 1.0, "alpha", "Euler", 512, 512, 20)
     messages = list(event_messages(event, "i", "mine"))
     assert [last for _, last in messages] == [False, False, True]
-    told = [json.loads(message) for message, _ in messages]
+    told = [json.loads(b"".join(parts)) for parts, _ in messages]
     assert [picture["image-base64"] for picture in told] == ["PICTURE0", "PICTURE1", "PICTURE2"]
     assert [(picture["index"], picture["count"], picture["seed"]) for picture in told] == [
         (0, 3, 0),

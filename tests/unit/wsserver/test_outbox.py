@@ -3,6 +3,7 @@
 import asyncio
 from typing import cast
 
+from core.wire import Parts
 from tests.unit.core.examples import soon
 from wsserver.outbox import Outbox
 from wsserver.peer import Peer
@@ -14,7 +15,7 @@ class SlowPeer:
     keeps_up = True
 
     def __init__(self) -> None:
-        self.taken: list[bytes] = []
+        self.taken: list[Parts] = []
         self.may_take = asyncio.Event()
         self.has_room = asyncio.Event()
         self.has_room.set()
@@ -22,8 +23,10 @@ class SlowPeer:
     async def room(self) -> None:
         await self.has_room.wait()
 
-    async def send(self, message: bytes, *, text: bool) -> None:
-        assert text
+    def send_at_once(self, message: bytes) -> None:
+        self.taken.append((message,))
+
+    async def send_text(self, message: Parts) -> None:
         await self.may_take.wait()
         self.taken.append(message)
 
@@ -35,25 +38,34 @@ async def test_it_is_not_free_between_two_turns() -> None:
     assert outbox.is_free
     free_after = {}
 
-    async def send(message: bytes) -> None:
-        await outbox.send(message)
-        free_after[message] = outbox.is_free
+    async def send(*parts: bytes) -> None:
+        await outbox.send(*parts)
+        free_after[parts] = outbox.is_free
 
     async with asyncio.TaskGroup() as tasks:
-        for message in (b"first", b"second"):
-            tasks.create_task(send(message))
+        for parts in ((b"a", b"picture"), (b"second",)):
+            tasks.create_task(send(*parts))
         await asyncio.sleep(0)
         assert not outbox.is_free
         peer.may_take.set()
-    assert free_after == {b"first": False, b"second": True}
-    assert peer.taken == [b"first", b"second"]
+    assert free_after == {(b"a", b"picture"): False, (b"second",): True}
+    assert peer.taken == [(b"a", b"picture"), (b"second",)]
     peer.keeps_up = False
     assert not outbox.is_free
 
 
+async def test_a_short_message_to_a_peer_that_keeps_up_waits_for_nobody() -> None:
+    peer = SlowPeer()
+    outbox = Outbox(cast(Peer, peer))
+    order: list[int] = []
+    await outbox.send(b"message", before=lambda: order.append(len(peer.taken)))
+    assert (order, peer.taken) == ([0], [(b"message",)])
+    assert outbox.is_free
+
+
 async def test_one_that_is_cut_off_leaves_it_free() -> None:
     outbox = Outbox(cast(Peer, SlowPeer()))
-    sending = asyncio.create_task(outbox.send(b"message"))
+    sending = asyncio.create_task(outbox.send(b"a", b"picture"))
     await asyncio.sleep(0)
     sending.cancel()
     await soon(asyncio.gather(sending, return_exceptions=True))
@@ -65,6 +77,7 @@ async def test_what_went_at_once_and_is_not_read_is_all_that_a_peer_holds() -> N
     peer = SlowPeer()
     peer.may_take.set()
     peer.has_room.clear()
+    peer.keeps_up = False
     outbox = Outbox(cast(Peer, peer))
     order: list[str] = []
     sending = asyncio.create_task(outbox.send(b"message", before=lambda: order.append("before")))
@@ -72,4 +85,4 @@ async def test_what_went_at_once_and_is_not_read_is_all_that_a_peer_holds() -> N
     assert (order, peer.taken) == ([], [])
     peer.has_room.set()
     await soon(sending)
-    assert (order, peer.taken) == (["before"], [b"message"])
+    assert (order, peer.taken) == (["before"], [(b"message",)])

@@ -1,13 +1,14 @@
 """What servers say of their progress, whatever that is, becomes a Progress that can be told."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.backends.a1111 import progress
-from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, Painting
+from core.backends.a1111.client import Client
+from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, Painting, ProgressSource
 from core.events import Progress
 from core.request import ImageRequest
 from core.wire import encode, event_words
@@ -49,7 +50,8 @@ def test_whatever_a_server_says_can_be_told(
 def test_a_server_is_first_asked_when_its_first_step_is_due() -> None:
     def first_poll(expected: float | None, elapsed: float = 0.0) -> float:
         painting = Painting("task", ImageRequest(prompt="a", steps=10), 0.0, expected)
-        return progress._until_first_step(painting, elapsed)
+        source = ProgressSource(cast(Client, None), clock=lambda: elapsed)  # asks nobody yet
+        return source.until_first_step(painting)
 
     assert first_poll(5.0) == 0.5
     assert first_poll(5.0, elapsed=0.2) == 0.3
