@@ -11,7 +11,8 @@ import struct
 from contextlib import suppress
 from typing import cast
 
-from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.asyncio.server import ServerConnection
+from websockets.protocol import State
 
 from core import Stall, Visitor, write_together
 from core.wire import Parts
@@ -21,9 +22,20 @@ MOST_PONGS = 65_536
 STRANGER_BYTES = 8_192
 """What a peer may send before its key was checked."""
 LARGE = 65_536
-"""Bytes from which on a message is worth a frame that is not made in one piece."""
+"""Bytes from which on a message is not joined with the head of its frame."""
 PARTING_SECONDS = 0.5
 """How long a peer that closes may take to read our answer: it may have stopped reading for ever."""
+
+
+def frame_head(size: int) -> bytes:
+    """What stands before the payload (bytes) of a whole text, unmasked and uncompressed (RFC 6455, 5.2).
+
+    websockets copies a picture into its frame, for each peer that it goes to, and takes twenty calls of
+    functions for a short message.
+    """
+    if size < 126:
+        return struct.pack("!BB", 0x81, size)
+    return struct.pack("!BBH", 0x81, 126, size) if size < 65_536 else struct.pack("!BBQ", 0x81, 127, size)
 
 
 class Peer(ServerConnection):
@@ -51,7 +63,8 @@ class Peer(ServerConnection):
 
     def send_at_once(self, message: bytes | memoryview) -> None:
         """Send a message without waiting until the peer reads it. A peer that is gone hears nothing."""
-        broadcast((self,), message, text=True)
+        if self.state is State.OPEN:
+            self.transport.write(frame_head(len(message)) + message)
 
     async def send_text(self, parts: Parts) -> None:
         """Send one message in parts that follow one another. Raises ConnectionClosed, as `send` does."""
@@ -60,10 +73,7 @@ class Peer(ServerConnection):
             await self.send(b"".join(parts), text=True)
             return
         async with self.send_context():
-            # A whole text, unmasked, its length in 64 bits (RFC 6455, 5.2). websockets would copy the picture
-            # into its frame, for each peer that it goes to.
-            head = struct.pack("!BBQ", 0x81, 127, size)
-            write_together(self.transport, (head, *parts), self.write_limit_high)
+            write_together(self.transport, (frame_head(size), *parts), self.write_limit_high)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""

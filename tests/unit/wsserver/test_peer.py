@@ -6,11 +6,18 @@ from typing import Any, cast
 
 import pytest
 from websockets.asyncio.server import Server
+from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from core.stall import STALL_SECONDS, Stall
-from wsserver.peer import MOST_PONGS, STRANGER_BYTES, Peer
+from wsserver.peer import MOST_PONGS, STRANGER_BYTES, Peer, frame_head
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 3_000_000])
+def test_a_frame_is_the_one_that_websockets_makes(size: int) -> None:
+    payload = b"x" * size
+    assert frame_head(size) + payload == Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
 class Transport(asyncio.Transport):
