@@ -62,10 +62,7 @@ class Job(Struct, eq=False):
     @property
     def reads_place(self) -> bool:
         """Whether anybody wants to know where it stands."""
-        for watch in self.watches:  # asked each second of each job: a generator would take twice as long
-            if watch.place:
-                return True
-        return False
+        return any(watch.place for watch in self.watches)
 
     def wish(self, now: float) -> Wish:
         """What its watchers want of the worker that holds it, those that have just left included."""
