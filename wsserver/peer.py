@@ -63,13 +63,13 @@ class Peer(ServerConnection):
 
     def send_at_once(self, message: bytes | memoryview) -> None:
         """Send a message without waiting until the peer reads it. A peer that is gone hears nothing."""
-        if self.state is State.OPEN:
+        if self.state is State.OPEN and not self.transport.is_closing():
             self.transport.write(frame_head(len(message)) + message)
 
     async def send_text(self, parts: Parts) -> None:
         """Send one message in parts that follow one another. Raises ConnectionClosed, as `send` does."""
         size = sum(map(len, parts))
-        if size < LARGE:
+        if size < LARGE or self.transport.is_closing():
             await self.send(b"".join(parts), text=True)
             return
         async with self.send_context():

@@ -35,6 +35,7 @@ class Transport(asyncio.Transport):
         return self.unsent
 
     def write(self, data: Any) -> None:
+        assert not self.aborted
         self.unsent += len(data)
 
     def is_closing(self) -> bool:
@@ -98,6 +99,14 @@ async def test_a_peer_that_does_not_read_what_is_written_is_watched(peer: Peer) 
     assert [delay for delay, _ in timers_of(peer).pending] == [STALL_SECONDS]
     timers_of(peer).fire()
     assert transport_of(peer).aborted
+
+
+async def test_a_peer_that_was_cut_off_hears_nothing_and_nothing_is_raised(peer: Peer) -> None:
+    peer.send_at_once(b"one")
+    assert transport_of(peer).unsent == len(frame_head(3)) + 3
+    transport_of(peer).abort()
+    peer.send_at_once(b"two")
+    assert transport_of(peer).unsent == len(frame_head(3)) + 3
 
 
 async def test_a_peer_that_has_read_is_watched_no_more(peer: Peer) -> None:
