@@ -121,7 +121,7 @@ class Worker:
         """
         try:
             async with asyncio.timeout(None) as self._limit:
-                while not self._retired:
+                while not (self._retired or self._limit.expired()):
                     await self._turn(tasks)
         except TimeoutError:
             if not self._limit.expired():
@@ -237,7 +237,7 @@ class Worker:
             log.exception("job %s: a fault of our own", task)
             wishes.update(VOID)
             await self._queue.finish(claim, OUR_FAULT)
-            self._limit.reschedule(asyncio.get_running_loop().time())
+            self._hang_up(0.0)
 
     async def _keep(self, claim: Claim, task: str, wishes: Wishes) -> None:
         """Hold the claim until it is void or its time is over; then free the server."""
@@ -255,7 +255,13 @@ class Worker:
             repeating = group.create_task(self._standing.hold_off(LETTING_GO))
             await self._backend.interrupt(task)
             repeating.cancel()
-        self._limit.reschedule(asyncio.get_running_loop().time() + LETTING_GO)
+        self._hang_up(LETTING_GO)
+
+    def _hang_up(self, seconds: float) -> None:
+        """Cut the painting short, as its keeper; one that was cancelled would cut the next job's."""
+        keeper = asyncio.current_task()
+        if keeper is not None and not keeper.cancelling():
+            self._limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
     async def _give_up(self, claim: Claim) -> None:
         """One attempt took too long: tell that first, the server is freed later."""

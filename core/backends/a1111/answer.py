@@ -57,7 +57,7 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
     """What the server painted. Raises BackendError for a body that holds no whole picture."""
     try:
         images, rest = split_images(body) or parse_images(body)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BackendError(f"{backend}: answered something that is no JSON of A1111") from error
     if not images:
         raise BackendError(f"{backend}: answered without a picture")

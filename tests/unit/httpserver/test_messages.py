@@ -143,7 +143,8 @@ def _is_text(value: str) -> bool:
     st.lists(
         st.sampled_from(
             ["a", "bc", "é", "=", "&", "+", "%", "%2", "%2B", "%25", "%C3%A9", "%C3", "%ff", "\udcff"]
-        )
+        ),
+        max_size=40,
     )
 )
 def test_a_query_is_read_as_by_the_standard_library(letters: list[str]) -> None:

@@ -208,3 +208,9 @@ def test_the_text_of_a_grid_is_dropped_with_it() -> None:
     info = json.dumps({"infotexts": ["the grid", "one", "two"]})
     completed = read({"images": [PNG, PNG, PNG], "info": info}, batch_size=2)
     assert [image.infotext for image in completed.images] == ["one", "two"]
+
+
+def test_an_answer_that_is_nested_without_end_is_the_servers_fault() -> None:
+    """Also in what nobody reads: the job is tried again elsewhere."""
+    with pytest.raises(BackendError, match="no JSON of A1111"):
+        read(b'{"images":["a"],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
