@@ -36,7 +36,7 @@ class Outbox:
         if len(message) == 1 and self.is_free:  # whatever comes behind it waits, if need be
             if before is not None:
                 before()
-            self._peer.send_at_once(message[0])
+            self.send_at_once(message[0])
             return
         self._under_way += 1
         try:
@@ -53,7 +53,7 @@ class Outbox:
         """Whether nothing is under way, and the peer has read enough: what is sent now waits for nobody."""
         return not self._under_way and self._peer.keeps_up
 
-    def send_at_once(self, message: bytes) -> None:
+    def send_at_once(self, message: bytes | memoryview) -> None:
         """Send without a turn, while `is_free`. A peer that is gone hears nothing."""
         self._peer.send_at_once(message)
 

@@ -45,7 +45,9 @@ class Standing:
     def rest(self) -> float:
         """Seconds until the backend may be looked at, or given a job."""
         rest = max(self._looks.rests_until, self._paintings.rests_until) - self._clock()
-        return max(rest, LOOK_SOON if self.offer.resting and rest <= 0 else 0.0)
+        if rest > 0:
+            return rest
+        return LOOK_SOON if self.offer.resting else 0.0
 
     async def look(self) -> None:
         """See what the backend offers now, and say so."""
