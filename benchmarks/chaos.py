@@ -23,6 +23,8 @@ from typing import Any
 
 import aiohttp
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from tests.doubles.a1111 import A1111Double
@@ -145,7 +147,9 @@ class Weather:
         self._ids: dict[int, str] = {}
         self._turns = 0
         """How often Valkey went or came; odd while it is away."""
-        self._valkey: Any = Redis.from_url(house.valkey.url)  # redis-py's types do not tell await from not
+        # A connection from before Valkey's death lies in redis-py's pool, and breaks off once it is used.
+        # Any: redis-py's types do not tell await from not.
+        self._valkey: Any = Redis.from_url(house.valkey.url, retry=Retry(NoBackoff(), 1))
 
     async def begin(self) -> None:
         """Start everything, and wait until all servers can be used."""
