@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
@@ -11,7 +11,7 @@ import uvloop
 
 from benchmarks.crowd import Heard, crowd
 from benchmarks.machine import pinned, raise_open_files
-from benchmarks.native import Backends, Native, build
+from benchmarks.native import Backends, Log, Native, build
 from benchmarks.pictures import Picture, make_pictures
 from benchmarks.processes import Bench, BenchmarkError
 from benchmarks.series import Gathering, percentile
@@ -200,7 +200,7 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
                 client.say(CROWD_MESSAGE)
         await heard.until(lambda: len(heard.all) >= CROWD)
         await asyncio.sleep(SETTLE_SECONDS)
-        backends.logs()
+        logs = [backends.logs()]  # a progress may be told before the window begins, and heard in it
         first, used, own = len(heard.all), system.cpu(), time.process_time()
         began = time.monotonic()
         await asyncio.sleep(seconds)
@@ -211,7 +211,7 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
     words = [(moment, decode(message)) for moment, _, message, _ in window if message]
     if system.name == OURS:
         backend_of = _backends_of(before, window)
-        late = list(delays(words, backend_of, backends))
+        late = list(delays(words, backend_of, [*logs, backends.logs()]))
         heard_of = sum(one.type == "progress" for _, one in words)
         if len(late) < PAIRED * heard_of or not late:
             raise BenchmarkError(f"of {heard_of} progresses only {len(late)} are in the servers' records")
@@ -237,11 +237,11 @@ def _backends_of(*parts: Sequence[tuple[float, int, bytes, int]]) -> dict[str, i
 
 
 def delays(
-    words: Sequence[tuple[float, Words]], backend_of: dict[str, int], backends: Backends
+    words: Sequence[tuple[float, Words]], backend_of: dict[str, int], logs: Sequence[Mapping[int, Log]]
 ) -> Iterator[float]:
     """From a server's telling of a progress until its client has it; the fraction says which one."""
     told: dict[tuple[int, float], list[float]] = {}
-    for port, log in backends.logs().items():
+    for port, log in (entry for part in logs for entry in part.items()):
         for fraction, moment in zip(log.told[::2], log.told[1::2], strict=True):
             told.setdefault((port, round(fraction, 4)), []).append(moment)
     for heard, one in words:

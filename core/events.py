@@ -13,7 +13,8 @@ from core.errors import ERRORS, Internal, InvalidRequest, SdError
 
 
 class Queued(Struct, frozen=True):
-    """Waiting: jobs ahead that compete for the same backends, seconds until the picture if known."""
+    """Waiting: jobs ahead that compete for the same backends, seconds until the picture if known (in
+    hundredths, as they are shown)."""
 
     position: int
     eta: float | None

@@ -43,27 +43,29 @@ class Watch:
 
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
-        if not (self.place or self.progress or isinstance(event, (Completed, Failed, Cancelled))):
-            return
-        if isinstance(event, Progress):
+        if isinstance(event, Queued):
+            self._unread.clear()
+            if not self.place:
+                return
+        elif isinstance(event, Progress):
             if not self.progress:
                 return
             if event.preview is not None and not self.preview:
                 event = replace(event, preview=None)
             if self._unread and isinstance(self._unread[-1], Progress):
                 self._unread.pop()
-        elif isinstance(event, Queued):
-            self._unread.clear()
-            if not self.place:
-                return
-        if not isinstance(event, (Completed, Failed, Cancelled)) and self._goes_at_once(event):
+        elif isinstance(event, Started) and not (self.place or self.progress):
+            return
+        if (
+            self.at_once is not None
+            and not self._unread
+            and not isinstance(event, (Completed, Failed, Cancelled))
+            and self.at_once(event)
+        ):
             return
         self._unread.append(event)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-
-    def _goes_at_once(self, event: Queued | Started | Progress) -> bool:
-        return self.at_once is not None and not self._unread and self.at_once(event)
 
     def __aiter__(self) -> "Watch":
         return self

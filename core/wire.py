@@ -52,12 +52,12 @@ STATES: dict[type, str] = {
 def event_words(event: Event, id: str) -> Words:
     """An event in words; of Completed only what is true of all its pictures (see `picture_words`)."""
     match event:
-        case Queued(position, eta, attempt):
-            words: Words = {"type": "queued", "id": id, "position": position, "eta": _rounded(eta)}
-            return words if attempt == 1 else {**words, "attempt": attempt}
-        case Started(backend, attempt):
-            words = {"type": "started", "id": id, "backend": backend}
-            return words if attempt == 1 else {**words, "attempt": attempt}
+        case Queued():
+            words: Words = {"type": "queued", "id": id, "position": event.position, "eta": event.eta}
+            return words if event.attempt == 1 else {**words, "attempt": event.attempt}
+        case Started():
+            words = {"type": "started", "id": id, "backend": event.backend}
+            return words if event.attempt == 1 else {**words, "attempt": event.attempt}
         case Progress():
             return _progress_words(event, id)
         case Completed():

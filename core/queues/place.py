@@ -24,7 +24,10 @@ class Place:
 
 
 def told_by(outlook: Outlook, ahead: int, work: float, cost: float, attempt: int) -> Queued:
-    """The event that tells of a place, by the outlook for its kind of jobs."""
+    """The event that tells of a place, by the outlook for its kind of jobs.
+
+    In hundredths of a second, as it is shown: what a watcher could not tell apart is no news.
+    """
     eta = outlook.until_picture(cost, ahead, work)
     return Queued(ahead, None if eta is None else round(eta, 2), attempt)
 

@@ -60,8 +60,8 @@ class Places:
         self._order: FairOrder[Kind] = FairOrder()
         self._returned: dict[str, Job] = {}
         self._able_of: tuple[Offer, ...] = ()
-        self._able: dict[Kind, frozenset[str]] = {}
-        """Which backends can do a kind, by these offers: asked for every pair of kinds again and again."""
+        self._groups: dict[Kind, Kind | frozenset[str]] = {}
+        """See `_group`, by these offers: asked for every pair of kinds again and again."""
         self._same: dict[frozenset[str], frozenset[str]] = {}
         """Equal sets of them as one, so that they are told apart at a glance."""
         self._jobs: dict[str, Job] = {}
@@ -86,7 +86,7 @@ class Places:
 
     def add(self, job: Job) -> None:
         """A new job."""
-        self._order.add(job.id, job.caller.name, job.request.cost, job.kind)
+        self._order.add(job.id, job.caller.name, job.cost, job.kind)
         self._jobs[job.id] = job
 
     def give_back(self, job: Job) -> None:
@@ -107,16 +107,9 @@ class Places:
         id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
         return None if id is None else self._jobs.pop(id)
 
-    def _able_for(self, kind: Kind) -> frozenset[str]:
-        able = self._able.get(kind)
-        if able is None:
-            able = frozenset(offer.backend for offer in self._able_of if offer.accepts(kind))
-            able = self._able[kind] = self._same.setdefault(able, able)
-        return able
-
     def _note_offers(self, offers: tuple[Offer, ...]) -> None:
         if offers is not self._able_of:
-            self._able_of, self._able, self._same = offers, {}, {}
+            self._able_of, self._groups, self._same = offers, {}, {}
 
     def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and their cost."""
@@ -140,7 +133,7 @@ class Places:
             own[1] += cost
         rivals: dict[Kind | frozenset[str], list[list[float]]] = {}
         for found, id, kind, own_cost in self._order.since(key):
-            job, group = self._jobs[id], self._group(kind)
+            job, group = self._jobs[id], self._groups.get(kind) or self._group(kind)
             own = sums[group]
             if group not in rivals:
                 returned = list(self._returned_before(job))
@@ -153,8 +146,14 @@ class Places:
             own[1] += own_cost
 
     def _group(self, kind: Kind) -> Kind | frozenset[str]:
-        """Kinds that the same backends can do compete as one; one that none can do stands alone."""
-        return self._able_for(kind) or kind
+        """The backends that can do it: as one compete the kinds that the same can do, and alone one that
+        none can do.
+        """
+        group = self._groups.get(kind)
+        if group is None:
+            able = frozenset(offer.backend for offer in self._able_of if offer.accepts(kind))
+            group = self._groups[kind] = self._same.setdefault(able, able) or kind
+        return group
 
     def _competing_with(self, kind: Kind) -> Callable[[Kind], bool]:
         """Whether jobs of another kind may stand in the way of jobs of this one."""
@@ -169,7 +168,7 @@ class Places:
             if other is job:
                 break
             if competes(other.kind):
-                count, cost = count + 1, cost + other.request.cost
+                count, cost = count + 1, cost + other.cost
         return count, cost
 
 

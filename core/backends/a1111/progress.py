@@ -35,6 +35,15 @@ SENSIBLE = 1e6
 INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
 
 
+def tick_of(pause: float) -> float:
+    """Seconds between the moments at which all servers are polled that are polled about as often as this.
+
+    A poll that wakes an idle process alone costs it three times as much as one among others. The power of two
+    next below the pause, or a little above it, so that paces which differ by little share their moments.
+    """
+    return float(2.0 ** math.floor(math.log2(1.1 * pause)))
+
+
 class Painting(Struct):
     """What is being painted: its name on the server, when it began by the clock, and how long it should take
     (seconds, if known)."""
@@ -58,8 +67,16 @@ class ProgressSource:
 
     def until_first_step(self, painting: Painting) -> float:
         """Seconds until the first poll: before the first step is due there is nothing to tell."""
+        now = self._clock()
         due = 0.0 if painting.expected is None else painting.expected / painting.request.steps
-        return min(SLOWEST_POLL, max(FASTEST_POLL, painting.began + due - self._clock()))
+        pause = min(SLOWEST_POLL, max(FASTEST_POLL, painting.began + due - now))
+        half = tick_of(pause) / 2
+        return math.ceil((now + pause) / half) * half - now
+
+    def _until_next(self, pause: float) -> float:
+        """Seconds until the poll that is due after about this pause."""
+        now, tick = self._clock(), tick_of(pause)
+        return max(tick / 2, round((now + pause) / tick) * tick - now)
 
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
@@ -79,7 +96,7 @@ class ProgressSource:
             step = found[0].step if found else 0
             if not step:  # it waits behind another picture, or a model is loaded
                 before = elapsed
-            pause = _pause(elapsed - before if step else elapsed, step)
+            pause = self._until_next(_pause(elapsed - before if step else elapsed, step))
             if found is None:
                 continue
             progress, preview_id = found

@@ -1,31 +1,19 @@
 """Delays, from what the clients heard and what the painting servers told."""
 
-from typing import Any, cast
-
 from benchmarks.native import Log
 from benchmarks.websocket import Words, behind, delays
 
 
-class Told:
-    """Simulated servers with a record."""
-
-    def __init__(self, logs: dict[int, Log]) -> None:
-        self._logs = logs
-
-    def logs(self) -> dict[int, Log]:
-        return self._logs
-
-
 def test_a_progress_is_paired_with_its_telling_by_server_and_fraction() -> None:
-    told = Told({7860: Log([], [], [0.1, 50.0, 0.2, 51.0]), 7861: Log([], [], [0.1, 40.0])})
+    logs = [{7860: Log([], [], [0.1, 50.0, 0.2, 51.0]), 7861: Log([], [], [0.1, 40.0])}]
     heard = [(50.003, Words("progress", id="a", progress=0.1)), (51.5, Words("queued", id="a"))]
-    assert [round(delay, 4) for delay in delays(heard, {"a": 7860}, cast(Any, told))] == [0.003]
+    assert [round(delay, 4) for delay in delays(heard, {"a": 7860}, logs)] == [0.003]
 
 
 def test_a_fraction_that_comes_again_is_the_latest_before() -> None:
-    told = Told({7860: Log([], [], [0.1, 50.0, 0.1, 60.0])})
+    logs = [{7860: Log([], [], [0.1, 50.0])}, {7860: Log([], [], [0.1, 60.0])}]
     heard = [(60.25, Words("progress", id="a", progress=0.1))]
-    assert list(delays(heard, {"a": 7860}, cast(Any, told))) == [0.25]
+    assert list(delays(heard, {"a": 7860}, logs)) == [0.25]
 
 
 def test_each_position_is_as_late_as_it_is_behind_the_first_of_its_second() -> None:

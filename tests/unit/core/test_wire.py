@@ -39,7 +39,7 @@ def joined(parts: Parts) -> Any:
 
 
 EVENTS: list[tuple[Event, dict[str, object]]] = [
-    (Queued(3, 12.345), {"type": "queued", "position": 3, "eta": 12.35}),
+    (Queued(3, 12.35), {"type": "queued", "position": 3, "eta": 12.35}),
     (Queued(0, None, 2), {"type": "queued", "position": 0, "eta": None, "attempt": 2}),
     (Started("gpu:1"), {"type": "started", "backend": "gpu:1"}),
     (Started("gpu:1", 2), {"type": "started", "backend": "gpu:1", "attempt": 2}),

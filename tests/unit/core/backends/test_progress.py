@@ -3,6 +3,7 @@
 import json
 from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,14 +48,40 @@ def test_whatever_a_server_says_can_be_told(
         assert json.loads(encode(event_words(told, "id")))["type"] == "progress"
 
 
-def test_a_server_is_first_asked_when_its_first_step_is_due() -> None:
-    def first_poll(expected: float | None, elapsed: float = 0.0) -> float:
-        painting = Painting("task", ImageRequest(prompt="a", steps=10), 0.0, expected)
-        source = ProgressSource(cast(Client, None), clock=lambda: elapsed)  # asks nobody yet
-        return source.until_first_step(painting)
+def source(now: float) -> ProgressSource:
+    return ProgressSource(cast(Client, None), clock=lambda: now)  # asks nobody yet
 
+
+def first_poll(expected: float | None, now: float = 0.0) -> float:
+    painting = Painting("task", ImageRequest(prompt="a", steps=10), 0.0, expected)
+    return source(now).until_first_step(painting)
+
+
+def test_a_server_is_first_asked_when_its_first_step_is_due() -> None:
     assert first_poll(5.0) == 0.5
-    assert first_poll(5.0, elapsed=0.2) == 0.3
-    assert first_poll(5.0, elapsed=3.0) == FASTEST_POLL, "who begins to watch in the middle is told at once"
-    assert first_poll(None) == FASTEST_POLL, "nothing is known of a server that was never measured"
+    assert first_poll(5.0, now=0.2) == pytest.approx(0.3)
+    assert FASTEST_POLL <= first_poll(5.0, now=3.0) < 0.15, "who begins in the middle is told at once"
+    assert FASTEST_POLL <= first_poll(None) < 0.15, "nothing is known of a server that was never measured"
     assert first_poll(300.0) == SLOWEST_POLL
+
+
+@given(now=st.floats(0, 1e6), expected=st.floats(0.01, 1e4))
+def test_the_first_poll_is_never_before_the_first_step_and_soon_after_it(now: float, expected: float) -> None:
+    due = min(SLOWEST_POLL, max(FASTEST_POLL, expected / 10 - now))
+    assert due - 1e-6 <= first_poll(expected, now) <= 1.55 * due + 1e-6
+
+
+@given(now=st.floats(0, 1e6), pause=st.floats(FASTEST_POLL, SLOWEST_POLL))
+def test_polls_come_about_as_often_as_they_should(now: float, pause: float) -> None:
+    assert 0.44 * pause < source(now)._until_next(pause) + 1e-6 < 1.6 * pause
+
+
+@given(
+    nows=st.lists(st.floats(1000, 1000.2), min_size=2, max_size=9),
+    pauses=st.lists(st.floats(0.46, 0.52), min_size=9, max_size=9),
+)
+def test_servers_of_about_one_pace_are_polled_at_the_same_moments(
+    nows: list[float], pauses: list[float]
+) -> None:
+    moments = {now + source(now)._until_next(pause) for now, pause in zip(nows, pauses, strict=False)}
+    assert max(moments) - min(moments) == pytest.approx(0, abs=1e-9)
