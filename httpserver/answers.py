@@ -24,86 +24,72 @@ DECODED_PIECE = 262_144
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "sd-b64-api"}
 """What every answer bears. The name takes the place of aiohttp's, which tells versions to strangers."""
 
-Piece = bytes | memoryview
-
 
 class PiecesResponse(web.StreamResponse):
-    """An answer of a known size that is written piece by piece, so that it is never held as a whole."""
+    """An answer of a known size that is written piece by piece, so that it is never made as a whole.
 
-    def __init__(self, pieces: Iterable[Piece], size: int, headers: Mapping[str, str]) -> None:
+    Its head and its first piece leave in one call of the system where that can be.
+    """
+
+    def __init__(self, pieces: Iterable[Parts], size: int, headers: Mapping[str, str]) -> None:
         super().__init__(headers={**headers, "Content-Length": str(size)})
         self._pieces = pieces
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it all; waits while the client does not read, and lets others have their turn."""
-        writer = await super().prepare(request)
-        pieces, self._pieces = self._pieces, ()
+        # Nothing refers to it afterwards: while the connection waits for its next request the memory is used
+        # for the next picture, which finds it in the processor's cache.
+        pieces, self._pieces = iter(self._pieces), ()
+        transport = request.transport
+        if not isinstance(transport, Corkable):
+            writer = await super().prepare(request)
+        else:
+            first = next(pieces, ())
+            kept = transport.cork()
+            try:
+                writer = await super().prepare(request)
+                kept += first
+            finally:
+                transport.uncork()
+            if writer is not None:
+                await writer.drain()
         if writer is not None:
             await write_pieces(writer, pieces)
         return writer
 
 
-class PartsResponse(web.StreamResponse):
-    """An answer of JSON in parts that are there. Its head and they leave in one call where that can be."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._size = sum(map(len, parts))
-        super().__init__(headers={"Content-Type": "application/json", "Content-Length": str(self._size)})
-        self._parts = parts
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write it all; waits while the client does not read."""
-        # Nothing refers to it afterwards: while the connection waits for its next request the memory is used
-        # for the next picture, which finds it in the processor's cache.
-        parts, self._parts = self._parts, ()
-        transport = request.transport
-        if not isinstance(transport, Corkable) or self._size > PIECE:
-            writer = await super().prepare(request)
-            if writer is not None:
-                await write_pieces(writer, pieces_of(parts))
-            return writer
-        kept = transport.cork()
-        try:
-            writer = await super().prepare(request)
-            kept += parts
-        finally:
-            transport.uncork()
-        if writer is not None:
-            await writer.drain()
-        return writer
-
-
-async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) -> None:
+async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Parts]) -> None:
     """Write one after another, each once the client has taken the one before.
 
     So a slow client is seen to read, on every event loop, and what is held of a large picture shrinks.
     """
     for piece in pieces:
-        await writer.write(piece)
+        for part in piece:
+            await writer.write(part)
         await writer.drain()
-        if len(piece) > DECODED_PIECE // 2:
+        if sum(map(len, piece)) > DECODED_PIECE // 2:
             await asyncio.sleep(0)  # a client that takes all at once makes no write wait
 
 
-def pieces_of(parts: Parts) -> Iterator[Piece]:
+def pieces_of(parts: Parts) -> Iterator[Parts]:
     """The same bytes in pieces of bounded size; nothing is copied."""
+    if sum(map(len, parts)) <= PIECE:
+        yield parts
+        return
     for part in parts:
-        if len(part) <= PIECE:
-            yield part
-            continue
         view = memoryview(part)
         for at in range(0, len(view), PIECE):
-            yield view[at : at + PIECE]
+            yield (view[at : at + PIECE],)
 
 
-def decoded(base64: Piece) -> Iterator[bytes]:
+def decoded(base64: bytes | memoryview) -> Iterator[Parts]:
     """What this base64 says, piece by piece. Raises binascii.Error where it is no base64."""
     view = memoryview(base64)
     for at in range(0, len(view), DECODED_PIECE):
-        yield a2b_base64(view[at : at + DECODED_PIECE], strict_mode=True)
+        yield (a2b_base64(view[at : at + DECODED_PIECE], strict_mode=True),)
 
 
-def decoded_size(base64: Piece) -> int:
+def decoded_size(base64: bytes | memoryview) -> int:
     """Bytes that it says: three for every four characters, less the padding."""
     return len(base64) // 4 * 3 - bytes(base64[-2:]).count(b"=")
 
@@ -113,6 +99,11 @@ def words_answer(
 ) -> web.Response:
     """A JSON object."""
     return web.Response(body=encode(words), status=status, headers=headers, content_type="application/json")
+
+
+def parts_answer(parts: Parts) -> web.StreamResponse:
+    """JSON in parts that are there."""
+    return PiecesResponse(pieces_of(parts), sum(map(len, parts)), {"Content-Type": "application/json"})
 
 
 def picture_answer(completed: Completed, index: int, id: str) -> web.StreamResponse:

@@ -7,7 +7,7 @@ words. Only what is asked of it and cannot be given is an error: its pictures, o
 from aiohttp import web
 
 from core import Cancelled, NotFound
-from httpserver.answers import PartsResponse, picture_answer, words_answer
+from httpserver.answers import parts_answer, picture_answer, words_answer
 from httpserver.keys import GATEWAY, VISITOR
 from httpserver.messages import job_answer, job_words, read_options, read_prefer, read_query
 from httpserver.stream import comes_again, stream_events, wants_events
@@ -25,7 +25,7 @@ async def get_job(request: web.Request) -> web.StreamResponse:
         if streams:
             return await stream_events(request, watch, wait)
         event = await last_event(watch, wait or 0)
-    return PartsResponse(job_answer(event, watch.id))
+    return parts_answer(job_answer(event, watch.id))
 
 
 async def get_picture(request: web.Request) -> web.StreamResponse:

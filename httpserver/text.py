@@ -7,7 +7,7 @@ from aiohttp import web
 
 from core import Completed, End, InvalidRequest
 from core.wire import images_answer
-from httpserver.answers import PartsResponse, picture_answer, words_answer
+from httpserver.answers import parts_answer, picture_answer, words_answer
 from httpserver.keys import LIMITS, PROMPTS
 from httpserver.messages import Wanted, job_words, read_body, read_prefer, read_query, read_wanted, unpack
 from httpserver.stream import comes_again, stream_events, wants_events
@@ -82,7 +82,7 @@ async def _in_body(request: web.Request) -> Wanted:
 
 
 def _as_text(pictures: Completed, id: str) -> web.StreamResponse:
-    return PartsResponse(images_answer(pictures, id))
+    return parts_answer(images_answer(pictures, id))
 
 
 def _as_picture(pictures: Completed, id: str) -> web.StreamResponse:

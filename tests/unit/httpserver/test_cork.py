@@ -1,14 +1,18 @@
 """Corkable: what is written meanwhile leaves in one call, in its order; all else is the transport's own."""
 
 import asyncio
+from binascii import Error
 from typing import Any, cast
 
 import pytest
+from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_writer import StreamWriter
 from aiohttp.test_utils import make_mocked_request
 
-from httpserver.answers import PIECE, PartsResponse
+from core import Completed
+from core.events import Image
+from httpserver.answers import DECODED_PIECE, PIECE, parts_answer, picture_answer
 from httpserver.cork import Corkable
 
 
@@ -68,32 +72,34 @@ def test_where_nothing_was_written_nothing_leaves() -> None:
     assert own.calls == []
 
 
-async def answer(transport: Corkable, *parts: bytes) -> PartsResponse:
-    """Send these parts as aiohttp does on this transport."""
+async def send(transport: Corkable, response: web.StreamResponse) -> None:
+    """Send it as aiohttp does on this transport."""
     protocol = BaseProtocol(asyncio.get_running_loop())
     protocol.connection_made(cast(asyncio.Transport, transport))
     writer = StreamWriter(protocol, asyncio.get_running_loop())
     request = make_mocked_request("GET", "/text", writer=writer, transport=transport)
-    response = PartsResponse(parts)
     await response.prepare(request)
     await response.write_eof()
-    return response
 
 
 async def test_an_answers_head_and_its_picture_leave_in_one_call_and_nothing_refers_to_them() -> None:
     own = Written()
-    response = await answer(Corkable(own), b'{"image-base64":"', b"x" * 600_000, b'"}')
+    picture = bytearray(b"x" * 600_000)
+    response = parts_answer((b'{"image-base64":"', memoryview(picture), b'"}'))
+    await send(Corkable(own), response)
     (whole,) = own.calls
     head, body = whole.split(b"\r\n\r\n", 1)
     assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 600019\r\n")
     assert body == b'{"image-base64":"' + b"x" * 600_000 + b'"}'
-    assert not response._parts
+    picture.clear()  # which nothing may refer to any more
 
 
 async def test_what_is_larger_than_a_piece_leaves_piece_by_piece() -> None:
     own = Written()
-    await answer(Corkable(own), b"{", b"x" * (PIECE + 1), b"}")
-    assert max(map(len, own.calls)) == PIECE
+    await send(Corkable(own), parts_answer((b"{", b"x" * (PIECE + 1), b"}")))
+    head, *pieces = own.calls
+    assert head.endswith(b"\r\n\r\n{")
+    assert max(map(len, pieces)) == PIECE
     assert b"".join(own.calls).endswith(b"x}")
 
 
@@ -102,6 +108,26 @@ async def test_a_client_that_is_gone_leaves_no_cork_in() -> None:
     own.closing = True
     transport = Corkable(own)
     with pytest.raises(ConnectionError):
-        await answer(transport, b"{", b"}")
+        await send(transport, parts_answer((b"{", b"}")))
     transport.write(b"more")
     assert own.calls == [b"more"]
+
+
+async def test_a_pictures_head_leaves_with_its_first_piece() -> None:
+    own = Written()
+    await send(Corkable(own), picture_answer(painted(b"A" * 2 * DECODED_PIECE), 0, "job"))
+    first, second = own.calls
+    assert first.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n")
+    assert first.endswith(b"\r\n\r\n" + bytes(DECODED_PIECE // 4 * 3))
+    assert second == bytes(DECODED_PIECE // 4 * 3)
+
+
+async def test_what_cannot_be_decoded_is_seen_before_anything_is_promised() -> None:
+    own = Written()
+    with pytest.raises(Error):
+        await send(Corkable(own), picture_answer(painted(b"no base64"), 0, "job"))
+    assert own.calls == []
+
+
+def painted(base64: bytes) -> Completed:
+    return Completed((Image(base64, "png", 7),), "a:7860", 1.0, None, None, 512, 512, 20)
