@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from msgspec.structs import replace
@@ -493,6 +493,59 @@ async def test_a_server_that_never_lets_go_is_hung_up_on_and_unusable_until_it_i
         *["look", "unusable", "look", "unusable", "look", "usable"],
         *["paint", "Completed accepted"],
     ]
+
+
+async def test_an_answer_that_comes_as_it_is_hung_up_on_costs_the_next_jobs_none_of_their_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The limit of the turns has expired then, and a new one is needed: the third takes too long as well."""
+    monkeypatch.setattr(slot, "LETTING_GO", 0.0)
+    monkeypatch.setattr(slot, "KEEP_AFTER", 0.0)
+
+    async def answer_when_hung_up_on(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        backend.log.append("hung up")
+        return painted(backend.name)
+
+    bench = Bench(answer_when_hung_up_on, succeed, answer_when_hung_up_on, succeed, job_timeout=0.02)
+    async with bench.at_work():
+        for wanted in ("timeout", None, "timeout", None):
+            watch = await bench.submit(f"job {len(bench.backend.tasks)}")
+            end = await soon(watch.end())
+            assert (end.code if isinstance(end, Failed) else None) == wanted
+    assert bench.log.count("hung up") == 2
+
+
+async def test_a_keeper_that_ends_late_does_not_cut_the_next_painting_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slot, "LETTING_GO", 0.0)
+    late = asyncio.Event()
+
+    async def interrupt(task: str) -> None:
+        bench.backend.stopped.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        late.set()
+
+    async def paint_until_the_keeper_has_ended(
+        backend: Scripted, on_progress: OnProgress, wishes: Wishes
+    ) -> Completed:
+        await late.wait()
+        for _ in range(5):  # turns in which a limit that is due would be noticed
+            await asyncio.sleep(0)
+        return painted(backend.name)
+
+    bench = Bench(go_on_until_interrupted, paint_until_the_keeper_has_ended)
+    bench.backend.interrupt = interrupt  # type: ignore[method-assign]
+    async with bench.at_work():
+        await bench.submit("cancelled")
+        await soon(bench.backend.painting.wait())
+        following = await bench.submit("following")
+        await bench.queue.cancel("cancelled", ALICE)
+        assert await soon(following.end()) == painted()
+    assert "hung up" not in bench.log
 
 
 async def test_at_shutdown_what_still_runs_is_interrupted() -> None:

@@ -1,0 +1,139 @@
+"""Standing: what the queue knows of a backend, when it is looked at again, and how long it rests."""
+
+import asyncio
+
+import pytest
+
+from core.offers import Offer
+from core.queues.memory import MemoryQueue
+from core.settings import Settings
+from core.worker import standing
+from core.worker.health import FIRST_REST
+from core.worker.standing import LOOK_SOON, Standing
+from tests.unit.core.examples import Clock, soon, usable
+
+DOWN = Offer("gpu:1", usable=False, problem="connection refused")
+BUSY = Offer("gpu:1", usable=False, resting=True, problem="busy")
+
+
+class Backend:
+    """One that offers what it is told to."""
+
+    name = "gpu:1"
+
+    def __init__(self, offer: Offer) -> None:
+        self.offer = offer
+        self.looks = 0
+
+    async def look(self) -> Offer:
+        self.looks += 1
+        return self.offer
+
+
+class Bench:
+    """A standing, and all that the queue was told of it."""
+
+    def __init__(self, offer: Offer) -> None:
+        self.clock = Clock()
+        self.backend = Backend(offer)
+        self.rang = asyncio.Event()
+        self.queue = MemoryQueue(Settings())
+        self.said: list[Offer] = []
+        say = self.queue.offer
+
+        async def note(offer: Offer) -> None:
+            self.said.append(offer)
+            await say(offer)
+
+        self.queue.offer = note  # type: ignore[method-assign]
+        self.standing = Standing(self.queue, self.backend, self.clock, self.rang.set)  # type: ignore[arg-type]
+
+
+async def test_what_a_look_finds_is_told_and_the_next_look_is_due_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.001)
+    bench = Bench(usable("gpu:1", "a model"))
+    assert bench.standing.look_due
+    await bench.standing.look()
+    assert not bench.standing.look_due
+    assert bench.said == [bench.backend.offer]
+    await soon(bench.rang.wait())
+    assert bench.standing.look_due
+
+
+async def test_no_look_comes_due_once_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.0)
+    bench = Bench(usable("gpu:1"))
+    await bench.standing.look()
+    bench.standing.close()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not bench.rang.is_set()
+    assert not bench.standing.look_due
+
+
+async def test_a_backend_that_is_down_rests_and_one_that_is_busy_is_looked_at_soon() -> None:
+    bench = Bench(DOWN)
+    await bench.standing.look()
+    assert bench.standing.rest == pytest.approx(FIRST_REST)
+    bench.clock.advance(FIRST_REST)
+    assert bench.standing.rest == 0.0
+    bench.backend.offer = BUSY
+    await bench.standing.look()
+    assert bench.standing.rest == LOOK_SOON
+    bench.backend.offer = usable("gpu:1")
+    await bench.standing.look()
+    assert bench.standing.rest == 0.0
+
+
+async def test_a_look_does_not_make_up_for_failed_paintings_but_a_picture_does() -> None:
+    """A server that answers every look and paints nothing would never rest."""
+    bench = Bench(usable("gpu:1"))
+    for rest in (FIRST_REST, 2 * FIRST_REST):
+        await bench.standing.failed("gpu:1: out of memory", counts=True)
+        assert bench.standing.rest == pytest.approx(rest)
+        bench.clock.advance(rest)
+        await bench.standing.look()
+    bench.standing.learn()
+    await bench.standing.failed("gpu:1: out of memory", counts=True)
+    assert bench.standing.rest == pytest.approx(FIRST_REST)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+async def test_a_failure_is_told_without_the_name_and_takes_work_where_it_answered(counts: bool) -> None:
+    bench = Bench(usable("gpu:1", "a model"))
+    await bench.standing.look()
+    await bench.standing.failed("gpu:1: out of memory", counts=counts)
+    last = bench.said[-1]
+    assert (last.usable, last.resting, last.problem) == (False, counts, "out of memory")
+    assert last.models == ("a model",)
+
+
+async def test_of_what_a_picture_shows_only_news_is_told() -> None:
+    bench = Bench(usable("gpu:1", "a", "b", loaded="a"))
+    await bench.standing.look()
+    bench.standing.learn()
+    await bench.standing.tell_news()
+    assert len(bench.said) == 1
+    bench.backend.offer = usable("gpu:1", "a", "b", loaded="b")
+    bench.standing.learn()
+    assert bench.standing.loads_another
+    await bench.standing.tell_news()
+    assert bench.said[1:] == [bench.backend.offer]
+    assert not bench.standing.loads_another
+    assert bench.backend.looks == 1
+
+
+async def test_while_it_is_not_free_its_offer_is_repeated_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.001)
+    bench = Bench(usable("gpu:1"))
+    await bench.standing.look()
+    holding = asyncio.create_task(bench.standing.hold_off(0.0))
+    while len(bench.said) < 4:
+        await soon(bench.rang.wait())
+        bench.rang.clear()
+        bench.standing.looked()
+    holding.cancel()
+    assert [offer.usable for offer in bench.said[:4]] == [True, False, False, False]
+    assert bench.said[1].resting
