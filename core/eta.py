@@ -42,13 +42,14 @@ class Outlook:
         if ahead == 0:
             pace, busy = self._servers[0]
             return busy + cost * pace
-        count = len(self._servers)
-        under_way = (count - 1) / 2 * work_ahead / ahead
-        work = max(0.0, work_ahead - under_way)
-        # When this much is done, if each server works from the moment it is free and none is idle.
+        under_way = (len(self._servers) - 1) / 2 * work_ahead / ahead
+        wait = self._until_done(max(0.0, work_ahead - under_way))
+        return wait + cost * len(self._servers) / self._speeds[-1]
+
+    def _until_done(self, work: float) -> float:
+        """When this much work is done, if each server works from the moment it is free and none is idle."""
         last = max(0, bisect_left(self._done, work) - 1)
-        wait = self._servers[last].busy + (work - self._done[last]) / self._speeds[last]
-        return wait + cost * count / self._speeds[-1]
+        return self._servers[last].busy + (work - self._done[last]) / self._speeds[last]
 
 
 def seconds_until_picture(

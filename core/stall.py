@@ -49,11 +49,6 @@ class Stall:
             with suppress(OSError):  # macOS: a peer that is gone already
                 bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
-    @property
-    def watching(self) -> bool:
-        """Whether the peer has something to take that the transport still holds."""
-        return self._timer is not None
-
     def begin(self) -> None:
         """The peer does not keep up: from now on it has to take something."""
         self.end()

@@ -43,6 +43,8 @@ class Watch:
 
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
+        if not (self.place or self.progress or isinstance(event, (Completed, Failed, Cancelled))):
+            return
         if isinstance(event, Queued):
             self._unread.clear()
             if not self.place:
@@ -54,8 +56,6 @@ class Watch:
                 event = replace(event, preview=None)
             if self._unread and isinstance(self._unread[-1], Progress):
                 self._unread.pop()
-        elif isinstance(event, Started) and not (self.place or self.progress):
-            return
         if (
             self.at_once is not None
             and not self._unread

@@ -2,13 +2,14 @@
 
 import asyncio
 import sys
+from binascii import Error as BinasciiError
 from binascii import a2b_base64
 from collections.abc import Iterable, Iterator, Mapping
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from core import Completed, SdError
+from core import BackendError, Completed, SdError
 from core.wire import Parts, Words, encode
 from httpserver.cork import Corkable
 from httpserver.messages import file_name, problem_headers, problem_words
@@ -24,72 +25,79 @@ DECODED_PIECE = 262_144
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Server": "sd-b64-api"}
 """What every answer bears. The name takes the place of aiohttp's, which tells versions to strangers."""
 
+Piece = bytes | memoryview
+
 
 class PiecesResponse(web.StreamResponse):
     """An answer of a known size that is written piece by piece, so that it is never made as a whole.
 
-    Its head and its first piece leave in one call of the system where that can be.
+    Its head and what comes `first` leave in one call of the system where that can be.
     """
 
-    def __init__(self, pieces: Iterable[Parts], size: int, headers: Mapping[str, str]) -> None:
+    def __init__(self, first: Parts, rest: Iterable[Piece], size: int, headers: Mapping[str, str]) -> None:
         super().__init__(headers={**headers, "Content-Length": str(size)})
-        self._pieces = pieces
+        self._first = first
+        self._rest = rest
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it all; waits while the client does not read, and lets others have their turn."""
+        writer = await self._begin(request)
+        rest, self._rest = self._rest, ()
+        if writer is not None:
+            await writer.drain()
+            await write_pieces(writer, rest)
+        return writer
+
+    async def _begin(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         # Nothing refers to it afterwards: while the connection waits for its next request the memory is used
         # for the next picture, which finds it in the processor's cache.
-        pieces, self._pieces = iter(self._pieces), ()
+        first, self._first = self._first, ()
         transport = request.transport
         if not isinstance(transport, Corkable):
             writer = await super().prepare(request)
-        else:
-            first = next(pieces, ())
-            kept = transport.cork()
-            try:
-                writer = await super().prepare(request)
-                kept += first
-            finally:
-                transport.uncork()
             if writer is not None:
-                await writer.drain()
-        if writer is not None:
-            await write_pieces(writer, pieces)
+                await write_pieces(writer, first)
+            return writer
+        kept = transport.cork()
+        try:
+            writer = await super().prepare(request)
+            kept += first
+        finally:
+            transport.uncork()
         return writer
 
 
-async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Parts]) -> None:
+async def write_pieces(writer: AbstractStreamWriter, pieces: Iterable[Piece]) -> None:
     """Write one after another, each once the client has taken the one before.
 
     So a slow client is seen to read, on every event loop, and what is held of a large picture shrinks.
     """
     for piece in pieces:
-        for part in piece:
-            await writer.write(part)
-        await writer.drain()
-        if sum(map(len, piece)) > DECODED_PIECE // 2:
+        if len(piece) > DECODED_PIECE // 2:
             await asyncio.sleep(0)  # a client that takes all at once makes no write wait
+        await writer.write(piece)
+        await writer.drain()
 
 
-def pieces_of(parts: Parts) -> Iterator[Parts]:
+def pieces_of(parts: Parts) -> Iterator[Piece]:
     """The same bytes in pieces of bounded size; nothing is copied."""
-    if sum(map(len, parts)) <= PIECE:
-        yield parts
-        return
     for part in parts:
+        if len(part) <= PIECE:
+            yield part
+            continue
         view = memoryview(part)
         for at in range(0, len(view), PIECE):
-            yield (view[at : at + PIECE],)
+            yield view[at : at + PIECE]
 
 
-def decoded(base64: bytes | memoryview) -> Iterator[Parts]:
+def decoded(base64: Piece) -> Iterator[bytes]:
     """What this base64 says, piece by piece. Raises binascii.Error where it is no base64."""
     view = memoryview(base64)
     for at in range(0, len(view), DECODED_PIECE):
-        yield (a2b_base64(view[at : at + DECODED_PIECE], strict_mode=True),)
+        yield a2b_base64(view[at : at + DECODED_PIECE], strict_mode=True)
 
 
-def decoded_size(base64: bytes | memoryview) -> int:
+def decoded_size(base64: Piece) -> int:
     """Bytes that it says: three for every four characters, less the padding."""
     return len(base64) // 4 * 3 - bytes(base64[-2:]).count(b"=")
 
@@ -103,11 +111,18 @@ def words_answer(
 
 def parts_answer(parts: Parts) -> web.StreamResponse:
     """JSON in parts that are there."""
-    return PiecesResponse(pieces_of(parts), sum(map(len, parts)), {"Content-Type": "application/json"})
+    size = sum(map(len, parts))
+    headers = {"Content-Type": "application/json"}
+    if size > PIECE:
+        return PiecesResponse((), pieces_of(parts), size, headers)
+    return PiecesResponse(parts, (), size, headers)
 
 
 def picture_answer(completed: Completed, index: int, id: str) -> web.StreamResponse:
-    """One picture itself, decoded here and nowhere else, on its way out."""
+    """One picture itself, decoded here and nowhere else, on its way out.
+
+    Raises BackendError where its first piece is no base64: later than that its size has been promised.
+    """
     image = completed.images[index]
     headers = {
         "Content-Type": f"image/{image.format}",
@@ -116,7 +131,12 @@ def picture_answer(completed: Completed, index: int, id: str) -> web.StreamRespo
     }
     if image.seed is not None:
         headers["X-Seed"] = str(image.seed)
-    return PiecesResponse(decoded(image.base64), decoded_size(image.base64), headers)
+    pieces = decoded(image.base64)
+    try:
+        first = next(pieces)
+    except BinasciiError as error:
+        raise BackendError(f"{completed.backend}: its picture is no base64: {error}") from None
+    return PiecesResponse((first,), pieces, decoded_size(image.base64), headers)
 
 
 def problem_answer(error: SdError, *, status: int | None = None, line_break: bool = False) -> web.Response:

@@ -47,7 +47,7 @@ async def stream_events(request: web.Request, watch: Watch, seconds: float | Non
             if clock() >= until:
                 await response.write_eof()
                 return response
-            await write_pieces(writer, [(b": the job goes on\n\n",)])
+            await write_pieces(writer, [b": the job goes on\n\n"])
             continue
         if event is None:
             break

@@ -20,12 +20,10 @@ class Outbox:
     jobs a progress and the pictures.
     """
 
-    __slots__ = ("_peer", "_turn", "_under_way", "send_at_once")
+    __slots__ = ("_peer", "_turn", "_under_way")
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self.send_at_once = peer.send_at_once
-        """Send a message without a turn, while `is_free`. A peer that is gone hears nothing."""
         self._turn = asyncio.Lock()  # wakes its waiters first come, first served
         self._under_way = 0
         """Messages that are sent or wait for their turn: between two turns the lock alone would look free."""
@@ -53,7 +51,11 @@ class Outbox:
     @property
     def is_free(self) -> bool:
         """Whether nothing is under way, and the peer has read enough: what is sent now waits for nobody."""
-        return not self._under_way and self._peer.keeps_up
+        return not self._under_way and not self._peer.paused
+
+    def send_at_once(self, message: bytes | memoryview) -> None:
+        """Send without a turn, while `is_free`. A peer that is gone hears nothing."""
+        self._peer.send_at_once(message)
 
     async def send_error(
         self, error: Exception, *, refused: bool, id: str | None = None, label: str | None = None

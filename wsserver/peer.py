@@ -45,8 +45,6 @@ class Peer(ServerConnection):
     """Who asks."""
     stranger: bool = False
     """The key is still to come."""
-    keeps_up: bool = True
-    """Whether it has read so much of what it was sent that more may be written."""
 
     _stall: Stall
     _pongs: int = 0
@@ -54,13 +52,13 @@ class Peer(ServerConnection):
     _end: asyncio.TimerHandle | None = None
 
     async def room(self) -> None:
-        """Wait until it keeps up, or is gone."""
+        """Wait until it has read so much of what it was sent that more may be written, or is gone."""
         with suppress(OSError):
             await self.drain()
 
     def send_at_once(self, message: bytes | memoryview) -> None:
         """Send a message without waiting until the peer reads it. A peer that is gone hears nothing."""
-        if self.protocol.state is State.OPEN and not self.transport.is_closing():
+        if self.state is State.OPEN and not self.transport.is_closing():
             self.transport.write(frame_head(len(message)) + message)
 
     async def send_text(self, parts: Parts) -> None:
@@ -86,7 +84,7 @@ class Peer(ServerConnection):
         self._heard += len(data) if self.stranger else 0
         before = self.transport.get_write_buffer_size()
         super().data_received(data)
-        if not self.keeps_up:
+        if self.paused:
             grown = max(0, self.transport.get_write_buffer_size() - before)
             self._stall.grow(grown)
             self._pongs += grown
@@ -103,20 +101,17 @@ class Peer(ServerConnection):
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
         super().pause_writing()
-        self.keeps_up = False
         self._pongs = 0
         self._stall.begin()
 
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         super().resume_writing()
-        self.keeps_up = True
         self._stall.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         super().connection_lost(exc)
-        self.keeps_up = True  # nothing is held for it any more
         self._stall.end()
         if self._end is not None:
             self._end.cancel()

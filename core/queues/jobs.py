@@ -111,7 +111,7 @@ class Jobs:
         now = self._clock()
         offers = self._offers.usable(now)
         ahead, work = self._places.ahead(job, offers)
-        return told_by(self._outlook(job.kind, offers, now), ahead, work, job.cost, job.attempts + 1)
+        return self._told(job, ahead, work, offers, now)
 
     def places_since(self, key: Key) -> Iterator[tuple[Key, Job, Queued | None]]:
         """Where the jobs stand from this key on in the fair order; None for one whose place nobody reads.
@@ -121,11 +121,7 @@ class Jobs:
         now = self._clock()
         offers = self._offers.usable(now)
         for found, job, ahead, work in self._places.since(key, offers):
-            place = None
-            if job.reads_place:
-                outlook = self._outlook(job.kind, offers, now)
-                place = told_by(outlook, ahead, work, job.cost, job.attempts + 1)
-            yield found, job, place
+            yield found, job, self._told(job, ahead, work, offers, now) if job.reads_place else None
 
     @property
     def returned(self) -> list[Job]:
@@ -176,7 +172,7 @@ class Jobs:
     def add(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> Job:
         """A new job; the result that was kept under its id goes."""
         self._kept.forget(id)
-        job = self._live[id] = Job(id, request, caller, keep, kind_of(request), request.cost)
+        job = self._live[id] = Job(id, request, caller, keep, kind=kind_of(request), cost=request.cost)
         self._places.add(job)
         self._note_unwatched(job)
         return job
@@ -239,6 +235,10 @@ class Jobs:
     def purge(self) -> None:
         """Let go the results that were kept for their time."""
         self._kept.purge(self._clock())
+
+    def _told(self, job: Job, ahead: int, work: float, offers: tuple[Offer, ...], now: float) -> Queued:
+        """The event that tells of a place."""
+        return told_by(self._outlook(job.kind, offers, now), ahead, work, job.cost, job.attempts + 1)
 
     def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
         """What jobs of a kind may expect, reckoned anew each MOMENT and when an offer or a claim changes."""

@@ -61,7 +61,7 @@ class Places:
         self._returned: dict[str, Job] = {}
         self._able_of: tuple[Offer, ...] = ()
         self._groups: dict[Kind, Kind | frozenset[str]] = {}
-        """See `_group`, by these offers: asked for every pair of kinds again and again."""
+        """What each kind's jobs compete for, by these offers: asked for every pair of kinds, all the time."""
         self._same: dict[frozenset[str], frozenset[str]] = {}
         """Equal sets of them as one, so that they are told apart at a glance."""
         self._jobs: dict[str, Job] = {}
@@ -133,7 +133,7 @@ class Places:
             own[1] += cost
         rivals: dict[Kind | frozenset[str], list[list[float]]] = {}
         for found, id, kind, own_cost in self._order.since(key):
-            job, group = self._jobs[id], self._groups.get(kind) or self._group(kind)
+            job, group = self._jobs[id], self._group(kind)
             own = sums[group]
             if group not in rivals:
                 returned = list(self._returned_before(job))
@@ -146,9 +146,7 @@ class Places:
             own[1] += own_cost
 
     def _group(self, kind: Kind) -> Kind | frozenset[str]:
-        """The backends that can do it: as one compete the kinds that the same can do, and alone one that
-        none can do.
-        """
+        """What jobs of this kind compete for: the backends that can do it, or itself where none can."""
         group = self._groups.get(kind)
         if group is None:
             able = frozenset(offer.backend for offer in self._able_of if offer.accepts(kind))

@@ -99,4 +99,6 @@ def _picture(body: dict[str, Any], parameters: str) -> str:
     text = base64.b64encode(picture).decode()
     if "/bad-base64" in prompt:
         text = text[:-9] + "~" + text[-8:]
+    if "/odd-letter" in prompt:
+        text = text[:300] + "~" + text[301:]
     return f"data:image/png;base64,{text}" if "/data-uri" in prompt else text

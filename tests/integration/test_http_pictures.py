@@ -140,6 +140,16 @@ async def test_what_the_backend_does_wrong_is_told(
     assert image.body.startswith(b"{")
 
 
+async def test_a_picture_that_cannot_be_decoded_is_an_error_and_never_silence(tmp_path: Path) -> None:
+    """A proxy would repeat a request that has no answer. As text it goes on as it came: nobody has looked."""
+    async with serving(tmp_path) as served:
+        image = await served.get("/image", input="/kb-450 /odd-letter")
+        text = await served.get("/text", input="/kb-450 /odd-letter")
+    assert image.refusal == (502, "backend_error")
+    assert "no base64" in image.json["detail"]
+    assert text.status == 200
+
+
 async def test_an_unknown_model_is_an_error_that_names_the_others(tmp_path: Path) -> None:
     """And a sampler likewise."""
     async with serving(tmp_path) as served:

@@ -22,6 +22,9 @@ from core.request import ImageRequest
 
 FASTEST_POLL, SLOWEST_POLL = 0.1, 2.0
 """Seconds between two polls: about one a step, within these."""
+MOMENT = 0.1
+"""All servers are polled at the same tenths of a second: a poll that wakes an idle process by itself costs it
+three times as much as one among others."""
 NOT_KNOWN = 3.0
 """Seconds after which a server that knows nothing of our task is taken for one that ignores its name."""
 ASK_AGAIN = 60.0
@@ -33,15 +36,6 @@ SENSIBLE = 1e6
 """Seconds: nothing is painted for longer, whatever a server says."""
 
 INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
-
-
-def tick_of(pause: float) -> float:
-    """Seconds between the moments at which all servers are polled that are polled about as often as this.
-
-    A poll that wakes an idle process alone costs it three times as much as one among others. The power of two
-    next below the pause, or a little above it, so that paces which differ by little share their moments.
-    """
-    return float(2.0 ** math.floor(math.log2(1.1 * pause)))
 
 
 class Painting(Struct):
@@ -67,36 +61,30 @@ class ProgressSource:
 
     def until_first_step(self, painting: Painting) -> float:
         """Seconds until the first poll: before the first step is due there is nothing to tell."""
-        now = self._clock()
         due = 0.0 if painting.expected is None else painting.expected / painting.request.steps
+        now = self._clock()
         pause = min(SLOWEST_POLL, max(FASTEST_POLL, painting.began + due - now))
-        half = tick_of(pause) / 2
-        return math.ceil((now + pause) / half) * half - now
-
-    def _until_next(self, pause: float) -> float:
-        """Seconds until the poll that is due after about this pause."""
-        now, tick = self._clock(), tick_of(pause)
-        return max(tick / 2, round((now + pause) / tick) * tick - now)
+        return math.ceil((now + pause) / MOMENT) * MOMENT - now
 
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
-        told, preview_id, pause = 0.0, -1, 0.0
+        told, preview_id, due = 0.0, -1, self._clock()
         last: Progress | None = None
         before = 0.0  # the first step began: a picture may have waited long
         while True:
             while not wishes.current.watched:
                 await wishes.changed()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(due - self._clock())
             elapsed = self._clock() - painting.began
             try:
                 found = await self._ask(painting, elapsed, wishes.current.preview, preview_id)
             except BackendError:  # the painting itself will tell if the server is gone
-                pause = SLOWEST_POLL
+                due = self._moment_after(SLOWEST_POLL)
                 continue
             step = found[0].step if found else 0
             if not step:  # it waits behind another picture, or a model is loaded
                 before = elapsed
-            pause = self._until_next(_pause(elapsed - before if step else elapsed, step))
+            due = self._moment_after(_pause(elapsed - before if step else elapsed, step))
             if found is None:
                 continue
             progress, preview_id = found
@@ -104,6 +92,10 @@ class ProgressSource:
                 continue
             last, told = progress, progress.fraction
             await on_progress(_timed(progress, painting, elapsed))
+
+    def _moment_after(self, pause: float) -> float:
+        """By the clock: when about this many seconds are over."""
+        return round((self._clock() + pause) / MOMENT) * MOMENT
 
     async def running(self) -> dict[str, Any] | None:
         """`/sdapi/v1/progress` without a picture; None where the server has none."""

@@ -12,7 +12,7 @@ from wsserver.peer import Peer
 class SlowPeer:
     """Takes each message once it is allowed to."""
 
-    keeps_up = True
+    paused = False
 
     def __init__(self) -> None:
         self.taken: list[Parts] = []
@@ -50,7 +50,7 @@ async def test_it_is_not_free_between_two_turns() -> None:
         peer.may_take.set()
     assert free_after == {(b"a", b"picture"): False, (b"second",): True}
     assert peer.taken == [(b"a", b"picture"), (b"second",)]
-    peer.keeps_up = False
+    peer.paused = True
     assert not outbox.is_free
 
 
@@ -77,7 +77,7 @@ async def test_what_went_at_once_and_is_not_read_is_all_that_a_peer_holds() -> N
     peer = SlowPeer()
     peer.may_take.set()
     peer.has_room.clear()
-    peer.keeps_up = False
+    peer.paused = True
     outbox = Outbox(cast(Peer, peer))
     order: list[str] = []
     sending = asyncio.create_task(outbox.send(b"message", before=lambda: order.append("before")))

@@ -1,16 +1,21 @@
 """What servers say of their progress, whatever that is, becomes a Progress that can be told."""
 
+import asyncio
 import json
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.backends import Wishes
 from core.backends.a1111 import progress
 from core.backends.a1111.client import Client
-from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, Painting, ProgressSource
+from core.backends.a1111.progress import FASTEST_POLL, MOMENT, SLOWEST_POLL, Painting, ProgressSource
 from core.events import Progress
+from core.queues import Wish
 from core.request import ImageRequest
 from core.wire import encode, event_words
 
@@ -58,30 +63,75 @@ def first_poll(expected: float | None, now: float = 0.0) -> float:
 
 
 def test_a_server_is_first_asked_when_its_first_step_is_due() -> None:
-    assert first_poll(5.0) == 0.5
+    assert first_poll(5.0) == pytest.approx(0.5)
     assert first_poll(5.0, now=0.2) == pytest.approx(0.3)
-    assert FASTEST_POLL <= first_poll(5.0, now=3.0) < 0.15, "who begins in the middle is told at once"
-    assert FASTEST_POLL <= first_poll(None) < 0.15, "nothing is known of a server that was never measured"
-    assert first_poll(300.0) == SLOWEST_POLL
+    assert first_poll(5.0, now=3.0) == pytest.approx(FASTEST_POLL), "who begins in the middle is told at once"
+    assert first_poll(None) == pytest.approx(FASTEST_POLL), "nothing is known of one that was never measured"
+    assert first_poll(300.0) == pytest.approx(SLOWEST_POLL)
 
 
 @given(now=st.floats(0, 1e6), expected=st.floats(0.01, 1e4))
-def test_the_first_poll_is_never_before_the_first_step_and_soon_after_it(now: float, expected: float) -> None:
+def test_the_first_poll_is_not_before_the_first_step_and_soon_after_it(now: float, expected: float) -> None:
     due = min(SLOWEST_POLL, max(FASTEST_POLL, expected / 10 - now))
-    assert due - 1e-6 <= first_poll(expected, now) <= 1.55 * due + 1e-6
+    assert due - 1e-6 <= first_poll(expected, now) <= due + MOMENT + 1e-6
 
 
-@given(now=st.floats(0, 1e6), pause=st.floats(FASTEST_POLL, SLOWEST_POLL))
-def test_polls_come_about_as_often_as_they_should(now: float, pause: float) -> None:
-    assert 0.44 * pause < source(now)._until_next(pause) + 1e-6 < 1.6 * pause
+class Server:
+    """Tells how far a picture is by a clock of its own, and when it was asked."""
+
+    def __init__(self, began: float, seconds: float) -> None:
+        self.now = self.began = began
+        self.seconds = seconds
+        self.asked: list[float] = []
+
+    async def ask(self, method: str, path: str, **options: Any) -> Any:
+        self.asked.append(self.now)
+        return {"active": True, "progress": min(1.0, (self.now - self.began) / self.seconds)}
 
 
-@given(
-    nows=st.lists(st.floats(1000, 1000.2), min_size=2, max_size=9),
-    pauses=st.lists(st.floats(0.46, 0.52), min_size=9, max_size=9),
-)
-def test_servers_of_about_one_pace_are_polled_at_the_same_moments(
-    nows: list[float], pauses: list[float]
+async def follow(server: Server, steps: int, monkeypatch: pytest.MonkeyPatch) -> list[Progress]:
+    """All that is told of a picture of so many steps, until it is painted."""
+    told: list[Progress] = []
+    ends = server.began + server.seconds
+
+    async def sleep(seconds: float) -> None:
+        server.now += max(0.0, seconds)
+        if server.now >= ends:
+            raise asyncio.CancelledError
+
+    async def tell(progress: Progress) -> None:
+        told.append(progress)
+
+    source = ProgressSource(cast(Client, server), clock=lambda: server.now)
+    painting = Painting("task", ImageRequest(prompt="a", steps=steps), server.began, server.seconds)
+    server.now += source.until_first_step(painting)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    with suppress(asyncio.CancelledError):
+        await source.follow(painting, tell, Wishes(Wish(held=True, watched=True, preview=False)))
+    monkeypatch.undo()
+    return told
+
+
+@pytest.mark.parametrize("step", [0.2, 0.25, 0.37, 0.4, 0.5, 0.66, 0.75, 0.8, 1.0, 1.5, 1.8])
+async def test_nearly_every_step_is_told_and_no_silence_is_much_longer_than_one(
+    step: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moments = {now + source(now)._until_next(pause) for now, pause in zip(nows, pauses, strict=False)}
-    assert max(moments) - min(moments) == pytest.approx(0, abs=1e-9)
+    steps, gaps, shares = 20, [0.0], []
+    for began in (0.0, 1000.01, 1000.05, 123456.78):
+        server = Server(began, step * steps)
+        told = await follow(server, steps, monkeypatch)
+        gaps += [after - before for before, after in pairwise(server.asked)]
+        shares.append(len({one.step for one in told} - {0}) / (steps - 1))
+    assert max(gaps) <= 1.5 * step + 1e-6
+    assert min(shares) >= 0.75
+
+
+async def test_servers_of_different_paces_are_polled_at_the_same_moments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for began, seconds in ((1000.0, 5.0), (1000.03, 7.7), (1003.99, 4.4)):
+        server = Server(began, seconds)
+        await follow(server, 10, monkeypatch)
+        assert [10 * asked for asked in server.asked] == pytest.approx(
+            [round(10 * asked) for asked in server.asked]
+        )
