@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode
 from websockets.protocol import State
 
 from core import Stall, Visitor, write_together
@@ -23,6 +24,8 @@ STRANGER_BYTES = 8_192
 """What a peer may send before its key was checked."""
 LARGE = 65_536
 """Bytes from which on a message is not joined with the head of its frame."""
+PING = b"\x89\x00"
+"""An empty one, whole and unmasked (RFC 6455, 5.5.2)."""
 PARTING_SECONDS = 0.5
 """How long a peer that closes may take to read our answer: it may have stopped reading for ever."""
 
@@ -49,6 +52,8 @@ class Peer(ServerConnection):
     _stall: Stall
     _pongs: int = 0
     _heard: int = 0
+    _asked: float | None = None
+    """When it was asked whether it is there, by the event loop's clock; None: it was heard since."""
     _end: asyncio.TimerHandle | None = None
 
     async def room(self) -> None:
@@ -70,6 +75,22 @@ class Peer(ServerConnection):
         async with self.send_context():
             write_together(self.transport, (frame_head(size), *parts), self.write_limit_high)
 
+    def ask(self, now: float, timeout: float) -> None:
+        """Ask it by a ping whether it is there, and cut it off if it has not answered for so many seconds.
+
+        Not while it has something to read: its answer would come behind that, and a stall ends otherwise.
+        """
+        if self.paused or self.state is not State.OPEN or self.transport.is_closing():
+            return
+        if self._asked is None:
+            self._asked = now
+        elif now - self._asked >= timeout:
+            self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
+            self.send_data()
+            self.end_within(PARTING_SECONDS)
+            return
+        self.transport.write(PING)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         self._stall = Stall(cast(asyncio.Transport, transport), self.loop)
@@ -82,6 +103,7 @@ class Peer(ServerConnection):
             self.transport.abort()
             return
         self._heard += len(data) if self.stranger else 0
+        self._asked = None
         before = self.transport.get_write_buffer_size()
         super().data_received(data)
         if self.paused:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -11,6 +11,7 @@ from core import Access, Gateway, Settings
 from wsserver.connection import Connection
 from wsserver.handshake import Handshake
 from wsserver.peer import PARTING_SECONDS, Peer
+from wsserver.pings import Pings
 
 PING_INTERVAL = 10.0
 PONG_TIMEOUT = 30.0
@@ -38,46 +39,48 @@ async def listen(gateway: Gateway, settings: Settings, *, port: int | None = Non
 
     Leaving it closes all connections with 1001; after `gateway.drain` the ends of jobs are sent before.
     """
-    house = _House(gateway, settings)
-    server = await serve(
-        house.welcome,
-        settings.ws_host,
-        settings.ws_port if port is None else port,
-        create_connection=Peer,
-        process_request=Handshake(house.access, house.is_stopping).judge,
-        server_header=None,
-        compression=None,  # takes 20 ms for a picture, and saves nothing worth it
-        open_timeout=OPEN_SECONDS,
-        ping_interval=PING_INTERVAL,
-        ping_timeout=PONG_TIMEOUT,
-        close_timeout=PARTING_SECONDS,
-        max_size=BYTES_BESIDE_PROMPTS + 2 * BYTES_OF_A_CHARACTER * settings.max_prompt,
-        max_queue=UNREAD_MESSAGES,
-        write_limit=WRITE_LIMIT,
-    )
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        await house.finish()
-        server.close()
-        await server.wait_closed()
+    with closing(Pings(PING_INTERVAL, PONG_TIMEOUT)) as pings:
+        house = _House(gateway, settings, pings)
+        server = await serve(
+            house.welcome,
+            settings.ws_host,
+            settings.ws_port if port is None else port,
+            create_connection=Peer,
+            process_request=Handshake(house.access, house.is_stopping).judge,
+            server_header=None,
+            compression=None,  # takes 20 ms for a picture, and saves nothing worth it
+            open_timeout=OPEN_SECONDS,
+            ping_interval=None,  # `Pings` asks
+            close_timeout=PARTING_SECONDS,
+            max_size=BYTES_BESIDE_PROMPTS + 2 * BYTES_OF_A_CHARACTER * settings.max_prompt,
+            max_queue=UNREAD_MESSAGES,
+            write_limit=WRITE_LIMIT,
+        )
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            await house.finish()
+            server.close()
+            await server.wait_closed()
 
 
 class _House:
     """All connections of one server."""
 
-    def __init__(self, gateway: Gateway, settings: Settings) -> None:
+    def __init__(self, gateway: Gateway, settings: Settings, pings: Pings) -> None:
         self.access = Access(settings)
         self._gateway = gateway
         self._limits = settings.limits
         self._most_jobs = max(LEAST_JOBS, settings.max_jobs_per_user)
         self._connections: set[Connection] = set()
         self._closing = False
+        self._pings = pings
 
-    async def welcome(self, peer: ServerConnection) -> None:
+    async def welcome(self, connected: ServerConnection) -> None:
         """Serve one connection until it is closed."""
+        peer = cast(Peer, connected)
         connection = Connection(
-            cast(Peer, peer),
+            peer,
             self._gateway,
             self.access,
             limits=self._limits,
@@ -85,9 +88,11 @@ class _House:
             is_stopping=self.is_stopping,
         )
         self._connections.add(connection)
+        self._pings.add(peer)
         try:
             await connection.converse()
         finally:
+            self._pings.discard(peer)
             self._connections.discard(connection)
 
     async def finish(self) -> None:

@@ -9,7 +9,8 @@ import pytest
 import websockets
 
 from core import stall
-from tests.doubles.ws_fixture import TEXT, UPGRADE, Client, Served, frame, serving
+from tests.doubles.ws_fixture import CLOSE, PING, PONG, TEXT, UPGRADE, Client, Served, frame, serving
+from tests.unit.core.examples import soon
 from wsserver import peer, server
 from wsserver.pace import BURST
 
@@ -197,3 +198,18 @@ async def test_a_peer_that_does_not_answer_pings_is_dead(monkeypatch: pytest.Mon
         served.double.release()
         await living.say(input="a")
         assert (await living.hear())["type"] == "image"
+
+
+async def test_a_peer_that_answers_is_asked_again_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it says is an answer, and an idle one has nothing to say but pongs."""
+    monkeypatch.setattr(server, "PING_INTERVAL", 0.01)
+    monkeypatch.setattr(server, "PONG_TIMEOUT", 0.02)
+    async with serving() as served, served.raw(*UPGRADE) as (reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        for _ in range(10):
+            assert await soon(reader.readexactly(2)) == bytes([PING, 0])
+            writer.write(frame(PONG, b""))
+        said = await soon(reader.read())  # it falls silent
+    assert said.startswith(bytes([PING, 0]))
+    assert bytes([CLOSE]) in said
+    assert said.endswith(b"no answer to a ping")

@@ -22,9 +22,9 @@ from core.request import ImageRequest
 
 FASTEST_POLL, SLOWEST_POLL = 0.1, 2.0
 """Seconds between two polls: about one a step, within these."""
-MOMENT = 0.1
-"""All servers are polled at the same tenths of a second: a poll that wakes an idle process by itself costs it
-three times as much as one among others."""
+TENTH, QUARTER = 0.1, 0.25
+"""Seconds between the moments at which servers are polled, all of them at the same ones: a poll that wakes an
+idle process by itself costs it three times as much as one among others."""
 NOT_KNOWN = 3.0
 """Seconds after which a server that knows nothing of our task is taken for one that ignores its name."""
 ASK_AGAIN = 60.0
@@ -47,6 +47,11 @@ class Painting(Struct):
     began: float
     expected: float | None
 
+    @property
+    def usual(self) -> float | None:
+        """Seconds that a step should take, if known."""
+        return None if self.expected is None else self.expected / self.request.steps
+
 
 class ProgressSource:
     """Asks one server how far it is, by the endpoints that it turns out to have."""
@@ -61,10 +66,9 @@ class ProgressSource:
 
     def until_first_step(self, painting: Painting) -> float:
         """Seconds until the first poll: before the first step is due there is nothing to tell."""
-        due = 0.0 if painting.expected is None else painting.expected / painting.request.steps
         now = self._clock()
-        pause = min(SLOWEST_POLL, max(FASTEST_POLL, painting.began + due - now))
-        return math.ceil((now + pause) / MOMENT) * MOMENT - now
+        pause = min(SLOWEST_POLL, max(FASTEST_POLL, painting.began + (painting.usual or 0.0) - now))
+        return math.ceil((now + pause) / TENTH) * TENTH - now
 
     async def follow(self, painting: Painting, on_progress: OnProgress, wishes: Wishes) -> None:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
@@ -84,7 +88,7 @@ class ProgressSource:
             step = found[0].step if found else 0
             if not step:  # it waits behind another picture, or a model is loaded
                 before = elapsed
-            due = self._moment_after(_pause(elapsed - before if step else elapsed, step))
+            due = self._moment_after(_pause(elapsed - before if step else elapsed, step, painting.usual))
             if found is None:
                 continue
             progress, preview_id = found
@@ -95,7 +99,8 @@ class ProgressSource:
 
     def _moment_after(self, pause: float) -> float:
         """By the clock: when about this many seconds are over."""
-        return round((self._clock() + pause) / MOMENT) * MOMENT
+        moment = QUARTER if pause > 1.8 * QUARTER else TENTH  # coarser ones would leave out steps
+        return round((self._clock() + pause) / moment) * moment
 
     async def running(self) -> dict[str, Any] | None:
         """`/sdapi/v1/progress` without a picture; None where the server has none."""
@@ -205,11 +210,17 @@ class Following:
         self._task = asyncio.create_task(self._source.follow(self._painting, self._on_progress, self._wishes))
 
 
-def _pause(elapsed: float, steps: int) -> float:
-    """Seconds until the next poll: about a step; before the first one less and less often."""
-    if not steps:
+def _pause(elapsed: float, step: int, usual: float | None) -> float:
+    """Seconds until the next poll: about a step; before the first one less and less often.
+
+    A step takes as long as is `usual` there, as far as those so far bear that out: `step` of them are done,
+    and not one more.
+    """
+    if not step:
         return FASTEST_POLL if elapsed < 1 else min(SLOWEST_POLL, elapsed / 4)
-    return min(SLOWEST_POLL, max(FASTEST_POLL, elapsed / steps))
+    slowest, fastest = elapsed / step, elapsed / (step + 1)
+    pause = slowest if usual is None else min(slowest, max(fastest, usual))
+    return min(SLOWEST_POLL, max(FASTEST_POLL, pause))
 
 
 def _by_task(

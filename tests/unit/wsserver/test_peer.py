@@ -11,7 +11,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from core.stall import STALL_SECONDS, Stall
-from wsserver.peer import MOST_PONGS, STRANGER_BYTES, Peer, frame_head
+from wsserver.peer import MOST_PONGS, PARTING_SECONDS, PING, STRANGER_BYTES, Peer, frame_head
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 3_000_000])
@@ -37,6 +37,12 @@ class Transport(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self.aborted
         self.unsent += len(data)
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        """Nobody reads it."""
 
     def is_closing(self) -> bool:
         return self.aborted
@@ -107,6 +113,28 @@ async def test_a_peer_that_was_cut_off_hears_nothing_and_nothing_is_raised(peer:
     transport_of(peer).abort()
     peer.send_at_once(b"two")
     assert transport_of(peer).unsent == len(frame_head(3)) + 3
+
+
+async def test_who_answers_no_ping_in_time_is_cut_off_and_any_word_is_an_answer(peer: Peer) -> None:
+    for now in (10.0, 20.0, 30.0):
+        peer.ask(now, timeout=30.0)
+    assert transport_of(peer).unsent == 3 * len(PING)
+    peer.data_received(ping())
+    for now in (40.0, 50.0, 60.0):
+        peer.ask(now, timeout=30.0)
+    assert peer.protocol.close_sent is None
+    peer.ask(70.0, timeout=30.0)
+    assert peer.protocol.close_sent is not None
+    assert [delay for delay, _ in timers_of(peer).pending] == [PARTING_SECONDS]
+    peer.ask(80.0, timeout=30.0)
+
+
+async def test_a_peer_that_has_something_to_read_is_not_asked(peer: Peer) -> None:
+    peer.pause_writing()
+    for now in (10.0, 50.0, 90.0):
+        peer.ask(now, timeout=30.0)
+    assert transport_of(peer).unsent == 0
+    assert peer.state is State.OPEN
 
 
 async def test_a_peer_that_has_read_is_watched_no_more(peer: Peer) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.backends import Wishes
 from core.backends.a1111 import progress
 from core.backends.a1111.client import Client
-from core.backends.a1111.progress import FASTEST_POLL, MOMENT, SLOWEST_POLL, Painting, ProgressSource
+from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, TENTH, Painting, ProgressSource
 from core.events import Progress
 from core.queues import Wish
 from core.request import ImageRequest
@@ -73,7 +73,7 @@ def test_a_server_is_first_asked_when_its_first_step_is_due() -> None:
 @given(now=st.floats(0, 1e6), expected=st.floats(0.01, 1e4))
 def test_the_first_poll_is_not_before_the_first_step_and_soon_after_it(now: float, expected: float) -> None:
     due = min(SLOWEST_POLL, max(FASTEST_POLL, expected / 10 - now))
-    assert due - 1e-6 <= first_poll(expected, now) <= due + MOMENT + 1e-6
+    assert due - 1e-6 <= first_poll(expected, now) <= due + TENTH + 1e-6
 
 
 class Server:
@@ -132,6 +132,6 @@ async def test_servers_of_different_paces_are_polled_at_the_same_moments(
     for began, seconds in ((1000.0, 5.0), (1000.03, 7.7), (1003.99, 4.4)):
         server = Server(began, seconds)
         await follow(server, 10, monkeypatch)
-        assert [10 * asked for asked in server.asked] == pytest.approx(
-            [round(10 * asked) for asked in server.asked]
+        assert [20 * asked for asked in server.asked] == pytest.approx(
+            [round(20 * asked) for asked in server.asked]
         )
