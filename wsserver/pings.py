@@ -1,7 +1,7 @@
 """Pings: whether silent peers are still there, asked of all of them in turns by one timer.
 
-The library's keepalive has a task for each connection, and a timer and a future for each ping: three
-kilobytes of an idle connection, and more time than all that a waiting client is told in between.
+The library's keepalive has a task for each connection, and a timer and a future for each ping: two kilobytes
+of an idle connection, and twice the time.
 """
 
 import asyncio
