@@ -94,7 +94,10 @@ def decoded(base64: Piece) -> Iterator[bytes]:
     """What this base64 says, piece by piece. Raises binascii.Error where it is no base64."""
     view = memoryview(base64)
     for at in range(0, len(view), DECODED_PIECE):
-        yield a2b_base64(view[at : at + DECODED_PIECE], strict_mode=True)
+        piece = a2b_base64(view[at : at + DECODED_PIECE], strict_mode=True)
+        if at + DECODED_PIECE < len(view) and len(piece) < DECODED_PIECE // 4 * 3:
+            raise BinasciiError("padding before the end")  # the picture would be shorter than its size
+        yield piece
 
 
 def decoded_size(base64: Piece) -> int:
@@ -121,7 +124,8 @@ def parts_answer(parts: Parts) -> web.StreamResponse:
 def picture_answer(completed: Completed, index: int, id: str) -> web.StreamResponse:
     """One picture itself, decoded here and nowhere else, on its way out.
 
-    Raises BackendError where its first piece is no base64: later than that its size has been promised.
+    Raises BackendError where its first piece is no base64. Later than that its size has been promised, so
+    the connection breaks.
     """
     image = completed.images[index]
     headers = {
@@ -133,7 +137,7 @@ def picture_answer(completed: Completed, index: int, id: str) -> web.StreamRespo
         headers["X-Seed"] = str(image.seed)
     pieces = decoded(image.base64)
     try:
-        first = next(pieces)
+        first = next(pieces, b"")
     except BinasciiError as error:
         raise BackendError(f"{completed.backend}: its picture is no base64: {error}") from None
     return PiecesResponse((first,), pieces, decoded_size(image.base64), headers)

@@ -78,9 +78,15 @@ class Peer(ServerConnection):
     def ask(self, now: float, timeout: float) -> None:
         """Ask it by a ping whether it is there, and cut it off if it has not answered for so many seconds.
 
-        Not while it has something to read: its answer would come behind that, and a stall ends otherwise.
+        Not while we hold something for it, whose end its answer would have to wait for (that is for the stall
+        to judge), nor while we do not read what it says. What the kernels hold it must read within that time.
         """
-        if self.paused or self.state is not State.OPEN or self.transport.is_closing():
+        if self.state is State.CLOSING:  # after a frame that is none it may wait for ever
+            self.end_within(PARTING_SECONDS)
+        if self.state is not State.OPEN or self.transport.is_closing():
+            return
+        if self.paused or not self.transport.is_reading():
+            self._asked = None
             return
         if self._asked is None:
             self._asked = now
@@ -112,7 +118,7 @@ class Peer(ServerConnection):
             self._pongs += grown
             if self._pongs > MOST_PONGS:
                 self.transport.abort()
-        if self.protocol.close_rcvd is not None:
+        if self.state is State.CLOSING or self.protocol.close_rcvd is not None:
             self.end_within(PARTING_SECONDS)
 
     def eof_received(self) -> None:
@@ -129,6 +135,7 @@ class Peer(ServerConnection):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         super().resume_writing()
+        self._asked = None  # it has read, so it is there
         self._stall.end()
 
     def connection_lost(self, exc: Exception | None) -> None:

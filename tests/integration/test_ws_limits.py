@@ -200,6 +200,17 @@ async def test_a_peer_that_does_not_answer_pings_is_dead(monkeypatch: pytest.Mon
         assert (await living.hear())["type"] == "image"
 
 
+async def test_a_peer_that_speaks_no_websocket_any_more_and_stays_is_cut_off_and_its_job_ended() -> None:
+    async with serving() as served, served.raw(*UPGRADE) as (reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        served.double.hold(at=1)
+        writer.write(frame(TEXT, b"a monkey"))
+        await served.double.until(lambda: served.double.active)
+        writer.write(b"\x81\x01a")  # not masked
+        await soon(served.double.until(lambda: served.double.interrupts))
+        served.double.release()
+
+
 async def test_a_peer_that_answers_is_asked_again_and_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it says is an answer, and an idle one has nothing to say but pongs."""
     monkeypatch.setattr(server, "PING_INTERVAL", 0.01)

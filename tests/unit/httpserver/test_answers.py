@@ -42,6 +42,11 @@ def test_what_is_no_base64_is_an_error_and_not_a_shorter_picture() -> None:
         list(decoded(b"AAAA AAA"))
 
 
+def test_padding_in_the_middle_is_an_error_and_not_a_shorter_picture() -> None:
+    with pytest.raises(Error, match="padding"):
+        list(decoded(b"A" * (DECODED_PIECE - 2) + b"==" + b"AAAA"))
+
+
 @given(st.lists(st.binary(max_size=30), max_size=5), st.integers(1, 8))
 def test_parts_are_cut_and_nothing_else(parts: list[bytes], size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -27,6 +27,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.unsent = 0
         self.aborted = False
+        self.reading = True
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Nothing to set."""
@@ -37,6 +38,9 @@ class Transport(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self.aborted
         self.unsent += len(data)
+
+    def is_reading(self) -> bool:
+        return self.reading
 
     def can_write_eof(self) -> bool:
         return True
@@ -67,6 +71,9 @@ class Timers:
                 timers.pending.remove(entry)
 
         return Handle()
+
+    def time(self) -> float:
+        return 0.0
 
     def fire(self) -> None:
         _, callback = self.pending.pop(0)
@@ -129,12 +136,34 @@ async def test_who_answers_no_ping_in_time_is_cut_off_and_any_word_is_an_answer(
     peer.ask(80.0, timeout=30.0)
 
 
-async def test_a_peer_that_has_something_to_read_is_not_asked(peer: Peer) -> None:
+async def test_a_peer_that_has_something_to_read_is_not_asked_and_is_there_once_it_has_read(
+    peer: Peer,
+) -> None:
+    peer.ask(0.0, timeout=30.0)
     peer.pause_writing()
     for now in (10.0, 50.0, 90.0):
         peer.ask(now, timeout=30.0)
-    assert transport_of(peer).unsent == 0
-    assert peer.state is State.OPEN
+    assert transport_of(peer).unsent == len(PING)
+    peer.resume_writing()
+    peer.ask(100.0, timeout=30.0)
+    assert peer.protocol.close_sent is None
+
+
+async def test_who_says_more_than_is_read_is_not_asked(peer: Peer) -> None:
+    """Its answers lie where nobody looks."""
+    peer.ask(0.0, timeout=30.0)
+    transport_of(peer).reading = False
+    peer.ask(50.0, timeout=30.0)
+    transport_of(peer).reading = True
+    peer.ask(60.0, timeout=30.0)
+    assert peer.protocol.close_sent is None
+
+
+async def test_who_speaks_no_websocket_is_cut_off(peer: Peer) -> None:
+    peer.data_received(b"\x81\x01a")  # not masked
+    assert [delay for delay, _ in timers_of(peer).pending] == [PARTING_SECONDS]
+    timers_of(peer).fire()
+    assert transport_of(peer).aborted
 
 
 async def test_a_peer_that_has_read_is_watched_no_more(peer: Peer) -> None:
