@@ -200,7 +200,7 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
                 client.say(CROWD_MESSAGE)
         await heard.until(lambda: len(heard.all) >= CROWD)
         await asyncio.sleep(SETTLE_SECONDS)
-        logs = [backends.logs()]  # a progress may be told before the window begins, and heard in it
+        earlier = backends.logs()  # a progress may be told before the window begins, and heard in it
         first, used, own = len(heard.all), system.cpu(), time.process_time()
         began = time.monotonic()
         await asyncio.sleep(seconds)
@@ -211,7 +211,7 @@ async def _take_crowd(system: System, backends: Backends, seconds: float) -> dic
     words = [(moment, decode(message)) for moment, _, message, _ in window if message]
     if system.name == OURS:
         backend_of = _backends_of(before, window)
-        late = list(delays(words, backend_of, [*logs, backends.logs()]))
+        late = list(delays(words, backend_of, [earlier, backends.logs()]))
         heard_of = sum(one.type == "progress" for _, one in words)
         if len(late) < PAIRED * heard_of or not late:
             raise BenchmarkError(f"of {heard_of} progresses only {len(late)} are in the servers' records")

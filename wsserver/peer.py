@@ -1,9 +1,9 @@
 """Peer: the other end of one websocket, and what it may cost us.
 
-What websockets bounds by itself: the size and number of unread messages, the time of the handshake, and
-pings that are not answered. What it does not: a peer that stops reading (its `drain` waits for ever, and
-so does the ping behind it), one that only pings (pongs are written without a bound), one that closes and
-then does not read our answer, and how much a stranger sends before its key is looked at.
+What websockets bounds by itself: the size and number of unread messages, and the time of the handshake.
+What it does not: a peer that stops reading (its `drain` waits for ever), one that is silent (see `Pings`),
+one that only pings (pongs are written without a bound), one that closes, or sends what is no frame, and then
+does not read our answer, and how much a stranger sends before its key is looked at.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class Peer(ServerConnection):
     _pongs: int = 0
     _heard: int = 0
     _asked: float | None = None
-    """When it was asked whether it is there, by the event loop's clock; None: it was heard since."""
+    """When it was first asked whether it is there since it was heard, by the event loop's clock."""
     _end: asyncio.TimerHandle | None = None
 
     async def room(self) -> None:
@@ -118,7 +118,7 @@ class Peer(ServerConnection):
             self._pongs += grown
             if self._pongs > MOST_PONGS:
                 self.transport.abort()
-        if self.state is State.CLOSING or self.protocol.close_rcvd is not None:
+        if self.state is State.CLOSING:
             self.end_within(PARTING_SECONDS)
 
     def eof_received(self) -> None:

@@ -1,4 +1,4 @@
-"""Pings: whether silent peers are still there, asked of all of them in turns by one timer.
+"""Pings: whether silent peers are still there. One timer sees to it that all of them are asked.
 
 The library's keepalive has a task for each connection, and a timer and a future for each ping: two kilobytes
 of an idle connection, and twice the time.
@@ -14,7 +14,7 @@ AT_ONCE = 100
 
 
 class Pings:
-    """Each peer is asked every `interval` seconds, and cut off once it has been silent for `timeout` since.
+    """Each peer is asked every `interval` seconds, or a tenth of that later; see `Peer.ask` for `timeout`.
 
     `close` it at the end.
     """

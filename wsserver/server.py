@@ -15,7 +15,7 @@ from wsserver.pings import Pings
 
 PING_INTERVAL = 10.0
 PONG_TIMEOUT = 30.0
-"""Together the time after which a dead peer is noticed; the second is also what a slow one has to read
+"""Together about the time after which a dead peer is noticed; the second is also what a slow one has to read
 what the kernel holds for it, as the ping stands behind that."""
 OPEN_SECONDS = 5.0
 """How long a handshake may take."""

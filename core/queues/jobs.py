@@ -136,7 +136,7 @@ class Jobs:
             assert job.lease is not None
             offer = self._offers.get(job.lease.backend, now)
             pace = offer.pace if offer else None
-            busy[job.lease.backend] = max(0.0, job.lease.started + (pace or 0.0) * job.cost - now)
+            busy[job.lease.backend] = max(0.0, job.lease.started + (pace or 0.0) * job.request.cost - now)
         return busy
 
     # --- who looks
@@ -172,7 +172,7 @@ class Jobs:
     def add(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> Job:
         """A new job; the result that was kept under its id goes."""
         self._kept.forget(id)
-        job = self._live[id] = Job(id, request, caller, keep, kind=kind_of(request), cost=request.cost)
+        job = self._live[id] = Job(id, request, caller, keep, kind_of(request))
         self._places.add(job)
         self._note_unwatched(job)
         return job
@@ -238,7 +238,7 @@ class Jobs:
 
     def _told(self, job: Job, ahead: int, work: float, offers: tuple[Offer, ...], now: float) -> Queued:
         """The event that tells of a place."""
-        return told_by(self._outlook(job.kind, offers, now), ahead, work, job.cost, job.attempts + 1)
+        return told_by(self._outlook(job.kind, offers, now), ahead, work, job.request.cost, job.attempts + 1)
 
     def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
         """What jobs of a kind may expect, reckoned anew each MOMENT and when an offer or a claim changes."""

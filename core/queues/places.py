@@ -86,7 +86,7 @@ class Places:
 
     def add(self, job: Job) -> None:
         """A new job."""
-        self._order.add(job.id, job.caller.name, job.cost, job.kind)
+        self._order.add(job.id, job.caller.name, job.request.cost, job.kind)
         self._jobs[job.id] = job
 
     def give_back(self, job: Job) -> None:
@@ -166,7 +166,7 @@ class Places:
             if other is job:
                 break
             if competes(other.kind):
-                count, cost = count + 1, cost + other.cost
+                count, cost = count + 1, cost + other.request.cost
         return count, cost
 
 

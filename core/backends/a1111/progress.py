@@ -99,7 +99,8 @@ class ProgressSource:
 
     def _moment_after(self, pause: float) -> float:
         """By the clock: when about this many seconds are over."""
-        moment = QUARTER if pause > 1.8 * QUARTER else TENTH  # coarser ones would leave out steps
+        # Not a quarter for less than about two of them: what is rounded that far leaves out steps.
+        moment = QUARTER if pause > 1.8 * QUARTER else TENTH
         return round((self._clock() + pause) / moment) * moment
 
     async def running(self) -> dict[str, Any] | None:
@@ -213,13 +214,13 @@ class Following:
 def _pause(elapsed: float, step: int, usual: float | None) -> float:
     """Seconds until the next poll: about a step; before the first one less and less often.
 
-    A step takes as long as is `usual` there, as far as those so far bear that out: `step` of them are done,
-    and not one more.
+    A step takes as long as is `usual` there, within what those so far allow: `step` of them are done, and the
+    one after them is not.
     """
     if not step:
         return FASTEST_POLL if elapsed < 1 else min(SLOWEST_POLL, elapsed / 4)
-    slowest, fastest = elapsed / step, elapsed / (step + 1)
-    pause = slowest if usual is None else min(slowest, max(fastest, usual))
+    longest, shortest = elapsed / step, elapsed / (step + 1)
+    pause = longest if usual is None else min(longest, max(shortest, usual))
     return min(SLOWEST_POLL, max(FASTEST_POLL, pause))
 
 
