@@ -8,7 +8,7 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from bot.answers import TAKEN, UNREACHABLE, Interaction, Taken
+from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken
 from bot.deliveries import caller_of
 from bot.desk import Desk, pictures_of
 from bot.messages import (
@@ -57,7 +57,8 @@ class Tree(app_commands.CommandTree[Any]):
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
         """Only one replica goes on."""
-        return await cast(Any, interaction.client).desk.answers.wins(interaction)  # type: ignore[no-any-return]
+        answers: Answers = cast(Any, interaction.client).desk.answers
+        return await answers.wins(interaction)
 
     async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
         """The one place where errors of commands, buttons and forms end: told to the caller alone."""

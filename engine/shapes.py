@@ -149,8 +149,9 @@ def union(*shapes: Shape, soft: float = 0.0) -> Shape:
 
 def both(a: Shape, b: Shape) -> Shape:
     """Where both are."""
-    box = tuple(f(p, q) for f, p, q in zip((max, max, min, min), a.box, b.box, strict=True))
-    return Shape(lambda px, py: np.maximum(a.distance(px, py), b.distance(px, py)), box)  # type: ignore[arg-type]
+    (left, top, right, bottom), (west, north, east, south) = a.box, b.box
+    box = max(left, west), max(top, north), min(right, east), min(bottom, south)
+    return Shape(lambda px, py: np.maximum(a.distance(px, py), b.distance(px, py)), box)
 
 
 def cut(a: Shape, b: Shape) -> Shape:

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.brush import Brush
 from engine.canvas import Canvas
-from engine.colour import mix, ramp, shaded
+from engine.colour import Colour, mix, ramp, shaded
 from engine.land import silhouette
 from engine.look import Look
 from engine.noise import clouds, octave, ridge, smooth
@@ -73,9 +73,9 @@ def shore(canvas: Canvas, look: Look) -> None:
 def underwater(canvas: Canvas, look: Look) -> None:
     """Light from above, weeds and stones below."""
     chance = look.chance("underwater")
-    tones = ((0.62, 0.9, 0.88), (0.16, 0.62, 0.72), (0.05, 0.32, 0.5), (0.02, 0.13, 0.28))
+    tones: list[Colour] = [(0.62, 0.9, 0.88), (0.16, 0.62, 0.72), (0.05, 0.32, 0.5), (0.02, 0.13, 0.28)]
     if look.plan.tint:
-        tones = tuple(mix(tone, look.plan.tint, 0.4) for tone in tones)  # type: ignore[assignment]
+        tones = [mix(tone, look.plan.tint, 0.4) for tone in tones]
     drift = clouds(chance, canvas.height, canvas.width, canvas.unit * 0.5, 2) - np.float32(0.5)
     canvas.fill(ramp(tones, canvas.y * np.float32(1 / canvas.height) + drift * np.float32(0.14)))
     x0, y0 = look.sun[0] * canvas.width, -canvas.unit * 0.35

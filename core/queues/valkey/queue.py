@@ -15,10 +15,8 @@ from typing import Any
 
 from core.caller import Caller
 from core.errors import (
-    BackendError,
     Expired,
     Forbidden,
-    NoBackend,
     NotFound,
     QueueUnavailable,
     SdError,
@@ -30,12 +28,12 @@ from core.queues import Again, Claim, Wish
 from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
+from core.queues.valkey.pulse import Pulse
 from core.queues.valkey.records import (
     CANCELLED,
     Message,
     by_name,
     decode_offers,
-    encode_end,
     encode_offer,
     encode_request,
     kind_words,
@@ -51,16 +49,8 @@ log = logging.getLogger(__name__)
 
 OFFER_TTL = 15.0
 """Seconds that an offer holds unless it is said again."""
-PULSE = 1.0
-"""Seconds between two pulses; shorter where LEASE_TTL is, for the pulse renews leases."""
-SOON = 0.05
-"""Seconds between two pulses at least."""
-PROCESS_TTL = 10.0
-"""Seconds after which a silent process no longer counts as watching anything."""
 UNBOUND = 1 << 53
 """The bounds of a job that had been accepted before."""
-VANISHED = encode_end(Failed.of(BackendError("too many workers vanished while they had this job")))
-UNWANTED = encode_end(Failed.of(NoBackend("nobody watched this job, and nobody could paint it")))
 STOPPING = Failed.of(
     ShuttingDown("this process is about to stop; the job lives on: ask again, or attach to it")
 )
@@ -88,14 +78,11 @@ class ValkeyQueue:
         self._listener = Listener(settings.redis_url, self.process, self._hear, self._missed_something)
         self._watching = Watching(self.store, self.process, self._listener.listening, self._spawn, clock)
         self._holding = Holding(self.store, self.process, settings, clock)
-        self._version = -1
-        """Of the state that the last pulse saw; -1: see to everything."""
+        self._pulse = Pulse(self.store, self.process, settings, self._listener, self._watching, self._holding)
         self._group: asyncio.TaskGroup | None = None
         self.tasks = 0
         """Messages that are still being worked on."""
         self._closed = False
-        self._pause = self._beat_seconds = min(PULSE, settings.lease_ttl / 3)
-        """Seconds until the next pulse."""
 
     # --- the front half
 
@@ -243,7 +230,7 @@ class ValkeyQueue:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.listen())
-                group.create_task(self._beat())
+                group.create_task(self._pulse.run())
         finally:
             await self.store.close()
 
@@ -253,41 +240,12 @@ class ValkeyQueue:
             await self._listener.run()
 
     async def pulse(self) -> None:
-        """Once a second: we live, our claims are held, and what was told since is seen to.
+        """One beat of the pulse, which `run` repeats. Raises QueueUnavailable."""
+        await self._pulse.beat()
 
-        Also when the lease of a claim ends that nobody renews. Raises QueueUnavailable.
-        """
-        self._pause = self._beat_seconds
-        claims = self._holding.renewing
-        listening = self._listener.listening.is_set()
-        told = await self.store.call(
-            "pulse",
-            self.process,
-            round(PROCESS_TTL * 1000),
-            self._settings.max_deliveries,
-            VANISHED,
-            UNWANTED,
-            *(word for claim in claims for word in claim),
-        )
-        version, clock, known, offers, runs, _, waiting, next_end, heard = told
-        if next_end >= 0:  # somebody should see to it just then, if its worker does not renew it
-            self._pause = min(self._beat_seconds, max(SOON, (next_end - clock) / 1000))
-        self._watching.note(clock / 1000, decode_offers(offers), runs)
-        self._holding.look_again(claims)
-        if listening and not heard:  # the subscription stands, but at the server that was the primary before
-            self._listener.hang_up()
-        if not known:  # it took this process for dead
-            self._watching.doubt()
-        await self._watching.enter_again()
-        if waiting:
-            self._holding.wake_all()
-        await self._watching.say_unsaid()
-        if version != self._version:
-            self._version = -1
-            if await self._watching.check():
-                self._version = version
-        else:
-            await self._watching.tell_places()
+    async def first_pulse(self) -> None:
+        """Wait until the queue is there and this process is known to it; says so if that takes long."""
+        await self._pulse.first()
 
     async def agreed(self, name: str) -> bytes:
         """A random word of 32 bytes on which all processes agree."""
@@ -297,34 +255,6 @@ class ValkeyQueue:
     def pace_of(self, backend: str) -> float | None:
         """What was measured on a backend, by whomever."""
         return next((offer.pace for offer in self._watching.offers if offer.backend == backend), None)
-
-    async def first_pulse(self) -> None:
-        """Wait until the queue is there and this process is known to it; says so if that takes long."""
-        waited = False
-        while True:
-            try:
-                async with asyncio.timeout(CALL_SECONDS):
-                    await self._listener.listening.wait()
-                await self.pulse()
-            except (QueueUnavailable, TimeoutError) as error:
-                if not waited:
-                    why = self._listener.problem or error.__cause__ or "no answer"
-                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it (%s)", why)
-                waited = True
-                await asyncio.sleep(0.2)
-            else:
-                return
-
-    async def _beat(self) -> None:
-        while True:
-            try:
-                await self.pulse()
-            except QueueUnavailable as error:
-                log.warning("%s", error.message)
-                self._version = -1
-            except Exception:  # a fault of ours in one pulse must not end all of them
-                log.exception("a fault in the queue's pulse")
-            await asyncio.sleep(self._pause)
 
     # --- inside
 
@@ -374,8 +304,8 @@ class ValkeyQueue:
                 self._watching.hear(message)
 
     def _missed_something(self) -> None:
-        """Messages may have been lost: the next pulse sees to everything."""
-        self._version = -1
+        """Messages may have been lost."""
+        self._pulse.see_to_everything()
         self._watching.doubt()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:

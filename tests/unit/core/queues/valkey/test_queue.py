@@ -481,20 +481,20 @@ async def test_the_next_pulse_comes_when_a_lease_ends_and_not_a_second_later(
     home: ValkeyHome, queue: ValkeyQueue
 ) -> None:
     """The worker is dead, and this process is the only one that lives on."""
-    assert queue._pause == 1.0
+    assert queue._pulse.pause == 1.0
     dead = await home.another()
     await queue.put("job", wish_for(), ALICE, keep=True)
     await soon(dead.claim("gpu:1"))
     home._queues.remove(dead)
     await home.pass_time(1)
-    assert queue._pause == 1.0
+    assert queue._pulse.pause == 1.0
     home._passed += 1.4
     await queue.pulse()
-    assert 0.3 < queue._pause < 0.61, "0.6 seconds of its three are left"
-    home._passed += queue._pause
+    assert 0.3 < queue._pulse.pause < 0.61, "0.6 seconds of its three are left"
+    home._passed += queue._pulse.pause
     await queue.pulse()
     assert (await queue.status(ALICE)).waiting == 1
-    assert queue._pause == 1.0
+    assert queue._pulse.pause == 1.0
     home._queues.append(dead)
 
 

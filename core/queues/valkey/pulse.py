@@ -1,0 +1,126 @@
+"""Pulse: once a second a process says that it lives, holds its claims, and sees what it may have missed.
+
+One call tells all of it, however many jobs are watched or held here: it answers with a version that rises
+with each change, so that the jobs are looked at only when there is something to see.
+"""
+
+import asyncio
+import logging
+
+from core.errors import BackendError, NoBackend, QueueUnavailable
+from core.events import Failed
+from core.queues.valkey.holding import Holding
+from core.queues.valkey.listener import Listener
+from core.queues.valkey.records import decode_offers, encode_end
+from core.queues.valkey.store import CALL_SECONDS, Store
+from core.queues.valkey.watching import Watching
+from core.settings import Settings
+
+log = logging.getLogger(__name__)
+
+PULSE = 1.0
+"""Seconds between two beats; shorter where LEASE_TTL is, for the pulse renews leases."""
+SOON = 0.05
+"""Seconds between two beats at least."""
+FIRST_AGAIN = 0.2
+"""Seconds between two tries of the first one."""
+PROCESS_TTL = 10.0
+"""Seconds after which a silent process no longer counts as watching anything."""
+VANISHED = encode_end(Failed.of(BackendError("too many workers vanished while they had this job")))
+UNWANTED = encode_end(Failed.of(NoBackend("nobody watched this job, and nobody could paint it")))
+
+
+class Pulse:
+    """Of one process: what it finds goes to those who watch and to those who hold."""
+
+    def __init__(
+        self,
+        store: Store,
+        process: str,
+        settings: Settings,
+        listener: Listener,
+        watching: Watching,
+        holding: Holding,
+    ) -> None:
+        self._store = store
+        self._process = process
+        self._max_deliveries = settings.max_deliveries
+        self._listener = listener
+        self._watching = watching
+        self._holding = holding
+        self._version = -1
+        """Of the state that the last beat saw; -1: see to everything."""
+        self._usual_pause = min(PULSE, settings.lease_ttl / 3)
+        self.pause = self._usual_pause
+        """Seconds until the next beat."""
+
+    async def run(self) -> None:
+        """Beat for ever; ends only by being cancelled."""
+        while True:
+            try:
+                await self.beat()
+            except QueueUnavailable as error:
+                log.warning("%s", error.message)
+                self.see_to_everything()
+            except Exception:  # a fault of ours in one beat must not end all of them
+                log.exception("a fault in the queue's pulse")
+            await asyncio.sleep(self.pause)
+
+    async def first(self) -> None:
+        """Wait until the queue is there and this process is known to it; says so if that takes long."""
+        waited = False
+        while True:
+            try:
+                async with asyncio.timeout(CALL_SECONDS):
+                    await self._listener.listening.wait()
+                await self.beat()
+            except (QueueUnavailable, TimeoutError) as error:
+                if not waited:
+                    why = self._listener.problem or error.__cause__ or "no answer"
+                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it (%s)", why)
+                waited = True
+                await asyncio.sleep(FIRST_AGAIN)
+            else:
+                return
+
+    async def beat(self) -> None:
+        """We live, our claims are held, and what was told since the last beat is seen to.
+
+        The next one comes sooner when the lease of a claim is about to end that nobody renews. Raises
+        QueueUnavailable.
+        """
+        self.pause = self._usual_pause
+        claims = self._holding.renewing
+        listening = self._listener.listening.is_set()
+        told = await self._store.call(
+            "pulse",
+            self._process,
+            round(PROCESS_TTL * 1000),
+            self._max_deliveries,
+            VANISHED,
+            UNWANTED,
+            *(word for claim in claims for word in claim),
+        )
+        version, clock, known, offers, runs, _, waiting, next_end, heard = told
+        if next_end >= 0:  # somebody should see to it just then, if its worker does not renew it
+            self.pause = min(self._usual_pause, max(SOON, (next_end - clock) / 1000))
+        self._watching.note(clock / 1000, decode_offers(offers), runs)
+        self._holding.look_again(claims)
+        if listening and not heard:  # the subscription stands, but at the server that was the primary before
+            self._listener.hang_up()
+        if not known:  # it took this process for dead
+            self._watching.doubt()
+        await self._watching.enter_again()
+        if waiting:
+            self._holding.wake_all()
+        await self._watching.say_unsaid()
+        if version != self._version:
+            self.see_to_everything()
+            if await self._watching.check():
+                self._version = version
+        else:
+            await self._watching.tell_places()
+
+    def see_to_everything(self) -> None:
+        """Let the next beat look at all jobs, whatever the version says."""
+        self._version = -1
