@@ -114,12 +114,16 @@ class Pulse:
         if waiting:
             self._holding.wake_all()
         await self._watching.say_unsaid()
-        if version != self._version:
-            self.see_to_everything()
-            if await self._watching.check():
-                self._version = version
-        else:
+        if version == self._version:
             await self._watching.tell_places()
+            return
+        self._version = version  # already now: what is missed while it looks is for the next beat to see
+        all_seen = False
+        try:
+            all_seen = await self._watching.check()
+        finally:
+            if not all_seen:
+                self.see_to_everything()
 
     def see_to_everything(self) -> None:
         """Let the next beat look at all jobs, whatever the version says."""

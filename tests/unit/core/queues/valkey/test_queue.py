@@ -171,6 +171,26 @@ async def test_a_picture_whose_fetching_failed_is_fetched_by_the_next_pulse(
     assert (await told(watch))[-1] == painted()
 
 
+async def test_what_was_missed_while_a_pulse_looked_is_seen_by_the_next_one(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = queue._watching.check
+    looks = []
+
+    async def cut_off_at_first() -> bool:
+        looks.append(len(looks))
+        seen = await check()
+        if len(looks) == 1:
+            queue._missed_something()
+        return seen
+
+    monkeypatch.setattr(queue._watching, "check", cut_off_at_first)
+    queue._missed_something()
+    for _ in range(3):
+        await queue.pulse()
+    assert len(looks) == 2, "the third has nothing to see"
+
+
 async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
     home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
