@@ -52,7 +52,7 @@ class Peer(ServerConnection):
     _stall: Stall
     _pongs: int = 0
     _heard: int = 0
-    _asked: float | None = None
+    _unheard_since: float | None = None
     """When it was first asked whether it is there since it was heard, by the event loop's clock."""
     _end: asyncio.TimerHandle | None = None
 
@@ -86,11 +86,11 @@ class Peer(ServerConnection):
         if self.state is not State.OPEN or self.transport.is_closing():
             return
         if self.paused or not self.transport.is_reading():
-            self._asked = None
+            self._unheard_since = None
             return
-        if self._asked is None:
-            self._asked = now
-        elif now - self._asked >= timeout:
+        if self._unheard_since is None:
+            self._unheard_since = now
+        elif now - self._unheard_since >= timeout:
             self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
             self.send_data()
             self.end_within(PARTING_SECONDS)
@@ -109,7 +109,7 @@ class Peer(ServerConnection):
             self.transport.abort()
             return
         self._heard += len(data) if self.stranger else 0
-        self._asked = None
+        self._unheard_since = None
         before = self.transport.get_write_buffer_size()
         super().data_received(data)
         if self.paused:
@@ -135,7 +135,7 @@ class Peer(ServerConnection):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         super().resume_writing()
-        self._asked = None  # it has read, so it is there
+        self._unheard_since = None  # it has read, so it is there
         self._stall.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
