@@ -90,7 +90,8 @@ class Fleet:
         """See what is ours now, and make the slots be so. Answers the seconds until that may change."""
         asked = self._clock()
         wanted = list(self._slots) if self._stopping else self._backends
-        owned, given, seconds = await self._ownership.own(self._idle_first(wanted), list(self._giving))
+        giving = set(self._giving)
+        owned, given, seconds = await self._ownership.own(self._idle_first(wanted), list(giving))
         if self._clock() - asked >= self._lease_ttl:
             return 0.0  # what was answered may have lapsed meanwhile: ask again
         for name in set(self._slots) - owned:
@@ -98,7 +99,9 @@ class Fleet:
             self._drop(name)
         if self._stopping:
             return seconds
-        for name in sorted(owned - set(self._slots)):
+        for name in sorted(
+            owned - set(self._slots) - giving
+        ):  # one that was let go meanwhile may be in `owned`
             worker = self._new_slot(name)
             self._slots[name] = worker, group.create_task(worker.run())
             log.info("%s: this worker paints there now", name)

@@ -25,16 +25,24 @@ class Owned:
         self.wanted: list[Sequence[str]] = []
         self.disowned: list[str] = []
         self.free_in = 60.0
+        self.on_its_way = asyncio.Event()
+        """Set while an answer may arrive."""
+        self.on_its_way.set()
+        self.let_go = asyncio.Event()
+        """Set when something was disowned."""
         self._asked = asyncio.Event()
 
     async def own(self, wanted: Sequence[str], giving: Sequence[str]) -> tuple[set[str], list[str], float]:
         self.wanted.append(wanted)
         self._asked.set()
         self._asked = asyncio.Event()
-        return set(self.owned), [name for name in self.given if name not in giving], self.free_in
+        owned, given = set(self.owned), [name for name in self.given if name not in giving]
+        await self.on_its_way.wait()
+        return owned, given, self.free_in
 
     async def disown(self, backends: Sequence[str]) -> None:
         self.disowned += backends
+        self.let_go.set()
         self.owned -= set(backends)
         self.given = [name for name in self.given if name not in backends]
 
@@ -56,9 +64,12 @@ class House:
         self.backends = {
             name: Scripted([], go_on_until_interrupted, *[succeed] * 9, name=name) for name in ALL
         }
+        self.slots: list[str] = []
+        """The backends of all slots that were begun."""
         self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=lease_ttl)
 
     def _slot(self, name: str) -> Worker:
+        self.slots.append(name)
         return Worker(self.queue, self.backends[name], deployment="test", job_timeout=60)
 
     async def paint_somewhere(self, id: str) -> str:
@@ -121,6 +132,23 @@ async def test_a_backend_is_given_once_its_picture_is_done_and_an_idle_one_is_na
     assert isinstance(await soon(watch.end()), Completed)
     await house.owned.turns()
     assert house.owned.disowned == [busy]
+    assert set(house.fleet.painting) == set(ALL) - {busy}
+
+
+async def test_a_backend_that_was_given_while_its_lease_was_renewed_gets_no_slot_again(house: House) -> None:
+    """It is another worker's by now: two would paint on it."""
+    busy = await house.paint_somewhere("job")
+    house.owned.given = [busy]
+    await house.owned.turns()
+    house.owned.on_its_way.clear()
+    await house.owned.turns(1)
+    watch = await house.queue.events("job")
+    house.backends[busy].stopped.set()
+    assert isinstance(await soon(watch.end()), Completed)
+    await soon(house.owned.let_go.wait())
+    house.owned.on_its_way.set()
+    await house.owned.turns(1)
+    assert sorted(house.slots) == ALL
     assert set(house.fleet.painting) == set(ALL) - {busy}
 
 
