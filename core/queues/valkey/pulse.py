@@ -113,7 +113,7 @@ class Pulse:
         await self._watching.enter_again()
         if waiting:
             self._holding.wake_all()
-        await self._watching.say_unsaid()
+        self._watching.leaving.say_all()
         if version == self._version:
             await self._watching.tell_places()
             return

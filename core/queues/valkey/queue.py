@@ -101,7 +101,7 @@ class ValkeyQueue:
             raise
         except QueueUnavailable:
             if not keep:  # it may have been put all the same, and only the answer was lost
-                self._watching.forsake_later(id)
+                self._watching.leaving.later(id, abandon=True)
             raise
         match code:
             case b"new" | b"known":
@@ -185,7 +185,7 @@ class ValkeyQueue:
             async with asyncio.timeout(grace):
                 await self._watching.nothing_runs()
         except TimeoutError:
-            self._watching.end_all(self._watching.running, STOPPING)
+            self._watching.end_all([*self._watching.running, *self._watching.waiting], STOPPING)
 
     # --- the worker half
 

@@ -47,6 +47,8 @@ _failed = msgspec.msgpack.Decoder(Failed)
 _pictures = msgspec.msgpack.Decoder(_Pictures)
 
 CANCELLED = b"X"
+GONE = Failed("expired", "the picture was painted, but it was kept for its time and is gone")
+"""An end that lacks a picture."""
 
 
 def encode_request(request: ImageRequest) -> bytes:
@@ -115,7 +117,7 @@ def decode_running(words: bytes) -> Started | Progress:
 
 
 def decode_end(words: bytes, pictures: Sequence[bytes | None]) -> End:
-    """The End with its pictures; one that lacks a picture is a Failed that says so."""
+    """The End with its pictures; GONE for one that lacks a picture."""
     match words[:1]:
         case b"X":
             return Cancelled()
@@ -124,7 +126,7 @@ def decode_end(words: bytes, pictures: Sequence[bytes | None]) -> End:
     told = _pictures.decode(words[1:])
     found = [picture for picture in pictures if picture is not None]
     if len(found) < len(told.pictures):
-        return Failed("expired", "the picture was painted, but it was kept for its time and is gone")
+        return GONE
     images = [
         Image(base64, picture.format, picture.seed, picture.infotext)
         for base64, picture in zip(found, told.pictures, strict=True)

@@ -10,7 +10,8 @@ from core.errors import Expired, NotFound, QueueUnavailable
 from core.events import End, Failed
 from core.offers import Kind, Offer
 from core.queues.place import Place
-from core.queues.valkey.records import CANCELLED, Message, decode_end, decode_running
+from core.queues.valkey.leaving import Leaving
+from core.queues.valkey.records import CANCELLED, GONE, Message, decode_end, decode_running
 from core.queues.valkey.store import CALL_SECONDS, Store
 from core.queues.valkey.watched import PutAgain, Watched
 from core.watch import Watch
@@ -24,6 +25,8 @@ SLICE = 0.002
 
 Shown = Sequence[Any]
 """A job as `place.lua` shows it."""
+JUST_PUT = 60.0
+"""Seconds after which a job that was put here and is not there any more has had its life."""
 PATIENCE = 3
 """Looks at a job that the queue has lost, while another front end may put it again."""
 LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
@@ -47,12 +50,15 @@ class Watching:
         self._clock = clock
         self._jobs: dict[str, Watched] = {}
         self._emptied = asyncio.Event()
-        self._accepted: dict[str, PutAgain] = {}
-        """Jobs that were put here and are about to be watched."""
+        self._accepted: dict[str, tuple[PutAgain, float]] = {}
+        """Jobs that were put here and are about to be watched, and since when, by the queue's clock."""
         self._unheard = False
         """Whether the queue may not know any more what is watched here."""
-        self._unsaid: dict[str, bool] = {}
-        """Jobs that were left while the queue was away, and whether to abandon them."""
+        self._doubts = 0
+        """How often it may have gone back to an earlier state."""
+        self.leaving = Leaving(
+            store, process, spawn, is_watched=self._jobs.__contains__, on_overtaking=self._may_be_unheard
+        )
         self.offers: tuple[Offer, ...] = ()
         """Of all backends, as the last pulse found them."""
         self._runs: list[tuple[str, float, float]] = []
@@ -95,11 +101,11 @@ class Watching:
 
     def accepted(self, id: str, put: PutAgain) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
-        self._accepted[id] = put
+        self._accepted[id] = put, self.server_clock
 
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
-        put = self._accepted.pop(watch.id, None)
+        put, put_at = self._accepted.pop(watch.id, (None, 0.0))
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._listening.wait()
@@ -110,9 +116,10 @@ class Watching:
         job.put = job.put or put
         try:
             async with job.saying:
-                shown, runs = await self._store.call(
-                    "watch", watch.id, self._process, job.flags, int(put is not None)
-                )
+                shown, runs = await self._watch(job, put is not None)
+                if put is not None and self.server_clock < put_at + JUST_PUT and _is_nobodys(shown):
+                    await put()
+                    shown, runs = await self._watch(job, True)
         except BaseException:
             job.entering.discard(watch)
             await self._say_flags(job, abandon=False)
@@ -133,20 +140,17 @@ class Watching:
     async def forsake(self, id: str) -> None:
         """A job that was put here and never watched: end it, if nobody watches it and it is not kept."""
         self._accepted.pop(id, None)
-        if id in self._unsaid or not self._listening.is_set():
-            self.forsake_later(id)
+        if id in self.leaving or not self._listening.is_set():
+            self.leaving.later(id, abandon=True)
         elif id in self._jobs:
             await self._say_flags(self._jobs[id], abandon=True)
         else:
-            await self._unwatch(id, 0, abandon=True)
-
-    def forsake_later(self, id: str) -> None:
-        """The same, as soon as the queue is there."""
-        self._unsaid[id] = True
+            await self.leaving.say(id, abandon=True)
 
     def doubt(self) -> None:
         """Messages may have been lost, and the queue may have gone back to what was on its disk."""
         self._unheard = True
+        self._doubts += 1
         for job in self._jobs.values():
             job.version = -1
 
@@ -163,8 +167,7 @@ class Watching:
                 attempts, ahead, work, cost = numbers.split()
                 self._place(job, message.version, attempts, int(ahead), work, kind, cost)
             case "E":
-                fence, pictures, words = message.words.split(b"\n", 2)
-                self._spawn(self._end(job, message.version, fence, pictures, words))
+                self._end(job, message.version, *message.words.split(b"\n", 2))
 
     def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
         """What the pulse found."""
@@ -192,13 +195,6 @@ class Watching:
                 await asyncio.sleep(0)
                 began = time.monotonic()
 
-    async def say_unsaid(self) -> None:
-        """Tell the queue of those that left while it was away. Raises QueueUnavailable."""
-        for id, abandon in list(self._unsaid.items()):
-            if id not in self._jobs:
-                await self._store.call("unwatch", id, self._process, 0, int(abandon), CANCELLED)
-            self._unsaid.pop(id, None)
-
     async def enter_again(self) -> None:
         """Say again what is watched here, if the queue may not know it any more. Raises QueueUnavailable."""
         if not self._unheard:
@@ -209,8 +205,9 @@ class Watching:
             words = [word for job in jobs if job.flags for word in (job.id, job.flags)]
             await self._store.call("watch_again", self._process, *words)
             for job in jobs:
-                if job.id not in self._jobs:  # it was left meanwhile, and this may have come after that
-                    self._unsaid.setdefault(job.id, False)
+                if job.id not in self._jobs and job.id not in self.leaving:
+                    # It was left meanwhile, and this may have come after that.
+                    self.leaving.later(job.id, abandon=False)
         self._unheard = False
 
     def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:
@@ -218,11 +215,19 @@ class Watching:
         for job in jobs:
             if self._jobs.pop(job.id, None) is not None:
                 job.end(end)
-                self._unsaid[job.id] = False
+                self.leaving.later(job.id, abandon=False)
         if not self._jobs:
             self._emptied.set()
 
     # --- inside
+
+    async def _watch(self, job: Watched, own: bool) -> tuple[Shown, Sequence[bytes]]:
+        """The job as it is now, and what runs."""
+        shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own))
+        return shown, runs
+
+    def _may_be_unheard(self) -> None:
+        self._unheard = True
 
     def _takers(self) -> list[Offer]:
         return [offer for offer in self.offers if offer.usable or offer.resting]
@@ -275,9 +280,12 @@ class Watching:
             job.hear(version, job.place.told(self._takers(), self.busy()))
 
     async def _look_at(self, ids: Sequence[str]) -> None:
+        doubts = self._doubts
         answers = await self._store.call("places", *ids)
         began = time.monotonic()
         for id, shown in zip(ids, answers, strict=True):
+            if self._doubts != doubts:  # the rest may be of before the queue went back
+                return
             job = self._jobs.get(id)
             if job is None or not job.watches:
                 continue
@@ -286,7 +294,7 @@ class Watching:
                 continue
             job.missing = 0
             if shown[0] in {b"ended", b"expired"}:
-                await self._end(job, int(shown[1]), *shown[2:])
+                self._end(job, int(shown[1]), *shown[2:])
             else:
                 self._apply(job, shown)
             if time.monotonic() - began >= SLICE:
@@ -303,19 +311,32 @@ class Watching:
         elif job.missing > PATIENCE:
             self.end_all([job], LOST)
 
-    async def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:
-        """Fetch the pictures, then tell the end: once, whoever brings the news."""
+    def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:
+        """Fetch the pictures, then tell the end: once, whoever brings the news, and nobody waits for it."""
         if self._jobs.get(job.id) is not job or version < job.version or job.ending:
             return
         job.ending = True
+        self._spawn(self._fetch_end(job, version, fence, pictures, words))
+
+    async def _fetch_end(
+        self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes
+    ) -> None:
         try:
             end = await self._result(job.id, fence, pictures, words)
+            if end is GONE and not await self._has_ended(job, version):
+                job.version = -1
+                return
         finally:
             job.ending = False
         if self._jobs.get(job.id) is job and version >= job.version:
             job.place = None
             job.end(end)
             self._drop_if_empty(job)
+
+    async def _has_ended(self, job: Watched, version: int) -> bool:
+        """Whether the queue still says so: it may have gone back to before that, and have no pictures."""
+        (shown,) = await self._store.call("places", job.id)
+        return shown[0] in {b"ended", b"expired"} and int(shown[1]) == version
 
     async def _result(self, id: str, fence: bytes, pictures: bytes, words: bytes) -> End:
         keys = [f"i:{id}:{int(fence)}:{number}" for number in range(int(pictures))]
@@ -326,23 +347,17 @@ class Watching:
         try:
             async with job.saying:
                 if self._jobs.get(job.id) is job:  # else it has ended meanwhile
-                    await self._unwatch(job.id, job.flags, abandon=abandon)
+                    await self.leaving.want(job.id, job.flags, abandon=abandon)
         finally:
             self._drop_if_empty(job)
-
-    async def _unwatch(self, id: str, flags: int, *, abandon: bool) -> None:
-        try:
-            await self._store.call("unwatch", id, self._process, flags, int(abandon), CANCELLED)
-        except QueueUnavailable:
-            if not flags:
-                self._unsaid[id] = abandon
-        except asyncio.CancelledError:
-            if not flags:
-                self._unsaid[id] = abandon
-            raise
 
     def _drop_if_empty(self, job: Watched) -> None:
         if not job.watches and not job.entering and self._jobs.get(job.id) is job:
             del self._jobs[job.id]
             if not self._jobs:
                 self._emptied.set()
+
+
+def _is_nobodys(shown: Shown) -> bool:
+    """Whether a job that was just put is lost, or has ended with the one who had put it before."""
+    return bool(shown[0] == b"none" or (shown[0] == b"ended" and shown[4] == CANCELLED))

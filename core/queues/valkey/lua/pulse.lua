@@ -5,8 +5,14 @@
 -- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, wish of each claim,
 -- waiting, when the next lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
 local process, MOST = arg(1), 200
+-- Where its memory is full, Valkey refuses a script whose first write may need some. This one needs none, so that
+-- what fills it can be let go.
+redis.call('DEL', P .. 'nothing')
 seen()
-local known = redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process) == 0
+-- Taken for dead also by one that has not yet let go of all that it watched.
+local dead_at = redis.call('ZSCORE', P .. 'processes', process)
+local known = dead_at and tonumber(dead_at) > NOW
+redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process)
 local wishes = {}
 for number = 6, #ARGV - 4, 2 do
   local id, held = arg(number), is_held(arg(number), arg(number + 1))

@@ -16,6 +16,7 @@ if state then
       redis.call('HSET', job(id), 'keep', '1')
       redis.call('ZREM', P .. 'unwatched', id)
     end
+    redis.call('HSET', job(id), 'put_at', NOW)
     return {'known'}
   end
 end

@@ -166,3 +166,16 @@ async def waiting_for(awaitable: Awaitable[Any]) -> AsyncIterator["asyncio.Task[
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def snapshot(client: Redis) -> dict[bytes, bytes]:
+    """All that Valkey holds now."""
+    return {key: await client.dump(key) or b"" async for key in client.scan_iter()}
+
+
+async def go_back(client: Redis, held: dict[bytes, bytes]) -> None:
+    """As after a kill: Valkey holds what was on its disk then, and every connection is new."""
+    await client.flushall()
+    for key, value in held.items():
+        await client.restore(key, 0, value)
+    await client.client_kill_filter(_type="pubsub")

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -18,42 +17,8 @@ from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, PREFIX
 from core.settings import Settings
 from tests.doubles.relay import Relay
 from tests.unit.core.examples import ALICE, UNREACHED, Clock, painted, soon, told, usable, wish_for
-from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
+from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
-
-
-@pytest.fixture
-async def home(valkey_url: Callable[[], str]) -> AsyncIterator[ValkeyHome]:
-    async with valkey(valkey_url) as opened:
-        assert isinstance(opened, ValkeyHome)
-        yield opened
-
-
-@pytest.fixture
-async def queue(home: ValkeyHome) -> ValkeyQueue:
-    queue = await home.open()
-    await queue.offer(usable("gpu:1"))
-    return queue
-
-
-@pytest.fixture
-async def client(valkey_url: Callable[[], str]) -> AsyncIterator[Redis]:
-    async with Redis.from_url(valkey_url()) as opened:
-        yield opened
-
-
-async def snapshot(client: Redis) -> dict[bytes, bytes]:
-    """All that Valkey holds now."""
-    return {key: await client.dump(key) or b"" async for key in client.scan_iter()}
-
-
-async def go_back(client: Redis, held: dict[bytes, bytes]) -> None:
-    """As after a kill: Valkey holds what was on its disk then, and every connection is new."""
-    await client.flushall()
-    for key, value in held.items():
-        await client.restore(key, 0, value)
-    await client.client_kill_filter(_type="pubsub")
-
 
 # --- what Valkey had not written down when it was killed
 
@@ -175,7 +140,7 @@ async def test_what_was_missed_while_a_pulse_looked_is_seen_by_the_next_one(
     queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = queue._watching.check
-    looks = []
+    looks: list[int] = []
 
     async def cut_off_at_first() -> bool:
         looks.append(len(looks))

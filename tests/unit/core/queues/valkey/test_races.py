@@ -1,0 +1,203 @@
+"""Two things at once: what is answered, heard or begun while something else was on its way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from core.errors import QueueUnavailable
+from core.events import Progress, Queued, Started
+from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.store import PREFIX
+from core.queues.valkey.watched import Watched
+from tests.unit.core.examples import ALICE, UNREACHED, painted, soon, told, usable, wish_for
+from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, waiting_for
+from tests.valkey_server import ValkeyServer
+
+
+def before(
+    monkeypatch: pytest.MonkeyPatch, queue: ValkeyQueue, script: str, act: Callable[[], Awaitable[Any]]
+) -> None:
+    """Let this happen just before Valkey runs that script for the queue, once."""
+    call = queue.store.call
+    acted = False
+
+    async def late(name: str, *args: Any, **options: Any) -> Any:
+        nonlocal acted
+        if name == script and not acted:
+            acted = True
+            await act()
+        return await call(name, *args, **options)
+
+    monkeypatch.setattr(queue.store, "call", late)
+
+
+async def test_a_picture_that_valkey_lost_on_its_way_is_no_end_while_the_job_lives_on(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    running = await snapshot(client)
+
+    async def gone(_keys: list[str]) -> list[bytes | None]:
+        await go_back(client, running)
+        return [None]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "pictures", gone)
+        assert await queue.finish(held, painted())
+        await home.settle()
+    await home.pass_time(1)
+    assert await told(watch) == [Queued(0, None), Started("gpu:1")]
+    assert await queue.finish(held, painted()), "it is still to be painted"
+    assert await told(watch) == [painted()]
+
+
+async def test_the_pulse_waits_neither_for_a_picture_nor_for_those_who_left(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that is silent for long is taken for dead, and the others wait for their news."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    fetch, arrives = queue.store.pictures, asyncio.Event()
+
+    async def slow(keys: list[str]) -> list[bytes | None]:
+        await arrives.wait()
+        return await fetch(keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue._watching, "hear", lambda message: None)  # it was lost
+        patch.setattr(queue.store, "pictures", slow)
+        assert await queue.finish(held, painted())
+        before(patch, queue, "unwatch", arrives.wait)
+        queue._watching.leaving.later("left", abandon=True)
+        await soon(queue.pulse())
+        arrives.set()
+        await home.settle()
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_what_was_asked_before_valkey_went_back_is_not_believed_afterwards(
+    queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a job could seem to be further than it will ever be again."""
+    for id in ("first", "second"):
+        await queue.put(id, wish_for(), ALICE, keep=False)
+        await queue.events(id)
+    monkeypatch.setattr("core.queues.valkey.watching.SLICE", 0.0)  # others have their turn after each job
+    heard = []
+
+    def go_back_meanwhile(job: Watched, *_: Any) -> None:
+        heard.append(job.id)
+        asyncio.get_running_loop().call_soon(queue._missed_something)
+
+    monkeypatch.setattr(Watched, "hear", go_back_meanwhile)
+    queue._missed_something()
+    await queue.pulse()
+    assert heard == ["first"]
+
+
+async def test_a_process_that_was_half_forgotten_says_again_what_it_watches(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis
+) -> None:
+    """It was silent for so long that another one has begun to let go of its jobs, some at a time."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    await client.zadd(f"{PREFIX}processes", {queue.process: 1.0})
+    await client.hdel(f"{PREFIX}w:job", queue.process)
+    await home.pass_time(1)
+    progress = Progress(0.5, 10, 20, 1.0)
+    await queue.publish(held, progress)
+    assert (await told(watch))[-1] == progress
+
+
+@pytest.mark.parametrize("what", ["is cancelled with who had put it before", "is lost"])
+async def test_what_becomes_of_a_job_between_its_being_put_and_watched_costs_nobody_an_error(
+    what: str, home: ValkeyHome, queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = await snapshot(client)
+    if what == "is lost":
+        before(monkeypatch, queue, "watch", lambda: go_back(client, empty))
+    else:
+        other = await home.another()
+        await other.put("job", wish_for(), ALICE, keep=False)
+        first = await other.events("job")
+        before(monkeypatch, queue, "watch", lambda: other.abandon(first))
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    await home.pass_time(1)
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_just_then(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await home.another()
+    await other.put("job", wish_for(), ALICE, keep=False)
+    await other.events("job")
+    await home.pass_time(61)
+    await queue.offer(usable("gpu:1"))
+
+    async def paint() -> None:
+        await other.finish(await soon(other.claim("gpu:1")), painted())
+
+    before(monkeypatch, queue, "watch", paint)
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    assert await told(await queue.events("job")) == [painted()]
+    assert (await queue.status(ALICE)).waiting == 0
+
+
+async def test_who_comes_back_while_the_queue_is_told_of_his_leaving_is_heard(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    queue._watching.leaving.later("job", abandon=False)
+    watches = []
+
+    async def come_back() -> None:
+        watches.append(await queue.events("job"))
+
+    before(monkeypatch, queue, "unwatch", come_back)
+    await home.pass_time(2)
+    held = await soon(queue.claim("gpu:1"))
+    assert held.wish.watched
+    await queue.finish(held, painted())
+    assert (await told(watches[0]))[-1] == painted()
+
+
+async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> None:
+    """Also where there is none left for the scripts that let it go."""
+    async with ValkeyServer() as server, Redis.from_url(server.url) as admin:
+        home = ValkeyHome(server.url)
+        try:
+            queue = await home.open()
+            await queue.offer(usable("gpu:1"))
+            await queue.put("job", wish_for(), ALICE, keep=False)
+            await queue.finish(await soon(queue.claim("gpu:1")), painted(picture=b"A" * 4_000_000))
+            used = (await admin.info("memory"))["used_memory"]
+            await admin.config_set("maxmemory", used - 2_000_000)
+            with pytest.raises(QueueUnavailable):
+                await queue.put("next", wish_for(), ALICE, keep=False)
+            await home.pass_time(61)
+            await queue.offer(usable("gpu:1"))
+            await queue.put("next", wish_for(), ALICE, keep=False)
+        finally:
+            await home.close()
+
+
+async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_elsewhere(
+    queue: ValkeyQueue,
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    async with waiting_for(queue.drain(0.2)) as draining:
+        await queue.finish(held, UNREACHED)
+        await soon(draining)
+    assert (await told(watch))[-1].code == "shutting_down"  # type: ignore[union-attr]
