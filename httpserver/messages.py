@@ -56,7 +56,6 @@ LONGEST_WAIT = 600
 """Seconds that `Prefer: wait=N` may ask for."""
 
 _FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
-_PREFERENCE = re.compile(r'\s*([\w-]+)\s*(?:=\s*"?([^";]*?)"?\s*)?(?:;|$)', re.ASCII)
 
 
 class Wanted(Struct, frozen=True):
@@ -79,11 +78,15 @@ def read_query(url: URL) -> dict[str, object]:
     if url.raw_query_string.count("&") >= MOST_PARAMETERS:
         raise InvalidRequest(f"more than {MOST_PARAMETERS} parameters")
     fields: dict[str, object] = {}
+    is_text: bool | None = None
     for name, value in url.query.items():
         if name in fields:
             raise _refusal(name, "given twice")
-        if ("%" in value or not value.isascii()) and not _is_utf8(url.raw_query_string):
-            raise _refusal(name, "is no UTF-8")
+        if "%" in value or not value.isascii():
+            if is_text is None:  # of all of it, so it is asked once
+                is_text = _is_utf8(url.raw_query_string)
+            if not is_text:
+                raise _refusal(name, "is no UTF-8")
         fields[name] = value or None
     return fields
 
@@ -142,8 +145,8 @@ def read_prefer(headers: Sequence[str]) -> Preference:
         return Preference()
     found: dict[str, str] = {}
     for word in ",".join(headers).split(","):
-        if match := _PREFERENCE.match(word):
-            found.setdefault(match[1].lower(), match[2] or "")
+        name, _, value = word.partition(";")[0].partition("=")
+        found.setdefault(name.strip().lower(), value.strip().strip('"'))
     wait = found.get("wait", "")
     said = wait.isascii() and wait.isdigit() and len(wait) < 10
     return Preference("respond-async" in found, min(int(wait), LONGEST_WAIT) if said else None)

@@ -380,6 +380,7 @@ def test_options_alone_are_read_where_nothing_else_may_be_asked() -> None:
         (["wait=²"], Preference()),
         (["respond-asynchronously"], Preference()),
         ([";,=,\"'"], Preference()),
+        ([f'wait={" " * 8000}"b"c', "respond-async"], Preference(True)),  # in no time: it stops everybody
     ],
 )
 def test_prefer_is_read_as_rfc_7240_has_it(headers: list[str], preference: Preference) -> None:
