@@ -61,7 +61,7 @@ class Image(Struct, frozen=True):
         return f"Image(<{len(self.base64)} bytes>, {self.format!r}, {self.seed}, {self.infotext!r})"
 
 
-class Completed(Struct, frozen=True):
+class Completed(Struct, frozen=True, weakref=True):
     """The pictures, at least one, and what is known of how they were painted."""
 
     images: tuple[Image, ...]

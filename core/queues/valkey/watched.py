@@ -29,6 +29,8 @@ class Watched:
     """What its watches want is said by one call at a time: two on their way could overtake each other."""
     put: PutAgain | None = None
     """How it was put, if that was done here."""
+    fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Its result is fetched by one at a time: the others find it."""
     ending: bool = False
     """Whether its result is being fetched."""
     missing: int = 0

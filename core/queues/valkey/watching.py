@@ -5,9 +5,10 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 from core.errors import Expired, NotFound, QueueUnavailable
-from core.events import End, Failed
+from core.events import Completed, End, Failed
 from core.offers import Kind, Offer
 from core.queues.place import Place
 from core.queues.valkey.leaving import Leaving
@@ -56,6 +57,8 @@ class Watching:
         """Whether the queue may not know any more what is watched here."""
         self._doubts = 0
         """How often it may have gone back to an earlier state."""
+        self._results: WeakValueDictionary[str, Completed] = WeakValueDictionary()
+        """Those that somebody here still reads, by the key of their first picture."""
         self.leaving = Leaving(
             store, process, spawn, is_watched=self._jobs.__contains__, on_overtaking=self._may_be_unheard
         )
@@ -251,7 +254,7 @@ class Watching:
             raise Expired("this result was kept for its time, and is gone")
         if state == b"ended":
             try:
-                end = await self._result(job.id, *shown[2:])
+                end = await self._result(job, *shown[2:])
                 if watch in job.entering:
                     watch.tell(end)
             finally:
@@ -322,7 +325,7 @@ class Watching:
         self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes
     ) -> None:
         try:
-            end = await self._result(job.id, fence, pictures, words)
+            end = await self._result(job, fence, pictures, words)
             if end is GONE and not await self._has_ended(job, version):
                 job.version = -1
                 return
@@ -338,9 +341,18 @@ class Watching:
         (shown,) = await self._store.call("places", job.id)
         return shown[0] in {b"ended", b"expired"} and int(shown[1]) == version
 
-    async def _result(self, id: str, fence: bytes, pictures: bytes, words: bytes) -> End:
-        keys = [f"i:{id}:{int(fence)}:{number}" for number in range(int(pictures))]
-        return decode_end(words, await self._store.pictures(keys) if keys else [])
+    async def _result(self, job: Watched, fence: bytes, pictures: bytes, words: bytes) -> End:
+        """The End with its pictures, which all who watch the job here share."""
+        keys = [f"i:{job.id}:{int(fence)}:{number}" for number in range(int(pictures))]
+        if not keys:
+            return decode_end(words, [])
+        async with job.fetching:
+            end: End | None = self._results.get(keys[0])
+            if end is None:
+                end = decode_end(words, await self._store.pictures(keys))
+                if isinstance(end, Completed):
+                    self._results[keys[0]] = end
+            return end
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
         """The queue learns what the watches here want at the moment of the call."""

@@ -116,6 +116,28 @@ async def test_a_process_that_was_half_forgotten_says_again_what_it_watches(
     assert (await told(watch))[-1] == progress
 
 
+async def test_all_who_watch_a_result_share_its_pictures(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many ask for it, and however slowly they read: a copy for each would fill the memory."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    fetch, fetched = queue.store.pictures, list[list[str]]()
+
+    async def count(keys: list[str]) -> list[bytes | None]:
+        fetched.append(keys)
+        return await fetch(keys)
+
+    monkeypatch.setattr(queue.store, "pictures", count)
+    watches = await asyncio.gather(*(queue.events("job") for _ in range(5)))
+    ends = [(await told(watch))[-1] for watch in (*watches, await queue.events("job"))]
+    assert all(end is ends[0] for end in ends)
+    assert len(fetched) == 1
+    del ends, watches
+    await told(await queue.events("job"))
+    assert len(fetched) == 2, "nothing is kept for nobody"
+
+
 @pytest.mark.parametrize("what", ["is cancelled with who had put it before", "is lost"])
 async def test_what_becomes_of_a_job_between_its_being_put_and_watched_costs_nobody_an_error(
     what: str, home: ValkeyHome, queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
