@@ -36,6 +36,8 @@ def find(server: str | None, key: str | None, environ: Mapping[str, str]) -> Add
         host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
         url = URL(f"http://{host}:{port}")
     key = key or _key(environ) or own.api_key
+    if key and url.user is not None:
+        raise Failure(USAGE, "the address has a user, and there is an API key: only one can be sent")
     if not key.isprintable():
         raise Failure(USAGE, "the API key holds a character that cannot be sent, such as a line break")
     return Address(url, key)
@@ -45,10 +47,12 @@ def _url(text: str) -> URL:
     try:
         url = URL(text.rstrip("/"))
         usable = url.scheme in {"http", "https"} and bool(url.host) and not url.query_string
+        (url.host or "").encode("idna")  # as it is looked up
     except ValueError:
         usable = False
     if not usable:
-        raise Failure(USAGE, f"{text!r} is no server: http://HOST:PORT is wanted")
+        shown = text.rpartition("@")[2]  # before that a password may stand
+        raise Failure(USAGE, f"{shown!r} is no server: http://HOST:PORT is wanted")
     return url
 
 

@@ -17,6 +17,7 @@ from cli.messages import Picture
 LONGEST_NAME = 40
 """Characters of the prompt in a file's name: within 255 bytes in any script."""
 STANDARD_OUTPUT = "-"
+FORMATS = {"png", "jpeg", "webp"}
 
 
 def check(output: str | None, count: int, *, on_terminal: bool) -> None:
@@ -26,6 +27,8 @@ def check(output: str | None, count: int, *, on_terminal: bool) -> None:
             raise Failure(USAGE, f"-o -: {count} pictures do not fit into one stream; name a file or folder")
         if on_terminal:
             raise Failure(USAGE, "-o -: a picture is nothing for a terminal; send it to a file or a program")
+        return
+    if output is not None and count == 1 and _is_special(Path(output)):
         return
     folder = _folder(output)
     if not folder.is_dir():
@@ -69,7 +72,9 @@ def numbered(path: Path, count: int) -> list[Path]:
 def new_name(prompt: str, picture: Picture) -> str:
     """A name that tells what it is: the prompt's words and the seed."""
     words = "-".join(re.findall(r"[^\W_]+", prompt.lower()))[:LONGEST_NAME].strip("-")
-    return f"{words or 'picture'}-{picture.id if picture.seed is None else picture.seed}.{picture.format}"
+    # What the server chose has no say in where the file comes to lie.
+    number = re.sub(r"\W", "", picture.id)[:LONGEST_NAME] if picture.seed is None else picture.seed
+    return f"{words or 'picture'}-{number}.{picture.format if picture.format in FORMATS else 'bin'}"
 
 
 def _is_folder(output: str) -> bool:
@@ -82,12 +87,17 @@ def _folder(output: str | None) -> Path:
     return Path(output) if _is_folder(output) else Path(output).parent
 
 
+def _is_special(path: Path) -> bool:
+    """A pipe or a device, such as /dev/null: it is written to, and not replaced."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def _save(path: Path, data: bytes) -> None:
     """Write a file, or replace it in one step."""
     target = Path(os.path.realpath(path))  # where a link leads to, so that the link stays
     try:
-        if target.exists() and not target.is_file():
-            target.write_bytes(data)  # a pipe or /dev/null is written to, and not replaced
+        if _is_special(path):
+            path.write_bytes(data)
             return
         part = target.with_name(f".{uuid.uuid4().hex}.part")
         try:

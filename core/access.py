@@ -43,7 +43,8 @@ class Access:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = settings.api_key.encode()
-        self._hosts = {host.lower() for host in settings.allowed_hosts}
+        own = (settings.http_host, settings.ws_host)  # may be names: those that the owner gave this machine
+        self._hosts = {host.lower() for host in (*settings.allowed_hosts, *own)}
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         self._page_port = settings.http_port
         self._proxies = _Proxies(settings.trusted_proxies, clock)

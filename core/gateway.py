@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.caller import Caller
 from core.coordination import Coordination
-from core.errors import InvalidRequest, QueueUnavailable, UnknownModel
+from core.errors import InvalidRequest, QueueUnavailable
 from core.offers import Catalog
 from core.queues import Queue
 from core.request import ImageRequest
@@ -122,9 +122,9 @@ class Gateway:
         catalog = await self._queue.offers()
         model, sampler = request.model, request.sampler_name
         if model is not None:
-            model = catalog.model_named(model)
-            if model is None:
-                raise UnknownModel(request.model or "", catalog.models)
+            # One that is not found is for `put` to judge: who asks again for a job that is there gets that,
+            # and where no server can be used that is what is wrong.
+            model = catalog.model_named(model) or model
         if sampler is not None and catalog.samplers:
             sampler = catalog.sampler_named(sampler)
             if sampler is None:

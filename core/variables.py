@@ -154,6 +154,7 @@ def _backend(text: str) -> BackendAddress:
     try:
         parts = urlsplit(text)
         port = parts.port or (443 if parts.scheme == "https" else 80)
+        (parts.hostname or "").encode("idna")  # as it is looked up
     except ValueError as error:
         raise ValueError(wanted) from error
     host, beyond = parts.hostname or "", parts.query or parts.fragment

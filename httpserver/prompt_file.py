@@ -5,6 +5,7 @@ forgotten. The file is replaced in one step, so whoever reads it never sees half
 """
 
 import asyncio
+import errno
 import logging
 import os
 import secrets
@@ -69,11 +70,14 @@ class PromptFile:
             return
 
     def _write(self, path: Path, prompt: str) -> None:
+        target = Path(os.path.realpath(path))  # where a link leads to, so that the link stays
         # Several programs may share the file, so each has its own draft; in containers all are process 1.
-        draft = path.with_name(f".{path.name}.{self._token}")
+        draft = target.with_name(f".{target.name}.{self._token}")
         try:
+            if path.exists() and not path.is_file():  # /dev/null, say, must not be replaced
+                raise FileExistsError(errno.EEXIST, "there is something that is no file", str(path))
             draft.write_bytes(prompt.encode())
-            os.replace(draft, path)
+            os.replace(draft, target)
         except OSError as error:
             with suppress(OSError):
                 draft.unlink(missing_ok=True)

@@ -60,7 +60,7 @@ def test_a_key_that_no_header_can_hold_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["127.0.0.1:5000", "ftp://a", "http://", "http://a:port", "http://a/?x=1", "a"]
+    "text", ["127.0.0.1:5000", "ftp://a", "http://", "http://a:port", "http://a/?x=1", "a", "http://a..b"]
 )
 def test_what_is_no_server_is_a_usage_error(text: str) -> None:
     with pytest.raises(Failure, match="is no server") as failed:
@@ -73,3 +73,16 @@ def test_a_wrong_setting_of_the_server_here_is_told_as_by_serve() -> None:
         find(None, None, {"HTTP_PORT": "many"})
     assert failed.value.exit_code == 2
     assert find("http://far:5000", None, {"HTTP_PORT": "many"}).url.host == "far"
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with pytest.raises(Failure, match="'host:5000' is no server"):
+        find("user:secret@host:5000", None, {})
+
+
+def test_an_address_with_a_user_and_a_key_are_too_much() -> None:
+    """Both would stand in the same header."""
+    assert find("http://user:secret@host", None, {}).url.user == "user"
+    with pytest.raises(Failure, match="only one can be sent") as failed:
+        find("http://user:secret@host", "key", {})
+    assert failed.value.exit_code == 2

@@ -40,6 +40,13 @@ def test_where_no_seed_is_known_the_job_s_id_stands() -> None:
     assert new_name("a", Picture("id1", b"", 0, 1, None, "webp")) == "a-id1.webp"
 
 
+def test_a_server_has_no_say_in_where_its_picture_comes_to_lie() -> None:
+    hostile = "/../../../x.bat\x1b[31m\0"
+    assert new_name("a", Picture("id1", b"", 0, 1, 7, hostile)) == "a-7.bin"
+    assert new_name("a", Picture(hostile, b"", 0, 1, None)) == "a-xbat31m.png"
+    assert len(new_name("a", Picture("x" * 5000, b"", 0, 1, None))) < 50
+
+
 @pytest.mark.parametrize("letter", ["猿", "🐒", "a", "ä"])
 def test_no_name_is_too_long_for_a_file(letter: str) -> None:
     """255 bytes is what file systems take."""
@@ -83,8 +90,22 @@ def test_pipes_and_links_stay_what_they_are() -> None:
     save("link.png", "a", [SEVEN])
     assert Path("link.png").is_symlink()
     assert Path("target.png").read_bytes() == b"seven"
+    check("/dev/null", 1, on_terminal=False)
     save("/dev/null", "a", [SEVEN])
     assert not Path("/dev/null").is_file()
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="there are no such names here")
+def test_a_pipe_that_has_no_name_is_written_to() -> None:
+    """As of `-o >(program)`."""
+    reads, writes = os.pipe()
+    try:
+        check(f"/dev/fd/{writes}", 1, on_terminal=False)
+        save(f"/dev/fd/{writes}", "a", [SEVEN])
+        assert os.read(reads, 100) == b"seven"
+    finally:
+        os.close(reads)
+        os.close(writes)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no umask")

@@ -62,6 +62,13 @@ def test_what_strangers_send_is_not_kept() -> None:
         tracemalloc.stop()
 
 
+def test_the_names_that_the_owner_gave_this_machine_are_our_own() -> None:
+    """It greets with them, and its own health check and client ask there."""
+    own = access(http_host="GPUbox", ws_host="wsbox")
+    for host in ("gpubox:5000", "WSBOX:8765"):
+        own.check_browser(headers(Host=host))
+
+
 def test_a_listed_host_name_may_come_in() -> None:
     access(allowed_hosts=("Gallery.example",)).check_browser(headers(Host="gallery.EXAMPLE:443"))
 

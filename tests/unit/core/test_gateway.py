@@ -5,8 +5,10 @@ import asyncio
 import pytest
 
 from core.coordination.memory import MemoryCoordination
+from core.errors import NoBackend, UnknownModel
 from core.events import Queued
 from core.gateway import Gateway
+from core.offers import Offer
 from core.queues import Queue
 from tests.unit.core.examples import ALICE, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import Home
@@ -59,3 +61,27 @@ async def test_a_submit_that_is_cut_off_leaves_no_job_that_nobody_wants(
     assert waiting <= int(keep)
     if entered.is_set():
         assert waiting == int(keep)
+
+
+async def test_who_wants_a_model_while_no_server_can_be_used_may_try_again(
+    gateway: Gateway, queue: Queue
+) -> None:
+    """None is known then, so this one is not unknown: a server that starts has not told its models yet."""
+    await queue.offer(Offer("gpu:1", usable=False, problem="not reached"))
+    with pytest.raises(NoBackend):
+        async with gateway.submit(wish_for(model="anime"), ALICE):
+            pass
+
+
+async def test_the_same_key_finds_its_job_also_when_no_server_has_its_model_any_more(
+    gateway: Gateway, queue: Queue
+) -> None:
+    await queue.offer(usable("gpu:1", "anime"))
+    async with gateway.submit(wish_for(model="anime"), ALICE, key="k", keep=True) as first:
+        pass
+    await queue.offer(usable("gpu:1", "photo"))
+    async with gateway.submit(wish_for(model="anime"), ALICE, key="k", keep=True) as second:
+        assert second.id == first.id
+    with pytest.raises(UnknownModel):
+        async with gateway.submit(wish_for(model="anime"), ALICE):
+            pass
