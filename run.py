@@ -40,6 +40,8 @@ def install(testing):
     uv = shutil.which("uv")
     if not done.startswith(python):
         make_venv(uv)
+    with open(STAMP, "w") as file:
+        file.write(python + "\n")  # what is cut off now is not whole, whatever it was before
     pip = [uv, "pip", "install", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install", "--quiet"]
     call(pip + ["--require-hashes", "--requirement", "requirements.txt"])
     call(pip + ["--editable", ".[test]" if testing else "."])

@@ -2,8 +2,8 @@
 
 What websockets bounds by itself: the size and number of unread messages, and the time of the handshake.
 What it does not: a peer that stops reading (its `drain` waits for ever), one that is silent (see `Pings`),
-one that only pings (pongs are written without a bound), one that closes, or sends what is no frame, and then
-does not read our answer, and how much a stranger sends before its key is looked at.
+one that only pings (that takes time, and pongs are written without a bound), one that closes, or sends what
+is no frame, and then does not read our answer, and how much a stranger sends before its key is looked at.
 """
 
 import asyncio
@@ -12,14 +12,16 @@ from contextlib import suppress
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import CloseCode
-from websockets.protocol import State
+from websockets.frames import CTRL_OPCODES, CloseCode, Frame
+from websockets.protocol import Event, State
 
 from core import Stall, Visitor, write_together
 from core.wire import Parts
 
 MOST_PONGS = 65_536
 """Bytes that may be written in answer to a peer that does not read."""
+MOST_CONTROLS = 10_000
+"""Pings and pongs that a peer may send between two pings of ours: three milliseconds' work a second."""
 STRANGER_BYTES = 8_192
 """What a peer may send before its key was checked."""
 LARGE = 65_536
@@ -51,6 +53,8 @@ class Peer(ServerConnection):
 
     _stall: Stall
     _pongs: int = 0
+    _controls: int = 0
+    """Its pings and pongs since our last one."""
     _heard: int = 0
     _unheard_since: float | None = None
     """When it was first asked whether it is there since it was heard, by the event loop's clock."""
@@ -81,6 +85,7 @@ class Peer(ServerConnection):
         Not while we hold something for it, whose end its answer would have to wait for (that is for the stall
         to judge), nor while we do not read what it says. What the kernels hold it must read within that time.
         """
+        self._controls = 0
         if self.state is State.CLOSING:  # after a frame that is none it may wait for ever
             self.end_within(PARTING_SECONDS)
         if self.state is not State.OPEN or self.transport.is_closing():
@@ -91,9 +96,7 @@ class Peer(ServerConnection):
         if self._unheard_since is None:
             self._unheard_since = now
         elif now - self._unheard_since >= timeout:
-            self.protocol.fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
-            self.send_data()
-            self.end_within(PARTING_SECONDS)
+            self._fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
             return
         self.transport.write(PING)
 
@@ -118,8 +121,16 @@ class Peer(ServerConnection):
             self._pongs += grown
             if self._pongs > MOST_PONGS:
                 self.transport.abort()
+        if self._controls > MOST_CONTROLS and self.state is State.OPEN:
+            self._fail(CloseCode.POLICY_VIOLATION, "too many pings")
         if self.state is State.CLOSING:
             self.end_within(PARTING_SECONDS)
+
+    def process_event(self, event: Event) -> None:
+        """See ServerConnection."""
+        if isinstance(event, Frame) and event.opcode in CTRL_OPCODES:
+            self._controls += 1
+        super().process_event(event)
 
     def eof_received(self) -> None:
         """See asyncio.Protocol."""
@@ -145,6 +156,11 @@ class Peer(ServerConnection):
         if self._end is not None:
             self._end.cancel()
             self._end = None
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.protocol.fail(code, reason)
+        self.send_data()
+        self.end_within(PARTING_SECONDS)
 
     def end_within(self, seconds: float) -> None:
         """Cut the connection unless the peer has closed it by then; the first call counts."""

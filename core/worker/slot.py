@@ -281,8 +281,9 @@ class Worker:
         try:
             await self._queue.finish(claim, picture)
             await self._standing.tell_news()
-        except Exception:  # as in `run`; the lease lapses
+        except Exception:  # as in `run`; painted again it would come to the same
             log.exception("%s: a fault in the worker", self._backend.name)
+            await self._queue.finish(claim, OUR_FAULT)
 
 
 def task_name(deployment: str, claim: Claim) -> str:

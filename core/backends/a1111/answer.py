@@ -197,7 +197,8 @@ def _item(items: object, number: int) -> object:
 
 
 def _whole(value: object, otherwise: int) -> int:
-    return value if type(value) is int and value >= 0 else otherwise  # a boolean is an int as well
+    # A boolean is an int as well, and what needs more than 64 bits is none that anybody could hand on.
+    return value if type(value) is int and 0 <= value < 1 << 63 else otherwise
 
 
 def _text(value: object) -> str | None:

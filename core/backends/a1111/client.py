@@ -106,7 +106,7 @@ class Client:
             return None
         try:
             return msgspec.json.decode(body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
 
     async def status_of(self, path: str) -> int:
@@ -202,7 +202,7 @@ def _field(detail: str) -> str | None:
 def _object(body: bytes) -> Words:
     try:
         words = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return {}
     return words if isinstance(words, dict) else {}
 

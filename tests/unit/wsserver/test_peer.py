@@ -11,7 +11,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from core.stall import STALL_SECONDS, Stall
-from wsserver.peer import MOST_PONGS, PARTING_SECONDS, PING, STRANGER_BYTES, Peer, frame_head
+from wsserver.peer import MOST_CONTROLS, MOST_PONGS, PARTING_SECONDS, PING, STRANGER_BYTES, Peer, frame_head
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 3_000_000])
@@ -218,3 +218,19 @@ async def test_the_first_end_that_was_set_counts(peer: Peer) -> None:
     peer.end_within(1)
     peer.end_within(5)
     assert [delay for delay, _ in timers_of(peer).pending] == [1]
+
+
+async def test_a_peer_that_does_nothing_but_ping_is_cut_off(peer: Peer) -> None:
+    for _ in range(10):
+        peer.data_received(ping() * (MOST_CONTROLS // 10))
+    assert timers_of(peer).pending == []
+    peer.data_received(ping())
+    assert peer.state is State.CLOSING
+    assert [delay for delay, _ in timers_of(peer).pending] == [PARTING_SECONDS]
+
+
+async def test_a_peer_that_pings_now_and_then_stays(peer: Peer) -> None:
+    for now in range(3):
+        peer.data_received(ping() * (MOST_CONTROLS * 2 // 3))
+        peer.ask(now * 10.0, 60.0)
+    assert peer.state is State.OPEN

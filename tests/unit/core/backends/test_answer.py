@@ -101,7 +101,10 @@ def test_info_tells_seeds_model_sampler_and_infotexts() -> None:
     assert (completed.width, completed.height) == (64, 72)
 
 
-@pytest.mark.parametrize("info", ["", "no json", "[1]", None, 5, {"seed": "x", "all_seeds": 3}])
+@pytest.mark.parametrize(
+    "info",
+    ["", "no json", "[1]", None, 5, {"seed": "x", "all_seeds": 3}, {"seed": 1 << 63, "width": 10**23}],
+)
 def test_without_a_readable_info_the_request_tells(info: object) -> None:
     completed = read({"images": [PNG], "info": info}, model="beta", width=64)
     assert (completed.images[0].seed, completed.model, completed.width) == (7, "beta", 64)

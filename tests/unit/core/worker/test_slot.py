@@ -417,6 +417,23 @@ async def test_a_fault_in_the_worker_itself_is_logged_and_it_lives_on(
     assert "a fault in the worker" in caplog.text
 
 
+async def test_a_picture_that_cannot_be_handed_on_ends_its_job_and_is_not_painted_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(succeed, succeed)
+    finish = bench.queue.finish
+
+    async def finish_what_can_be_said(claim: Claim, outcome: End | Again) -> bool:
+        if outcome == painted() and claim.id == "one":
+            raise OverflowError("a number that the queue cannot write down")
+        return await finish(claim, outcome)
+
+    monkeypatch.setattr(bench.queue, "finish", finish_what_can_be_said)
+    async with bench.at_work():
+        assert await code_of(await bench.submit("one")) == "internal"
+        assert await soon((await bench.submit("two")).end()) == painted()
+
+
 async def test_a_job_cancelled_while_it_is_painted_is_interrupted_and_nothing_else() -> None:
     bench = Bench(go_on_until_interrupted, succeed)
     async with bench.at_work():
