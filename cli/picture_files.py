@@ -73,7 +73,7 @@ def new_name(prompt: str, picture: Picture) -> str:
     """A name that tells what it is: the prompt's words and the seed."""
     words = "-".join(re.findall(r"[^\W_]+", prompt.lower()))[:LONGEST_NAME].strip("-")
     # What the server chose has no say in where the file comes to lie.
-    number = re.sub(r"\W", "", picture.id)[:LONGEST_NAME] if picture.seed is None else picture.seed
+    number = re.sub(r"[^A-Za-z0-9]", "", picture.id)[:LONGEST_NAME] if picture.seed is None else picture.seed
     return f"{words or 'picture'}-{number}.{picture.format if picture.format in FORMATS else 'bin'}"
 
 

@@ -116,14 +116,14 @@ class Gateway:
         await self._queue.drain(grace)
 
     async def _resolve(self, request: ImageRequest) -> ImageRequest:
-        """Replace names that a person wrote loosely by the backends' own; unknown ones are errors."""
+        """Replace names that a person wrote loosely by the backends' own. An unknown sampler is an error."""
         if request.model is None and request.sampler_name is None:
             return request
         catalog = await self._queue.offers()
         model, sampler = request.model, request.sampler_name
         if model is not None:
-            # One that is not found is for `put` to judge: who asks again for a job that is there gets that,
-            # and where no server can be used that is what is wrong.
+            # One that is not found is for `put` to judge: who asks again by its exact name for a job that is
+            # there gets that, and where no server can be used that is what is wrong.
             model = catalog.model_named(model) or model
         if sampler is not None and catalog.samplers:
             sampler = catalog.sampler_named(sampler)

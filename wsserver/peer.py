@@ -56,7 +56,7 @@ class Peer(ServerConnection):
     _controls: int = 0
     """Its pings and pongs since our last one."""
     _heard: int = 0
-    _unheard_since: float | None = None
+    _unanswered_since: float | None = None
     """When it was first asked whether it is there since it was heard, by the event loop's clock."""
     _end: asyncio.TimerHandle | None = None
 
@@ -91,11 +91,11 @@ class Peer(ServerConnection):
         if self.state is not State.OPEN or self.transport.is_closing():
             return
         if self.paused or not self.transport.is_reading():
-            self._unheard_since = None
+            self._unanswered_since = None
             return
-        if self._unheard_since is None:
-            self._unheard_since = now
-        elif now - self._unheard_since >= timeout:
+        if self._unanswered_since is None:
+            self._unanswered_since = now
+        elif now - self._unanswered_since >= timeout:
             self._fail(CloseCode.INTERNAL_ERROR, "no answer to a ping")
             return
         self.transport.write(PING)
@@ -112,7 +112,7 @@ class Peer(ServerConnection):
             self.transport.abort()
             return
         self._heard += len(data) if self.stranger else 0
-        self._unheard_since = None
+        self._unanswered_since = None
         before = self.transport.get_write_buffer_size()
         super().data_received(data)
         if self.paused:
@@ -146,7 +146,7 @@ class Peer(ServerConnection):
     def resume_writing(self) -> None:
         """See asyncio.Protocol."""
         super().resume_writing()
-        self._unheard_since = None  # it has read, so it is there
+        self._unanswered_since = None  # it has read, so it is there
         self._stall.end()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -99,9 +99,8 @@ class Fleet:
             self._drop(name)
         if self._stopping:
             return seconds
-        for name in sorted(
-            owned - set(self._slots) - giving
-        ):  # one that was let go meanwhile may be in `owned`
+        # What was being given as it was asked may have been let go of since.
+        for name in sorted(owned - set(self._slots) - giving):
             worker = self._new_slot(name)
             self._slots[name] = worker, group.create_task(worker.run())
             log.info("%s: this worker paints there now", name)

@@ -81,7 +81,7 @@ class ValkeyQueue:
         self._pulse = Pulse(self.store, self.process, settings, self._listener, self._watching, self._holding)
         self._group: asyncio.TaskGroup | None = None
         self.tasks = 0
-        """Messages that are still being worked on."""
+        """What is worked on beside the calls and the pulse."""
         self._closed = False
 
     # --- the front half
@@ -106,7 +106,7 @@ class ValkeyQueue:
         match code:
             case b"new" | b"known":
                 again = partial(self._put, id, request, caller, keep, (UNBOUND, UNBOUND))
-                self._watching.accepted(id, again)
+                self._watching.accepted(id, again, keep=keep)
             case b"other":
                 raise another_request()
             case b"late":
@@ -309,7 +309,7 @@ class ValkeyQueue:
         self._watching.doubt()
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Work on a message in a task of its own, for it waits for Valkey."""
+        """Work on something in a task of its own: a message, say, that nobody waits for."""
         if self._group is None:
             coroutine.close()
             return
@@ -319,8 +319,8 @@ class ValkeyQueue:
     async def _work(self, coroutine: Coroutine[Any, Any, None]) -> None:
         try:
             await coroutine
-        except Exception:  # a fault in one message must not end the hearing of all
-            log.exception("a message of the shared queue could not be worked on")
+        except Exception:  # a fault in one of them must not end the hearing of all messages
+            log.exception("a fault in the work beside the shared queue")
         finally:
             self.tasks -= 1
 

@@ -51,8 +51,9 @@ class Watching:
         self._clock = clock
         self._jobs: dict[str, Watched] = {}
         self._emptied = asyncio.Event()
-        self._accepted: dict[str, tuple[PutAgain, float]] = {}
-        """Jobs that were put here and are about to be watched, and since when, by the queue's clock."""
+        self._accepted: dict[str, tuple[PutAgain, float, bool]] = {}
+        """Jobs that were put here and are about to be watched, since when (by the queue's clock), and whether
+        they are to be kept."""
         self._unheard = False
         """Whether the queue may not know any more what is watched here."""
         self._doubts = 0
@@ -102,13 +103,13 @@ class Watching:
             for backend, began, cost in self._runs
         }
 
-    def accepted(self, id: str, put: PutAgain) -> None:
+    def accepted(self, id: str, put: PutAgain, *, keep: bool) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
-        self._accepted[id] = put, self.server_clock
+        self._accepted[id] = put, self.server_clock, keep
 
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
-        put, put_at = self._accepted.pop(watch.id, (None, 0.0))
+        put, put_at, keep = self._accepted.pop(watch.id, (None, 0.0, False))
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._listening.wait()
@@ -120,7 +121,7 @@ class Watching:
         try:
             async with job.saying:
                 shown, runs = await self._watch(job, put is not None)
-                if put is not None and self.server_clock < put_at + JUST_PUT and _is_nobodys(shown):
+                if put is not None and watch in job.entering and self._is_nobodys(shown, put_at, keep):
                     await put()
                     shown, runs = await self._watch(job, True)
         except BaseException:
@@ -183,10 +184,10 @@ class Watching:
 
         False if some are to be looked at again: they are missing, or a result on its way here may be cut off.
         """
-        ids = list(self._jobs)
+        ids, doubts = list(self._jobs), self._doubts
         for begin in range(0, len(ids), CHUNK):
             await self._look_at(ids[begin : begin + CHUNK])
-        return not any(job.missing or job.ending for job in self._jobs.values())
+        return doubts == self._doubts and not any(job.missing or job.ending for job in self._jobs.values())
 
     async def tell_places(self) -> None:
         """The estimates move with time, also where no place has changed."""
@@ -202,6 +203,14 @@ class Watching:
         """Say again what is watched here, if the queue may not know it any more. Raises QueueUnavailable."""
         if not self._unheard:
             return
+        self._unheard = False  # already now: what is doubted meanwhile is for the next pulse to see to
+        try:
+            await self._enter_again()
+        except BaseException:
+            self._unheard = True
+            raise
+
+    async def _enter_again(self) -> None:
         ids = list(self._jobs)
         for begin in range(0, len(ids), CHUNK):
             jobs = [self._jobs[id] for id in ids[begin : begin + CHUNK] if id in self._jobs]
@@ -211,7 +220,6 @@ class Watching:
                 if job.id not in self._jobs and job.id not in self.leaving:
                     # It was left meanwhile, and this may have come after that.
                     self.leaving.later(job.id, abandon=False)
-        self._unheard = False
 
     def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:
         """Tell all who watch these jobs here that it is over for them; the jobs themselves live on."""
@@ -228,6 +236,15 @@ class Watching:
         """The job as it is now, and what runs."""
         shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own))
         return shown, runs
+
+    def _is_nobodys(self, shown: Shown, put_at: float, keep: bool) -> bool:
+        """Whether a job that was just put is lost, or has ended with the one who had put it before.
+
+        One that is to be kept ends so only if somebody cancels it.
+        """
+        if self.server_clock >= put_at + JUST_PUT:
+            return False
+        return bool(shown[0] == b"none" or (shown[0] == b"ended" and shown[4] == CANCELLED and not keep))
 
     def _may_be_unheard(self) -> None:
         self._unheard = True
@@ -255,6 +272,8 @@ class Watching:
         if state == b"ended":
             try:
                 end = await self._result(job, *shown[2:])
+                if end is GONE and not await self._has_ended(job, int(shown[1])):
+                    raise QueueUnavailable("the shared queue lost this job's end; ask again")
                 if watch in job.entering:
                     watch.tell(end)
             finally:
@@ -293,7 +312,8 @@ class Watching:
             if job is None or not job.watches:
                 continue
             if shown[0] == b"none":
-                await self._find(job)
+                if not job.ending:
+                    await self._find(job)
                 continue
             job.missing = 0
             if shown[0] in {b"ended", b"expired"}:
@@ -326,12 +346,14 @@ class Watching:
     ) -> None:
         try:
             end = await self._result(job, fence, pictures, words)
-            if end is GONE and not await self._has_ended(job, version):
-                job.version = -1
-                return
+            has_ended = end is not GONE or await self._has_ended(job, version)
+        except QueueUnavailable:
+            has_ended = False
         finally:
             job.ending = False
-        if self._jobs.get(job.id) is job and version >= job.version:
+        if not has_ended:
+            job.version = -1  # the next pulse sees what has become of it
+        elif self._jobs.get(job.id) is job and version >= job.version:
             job.place = None
             job.end(end)
             self._drop_if_empty(job)
@@ -368,8 +390,3 @@ class Watching:
             del self._jobs[job.id]
             if not self._jobs:
                 self._emptied.set()
-
-
-def _is_nobodys(shown: Shown) -> bool:
-    """Whether a job that was just put is lost, or has ended with the one who had put it before."""
-    return bool(shown[0] == b"none" or (shown[0] == b"ended" and shown[4] == CANCELLED))

@@ -44,6 +44,10 @@ local function count(key, field, by)
   if redis.call('HINCRBY', P .. key, field, by) <= 0 then redis.call('HDEL', P .. key, field) end
 end
 
+-- Where its memory is full, Valkey refuses a script whose first write may need some. What lets go of things, and what
+-- keeps leases and offers meanwhile, begins with a write that needs none.
+local function although_full() redis.call('DEL', P .. 'nothing') end
+
 -- Somebody is here. After a time in which nobody was, no lease could be renewed, no offer said again, and no result
 -- fetched by those who watched: so each begins anew.
 local function seen()

@@ -1,5 +1,6 @@
 -- offer(backend, milliseconds, usable, resting, loaded, pace, words, models, model..., sampler...): what a
 -- backend can do, for so long; `models` is how many of the names that follow are models. Safe to repeat.
+although_full()
 local backend, models = arg(1), tonumber(arg(8))
 local key = P .. 'o:' .. backend
 local ended = tonumber(redis.call('ZSCORE', P .. 'offers', backend) or 0) <= NOW

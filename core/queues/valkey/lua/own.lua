@@ -7,6 +7,7 @@
 local LEFT = 400  -- milliseconds for which what a dead worker had is left for another one: all ask as its lease ends
 local MISSED = math.min(1700, LEASE / 2)
 local worker, giving = arg(1), tonumber(arg(2))
+although_full()
 seen()
 redis.call('ZADD', P .. 'workers', NOW + LEASE, worker)
 local wanted = {}

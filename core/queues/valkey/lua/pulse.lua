@@ -5,9 +5,7 @@
 -- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, wish of each claim,
 -- waiting, when the next lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
 local process, MOST = arg(1), 200
--- Where its memory is full, Valkey refuses a script whose first write may need some. This one needs none, so that
--- what fills it can be let go.
-redis.call('DEL', P .. 'nothing')
+although_full()
 seen()
 -- Taken for dead also by one that has not yet let go of all that it watched.
 local dead_at = redis.call('ZSCORE', P .. 'processes', process)

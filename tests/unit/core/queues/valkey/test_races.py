@@ -8,13 +8,17 @@ import pytest
 from redis.asyncio import Redis
 
 from core.errors import QueueUnavailable
-from core.events import Progress, Queued, Started
+from core.events import Cancelled, Progress, Queued, Started
+from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
 from tests.unit.core.examples import ALICE, UNREACHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, waiting_for
 from tests.valkey_server import ValkeyServer
+
+WATCHED = Wish(held=True, watched=True, preview=False)
 
 
 def before(
@@ -54,6 +58,32 @@ async def test_a_picture_that_valkey_lost_on_its_way_is_no_end_while_the_job_liv
     assert await told(watch) == [Queued(0, None), Started("gpu:1")]
     assert await queue.finish(held, painted()), "it is still to be painted"
     assert await told(watch) == [painted()]
+
+
+async def test_who_asks_for_a_picture_that_valkey_loses_just_then_may_ask_again(
+    queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    held = await soon(queue.claim("gpu:1"))
+    running = await snapshot(client)
+    assert await queue.finish(held, painted())
+
+    async def gone(_keys: list[str]) -> list[bytes | None]:
+        await go_back(client, running)
+        return [None]
+
+    monkeypatch.setattr(queue.store, "pictures", gone)
+    with pytest.raises(QueueUnavailable):
+        await queue.events("job")
+
+
+async def test_who_cancels_a_kept_job_that_is_just_put_has_it_cancelled(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await home.another()
+    before(monkeypatch, queue, "watch", lambda: other.cancel("job", ALICE))
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await told(await queue.events("job")) == [Cancelled()]
 
 
 async def test_the_pulse_waits_neither_for_a_picture_nor_for_those_who_left(
@@ -202,24 +232,35 @@ async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> No
             await queue.offer(usable("gpu:1"))
             await queue.put("job", wish_for(), ALICE, keep=False)
             await queue.finish(await soon(queue.claim("gpu:1")), painted(picture=b"A" * 4_000_000))
+            await queue.put("running", wish_for(), ALICE, keep=True)
+            held = await soon(queue.claim("gpu:1"))
+            await queue.store._connect_anew()  # the buffer through which the picture came is gone
             used = (await admin.info("memory"))["used_memory"]
             await admin.config_set("maxmemory", used - 2_000_000)
             with pytest.raises(QueueUnavailable):
                 await queue.put("next", wish_for(), ALICE, keep=False)
-            await home.pass_time(61)
-            await queue.offer(usable("gpu:1"))
+            # Workers keep what they have meanwhile.
+            ownership = ValkeyOwnership(queue.store, queue.process)
+            for _ in range(30):
+                await home.pass_time(2)
+                assert (await soon(queue.renew(held, WATCHED))).held
+                assert (await soon(ownership.own(["gpu:1"], [])))[0] == {"gpu:1"}
+                await soon(queue.offer(usable("gpu:1")))
+            await home.pass_time(2)
             await queue.put("next", wish_for(), ALICE, keep=False)
         finally:
             await home.close()
 
 
 async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_elsewhere(
-    queue: ValkeyQueue,
+    queue: ValkeyQueue, home: ValkeyHome
 ) -> None:
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
-    async with waiting_for(queue.drain(0.2)) as draining:
+    async with waiting_for(queue.drain(0.5)) as draining:
         await queue.finish(held, UNREACHED)
+        await home.settle()
+        assert queue._watching.waiting
         await soon(draining)
     assert (await told(watch))[-1].code == "shutting_down"  # type: ignore[union-attr]
