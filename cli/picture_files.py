@@ -18,6 +18,7 @@ LONGEST_NAME = 40
 """Characters of the prompt in a file's name: within 255 bytes in any script."""
 STANDARD_OUTPUT = "-"
 FORMATS = {"png", "jpeg", "webp"}
+"""Those that a server of ours tells of; the ending of any other file is `bin`."""
 
 
 def check(output: str | None, count: int, *, on_terminal: bool) -> None:

@@ -9,6 +9,7 @@ import logging
 
 from core.errors import BackendError, NoBackend, QueueUnavailable
 from core.events import Failed
+from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
 from core.queues.valkey.records import decode_offers, encode_end
@@ -38,6 +39,7 @@ class Pulse:
         store: Store,
         process: str,
         settings: Settings,
+        backends: Backends,
         listener: Listener,
         watching: Watching,
         holding: Holding,
@@ -45,6 +47,7 @@ class Pulse:
         self._store = store
         self._process = process
         self._max_deliveries = settings.max_deliveries
+        self._backends = backends
         self._listener = listener
         self._watching = watching
         self._holding = holding
@@ -104,7 +107,7 @@ class Pulse:
         version, clock, known, offers, runs, _, waiting, next_end, heard = told
         if next_end >= 0:  # somebody should see to it just then, if its worker does not renew it
             self.pause = min(self._usual_pause, max(SOON, (next_end - clock) / 1000))
-        self._watching.note(clock / 1000, decode_offers(offers), runs)
+        self._backends.note(clock / 1000, decode_offers(offers), runs)
         self._holding.look_again(claims)
         if listening and not heard:  # the subscription stands, but at the server that was the primary before
             self._listener.hang_up()

@@ -26,6 +26,7 @@ from core.events import End, Failed, Progress
 from core.offers import Catalog, Offer, kind_of
 from core.queues import Again, Claim, Wish
 from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
+from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
 from core.queues.valkey.pulse import Pulse
@@ -76,9 +77,14 @@ class ValkeyQueue:
         self.process = process or secrets.token_hex(8)
         self.store = Store(settings, skew=skew)
         self._listener = Listener(settings.redis_url, self.process, self._hear, self._missed_something)
-        self._watching = Watching(self.store, self.process, self._listener.listening, self._spawn, clock)
+        self._backends = Backends(clock)
+        self._watching = Watching(
+            self.store, self.process, self._backends, self._listener.listening, self._spawn
+        )
         self._holding = Holding(self.store, self.process, settings, clock)
-        self._pulse = Pulse(self.store, self.process, settings, self._listener, self._watching, self._holding)
+        self._pulse = Pulse(
+            self.store, self.process, settings, self._backends, self._listener, self._watching, self._holding
+        )
         self._group: asyncio.TaskGroup | None = None
         self.tasks = 0
         """What is worked on beside the calls and the pulse."""
@@ -154,8 +160,8 @@ class ValkeyQueue:
 
     async def offers(self) -> Catalog:
         """See Queue.offers."""
-        self._watching.offers = decode_offers(await self.store.call("offers"))
-        return Catalog(self._watching.offers)
+        self._backends.offers = decode_offers(await self.store.call("offers"))
+        return Catalog(self._backends.offers)
 
     async def status(self, caller: Caller) -> Status:
         """See Queue.status."""
@@ -173,7 +179,7 @@ class ValkeyQueue:
             workers=len(workers),
             backends=tuple(
                 BackendStatus(offer, offer.backend in painting, owner_of.get(offer.backend))
-                for offer in self._watching.offers
+                for offer in self._backends.offers
             ),
         )
 
@@ -204,8 +210,8 @@ class ValkeyQueue:
             *offer.models,
             *offer.samplers,
         )
-        others = [known for known in self._watching.offers if known.backend != offer.backend]
-        self._watching.offers = by_name([*others, offer])
+        others = [known for known in self._backends.offers if known.backend != offer.backend]
+        self._backends.offers = by_name([*others, offer])
 
     async def claim(self, backend: str) -> Claim:
         """See Queue.claim."""
@@ -254,7 +260,7 @@ class ValkeyQueue:
 
     def pace_of(self, backend: str) -> float | None:
         """What was measured on a backend, by whomever."""
-        return next((offer.pace for offer in self._watching.offers if offer.backend == backend), None)
+        return next((offer.pace for offer in self._backends.offers if offer.backend == backend), None)
 
     # --- inside
 
@@ -263,7 +269,7 @@ class ValkeyQueue:
         if self._closed:
             return ShuttingDown("about to stop: no new work is taken")
         try:
-            check_backends(request, self._watching.offers)
+            check_backends(request, self._backends.offers)
         except SdError as error:
             return error
         return None
@@ -272,7 +278,7 @@ class ValkeyQueue:
         self, id: str, request: ImageRequest, caller: Caller, keep: bool, bounds: tuple[int, int]
     ) -> Sequence[Any]:
         def until() -> tuple[int]:
-            return (round((self._watching.server_clock + CALL_SECONDS) * 1000),)
+            return (round((self._backends.server_clock + CALL_SECONDS) * 1000),)
 
         answer: Sequence[Any] = await self.store.call(
             "put",

@@ -1,16 +1,40 @@
 """Watched: a job as the watchers in this process see it. No I/O: it only tells its watches."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.events import End, Event, Progress, Queued, Started
 from core.queues.place import Place
+from core.queues.valkey.records import CANCELLED
 from core.watch import Watch
 
 PutAgain = Callable[[], Awaitable[Any]]
 """Puts a job that had been accepted, and that the queue has lost."""
+Shown = Sequence[Any]
+"""A job as `place.lua` shows it."""
+JUST_PUT = 60.0
+"""Seconds after which a job that was put here and is not there any more has had its life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that was put here: how to do so again, when it was (by the queue's clock), whether to keep it."""
+
+    put: PutAgain
+    at: float
+    keep: bool
+
+    def is_no_more(self, shown: Shown, now: float) -> bool:
+        """Whether it is lost, or has ended with the one who had put it before.
+
+        One that is to be kept ends so only if somebody cancels it.
+        """
+        if now >= self.at + JUST_PUT:
+            return False
+        ended = shown[0] == b"ended" and shown[4] == CANCELLED and not self.keep
+        return ended or shown[0] == b"none"
 
 
 @dataclass(slots=True, eq=False)

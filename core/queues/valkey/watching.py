@@ -1,33 +1,26 @@
 """Watching: the front half's view. What this process hears of the jobs that its front ends watch."""
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
-from weakref import WeakValueDictionary
 
 from core.errors import Expired, NotFound, QueueUnavailable
-from core.events import Completed, End, Failed
-from core.offers import Kind, Offer
+from core.events import Failed
+from core.offers import Kind
 from core.queues.place import Place
+from core.queues.valkey.backends import Backends
 from core.queues.valkey.leaving import Leaving
-from core.queues.valkey.records import CANCELLED, GONE, Message, decode_end, decode_running
+from core.queues.valkey.records import Message, decode_running
+from core.queues.valkey.results import Results
 from core.queues.valkey.store import CALL_SECONDS, Store
-from core.queues.valkey.watched import PutAgain, Watched
+from core.queues.valkey.watched import Accepted, PutAgain, Shown, Watched
 from core.watch import Watch
-
-log = logging.getLogger(__name__)
 
 CHUNK = 250
 """Jobs that one call asks for."""
 SLICE = 0.002
 """Seconds of work between two turns of the event loop."""
-
-Shown = Sequence[Any]
-"""A job as `place.lua` shows it."""
-JUST_PUT = 60.0
-"""Seconds after which a job that was put here and is not there any more has had its life."""
 PATIENCE = 3
 """Looks at a job that the queue has lost, while another front end may put it again."""
 LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
@@ -40,43 +33,30 @@ class Watching:
         self,
         store: Store,
         process: str,
+        backends: Backends,
         listening: asyncio.Event,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._process = process
+        self._backends = backends
         self._listening = listening
         self._spawn = spawn
-        self._clock = clock
         self._jobs: dict[str, Watched] = {}
         self._emptied = asyncio.Event()
-        self._accepted: dict[str, tuple[PutAgain, float, bool]] = {}
-        """Jobs that were put here and are about to be watched, since when (by the queue's clock), and whether
-        they are to be kept."""
+        self._accepted: dict[str, Accepted] = {}
+        """Jobs that were put here and are about to be watched."""
         self._unheard = False
         """Whether the queue may not know any more what is watched here."""
         self._doubts = 0
         """How often it may have gone back to an earlier state."""
-        self._results: WeakValueDictionary[str, Completed] = WeakValueDictionary()
-        """Those that somebody here still reads, by the key of their first picture."""
+        self._results = Results(store)
         self.leaving = Leaving(
             store, process, spawn, is_watched=self._jobs.__contains__, on_overtaking=self._may_be_unheard
         )
-        self.offers: tuple[Offer, ...] = ()
-        """Of all backends, as the last pulse found them."""
-        self._runs: list[tuple[str, float, float]] = []
-        """Backend, when it began (on our clock), cost of what runs."""
-        self._offset = 0.0
-        """What the queue's clock is ahead of ours, in seconds."""
 
     def __len__(self) -> int:
         return len(self._jobs)
-
-    @property
-    def server_clock(self) -> float:
-        """The queue's clock now, in seconds."""
-        return self._clock() + self._offset
 
     @property
     def waiting(self) -> list[Watched]:
@@ -94,22 +74,13 @@ class Watching:
             self._emptied.clear()
             await self._emptied.wait()
 
-    def busy(self) -> dict[str, float]:
-        """How many seconds each backend that paints will go on, by its own pace."""
-        paces = {offer.backend: offer.pace or 0.0 for offer in self.offers}
-        now = self._clock()
-        return {
-            backend: max(0.0, began + paces.get(backend, 0.0) * cost - now)
-            for backend, began, cost in self._runs
-        }
-
     def accepted(self, id: str, put: PutAgain, *, keep: bool) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
-        self._accepted[id] = put, self.server_clock, keep
+        self._accepted[id] = Accepted(put, self._backends.server_clock, keep)
 
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
-        put, put_at, keep = self._accepted.pop(watch.id, (None, 0.0, False))
+        own = self._accepted.pop(watch.id, None)
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._listening.wait()
@@ -117,18 +88,18 @@ class Watching:
             raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
         job.entering.add(watch)
-        job.put = job.put or put
+        job.put = job.put or (own.put if own else None)
         try:
             async with job.saying:
-                shown, runs = await self._watch(job, put is not None)
-                if put is not None and watch in job.entering and self._is_nobodys(shown, put_at, keep):
-                    await put()
-                    shown, runs = await self._watch(job, True)
+                shown, runs = await self._watch(job, own)
+                if own and watch in job.entering and own.is_no_more(shown, self._backends.server_clock):
+                    await own.put()
+                    shown, runs = await self._watch(job, own)
         except BaseException:
             job.entering.discard(watch)
             await self._say_flags(job, abandon=False)
             raise
-        self._note_runs(runs)
+        self._backends.note_runs(runs)
         await self._begin(job, watch, shown)
 
     async def leave(self, watch: Watch, *, abandon: bool) -> None:
@@ -173,12 +144,6 @@ class Watching:
             case "E":
                 self._end(job, message.version, *message.words.split(b"\n", 2))
 
-    def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
-        """What the pulse found."""
-        self._offset = server_clock - self._clock()
-        self.offers = offers
-        self._note_runs(runs)
-
     async def check(self) -> bool:
         """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable.
 
@@ -191,10 +156,10 @@ class Watching:
 
     async def tell_places(self) -> None:
         """The estimates move with time, also where no place has changed."""
-        busy, began = self.busy(), time.monotonic()
+        busy, began = self._backends.busy(), time.monotonic()
         for job in self.waiting:
             if job.place is not None:  # it may have been taken in between
-                job.hear(job.version, job.place.told(self._takers(), busy))
+                job.hear(job.version, job.place.told(self._backends.takers, busy))
             if time.monotonic() - began >= SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
@@ -232,31 +197,13 @@ class Watching:
 
     # --- inside
 
-    async def _watch(self, job: Watched, own: bool) -> tuple[Shown, Sequence[bytes]]:
+    async def _watch(self, job: Watched, own: Accepted | None) -> tuple[Shown, Sequence[bytes]]:
         """The job as it is now, and what runs."""
-        shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own))
+        shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own is not None))
         return shown, runs
-
-    def _is_nobodys(self, shown: Shown, put_at: float, keep: bool) -> bool:
-        """Whether a job that was just put is lost, or has ended with the one who had put it before.
-
-        One that is to be kept ends so only if somebody cancels it.
-        """
-        if self.server_clock >= put_at + JUST_PUT:
-            return False
-        return bool(shown[0] == b"none" or (shown[0] == b"ended" and shown[4] == CANCELLED and not keep))
 
     def _may_be_unheard(self) -> None:
         self._unheard = True
-
-    def _takers(self) -> list[Offer]:
-        return [offer for offer in self.offers if offer.usable or offer.resting]
-
-    def _note_runs(self, runs: Sequence[bytes]) -> None:
-        self._runs = []
-        for words in runs:
-            backend, began, cost = words.decode().rsplit(" ", 2)
-            self._runs.append((backend, float(began) / 1000 - self._offset, float(cost)))
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
         """The first state of a watch, unless it was told the end meanwhile."""
@@ -271,9 +218,7 @@ class Watching:
             raise Expired("this result was kept for its time, and is gone")
         if state == b"ended":
             try:
-                end = await self._result(job, *shown[2:])
-                if end is GONE and not await self._has_ended(job, int(shown[1])):
-                    raise QueueUnavailable("the shared queue lost this job's end; ask again")
+                end = await self._results.end(job, int(shown[1]), *shown[2:])
                 if watch in job.entering:
                     watch.tell(end)
             finally:
@@ -299,7 +244,7 @@ class Watching:
         if version >= job.version:
             wanted = Kind(*kind.decode().split("\n", 1))
             job.place = Place(ahead, float(work), wanted, float(cost), int(attempts) + 1)
-            job.hear(version, job.place.told(self._takers(), self.busy()))
+            job.hear(version, job.place.told(self._backends.takers, self._backends.busy()))
 
     async def _look_at(self, ids: Sequence[str]) -> None:
         doubts = self._doubts
@@ -345,36 +290,16 @@ class Watching:
         self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes
     ) -> None:
         try:
-            end = await self._result(job, fence, pictures, words)
-            has_ended = end is not GONE or await self._has_ended(job, version)
+            end = await self._results.end(job, version, fence, pictures, words)
         except QueueUnavailable:
-            has_ended = False
+            job.version = -1  # the next pulse sees what has become of it
+            return
         finally:
             job.ending = False
-        if not has_ended:
-            job.version = -1  # the next pulse sees what has become of it
-        elif self._jobs.get(job.id) is job and version >= job.version:
+        if self._jobs.get(job.id) is job and version >= job.version:
             job.place = None
             job.end(end)
             self._drop_if_empty(job)
-
-    async def _has_ended(self, job: Watched, version: int) -> bool:
-        """Whether the queue still says so: it may have gone back to before that, and have no pictures."""
-        (shown,) = await self._store.call("places", job.id)
-        return shown[0] in {b"ended", b"expired"} and int(shown[1]) == version
-
-    async def _result(self, job: Watched, fence: bytes, pictures: bytes, words: bytes) -> End:
-        """The End with its pictures, which all who watch the job here share."""
-        keys = [f"i:{job.id}:{int(fence)}:{number}" for number in range(int(pictures))]
-        if not keys:
-            return decode_end(words, [])
-        async with job.fetching:
-            end: End | None = self._results.get(keys[0])
-            if end is None:
-                end = decode_end(words, await self._store.pictures(keys))
-                if isinstance(end, Completed):
-                    self._results[keys[0]] = end
-            return end
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
         """The queue learns what the watches here want at the moment of the call."""

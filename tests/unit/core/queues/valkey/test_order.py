@@ -177,7 +177,7 @@ async def _live_through(history: list[tuple[str, object]], slack: float, url: st
     chosen = Settings(redis_url=url, model_slack=slack, **BOUNDS)  # type: ignore[arg-type]
     both = Both(slack, MemoryQueue(chosen), ValkeyQueue(chosen))
     # No put is late here.
-    both.valkey._watching.note(1e12, (), ())
+    both.valkey._backends.note(1e12, (), ())
     try:
         for queue in (both.memory, both.valkey):
             for offer in OFFERS:

@@ -283,9 +283,9 @@ async def test_many_who_ask_at_once_do_not_wear_out_the_patience_of_those_behind
 ) -> None:
     """The time that a put has begins with its turn, not in the line before it."""
     clock, run, go_on, reached, last_moments = Clock(), queue.store._run, asyncio.Event(), asyncio.Event(), []
-    monkeypatch.setattr(queue._watching, "_clock", clock)
+    monkeypatch.setattr(queue._backends, "_clock", clock)
     # What the pulse found, by this clock; and far from Valkey's own, for which no put is to be late here.
-    queue._watching.note(1e12, queue._watching.offers, ())
+    queue._backends.note(1e12, queue._backends.offers, ())
 
     async def held(script: str, args: tuple[Any, ...]) -> object:
         last_moments.append(args[-1])

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.errors import QueueUnavailable
-from core.events import Cancelled, Progress, Queued, Started
+from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.ownership import ValkeyOwnership
@@ -38,6 +38,16 @@ def before(
     monkeypatch.setattr(queue.store, "call", late)
 
 
+def gone(client: Redis, held: dict[bytes, bytes]) -> Callable[[list[str]], Awaitable[list[bytes | None]]]:
+    """In place of a picture's fetching: Valkey has gone back to what it held then, and has none."""
+
+    async def fetch(_keys: list[str]) -> list[bytes | None]:
+        await go_back(client, held)
+        return [None]
+
+    return fetch
+
+
 async def test_a_picture_that_valkey_lost_on_its_way_is_no_end_while_the_job_lives_on(
     queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,12 +56,8 @@ async def test_a_picture_that_valkey_lost_on_its_way_is_no_end_while_the_job_liv
     held = await soon(queue.claim("gpu:1"))
     running = await snapshot(client)
 
-    async def gone(_keys: list[str]) -> list[bytes | None]:
-        await go_back(client, running)
-        return [None]
-
     with monkeypatch.context() as patch:
-        patch.setattr(queue.store, "pictures", gone)
+        patch.setattr(queue.store, "pictures", gone(client, running))
         assert await queue.finish(held, painted())
         await home.settle()
     await home.pass_time(1)
@@ -68,11 +74,7 @@ async def test_who_asks_for_a_picture_that_valkey_loses_just_then_may_ask_again(
     running = await snapshot(client)
     assert await queue.finish(held, painted())
 
-    async def gone(_keys: list[str]) -> list[bytes | None]:
-        await go_back(client, running)
-        return [None]
-
-    monkeypatch.setattr(queue.store, "pictures", gone)
+    monkeypatch.setattr(queue.store, "pictures", gone(client, running))
     with pytest.raises(QueueUnavailable):
         await queue.events("job")
 
@@ -263,4 +265,6 @@ async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_else
         await home.settle()
         assert queue._watching.waiting
         await soon(draining)
-    assert (await told(watch))[-1].code == "shutting_down"  # type: ignore[union-attr]
+    end = (await told(watch))[-1]
+    assert isinstance(end, Failed)
+    assert end.code == "shutting_down"

@@ -1,0 +1,50 @@
+"""Backends: what this process knows of the painting servers, and of the queue's clock."""
+
+from collections.abc import Callable, Sequence
+
+from core.offers import Offer
+
+
+class Backends:
+    """What they offer and what runs on them, as the last pulse or a later call found it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.offers: tuple[Offer, ...] = ()
+        """Of all of them, usable or not, by name."""
+        self._runs: list[tuple[str, float, float]] = []
+        """Backend, when it began (on our clock), cost of what runs."""
+        self._offset = 0.0
+        """What the queue's clock is ahead of ours, in seconds."""
+
+    @property
+    def server_clock(self) -> float:
+        """The queue's clock now, in seconds."""
+        return self._clock() + self._offset
+
+    @property
+    def takers(self) -> list[Offer]:
+        """The offers of those that paint, or will in a moment."""
+        return [offer for offer in self.offers if offer.usable or offer.resting]
+
+    def busy(self) -> dict[str, float]:
+        """How many seconds each one that paints will go on, by its own pace."""
+        paces = {offer.backend: offer.pace or 0.0 for offer in self.offers}
+        now = self._clock()
+        return {
+            backend: max(0.0, began + paces.get(backend, 0.0) * cost - now)
+            for backend, began, cost in self._runs
+        }
+
+    def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
+        """What the pulse found."""
+        self._offset = server_clock - self._clock()
+        self.offers = offers
+        self.note_runs(runs)
+
+    def note_runs(self, runs: Sequence[bytes]) -> None:
+        """What runs, as place.lua says it."""
+        self._runs = []
+        for words in runs:
+            backend, began, cost = words.decode().rsplit(" ", 2)
+            self._runs.append((backend, float(began) / 1000 - self._offset, float(cost)))

@@ -1,0 +1,41 @@
+"""Results: the pictures of ended jobs, fetched once for all who read them in this process."""
+
+from weakref import WeakValueDictionary
+
+from core.errors import QueueUnavailable
+from core.events import Completed, End
+from core.queues.valkey.records import GONE, decode_end
+from core.queues.valkey.store import Store
+from core.queues.valkey.watched import Watched
+
+
+class Results:
+    """Holds no picture by itself: only those that somebody here still reads are found again."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: WeakValueDictionary[str, Completed] = WeakValueDictionary()
+        """By the key of their first picture."""
+
+    async def end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> End:
+        """The End with its pictures, however long they take.
+
+        Raises QueueUnavailable where the queue has lost them because it went back to before this end.
+        """
+        keys = [f"i:{job.id}:{int(fence)}:{number}" for number in range(int(pictures))]
+        if not keys:
+            return decode_end(words, [])
+        async with job.fetching:
+            end: End | None = self._read.get(keys[0])
+            if end is None:
+                end = decode_end(words, await self._store.pictures(keys))
+                if isinstance(end, Completed):
+                    self._read[keys[0]] = end
+        if end is GONE and not await self._has_ended(job, version):
+            raise QueueUnavailable("the shared queue lost this job's end; ask again")
+        return end
+
+    async def _has_ended(self, job: Watched, version: int) -> bool:
+        """Whether the queue still says so."""
+        (shown,) = await self._store.call("places", job.id)
+        return shown[0] in {b"ended", b"expired"} and int(shown[1]) == version
