@@ -9,8 +9,8 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, cast
 
 import aiohttp
 import discord
@@ -39,8 +39,9 @@ AT_LEAST = 0.3
 REMEMBERED = 3600.0
 """Seconds for which an interaction's winner and its answer are known: who hung hears old ones on resuming."""
 KIND = "discord:answered"
-TAKEN = {40060, 10062}
-"""Discord's codes for an interaction that was answered, or that it no longer knows."""
+ANSWERED, FORGOTTEN = 40060, 10062
+"""Discord's codes for an interaction that was answered, and one that it no longer knows."""
+TAKEN = {ANSWERED, FORGOTTEN}
 
 UNREACHABLE = (discord.DiscordServerError, aiohttp.ClientError, OSError)
 """What an answer fails with where neither we nor the caller are to blame."""
@@ -50,6 +51,10 @@ Interaction = discord.Interaction[Any]
 
 class Taken(Exception):
     """Another replica has answered this interaction, or nobody can any more: no error, and nothing to do."""
+
+
+class Answered(Taken):
+    """There is an answer, perhaps one's own: discord.py repeats what came through though a 5xx was told."""
 
 
 class Answers:
@@ -87,24 +92,30 @@ class Answers:
                 return False
         return False
 
+    def seconds_left(self, interaction: Interaction) -> float:
+        """In which all that is asked before this interaction's answer must be known."""
+        now = self._clock()
+        heard: float = interaction.extras.get("heard", now)
+        return max(AT_LEAST, heard + IN_TIME - now)
+
     @asynccontextmanager
     async def in_time(self, interaction: Interaction) -> AsyncIterator[None]:
         """Bound what has to be known before this interaction is answered. Raises QueueUnavailable."""
-        now = self._clock()
-        left = interaction.extras.get("heard", now) + IN_TIME - now
         try:
-            async with asyncio.timeout(max(AT_LEAST, left)):
+            async with asyncio.timeout(self.seconds_left(interaction)):
                 yield
         except TimeoutError:
             raise QueueUnavailable("the shared queue does not answer at the moment") from None
 
     async def defer(self, interaction: Interaction, *, private: bool = False) -> None:
-        """Promise a message; `private` is for the caller alone."""
-        await self._answer(interaction, interaction.response.defer(thinking=True, ephemeral=private))
+        """Promise a message; `private` is for the caller alone. Whoever did it, the message is the same."""
+        with suppress(Answered):
+            await self._answer(interaction, interaction.response.defer(thinking=True, ephemeral=private))
 
     async def acknowledge(self, interaction: Interaction) -> None:
         """Say that a button was heard, and nothing more: its message stays as it is."""
-        await self._answer(interaction, interaction.response.defer())
+        with suppress(Answered):
+            await self._answer(interaction, interaction.response.defer())
 
     async def say(self, interaction: Interaction, text: str) -> None:
         """Tell the caller alone, also where this interaction was answered before."""
@@ -135,13 +146,20 @@ class Answers:
         try:
             await answer
         except discord.HTTPException as error:
-            if error.code in TAKEN:
-                raise Taken(f"{error.code}: {error.text}") from error
-            raise
+            if error.code == FORGOTTEN:
+                raise Taken(error.text) from error
+            if error.code != ANSWERED:
+                raise
+            note_answered(interaction)
+            await self._tell_others(interaction)
+            raise Answered(error.text) from error
         finally:
             now = self._clock()
             if now - interaction.extras.get("heard", now) > LATE:
                 self._stands_back_until = now + STAND_BACK
+        await self._tell_others(interaction)
+
+    async def _tell_others(self, interaction: Interaction) -> None:
         try:
             await self._coordination.put(KIND, str(interaction.id), self._owner.encode(), ttl=REMEMBERED)
         except QueueUnavailable:
@@ -160,3 +178,8 @@ class Answers:
                 return await self._coordination.get(KIND, str(id)) is not None
         except (QueueUnavailable, TimeoutError):
             return False
+
+
+def note_answered(interaction: Interaction) -> None:
+    """Have discord.py (2.7.1) know that this interaction has its answer, so that it makes no further one."""
+    cast(Any, interaction.response)._response_type = discord.InteractionResponseType.deferred_channel_message

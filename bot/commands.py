@@ -8,7 +8,7 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken
+from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered
 from bot.deliveries import caller_of
 from bot.desk import Desk, pictures_of
 from bot.messages import (
@@ -22,7 +22,6 @@ from bot.messages import (
     request_of,
     request_painted,
 )
-from bot.pictures import read_parameters
 from bot.policy import Refused, names_of
 from bot.screen import embeds_of, show_result
 from bot.texts import has, say
@@ -49,7 +48,6 @@ SHOWN_JOBS = 10
 """Of one's own, in /queue."""
 PEEK = 1.0
 """Seconds for a job to say where it is."""
-AUTOCOMPLETED = discord.InteractionResponseType.autocomplete_result
 
 
 class Tree(app_commands.CommandTree[Any]):
@@ -183,8 +181,7 @@ def _suggest(desk: Desk, names: Callable[[Catalog], tuple[str, ...]]) -> Any:
             await desk.answers.suggest(interaction, choices)
         except (Taken, discord.HTTPException, *UNREACHABLE) as error:
             log.debug("a suggestion came too late: %s", error)
-            # Else discord.py 2.7.1 tries to answer once more, and tells of that as an error.
-            cast(Any, interaction.response)._response_type = AUTOCOMPLETED
+            note_answered(interaction)  # else it is tried once more, and that is told as an error
         return choices
 
     return suggest
@@ -268,9 +265,8 @@ def _parameters(desk: Desk) -> Any:
         locale = str(interaction.locale)
         read, found = 0, []
         for url in pictures_of(message)[:MOST_PICTURES]:  # one by one: each may be large
-            data = await desk.downloads.fetch(url)
-            text = await asyncio.to_thread(read_parameters, data) if data else ""
-            read += data is not None
+            text = await desk.downloads.parameters(url)
+            read += text is not None
             found += [text] if text else []
         if found:
             embeds = [embed for text in found for embed in embeds_of(parameters_page(text))]

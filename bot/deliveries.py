@@ -8,8 +8,9 @@ about to stop, or all of them were started again.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
 
 import discord
 import msgspec
@@ -59,7 +60,10 @@ class Deliveries:
         """Seconds after which no result of a job can be there any more."""
         self._shared = settings.shares_queue
         """Whether jobs outlive this process: then its end is not theirs."""
-        self._followed: dict[str, asyncio.Task[None]] = {}
+        self._accepting: set[str] = set()
+        """Names of tickets whose interaction is being answered here: there is no message to change yet."""
+        self._tended: dict[str, asyncio.Task[None]] = {}
+        """By the names of their tickets: jobs that are followed here, and refused ones to be forgotten."""
         self._resting: dict[str, float] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -76,11 +80,6 @@ class Deliveries:
         if ticket.spoiler:
             await self._gateway.coordination.put(HIDDEN, ticket.job, b"1", ttl=self._hidden_for)
         await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
-
-    async def drop(self, ticket: Ticket) -> None:
-        """Forget a ticket: it was delivered, or never accepted."""
-        await self._gateway.coordination.delete(KIND, ticket.name)
-        await self.release(ticket.name)
 
     async def names(self) -> list[str]:
         """Of the tickets of all replicas."""
@@ -107,13 +106,30 @@ class Deliveries:
         """Let another replica have it at once."""
         await self._gateway.coordination.release(f"discord:lease:{name}", self._owner)
 
+    @contextmanager
+    def accepting(self, ticket: Ticket) -> Iterator[None]:
+        """While its interaction is answered: no scan of this replica, whose lease it is, takes it up."""
+        self._accepting.add(ticket.name)
+        try:
+            yield
+        finally:
+            self._accepting.discard(ticket.name)
+
     def begin(self, ticket: Ticket) -> None:
         """Follow a job in a task of its own."""
-        if self._tasks is None or ticket.name in self._followed:
+        self._tend(ticket, self._follow(ticket))
+
+    def refuse(self, ticket: Ticket) -> None:
+        """Forget what was not accepted, however long the store is away; the refusal does not wait for it."""
+        self._tend(ticket, self._forget(ticket))
+
+    def _tend(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
+        if self._tasks is None or ticket.name in self._tended:
+            deed.close()
             return
-        task = self._tasks.create_task(self._follow(ticket))
-        self._followed[ticket.name] = task
-        task.add_done_callback(lambda _: self._followed.pop(ticket.name, None))
+        task = self._tasks.create_task(deed)
+        self._tended[ticket.name] = task
+        task.add_done_callback(lambda _: self._tended.pop(ticket.name, None))
 
     async def scan(self) -> None:
         """Take over what nobody holds."""
@@ -122,7 +138,7 @@ class Deliveries:
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
         for name in await self.names():
-            if name in self._followed or name in self._resting:
+            if name in self._tended or name in self._accepting or name in self._resting:
                 continue
             if not await self.hold(name):
                 continue
@@ -136,8 +152,8 @@ class Deliveries:
 
     async def flush(self, seconds: float) -> None:
         """Give the jobs that ended this long to be told."""
-        if self._followed:
-            await asyncio.wait(list(self._followed.values()), timeout=seconds)
+        if self._tended:
+            await asyncio.wait(list(self._tended.values()), timeout=seconds)
 
     async def _scan_for_ever(self) -> None:
         while True:
@@ -153,7 +169,7 @@ class Deliveries:
             async with asyncio.TaskGroup() as group:
                 keeper = group.create_task(self._keep(ticket))
                 await self._show(ticket)
-                await self._drop_when_there(ticket)
+                await self._forget(ticket, delivered=True)
                 keeper.cancel()
         except* Elsewhere:
             log.info("job %s: left to another replica", ticket.job)
@@ -166,12 +182,14 @@ class Deliveries:
             except QueueUnavailable:
                 log.debug("a lease could not be released; it ends by itself")
 
-    async def _drop_when_there(self, ticket: Ticket) -> None:
-        """Forget a job that was delivered, under its lease: else it would be delivered once more."""
+    async def _forget(self, ticket: Ticket, *, delivered: bool = False) -> None:
+        """Drop a ticket under its lease: else another replica would paint it, or deliver it once more."""
         while True:
             try:
-                await self._gateway.coordination.put(DELIVERED, ticket.name, b"1", ttl=TTL)
-                await self.drop(ticket)
+                if delivered:
+                    await self._gateway.coordination.put(DELIVERED, ticket.name, b"1", ttl=TTL)
+                await self._gateway.coordination.delete(KIND, ticket.name)
+                await self.release(ticket.name)
             except QueueUnavailable:
                 await asyncio.sleep(AWAY)
             else:
@@ -212,11 +230,15 @@ class Deliveries:
         while True:
             try:
                 async with self._watch(ticket) as watch:
-                    return await self._progress(watch, screen)
-            except QueueUnavailable:
-                await asyncio.sleep(AWAY)
+                    end = await self._progress(watch, screen)
+            except QueueUnavailable as error:
+                end = Failed.of(error)
             except SdError as error:
                 return Failed.of(error)
+            # A queue that came back without the job says so as well: here is all that it takes to go on.
+            if not (isinstance(end, Failed) and end.code == QueueUnavailable.code):
+                return end
+            await asyncio.sleep(AWAY)
 
     @asynccontextmanager
     async def _watch(self, ticket: Ticket) -> AsyncIterator[Watch]:

@@ -19,7 +19,6 @@ from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
 from bot.infotext import prompts_in
 from bot.messages import Words, lost_page, request_in
-from bot.pictures import read_parameters
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
 from bot.ticket import Ticket, fields_of
 from core import (
@@ -66,29 +65,36 @@ class Desk:
         self.admit(interaction)
         check_prompt(request.prompt, self.settings)
         ticket = self.ticket(interaction, request, spoiler=spoiler)
-        async with self.answers.in_time(interaction):
-            held = await self.deliveries.hold(ticket.name)
-            await self.deliveries.store(ticket)
+        with self.deliveries.accepting(ticket):
+            held = await self._accept(interaction, ticket)
+            try:
+                with suppress(Taken):  # nobody can answer any more: the picture comes as a new message
+                    await self.answers.defer(interaction)
+            except UNREACHABLE as error:  # that took long: whoever holds the lease by now follows it
+                log.warning("job %s was accepted, and that could not be said: %s", ticket.job, error)
+                return
+            if held:
+                self.deliveries.begin(ticket)
+
+    async def _accept(self, interaction: Interaction, ticket: Ticket) -> bool:
+        """Store and submit; whether its lease is held here. Raises Refused, SdError: nothing stays then."""
+        # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
+        # So does another replica if this one is about to stop.
+        passing = (QueueUnavailable, ShuttingDown) if self.settings.shares_queue else (QueueUnavailable,)
+        held = False
         try:
-            # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
-            # So does another replica if this one is about to stop.
-            passing = (QueueUnavailable, ShuttingDown) if self.settings.shares_queue else (QueueUnavailable,)
+            async with self.answers.in_time(interaction):
+                held = await self.deliveries.hold(ticket.name)
+                await self.deliveries.store(ticket)
             with suppress(*passing):
                 async with self.answers.in_time(interaction):
                     check_counts(await self.deliveries.names(), ticket.name, self.settings)
                     await self._submit(ticket)
         except Exception:
-            await self.deliveries.drop(ticket)
+            if held:  # else another replica has heard it as well, and the ticket is that one's
+                self.deliveries.refuse(ticket)
             raise
-        try:
-            # Whoever answered: the message is the same, and the lease says who follows it.
-            with suppress(Taken):
-                await self.answers.defer(interaction)
-        except UNREACHABLE as error:  # that took long: whoever holds the lease by now follows it
-            log.warning("job %s was accepted, and that could not be said: %s", ticket.job, error)
-            return
-        if held:
-            self.deliveries.begin(ticket)
+        return held
 
     async def _submit(self, ticket: Ticket) -> None:
         """Put the job into the queue."""
@@ -181,7 +187,7 @@ class Desk:
         if request is not None:
             return request
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with asyncio.timeout(min(FETCH_SECONDS, self.answers.seconds_left(interaction))):
                 text = await self._prompts_below(interaction.message)
         except TimeoutError:
             text = ""
@@ -195,9 +201,7 @@ class Desk:
         for file in prompt_files(message):
             return (await self.downloads.fetch(file.url) or b"").decode(errors="replace")
         for url in pictures_of(message):
-            data = await self.downloads.fetch(url)
-            text = await asyncio.to_thread(read_parameters, data) if data else ""
-            if text:
+            if text := await self.downloads.parameters(url):
                 return text
         return ""
 

@@ -3,15 +3,20 @@
 An embed may name any address, also one inside our own network: those are not asked.
 """
 
+import asyncio
 from urllib.parse import urlsplit
 
 import aiohttp
+
+from bot.pictures import read_parameters
 
 CDN = frozenset({"cdn.discordapp.com", "media.discordapp.net"})
 MOST_BYTES = 26_214_400
 """Larger files are not read for their parameters."""
 SLICE = 1 << 16
 SECONDS = 10.0
+READERS = 2
+"""Pictures that are in memory at once, each with its file of up to 25 MiB and its pixels."""
 
 
 class Downloads:
@@ -20,6 +25,13 @@ class Downloads:
     def __init__(self, session: aiohttp.ClientSession, api_base: str) -> None:
         self._session = session
         self._hosts = CDN | {urlsplit(api_base).netloc} if api_base else CDN
+        self._readers = asyncio.Semaphore(READERS)
+
+    async def parameters(self, url: str) -> str | None:
+        """What a picture's file says of how it was made; "" if nothing, None where it cannot be fetched."""
+        async with self._readers:
+            data = await self.fetch(url)
+            return None if data is None else await asyncio.to_thread(read_parameters, data)
 
     async def fetch(self, url: str) -> bytes | None:
         """A file of a message; None where it is not Discord's, too large, or not to be had in time."""

@@ -26,6 +26,8 @@ SMALLEST = 64
 MOST_WEBP = 16_383
 """Pixels of a side that WebP knows."""
 MOST_TEXT = 100_000
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""Of strangers' pictures. Pillow knows some that unpack before their size is known, or start programs."""
 MOST_PIXELS = 1 << 25
 """Of a stranger's picture that is unpacked to look for texts behind its pixels: 128 MiB in memory."""
 UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
@@ -107,9 +109,9 @@ def _save(picture: Image.Image, format: str, text: str, quality: int = 0) -> Pic
 def read_parameters(data: bytes) -> str:
     """What a PNG's texts, or a JPEG's or WebP's comment, say of how it was made; "" if nothing."""
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            if picture.width * picture.height <= MOST_PIXELS:
-                picture.load()  # a PNG's texts may stand behind its pixels
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            if picture.format == "PNG" and picture.width * picture.height <= MOST_PIXELS:
+                picture.load()  # its texts may stand behind its pixels
             return _parameters(picture)[:MOST_TEXT]
     except UNREADABLE:
         return ""
@@ -119,9 +121,10 @@ def _parameters(picture: Image.Image) -> str:
     texts = {name: value for name, value in picture.info.items() if isinstance(value, str)}
     if "parameters" in texts:
         return texts["parameters"]
-    comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
-    if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
-        return _utf16(comment[8:])
+    if picture.format != "PNG" or "exif" in picture.info:  # asked for one, a PNG without any unpacks itself
+        comment = picture.getexif().get_ifd(_EXIF).get(_USER_COMMENT, b"")
+        if isinstance(comment, bytes) and comment.startswith(b"UNICODE\0"):
+            return _utf16(comment[8:])
     if picture.format != "PNG":
         return ""
     # Other programs write under names of their own: ComfyUI `prompt`, NovelAI `Comment`.

@@ -1,8 +1,10 @@
 """Buttons: what each one does, who may press it, and that they outlive the bot."""
 
+import asyncio
+
 import pytest
 
-from bot import deliveries
+from bot import answers, deliveries, desk
 from bot.client import listen
 from core import connect
 from tests.doubles.discord import MANAGE_MESSAGES, Asked, Message
@@ -143,6 +145,23 @@ async def test_a_prompt_too_long_for_a_message_is_read_from_the_picture() -> Non
         await served.discord.settled(await served.discord.press(served.ann, first, "Again"))
         assert len(set(served.prompts)) == 1
         assert len(served.prompts) == 2
+
+
+async def hang(url: str) -> None:
+    await asyncio.Future()
+
+
+async def test_a_picture_that_does_not_come_is_not_waited_for_beyond_the_answers_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who took over late has little of it left."""
+    monkeypatch.setattr(answers, "IN_TIME", 0.1)
+    monkeypatch.setattr(desk, "FETCH_SECONDS", 3600.0)
+    async with serving() as served:
+        first = await served.painted("monkey " * 500 + "*" * 400)
+        monkeypatch.setattr(served.bot.desk.downloads, "fetch", hang)
+        again = await press(served, first, "Again")
+        assert "too long for this button" in again.said
 
 
 async def test_prompts_too_long_for_a_message_without_a_picture_stand_in_a_file_below_it() -> None:

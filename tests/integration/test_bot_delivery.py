@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,11 +10,12 @@ from typing import Any, cast
 import pytest
 
 from bot import deliveries, screen, ticket
-from core import Caller, QueueUnavailable, ShuttingDown
+from core import Caller, QueueUnavailable, ShuttingDown, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving
 from tests.doubles.pictures import prompt_of
+from tests.valkey_server import ValkeyServer, flush
 
 PATCH = r"^/webhooks/.*/messages/@original|^/webhooks/.*/messages/%40original"
 SEND = r"^/channels/\d+/messages$"
@@ -222,6 +224,30 @@ async def test_a_further_answer_that_came_although_an_error_was_told_bears_no_se
         assert all(f"<@{served.ann.id}>" in each.content for each in asked.followups)
 
 
+@pytest.mark.usefixtures("no_pauses")
+async def test_an_answer_that_came_although_an_error_was_told_is_followed_by_the_rest() -> None:
+    """discord.py repeats it, and hears that the interaction has been answered: by itself."""
+    async with serving() as served:
+        discord, ann = served.discord, served.ann
+        painted = await served.painted("a monkey")
+        id = painted.embed["footer"]["text"].split()[1]
+
+        async def twice(name: str, **options: str) -> Asked:
+            discord.fail_afterwards("POST", "/callback", 502)
+            return await discord.command(ann, served.channel, name, **options)
+
+        shown = await twice("show", job=id)
+        await discord.until(lambda: shown.original and shown.message.pictures == painted.pictures)
+        missing = await twice("show", job="0" * 32)
+        await discord.until(lambda: missing.original and "no job with this id" in missing.said)
+        discord.fail_afterwards("POST", "/callback", 502)
+        told = await discord.menu(ann, painted, "Show parameters")
+        await discord.until(lambda: told.original and "a monkey" in str(told.message.embeds))
+        discord.fail_afterwards("POST", "/callback", 502)
+        await discord.press(ann, painted, "Delete")
+        await discord.until(lambda: painted.id not in served.channel.messages)
+
+
 async def test_whoever_takes_over_goes_on_with_the_further_answer_that_is_there() -> None:
     async with serving() as served:
         asked = await served.hold_one(where=served.discord.channel(has_bot=False))
@@ -274,6 +300,24 @@ async def test_a_discord_that_takes_no_answer_for_a_while_loses_no_picture(
         assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+async def test_a_job_is_not_shown_before_its_interaction_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan that came in between found the ticket, changed a message that was not there, and gave it up."""
+    async with serving() as served:
+        defer = served.bot.desk.answers.defer
+
+        async def after_a_scan(*arguments: Any, **options: Any) -> None:
+            await served.bot.deliveries.scan()
+            await served.double.until(lambda: served.double.active is not None)
+            with suppress(AssertionError):
+                await served.discord.until(lambda: served.discord.count("PATCH", PATCH), within=0.3)
+            await defer(*arguments, **options)
+
+        monkeypatch.setattr(served.bot.desk.answers, "defer", after_a_scan)
+        asked = await served.hold_one()
+        assert list(asked.message.buttons) == ["Cancel"]
+        assert {call.status for call in served.discord.calls if call.method == "PATCH"} == {200}
+
+
 async def test_a_refusal_that_cannot_be_told_any_more_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
     async with serving() as served:
         served.discord.fault("POST", "/callback", 404, 10062)
@@ -319,6 +363,27 @@ async def test_the_gateway_may_break_at_any_time() -> None:
         await served.discord.settled(second)
         assert served.discord.gateway.resumes >= 2
         assert len(served.discord.gateway.identifies) == 1
+
+
+@pytest.mark.slow
+async def test_a_job_that_valkey_lost_is_submitted_again() -> None:
+    """It came back empty: the ticket holds all that it takes, and the message never says anything else."""
+    async with (
+        ValkeyServer() as server,
+        serving(redis_url=server.url) as served,
+        work(served.settings),
+    ):
+        async with asyncio.timeout(10):
+            while not (await served.gateway.catalog()).takes_work:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        asked = await served.hold_one("held")
+        await flush(server.url)
+        served.double.release()
+        message = await served.discord.settled(asked)
+        assert message.title == "Done"
+        assert prompt_of(message.pictures[0]) == "held"
+        assert served.discord.pictures == 1
+        await nothing_left(served)
 
 
 async def test_one_that_runs_when_the_queue_is_told_to_stop_ends_with_buttons_to_go_on() -> None:

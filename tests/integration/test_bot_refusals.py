@@ -2,10 +2,13 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
-from bot import answers
+from bot import answers, deliveries
+from bot.ticket import KIND
+from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
 from tests.doubles.discord_fixture import Served, serving
 
@@ -126,6 +129,57 @@ async def test_a_store_that_hangs_is_told_in_time(method: str, monkeypatch: pyte
             patch.setattr(served.gateway.coordination, method, hang)
             asked = await served.imagine()
             await served.discord.until(lambda: asked.original and "queue is away" in asked.said)
+
+
+async def test_what_was_refused_is_not_painted_although_the_store_had_heard_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its answer was lost, and it could not be asked to forget it at once; the refusal does not wait."""
+    monkeypatch.setattr(answers, "IN_TIME", 0.1)
+    monkeypatch.setattr(answers, "AT_LEAST", 0.1)
+    monkeypatch.setattr(deliveries, "SCAN", 0.01)
+    monkeypatch.setattr(deliveries, "AWAY", 0.05)
+    async with serving() as served:
+        coordination, away = served.gateway.coordination, iter(range(3))
+        put, delete = coordination.put, coordination.delete
+
+        async def put_and_hang(kind: str, name: str, value: bytes, *, ttl: float) -> None:
+            await put(kind, name, value, ttl=ttl)
+            if kind == KIND:
+                await hang()
+
+        async def delete_later(kind: str, name: str) -> None:
+            if next(away, None) is not None:
+                raise QueueUnavailable("away")
+            await delete(kind, name)
+
+        monkeypatch.setattr(coordination, "put", put_and_hang)
+        monkeypatch.setattr(coordination, "delete", delete_later)
+        asked = await served.imagine()
+        await served.discord.until(lambda: asked.original and "queue is away" in asked.said)
+        async with asyncio.timeout(10):
+            while await served.bot.deliveries.names():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert next(away, None) is None
+        assert served.prompts == []
+
+
+@pytest.mark.parametrize(("replica", "left"), [("this one", 0), ("another", 1)])
+async def test_a_refused_order_leaves_nothing_unless_another_replica_has_it(
+    replica: str, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have heard it; the one whose lease it is may have accepted it under the same name."""
+
+    async def full(*_: object, **__: object) -> None:
+        raise QueueFull("full")
+
+    async with serving() as served:
+        if replica == "another":
+            monkeypatch.setattr(served.bot.deliveries, "hold", AsyncMock(return_value=False))
+        monkeypatch.setattr(served.bot.desk, "_submit", full)
+        asked = await served.imagine()
+        await served.discord.until(lambda: asked.original and "Too many people are waiting" in asked.said)
+        assert len(await served.bot.deliveries.names()) == left
 
 
 async def test_a_job_that_was_stored_before_the_store_hung_is_accepted_in_time(

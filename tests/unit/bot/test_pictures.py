@@ -81,6 +81,39 @@ def test_a_strangers_picture_is_not_unpacked_beyond_all_bounds(monkeypatch: pyte
     assert read_parameters(file.getvalue()) == TEXT
 
 
+@pytest.fixture
+def unpacked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What Pillow was made to unpack, or to have unpacked by Ghostscript."""
+    asked: list[object] = []
+
+    def refuse(*what: object) -> None:
+        asked.append(what)
+        raise OSError("not here")
+
+    monkeypatch.setattr("PIL.Image.core.zip_decoder", refuse)
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", refuse)
+    return asked
+
+
+def test_a_strangers_large_picture_that_says_nothing_is_not_unpacked_either(unpacked: list[object]) -> None:
+    """Pillow looks for a PNG's EXIF behind its pixels, once it is asked for any."""
+    file = io.BytesIO()
+    Image.new("L", (6000, 6000)).save(file, "PNG")
+    assert read_parameters(file.getvalue()) == ""
+    assert unpacked == []
+
+
+@pytest.mark.parametrize(("format", "options"), [("ICO", {"bitmap_format": "png"}), ("EPS", {})])
+def test_of_strangers_pictures_only_the_formats_that_are_wanted_are_opened(
+    format: str, options: dict[str, str], unpacked: list[object]
+) -> None:
+    """An ICO is unpacked before its size is known, and an EPS is a program."""
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(file, format, **options)
+    assert read_parameters(file.getvalue()) == ""
+    assert unpacked == []
+
+
 def test_the_words_of_other_programs_are_read_too() -> None:
     info, file = PngInfo(), io.BytesIO()
     info.add_itxt("prompt", '{"3": {}}')
