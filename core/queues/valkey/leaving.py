@@ -10,29 +10,24 @@ from core.queues.valkey.store import Store
 
 
 class Leaving:
-    """Says it at once where it can, else with a later pulse.
-
-    `is_watched` tells whether somebody here watches a job; `on_overtaking` is called where somebody came back
-    while the queue was told of his leaving: which of the two it heard last is not known.
-    """
+    """Says it at once where it can, else with a later pulse. `is_watched`: by anybody here."""
 
     def __init__(
         self,
         store: Store,
         process: str,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        *,
         is_watched: Callable[[str], bool],
-        on_overtaking: Callable[[], None],
     ) -> None:
         self._store = store
         self._process = process
         self._spawn = spawn
         self._is_watched = is_watched
-        self._on_overtaking = on_overtaking
         self._unsaid: dict[str, bool] = {}
         """Jobs that were left while the queue was away, and whether to abandon them."""
         self._says_all = False
+        self._under_way: dict[str, asyncio.Event] = {}
+        """Jobs of which it is being said, and what tells that it was."""
 
     def __contains__(self, id: str) -> bool:
         return id in self._unsaid
@@ -49,9 +44,18 @@ class Leaving:
 
     async def say(self, id: str, *, abandon: bool) -> None:
         """Say that nobody here watches this job."""
-        await self.want(id, 0, abandon=abandon)
-        if self._is_watched(id):
-            self._on_overtaking()
+        heard = self._under_way[id] = asyncio.Event()
+        try:
+            await self.want(id, 0, abandon=abandon)
+        finally:
+            heard.set()
+            if self._under_way.get(id) is heard:
+                del self._under_way[id]
+
+    async def said(self, id: str) -> None:
+        """Wait until it is said no more: it could overtake who comes back just then, and end his job."""
+        while id in self._under_way:
+            await self._under_way[id].wait()
 
     async def want(self, id: str, flags: int, *, abandon: bool) -> None:
         """Say what is watched of a job here (see Watched.flags). Never raises because the queue is away."""

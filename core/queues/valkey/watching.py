@@ -51,9 +51,7 @@ class Watching:
         self._doubts = 0
         """How often it may have gone back to an earlier state."""
         self._results = Results(store)
-        self.leaving = Leaving(
-            store, process, spawn, is_watched=self._jobs.__contains__, on_overtaking=self._may_be_unheard
-        )
+        self.leaving = Leaving(store, process, spawn, self._jobs.__contains__)
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -86,6 +84,7 @@ class Watching:
                 await self._listening.wait()
         except TimeoutError:
             raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
+        await self.leaving.said(watch.id)
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
         job.entering.add(watch)
         job.put = job.put or (own.put if own else None)
@@ -201,9 +200,6 @@ class Watching:
         """The job as it is now, and what runs."""
         shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own is not None))
         return shown, runs
-
-    def _may_be_unheard(self) -> None:
-        self._unheard = True
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
         """The first state of a watch, unless it was told the end meanwhile."""

@@ -14,6 +14,7 @@ from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
+from core.watch import Watch
 from tests.unit.core.examples import ALICE, UNREACHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, waiting_for
 from tests.valkey_server import ValkeyServer
@@ -210,19 +211,27 @@ async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_ju
 async def test_who_comes_back_while_the_queue_is_told_of_his_leaving_is_heard(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await queue.put("job", wish_for(), ALICE, keep=True)
-    queue._watching.leaving.later("job", abandon=False)
-    watches = []
+    """Else the word of his leaving, which came last, would end his job."""
 
-    async def come_back() -> None:
-        watches.append(await queue.events("job"))
+    async def come_back() -> Watch:
+        await queue.put("job", wish_for(), ALICE, keep=False)
+        return await queue.events("job")
 
-    before(monkeypatch, queue, "unwatch", come_back)
-    await home.pass_time(2)
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    queue._watching.leaving.later("job", abandon=True)
+    async with asyncio.TaskGroup() as tasks:
+        came_back = []
+
+        async def meanwhile() -> None:
+            came_back.append(tasks.create_task(come_back()))
+            await asyncio.wait(came_back, timeout=0.1)  # it does not get that far
+
+        before(monkeypatch, queue, "unwatch", meanwhile)
+        await home.pass_time(2)
     held = await soon(queue.claim("gpu:1"))
     assert held.wish.watched
     await queue.finish(held, painted())
-    assert (await told(watches[0]))[-1] == painted()
+    assert (await told(came_back[0].result()))[-1] == painted()
 
 
 async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> None:
