@@ -264,15 +264,23 @@ async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> No
 
 
 async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_elsewhere(
-    queue: ValkeyQueue, home: ValkeyHome
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    grace_is_over = asyncio.Event()
+
+    async def until_then() -> None:
+        await grace_is_over.wait()
+        raise TimeoutError
+
+    monkeypatch.setattr(queue._watching, "nothing_runs", until_then)
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
-    async with waiting_for(queue.drain(0.5)) as draining:
+    async with waiting_for(queue.drain(60)) as draining:
         await queue.finish(held, UNREACHED)
         await home.settle()
         assert queue._watching.waiting
+        grace_is_over.set()
         await soon(draining)
     end = (await told(watch))[-1]
     assert isinstance(end, Failed)
