@@ -276,6 +276,8 @@ async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_else
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
+    await home.settle()
+    assert queue._watching.running, "else it counts as waiting, and is told at once"
     async with waiting_for(queue.drain(60)) as draining:
         await queue.finish(held, UNREACHED)
         await home.settle()
