@@ -43,8 +43,10 @@ class Access:
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._key = settings.api_key.encode()
-        own = (settings.http_host, settings.ws_host)  # may be names: those that the owner gave this machine
-        self._hosts = {host.lower() for host in (*settings.allowed_hosts, *own)}
+        listed = {host.lower() for host in settings.allowed_hosts}
+        # May be names, those that the owner gave this machine; but 0.0.0.0 is where to listen, and no name.
+        own = {host.lower() for host in (settings.http_host, settings.ws_host) if not _is_anywhere(host)}
+        self._hosts = listed | own
         self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
         self._page_port = settings.http_port
         self._proxies = _Proxies(settings.trusted_proxies, clock)
@@ -53,8 +55,12 @@ class Access:
         """Refuse foreign pages and foreign host names. Raises Forbidden, which names the setting."""
         hosts = headers("Host")
         for host in hosts:
-            if not self._may_bear(_split(f"//{host}")[0]):
+            name = _split(f"//{host}")[0]
+            if not self._may_bear(name):
                 raise Forbidden(f"the host name {host!r} is not ours; list it in ALLOWED_HOSTS to allow it")
+            # By this address any page reaches loopback, and browsers do not mark its requests as foreign.
+            if name not in self._hosts and _is_anywhere(name) and _is_browser(headers):
+                raise Forbidden(f"browsers may not call {host!r}: say 127.0.0.1, or list it in ALLOWED_HOSTS")
         origins = headers("Origin")
         for origin in origins:
             if not self.allows_origin(origin, hosts[0] if hosts else ""):
@@ -124,7 +130,7 @@ class _Proxies:
         self._networks: list[Network] = []
         self._names: list[str] = []
         self._clock = clock
-        self._found: set[Address] = set()
+        self._found: dict[str, set[Address]] = {}
         self._looked_up = float("-inf")
         self._lookup = asyncio.Lock()
         for word in words:
@@ -142,13 +148,19 @@ class _Proxies:
         if not self._names:
             return False
         asked = self._clock()
+        if self._lookup.locked() and self._is_found(address):
+            return True  # a look-up may be slow, and all but the one who began it go on
         async with self._lookup:
-            missed = fresh and address not in self._found and self._looked_up < asked
+            missed = fresh and not self._is_found(address) and self._looked_up < asked
             if missed or asked - self._looked_up >= LOOKUP_SECONDS:
                 began = self._clock()
-                self._found = {found for name in self._names for found in await _resolve(name)}
+                for name in self._names:
+                    self._found[name] = await _resolve(name, self._found.get(name, set()))
                 self._looked_up = began
-        return address in self._found
+        return self._is_found(address)
+
+    def _is_found(self, address: Address) -> bool:
+        return any(address in found for found in self._found.values())
 
 
 def check_exposure(settings: Settings, variable: str, host: str) -> None:
@@ -162,18 +174,34 @@ def check_exposure(settings: Settings, variable: str, host: str) -> None:
     )
 
 
-async def _resolve(name: str) -> set[Address]:
+async def _resolve(name: str, before: set[Address]) -> set[Address]:
+    """A name's addresses: those of before where whoever knows them does not answer at the moment."""
     try:
-        answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(LOOKUP_SECONDS):
+            answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except TimeoutError:
+        return before
+    except socket.gaierror as error:
+        # The name may appear later: a proxy that is not up yet.
+        return before if error.errno == socket.EAI_AGAIN else set()
     except (OSError, UnicodeError):
-        return set()  # the name may appear later: a proxy that is not up yet
+        return set()
     return {address for answer in answers if (address := _address(str(answer[4][0]))) is not None}
 
 
 def is_each_its_own(host: str) -> bool:
     """Whether this host is on each machine that machine itself. A1111 with --listen says 0.0.0.0."""
-    address = _address(host)
-    return _is_loopback(host) or (address is not None and address.is_unspecified)
+    return _is_loopback(host) or _is_anywhere(host)
+
+
+def _is_anywhere(host: str | None) -> bool:
+    """Whether this is 0.0.0.0 or ::, in whatever way it is written."""
+    address = _address(host or "")
+    return address is not None and address.is_unspecified
+
+
+def _is_browser(headers: Headers) -> bool:
+    return any("Mozilla/" in agent for agent in headers("User-Agent"))
 
 
 def _is_loopback(host: str) -> bool:

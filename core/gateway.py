@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.caller import Caller
 from core.coordination import Coordination
-from core.errors import InvalidRequest, QueueUnavailable
+from core.errors import QueueUnavailable
 from core.offers import Catalog
 from core.queues import Queue
 from core.request import ImageRequest
@@ -67,7 +67,8 @@ class Gateway:
         Without `progress` the server is not asked for it on this watcher's account, and without `place` it is
         not reckoned where the job stands.
         `keep`: the job lives on without watchers, and its result is kept for RESULT_TTL.
-        Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown.
+        Raises InvalidRequest, UnknownModel, NoBackend, QueueFull, TooManyJobs, ShuttingDown and
+        QueueUnavailable.
         """
 
         async def enter() -> Watch:
@@ -86,7 +87,7 @@ class Gateway:
     def attach(
         self, id: str, *, preview: bool = False, progress: bool = True
     ) -> AbstractAsyncContextManager[Watch]:
-        """Watch a job that somebody submitted before. Raises NotFound, Expired."""
+        """Watch a job that somebody submitted before. Raises NotFound, Expired, QueueUnavailable."""
         return _Watching(self._queue, lambda: self._queue.events(id, preview=preview, progress=progress))
 
     async def abandon(self, watch: Watch) -> None:
@@ -94,7 +95,10 @@ class Gateway:
         await self._queue.abandon(watch)
 
     async def cancel(self, id: str, caller: Caller) -> bool:
-        """End a job at once; False if it had ended before. Raises NotFound, Expired, Forbidden."""
+        """End a job at once; False if it had ended before.
+
+        Raises NotFound, Expired, Forbidden, QueueUnavailable.
+        """
         return await self._queue.cancel(id, caller)
 
     async def catalog(self) -> Catalog:
@@ -116,23 +120,19 @@ class Gateway:
         await self._queue.drain(grace)
 
     async def _resolve(self, request: ImageRequest) -> ImageRequest:
-        """Replace names that a person wrote loosely by the backends' own. An unknown sampler is an error."""
+        """Replace names that a person wrote loosely by the backends' own.
+
+        Those that are not found are for `put` to judge: who asks again by the exact name for a job that is
+        there gets that, and where no server can be used that is what is wrong.
+        """
         if request.model is None and request.sampler_name is None:
             return request
         catalog = await self._queue.offers()
         model, sampler = request.model, request.sampler_name
         if model is not None:
-            # One that is not found is for `put` to judge: who asks again by its exact name for a job that is
-            # there gets that, and where no server can be used that is what is wrong.
             model = catalog.model_named(model) or model
-        if sampler is not None and catalog.samplers:
-            sampler = catalog.sampler_named(sampler)
-            if sampler is None:
-                raise InvalidRequest(
-                    f"sampler_name: no backend has {request.sampler_name!r}; "
-                    f"samplers that exist: {', '.join(catalog.samplers)}",
-                    field="sampler_name",
-                )
+        if sampler is not None:
+            sampler = catalog.sampler_named(sampler) or sampler
         return replace(request, model=model, sampler_name=sampler)
 
     def id_of(self, caller: Caller, key: str | None) -> str:

@@ -18,6 +18,9 @@ from core.status import Status
 Words = dict[str, Any]
 Parts = tuple[bytes | memoryview, ...]
 
+MOST_FIELDS = 50
+"""Of an object in which the one at fault is looked for: no message of ours has as many."""
+
 encode = msgspec.json.Encoder().encode
 """JSON on one line, as UTF-8."""
 
@@ -177,7 +180,7 @@ def _field_at_fault(text: str | bytes) -> str | None:
     """The field of an object that is JSON to a parser which takes more, and none to ours."""
     try:
         fields = json.loads(text)
-        for name in fields if isinstance(fields, dict) else ():
+        for name in fields if isinstance(fields, dict) and len(fields) <= MOST_FIELDS else ():
             if not _is_json(json.dumps({name: fields[name]})):
                 return name if _is_json(json.dumps(name)) else None
     except (ValueError, RecursionError):

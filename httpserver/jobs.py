@@ -1,7 +1,8 @@
 """Jobs by their id: `/jobs/ID` tells or cancels, `/jobs/ID/images/N` is a picture.
 
 A job that failed or was cancelled is a job all the same: it answers 200, with its `state` and the error's
-words. Only what is asked of it and cannot be given is an error: its pictures, or an id that is not known.
+words. Only what is asked of it and cannot be given is an error: its pictures, an id that is not known, or
+how it goes on once this process is about to stop.
 """
 
 from aiohttp import web

@@ -5,14 +5,16 @@ import math
 
 from aiohttp import web
 
-from core import Completed, Event, Watch
+from core import Completed, Event, Failed, QueueUnavailable, ShuttingDown, Watch
 from core.wire import Parts, encode, event_words, image_message
 from httpserver.answers import pieces_of, write_pieces
 
 HEARTBEAT_SECONDS = 15.0
 """A comment after so much silence keeps proxies from taking the connection for dead."""
 _OVER = "over"
-"""The id that a finished stream leaves with its client, see `comes_again`."""
+"""The id that a finished stream leaves with its client, see `comes_again`; before that it is the job's."""
+_ELSEWHERE = {ShuttingDown.code, QueueUnavailable.code}
+"""Ends of this process's part alone: whoever comes back finds the job, or has it painted."""
 _HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
@@ -39,6 +41,7 @@ async def stream_events(request: web.Request, watch: Watch, seconds: float | Non
     assert writer is not None
     clock = asyncio.get_running_loop().time
     until = clock() + (math.inf if seconds is None else seconds)
+    named, over = False, True
     while True:
         try:
             async with asyncio.timeout(min(HEARTBEAT_SECONDS, until - clock())):
@@ -52,7 +55,12 @@ async def stream_events(request: web.Request, watch: Watch, seconds: float | Non
         if event is None:
             break
         await write_pieces(writer, pieces_of(_message(event, watch.id)))
-    await response.write_eof(f"id: {_OVER}\n\n".encode())
+        if not named and not isinstance(event, Completed):
+            # A block of its own, and not the first: clients that know no ids take the others as they are.
+            await write_pieces(writer, [f"id: {watch.id}\n\n".encode()])
+            named = True
+        over = not (isinstance(event, Failed) and event.code in _ELSEWHERE)
+    await response.write_eof(f"id: {_OVER}\n\n".encode() if over else b"")
     return response
 
 

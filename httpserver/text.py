@@ -11,7 +11,7 @@ from httpserver.answers import parts_answer, picture_answer, words_answer
 from httpserver.keys import LIMITS, PROMPTS
 from httpserver.messages import Wanted, job_words, read_body, read_prefer, read_query, read_wanted, unpack
 from httpserver.stream import comes_again, stream_events, wants_events
-from httpserver.watching import completed, last_event, submitted
+from httpserver.watching import completed, last_event, resumed, submitted
 
 BODY_SECONDS = 30.0
 """How long a client may take to send its JSON."""
@@ -46,7 +46,8 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
     # Whose answer ends before the job does comes again for it.
     keep = prefer.respond_async or (streams and prefer.wait is not None)
     # For who waits for the picture alone, no server is asked how far it is, and no place is reckoned.
-    async with submitted(
+    enter = resumed if streams else submitted
+    async with enter(
         request, wanted, keep=keep, preview=preview, progress=streams, place=streams or keep
     ) as watch:
         if streams:
@@ -73,7 +74,8 @@ async def _in_body(request: web.Request) -> Wanted:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
     except TimeoutError:
-        raise InvalidRequest(f"the body did not arrive within {BODY_SECONDS:g} seconds") from None
+        late = f"the body did not arrive within {BODY_SECONDS:g} seconds"
+        raise web.HTTPRequestTimeout(reason=late) from None
     most = request.client_max_size
     body = unpack(request.headers.get("Content-Encoding", "").lower(), body, most)
     if len(body) > most:

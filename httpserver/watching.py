@@ -1,12 +1,13 @@
 """Watching a job for a client, as long as the client is there: the one place where hang-ups are noticed."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 
 from aiohttp import web
 
-from core import Completed, End, Event, Failed, JobCancelled, ShuttingDown, Watch
+from core import Completed, End, Event, Expired, Failed, JobCancelled, NotFound, ShuttingDown, Watch
 from httpserver.keys import CLOSING, GATEWAY, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
 
@@ -37,12 +38,30 @@ def submitted(
 
 
 def attached(
-    request: web.Request, *, preview: bool = False, progress: bool = True
+    request: web.Request, id: str = "", *, preview: bool = False, progress: bool = True
 ) -> AbstractAsyncContextManager[Watch]:
-    """Watch the job that the URL names."""
-    return _WhileThere(
-        request, request.app[GATEWAY].attach(request.match_info["id"], preview=preview, progress=progress)
-    )
+    """Watch the job of this id, or the one that the URL names."""
+    id = id or request.match_info["id"]
+    return _WhileThere(request, request.app[GATEWAY].attach(id, preview=preview, progress=progress))
+
+
+@asynccontextmanager
+async def resumed(
+    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool, progress: bool, place: bool
+) -> AsyncIterator[Watch]:
+    """The job that a browser's EventSource followed until its connection broke; else as `submitted`.
+
+    It asks the same again by itself, and can send no Idempotency-Key: it would have a second picture painted.
+    """
+    async with AsyncExitStack() as stack:
+        watch = None
+        if id := request.headers.get("Last-Event-ID"):
+            with suppress(NotFound, Expired):
+                watch = await stack.enter_async_context(attached(request, id, preview=preview))
+        if watch is None:
+            job = submitted(request, wanted, keep=keep, preview=preview, progress=progress, place=place)
+            watch = await stack.enter_async_context(job)
+        yield watch
 
 
 async def last_event(watch: Watch, seconds: float) -> Event:

@@ -14,6 +14,8 @@ LONGEST_LABEL = 200
 """Characters of a client's own word for a job."""
 LONGEST_ID = 100
 LONGEST_KEY = 255
+LONGEST_API_KEY = 4096
+"""Less than a stranger may say in all."""
 """Characters of an idempotency key, as in the HTTP header."""
 LONGEST_SHOWN = 40
 """Characters of a wrong name that an error repeats."""
@@ -88,7 +90,7 @@ def parse(fields: Mapping[str, object], limits: Limits) -> Command:
             return Attach(_word(fields, "id", LONGEST_ID), label_of(fields), _flag(fields, "preview"))
         case "auth":
             _check_names(fields, "auth", ("key",))
-            return Auth(_word(fields, "key", LONGEST_KEY))
+            return Auth(_word(fields, "key", LONGEST_API_KEY))
         case None:
             raise InvalidRequest("input: the prompt is missing, and no other type is given", field="input")
         case _:

@@ -36,7 +36,9 @@ def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
     if request.model and not any(request.model in offer.models for offer in known):
         raise UnknownModel(request.model, Catalog(known).models)
     raise InvalidRequest(
-        f"sampler_name: no backend that can paint this has {request.sampler_name!r}", field="sampler_name"
+        f"sampler_name: no backend that can paint this has {request.sampler_name!r}; "
+        f"samplers that exist: {', '.join(Catalog(known).samplers)}",
+        field="sampler_name",
     )
 
 

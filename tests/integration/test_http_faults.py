@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from httpserver import state
+from httpserver import state, text
 from tests.doubles.http_fixture import Served, serving
 
 HOST = b"Host: localhost\r\n"
@@ -52,6 +52,17 @@ async def test_a_wrong_query_is_refused(tmp_path: Path, query: str, field: str) 
         assert not served.prompt_file.exists()
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "BODY_SECONDS", 0.05)
+    head = b"POST /text HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    async with serving(tmp_path) as served:
+        answer = await served.send(head + b"Content-Length: 100\r\n\r\n{")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"did not arrive" in answer
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -72,9 +83,9 @@ async def test_a_wrong_body_is_refused(tmp_path: Path, body: bytes) -> None:
     async with serving(tmp_path) as served:
         async with served.client.post(f"{served.url}/text", data=body, headers=headers) as response:
             assert response.status == 400
-            text = await response.read()
-        assert text.startswith(b"\n{")
-        assert json.loads(text)["code"] == "invalid_request"
+            told = await response.read()
+        assert told.startswith(b"\n{")
+        assert json.loads(told)["code"] == "invalid_request"
         await goes_on(served)
 
 

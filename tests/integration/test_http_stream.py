@@ -1,5 +1,6 @@
 """`Accept: text/event-stream`: the events of a job, as they come."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,52 @@ async def test_a_browser_that_comes_again_by_itself_is_stopped(tmp_path: Path) -
             async with served.client.get(served.url + path, headers=again) as response:
                 assert response.status == 204
         assert served.double.txt2img_requests == []
+
+
+async def test_a_browser_that_lost_its_connection_follows_the_same_job(tmp_path: Path) -> None:
+    """EventSource asks the same again, with the last id that it was told: that is its job's."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        async with served.client.get(
+            f"{served.url}/text", params={"input": "a", "keep": "true"}, headers=STREAM
+        ) as response:
+            text = b""
+            while b"\n\nid: " not in text or not text.endswith(b"\n\n"):
+                text += await response.content.readany()
+        id = text.split(b"\n\nid: ")[1].split(b"\n")[0].decode()
+        again = {"Last-Event-ID": id}
+        async with served.events("/text", headers=again, input="a", keep="true") as events:
+            first = await anext(events)
+            assert first.words["id"] == id
+            served.double.release()
+            assert [event.name async for event in events][-1] == "image"
+        assert len(served.double.txt2img_requests) == 1
+
+
+async def test_a_browser_whose_job_is_gone_has_it_painted(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path) as served,
+        served.events("/text", headers={"Last-Event-ID": "0" * 32}, input="a") as events,
+    ):
+        assert [event.name async for event in events][-1] == "image"
+
+
+async def test_a_browser_comes_again_to_a_server_that_was_about_to_stop(tmp_path: Path) -> None:
+    """The job lives on behind another replica, or is asked for anew: so the stream is not called over."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        await served.get("/text", headers={"Prefer": "respond-async"}, input="painted")
+        async with served.client.get(
+            f"{served.url}/text", params={"input": "waits"}, headers=STREAM
+        ) as response:
+            text = await response.content.readany()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(served.gateway.drain(10))
+                text += await response.content.read()
+                served.double.release()
+        assert b"shutting_down" in text
+        assert b"\n\nid: " in text
+        assert b"id: over" not in text
 
 
 async def test_a_post_can_be_streamed_too(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Who may come in: no foreign page, no foreign name, no wrong key; and a caller nobody can pretend to be."""
 
+import asyncio
+import socket
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -222,7 +224,7 @@ async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
     addresses = {"10.0.0.1"}
     asked: list[str] = []
 
-    async def resolve(name: str) -> set[Any]:
+    async def resolve(name: str, before: set[Any]) -> set[Any]:
         asked.append(name)
         return {access_module._address(address) for address in addresses}
 
@@ -244,7 +246,7 @@ async def test_a_proxy_that_has_just_come_back_is_no_stranger(monkeypatch: pytes
     addresses: set[str] = set()
     asked: list[str] = []
 
-    async def resolve(name: str) -> set[Any]:
+    async def resolve(name: str, before: set[Any]) -> set[Any]:
         asked.append(name)
         return {access_module._address(address) for address in addresses}
 
@@ -286,3 +288,87 @@ def test_in_a_container_the_address_counts_on_which_it_is_published() -> None:
     check_exposure(Settings(bind="127.0.0.1"), "HTTP_HOST", "0.0.0.0")
     with pytest.raises(SettingsError, match=r"^BIND: 0\.0\.0\.0"):
         check_exposure(Settings(bind="0.0.0.0"), "HTTP_HOST", "127.0.0.1")
+
+
+def names_from(monkeypatch: pytest.MonkeyPatch, look_up: Callable[[], Awaitable[list[str]]]) -> None:
+    """Let whoever knows the names answer so."""
+
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        return [(0, 0, 0, "", (address, 0)) for address in await look_up()]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo, raising=False)
+
+
+@pytest.mark.parametrize("hangs", [False, True])
+async def test_a_proxy_is_known_while_nobody_tells_its_address(
+    hangs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else all its clients would be one caller, and what they repeat another one's."""
+    monkeypatch.setattr(access_module, "LOOKUP_SECONDS", 0.05)
+    answers = iter([["10.0.0.1"]])
+
+    async def look_up() -> list[str]:
+        if (answer := next(answers, None)) is not None:
+            return answer
+        if hangs:
+            await asyncio.Future()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    names_from(monkeypatch, look_up)
+    clock = Clock()
+    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    for client in ("203.0.113.7", "203.0.113.8"):
+        assert await name_of(ours, "10.0.0.1", X_Forwarded_For=client) == f"ip:{client}"
+        clock.advance(1)
+
+
+async def test_a_proxy_whose_name_is_gone_is_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([["10.0.0.1"]])
+
+    async def look_up() -> list[str]:
+        if (answer := next(answers, None)) is None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return answer
+
+    names_from(monkeypatch, look_up)
+    clock = Clock()
+    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
+    clock.advance(access_module.LOOKUP_SECONDS)
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.1"
+
+
+async def test_a_slow_look_up_holds_up_nobody_behind_a_proxy_that_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+    answer.set()
+
+    async def look_up() -> list[str]:
+        asked.set()
+        await answer.wait()
+        return ["10.0.0.1"]
+
+    names_from(monkeypatch, look_up)
+    clock = Clock()
+    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
+    clock.advance(access_module.LOOKUP_SECONDS)
+    asked.clear()
+    answer.clear()
+    async with asyncio.TaskGroup() as tasks:
+        slow = tasks.create_task(name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7"))
+        await asked.wait()
+        assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.8") == "ip:203.0.113.8"
+        assert not slow.done()
+        answer.set()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000"])
+def test_a_foreign_page_cannot_use_the_address_that_browsers_do_not_mark(host: str) -> None:
+    """It reaches loopback, and an image of a page asks there with neither Origin nor Sec-Fetch-Site."""
+    browser = {"Host": host, "User_Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"}
+    with pytest.raises(Forbidden, match="say 127"):
+        access(http_host="0.0.0.0").check_browser(headers(**browser))
+    access(http_host="0.0.0.0").check_browser(headers(Host=host, User_Agent="curl/8.5"))
+    access(allowed_hosts=("0.0.0.0", "::")).check_browser(headers(**browser))

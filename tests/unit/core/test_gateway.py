@@ -73,6 +73,26 @@ async def test_who_wants_a_model_while_no_server_can_be_used_may_try_again(
             pass
 
 
+@pytest.mark.parametrize(
+    "then",
+    [
+        Offer("gpu:1", usable=False, samplers=("Euler a",), problem="not reached"),
+        Offer("gpu:1", usable=True, samplers=("DDIM",)),
+    ],
+)
+async def test_the_same_key_finds_its_job_also_when_no_server_has_its_sampler_any_more(
+    gateway: Gateway, queue: Queue, then: Offer
+) -> None:
+    """However it was written, as long as the server that had it is known."""
+    await queue.offer(Offer("gpu:1", usable=True, samplers=("Euler a",)))
+    loosely = "Euler a" if then.usable else "euler A"
+    async with gateway.submit(wish_for(sampler_name=loosely), ALICE, key="k", keep=True) as first:
+        pass
+    await queue.offer(then)
+    async with gateway.submit(wish_for(sampler_name=loosely), ALICE, key="k", keep=True) as second:
+        assert second.id == first.id
+
+
 async def test_the_same_key_finds_its_job_also_when_no_server_has_its_model_any_more(
     gateway: Gateway, queue: Queue
 ) -> None:

@@ -379,6 +379,7 @@ def test_options_alone_are_read_where_nothing_else_may_be_asked() -> None:
         (["wait=soon, return=minimal, handling=lenient"], Preference()),
         (["wait=²"], Preference()),
         (["respond-asynchronously"], Preference()),
+        (["respond-async=false"], Preference()),
         ([";,=,\"'"], Preference()),
         ([f'wait={" " * 8000}"b"c', "respond-async"], Preference(True)),  # in no time: it stops everybody
     ],
