@@ -80,6 +80,7 @@ class Answers:
     async def wins(self, interaction: Interaction) -> bool:
         """Whether this replica is to answer; waits until that is known."""
         interaction.extras["heard"] = self._clock()
+        interaction.extras["told"] = asyncio.get_running_loop().create_future()
         if self._stands_aside():
             return False
         for turn in range(TURNS):
@@ -91,6 +92,11 @@ class Answers:
             if await self._is_answered(interaction.id):
                 return False
         return False
+
+    def told(self, interaction: Interaction) -> "asyncio.Future[bool]":
+        """To wait for this replica's answer: whether it came through, and not another one's."""
+        told: asyncio.Future[bool] = interaction.extras["told"]
+        return told
 
     def seconds_left(self, interaction: Interaction) -> float:
         """In which all that is asked before this interaction's answer must be known."""
@@ -143,8 +149,10 @@ class Answers:
         await self._answer(interaction, interaction.response.autocomplete(choices))
 
     async def _answer(self, interaction: Interaction, answer: Awaitable[Any]) -> None:
+        told = False
         try:
             await answer
+            told = True
         except discord.HTTPException as error:
             if error.code == FORGOTTEN:
                 raise Taken(error.text) from error
@@ -154,6 +162,7 @@ class Answers:
             await self._tell_others(interaction)
             raise Answered(error.text) from error
         finally:
+            _note(interaction, told)
             now = self._clock()
             if now - interaction.extras.get("heard", now) > LATE:
                 self._stands_back_until = now + STAND_BACK
@@ -178,6 +187,12 @@ class Answers:
                 return await self._coordination.get(KIND, str(id)) is not None
         except (QueueUnavailable, TimeoutError):
             return False
+
+
+def _note(interaction: Interaction, told: bool) -> None:
+    future: asyncio.Future[bool] | None = interaction.extras.get("told")
+    if future is not None and not future.done():
+        future.set_result(told)
 
 
 def note_answered(interaction: Interaction) -> None:

@@ -64,9 +64,10 @@ class Tree(app_commands.CommandTree[Any]):
             return
         cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
         locale = str(interaction.locale)
-        if isinstance(cause, Taken) or (isinstance(cause, discord.HTTPException) and cause.code in TAKEN):
+        http = cause if isinstance(cause, discord.HTTPException) else None
+        if isinstance(cause, Taken) or (http and http.code in TAKEN):
             return
-        if isinstance(cause, UNREACHABLE):
+        if isinstance(cause, UNREACHABLE) or (http and http.status == 429):
             log.warning("an interaction could not be answered: %s", cause)
             return
         if isinstance(cause, Refused):

@@ -119,17 +119,42 @@ class Deliveries:
         """Follow a job in a task of its own."""
         self._tend(ticket, self._follow(ticket))
 
-    def refuse(self, ticket: Ticket) -> None:
-        """Forget what was not accepted, however long the store is away; the refusal does not wait for it."""
-        self._tend(ticket, self._forget(ticket))
+    def refuse(self, ticket: Ticket, told: "asyncio.Future[bool]") -> None:
+        """Forget what was not accepted, however long the store is away; the refusal does not wait for it.
+
+        `told`: whether whoever asked was told so. If not, another replica may have accepted it meanwhile,
+        under the same name, and nobody has heard of a refusal: it stays, and is shown by whoever finds it.
+        """
+        self._tend(ticket, self._refuse(ticket, told))
+
+    async def _refuse(self, ticket: Ticket, told: "asyncio.Future[bool]") -> None:
+        if await asyncio.shield(told):
+            await self._forget(ticket)
+        else:
+            await self.release(ticket.name)
 
     def _tend(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None or ticket.name in self._tended:
             deed.close()
             return
-        task = self._tasks.create_task(deed)
+        task = self._tasks.create_task(self._guarded(ticket, deed))
         self._tended[ticket.name] = task
         task.add_done_callback(lambda _: self._tended.pop(ticket.name, None))
+
+    async def _guarded(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
+        """One ticket's task. It raises nothing but its own cancellation: that would end the other jobs."""
+        try:
+            await deed
+        except* Elsewhere:
+            log.info("job %s: left to another replica", ticket.job)
+        except* Exception as faults:
+            log.error("job %s: it is tried again in %g s", ticket.job, REST, exc_info=faults)
+            self._resting[ticket.name] = time.monotonic() + REST
+        finally:
+            try:
+                await self.release(ticket.name)
+            except QueueUnavailable:
+                log.debug("a lease could not be released; it ends by itself")
 
     async def scan(self) -> None:
         """Take over what nobody holds."""
@@ -147,7 +172,7 @@ class Deliveries:
             if ticket is None:
                 self._resting[name] = now + REST
                 await self.release(name)
-            else:
+            elif name not in self._accepting:  # that may have begun here meanwhile, under the same lease
                 self.begin(ticket)
 
     async def flush(self, seconds: float) -> None:
@@ -161,26 +186,19 @@ class Deliveries:
                 await self.scan()
             except QueueUnavailable:
                 log.debug("tickets cannot be read at the moment")
+            except Exception:  # a fault of ours in one scan must not end what is followed
+                log.exception("a fault in looking for tickets")
             await asyncio.sleep(SCAN)
 
     async def _follow(self, ticket: Ticket) -> None:
-        """One job's task. It raises nothing but its own cancellation: that would end the other jobs."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                keeper = group.create_task(self._keep(ticket))
-                await self._show(ticket)
-                await self._forget(ticket, delivered=True)
-                keeper.cancel()
-        except* Elsewhere:
-            log.info("job %s: left to another replica", ticket.job)
-        except* Exception as faults:
-            log.error("job %s: it is tried again in %g s", ticket.job, REST, exc_info=faults)
-            self._resting[ticket.name] = time.monotonic() + REST
-        finally:
-            try:
-                await self.release(ticket.name)
-            except QueueUnavailable:
-                log.debug("a lease could not be released; it ends by itself")
+        """Show a job and deliver its picture, under a lease that is renewed meanwhile."""
+        delivered = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep(ticket, delivered))
+            await self._show(ticket)
+            delivered.set()
+            await self._forget(ticket, delivered=True)
+            keeper.cancel()
 
     async def _forget(self, ticket: Ticket, *, delivered: bool = False) -> None:
         """Drop a ticket under its lease: else another replica would paint it, or deliver it once more."""
@@ -195,13 +213,19 @@ class Deliveries:
             else:
                 return
 
-    async def _keep(self, ticket: Ticket) -> None:
-        """Renew the lease. While the store is away it cannot be renewed, and nobody else gets it either."""
+    async def _keep(self, ticket: Ticket, delivered: asyncio.Event) -> None:
+        """Renew the lease. While the store is away it cannot be renewed, and nobody else gets it either.
+
+        A store that came back without the ticket is told it again: else nobody could take over from here.
+        """
         while True:
             await asyncio.sleep(LEASE / 3)
             try:
                 if not await self.hold(ticket.name):
                     raise Elsewhere
+                stored = await self._gateway.coordination.get(KIND, ticket.name)
+                if stored is None and not delivered.is_set():
+                    await self.store(ticket)
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 

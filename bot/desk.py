@@ -70,7 +70,8 @@ class Desk:
             try:
                 with suppress(Taken):  # nobody can answer any more: the picture comes as a new message
                     await self.answers.defer(interaction)
-            except UNREACHABLE as error:  # that took long: whoever holds the lease by now follows it
+            except (discord.HTTPException, *UNREACHABLE) as error:
+                # That may have taken long: whoever holds the lease by now follows it.
                 log.warning("job %s was accepted, and that could not be said: %s", ticket.job, error)
                 return
             if held:
@@ -92,7 +93,7 @@ class Desk:
                     await self._submit(ticket)
         except Exception:
             if held:  # else another replica has heard it as well, and the ticket is that one's
-                self.deliveries.refuse(ticket)
+                self.deliveries.refuse(ticket, self.answers.told(interaction))
             raise
         return held
 
@@ -190,20 +191,28 @@ class Desk:
             async with asyncio.timeout(min(FETCH_SECONDS, self.answers.seconds_left(interaction))):
                 text = await self._prompts_below(interaction.message)
         except TimeoutError:
-            text = ""
+            text = None
+        if text is None:
+            raise Refused("refused.unread")
         request = request_in(embeds, self.settings.limits, prompts=prompts_in(text)) if text else None
         if request is None:
             raise Refused("refused.cut")
         return request
 
-    async def _prompts_below(self, message: discord.Message | None) -> str:
-        """The prompts that stand in a message's file, or in the first picture that tells any; "" if none."""
+    async def _prompts_below(self, message: discord.Message | None) -> str | None:
+        """The prompts that stand in a message's file, or in the first picture that tells any.
+
+        "" if none does; None where that is not known, since one could not be fetched.
+        """
         for file in prompt_files(message):
-            return (await self.downloads.fetch(file.url) or b"").decode(errors="replace")
+            data = await self.downloads.fetch(file.url)
+            return None if data is None else data.decode(errors="replace")
+        texts = []
         for url in pictures_of(message):
             if text := await self.downloads.parameters(url):
                 return text
-        return ""
+            texts.append(text)
+        return None if None in texts else ""
 
 
 def place_of(interaction: Interaction) -> Place:

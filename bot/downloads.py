@@ -4,6 +4,7 @@ An embed may name any address, also one inside our own network: those are not as
 """
 
 import asyncio
+from contextlib import AsyncExitStack
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -29,9 +30,16 @@ class Downloads:
 
     async def parameters(self, url: str) -> str | None:
         """What a picture's file says of how it was made; "" if nothing, None where it cannot be fetched."""
-        async with self._readers:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._readers)
             data = await self.fetch(url)
-            return None if data is None else await asyncio.to_thread(read_parameters, data)
+            if data is None:
+                return None
+            reading = asyncio.get_running_loop().run_in_executor(None, read_parameters, data)
+            # Who stops waiting does not stop the thread: it has the place until it is done.
+            stack.pop_all()
+            reading.add_done_callback(lambda _: self._readers.release())
+            return await asyncio.shield(reading)
 
     async def fetch(self, url: str) -> bytes | None:
         """A file of a message; None where it is not Discord's, too large, or not to be had in time."""

@@ -6,6 +6,7 @@ Everything here takes milliseconds to seconds: call it in a thread.
 import binascii
 import io
 import logging
+import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +31,16 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 """Of strangers' pictures. Pillow knows some that unpack before their size is known, or start programs."""
 MOST_PIXELS = 1 << 25
 """Of a stranger's picture that is unpacked to look for texts behind its pixels: 128 MiB in memory."""
-UNREADABLE = (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+UNREADABLE = (
+    UnidentifiedImageError,
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+"""What Pillow raises for files that are not what they seem to be."""
 _EXIF, _USER_COMMENT = 0x8769, 0x9286
 
 
@@ -44,7 +54,7 @@ class PictureFile:
 
 
 def decode(base64: bytes | memoryview) -> bytes:
-    """The bytes that this base64 text stands for."""
+    """The bytes that this base64 text stands for. Raises ValueError where it is none."""
     text, file = memoryview(base64), io.BytesIO()
     for at in range(0, len(text), SLICE):
         file.write(binascii.a2b_base64(text[at : at + SLICE]))

@@ -7,6 +7,7 @@ answer, for which Discord knows no nonce, is made without a picture, then edited
 """
 
 import asyncio
+import binascii
 import io
 import logging
 import time
@@ -24,7 +25,7 @@ from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page,
 from bot.pictures import PictureFile, decode, fit, format_of
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
-from core import Completed, End, Event, Progress, QueueUnavailable
+from core import BackendError, Completed, End, Event, Failed, Progress, QueueUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +76,9 @@ class Screen:
         if not isinstance(event, Progress):
             self._preview = None
         elif event.preview is not None and not ticket.spoiler:
-            data = decode(event.preview)
-            self._preview = (f"preview.{format_of(data)}", data)
+            with suppress(ValueError):  # a server's nonsense: the last one stays
+                data = await asyncio.to_thread(decode, event.preview)
+                self._preview = (f"preview.{format_of(data)}", data)
         # An edit replaces all files: so the last preview goes along until there is a newer one.
         files = [self._preview] if self._preview else []
         image = files[0][0] if files else None
@@ -129,10 +131,13 @@ class Screen:
 
     async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:
         ticket = self._ticket
-        if not isinstance(end, Completed):
-            page = page_of(end, ticket.request, ticket.job, ticket.locale)
-            return page, self._prompts(page)
-        return await last_page(end, ticket, most)
+        if isinstance(end, Completed):
+            try:
+                return await last_page(end, ticket, most)
+            except BackendError as error:
+                end = Failed.of(error)
+        page = page_of(end, ticket.request, ticket.job, ticket.locale)
+        return page, self._prompts(page)
 
     def _prompts(self, page: Page) -> Files:
         """A file with the prompts, if the page has no room for them; a picture tells them by itself."""
@@ -218,10 +223,16 @@ async def show_result(interaction: discord.Interaction[Any], completed: Complete
 
 
 async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:
-    """The page of a finished job, and its pictures as files that are together no larger than `most`."""
+    """The page of a finished job, and its pictures as files that are together no larger than `most`.
+
+    Raises BackendError where a picture is none: what a server paints is handed on without being read.
+    """
     images = completed.images[:MOST_PICTURES]
     share = (most - OVERHEAD) // len(images)
-    files = [await asyncio.to_thread(_fitted, image.base64, share) for image in images]
+    try:
+        files = [await asyncio.to_thread(_fitted, image.base64, share) for image in images]
+    except binascii.Error:
+        raise BackendError("the picture that the painting server sent cannot be read") from None
     names = [_name(ticket, number, file) for number, file in enumerate(files)]
     reencoded = next((file.format for file in files if file.reencoded), None)
     note = say(ticket.locale, "state.reencoded", format=reencoded.upper()) if reencoded else ""

@@ -161,7 +161,7 @@ async def test_a_picture_that_does_not_come_is_not_waited_for_beyond_the_answers
         first = await served.painted("monkey " * 500 + "*" * 400)
         monkeypatch.setattr(served.bot.desk.downloads, "fetch", hang)
         again = await press(served, first, "Again")
-        assert "too long for this button" in again.said
+        assert "could not be fetched" in again.said
 
 
 async def test_prompts_too_long_for_a_message_without_a_picture_stand_in_a_file_below_it() -> None:

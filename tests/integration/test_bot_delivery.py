@@ -6,11 +6,12 @@ from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import pytest
 
 from bot import deliveries, screen, ticket
-from core import Caller, QueueUnavailable, ShuttingDown, work
+from core import Caller, Completed, Image, Progress, QueueUnavailable, ShuttingDown, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving
@@ -363,6 +364,84 @@ async def test_the_gateway_may_break_at_any_time() -> None:
         await served.discord.settled(second)
         assert served.discord.gateway.resumes >= 2
         assert len(served.discord.gateway.identifies) == 1
+
+
+async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nobody could take over, it would not count, and /queue would not know it."""
+    monkeypatch.setattr(deliveries, "LEASE", 0.1)
+    async with serving() as served:
+        asked = await served.hold_one()
+        (name,) = await served.bot.deliveries.names()
+        await served.gateway.coordination.delete(ticket.KIND, name)
+        async with asyncio.timeout(10):
+            while not await served.bot.deliveries.names():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await served.discord.settled(asked)
+        await nothing_left(served)
+
+
+@pytest.mark.parametrize("during", ["a refusal", "a scan"])
+async def test_a_fault_beside_a_job_ends_nothing_that_is_followed(
+    during: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving(discord_max_jobs_per_user=1) as served:
+        asked = await served.hold_one()
+        method = "delete" if during == "a refusal" else "names"
+        with monkeypatch.context() as patch:
+            broken = AsyncMock(side_effect=RuntimeError("WRONGTYPE"))
+            if during == "a scan":
+                patch.setattr(served.bot.deliveries, method, broken)
+            else:
+                patch.setattr(served.gateway.coordination, method, broken)
+                await served.imagine("one too many")
+            async with asyncio.timeout(10):
+                while "WRONGTYPE" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+        served.double.release()
+        assert (await served.discord.settled(asked)).title == "Done"
+
+
+async def test_a_preview_that_is_none_is_not_shown_and_does_no_harm(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a server sends is handed on as it is."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        ticket = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
+        assert ticket is not None
+        shown = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
+        await shown.show(Progress(0.5, 5, 10, 2.0, preview=b"QQ="))
+        await served.discord.until(lambda: "50" in str(asked.message.embeds))
+        assert asked.message.files == {}
+        served.double.release()
+        await served.discord.settled(asked)
+
+
+async def test_a_picture_that_is_none_ends_its_job() -> None:
+    """It cannot be delivered, however often that is tried."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        ticket = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
+        assert ticket is not None
+        await served.gateway.cancel(ticket.job, Caller(f"discord:{served.ann.id}"))
+        broken = Completed((Image(b"QQ=", "png", 7),), "gpu:7860", 3.21, "beta", "Euler a", 512, 512, 20)
+        assert await screen.Screen(served.bot, ticket, served.bot.deliveries.store).deliver(broken)
+        assert asked.message.title == "No picture"
+
+
+@pytest.mark.parametrize("status", [403, 429])
+async def test_an_answer_that_discord_refuses_is_no_fault_and_loses_no_picture(
+    status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Too many of them, or what stands in front of Discord dislikes this one."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        served.discord.fault("POST", "/callback", status, times=5, retry_after=0.0)
+        asked = await served.imagine()
+        await new_message(served, asked)
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.slow

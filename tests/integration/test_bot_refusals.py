@@ -13,10 +13,17 @@ from tests.doubles.discord import Asked
 from tests.doubles.discord_fixture import Served, serving
 
 
+async def nothing_stored(served: Served) -> None:
+    """Wait until no ticket is left."""
+    async with asyncio.timeout(10):
+        while await served.bot.deliveries.names():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 async def said(served: Served, asked: Asked) -> str:
     """What the caller alone was told; nothing else was left behind."""
     await served.discord.answered(asked)
-    assert await served.bot.deliveries.names() == []
+    await nothing_stored(served)
     assert [each for each in asked.channel.messages.values() if not each.is_private] == []
     return asked.said
 
@@ -157,29 +164,52 @@ async def test_what_was_refused_is_not_painted_although_the_store_had_heard_it(
         monkeypatch.setattr(coordination, "delete", delete_later)
         asked = await served.imagine()
         await served.discord.until(lambda: asked.original and "queue is away" in asked.said)
-        async with asyncio.timeout(10):
-            while await served.bot.deliveries.names():  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await nothing_stored(served)
         assert next(away, None) is None
         assert served.prompts == []
 
 
-@pytest.mark.parametrize(("replica", "left"), [("this one", 0), ("another", 1)])
-async def test_a_refused_order_leaves_nothing_unless_another_replica_has_it(
-    replica: str, left: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both have heard it; the one whose lease it is may have accepted it under the same name."""
+async def full(*_: object, **__: object) -> None:
+    raise QueueFull("full")
 
-    async def full(*_: object, **__: object) -> None:
-        raise QueueFull("full")
 
+async def test_a_refused_order_leaves_nothing() -> None:
     async with serving() as served:
-        if replica == "another":
-            monkeypatch.setattr(served.bot.deliveries, "hold", AsyncMock(return_value=False))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(served.bot.desk, "_submit", full)
+            asked = await served.imagine()
+            await served.discord.until(lambda: asked.original and "Too many people are" in asked.said)
+            await nothing_stored(served)
+        await served.painted("another")
+        assert served.prompts == ["another"]
+
+
+async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That one has accepted it, under the same name: its ticket stays, and its picture comes."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        with monkeypatch.context() as patch:
+            patch.setattr(served.bot.desk, "_submit", full)
+            served.discord.fault("POST", "/callback", 400, 40060)
+            asked = await served.imagine()
+            await served.discord.until(lambda: served.discord.count("POST", "/callback"))
+        # No interaction's message is there to be changed: it comes as a new one.
+        await served.discord.until(lambda: served.discord.pictures == 1)
+        assert asked.answer is None
+        await nothing_stored(served)
+
+
+async def test_a_refusal_by_one_who_holds_no_lease_leaves_the_ticket_to_its_holder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving() as served:
+        monkeypatch.setattr(served.bot.deliveries, "hold", AsyncMock(return_value=False))
         monkeypatch.setattr(served.bot.desk, "_submit", full)
         asked = await served.imagine()
         await served.discord.until(lambda: asked.original and "Too many people are waiting" in asked.said)
-        assert len(await served.bot.deliveries.names()) == left
+        assert len(await served.bot.deliveries.names()) == 1
 
 
 async def test_a_job_that_was_stored_before_the_store_hung_is_accepted_in_time(

@@ -6,6 +6,7 @@ with each change, so that the jobs are looked at only when there is something to
 
 import asyncio
 import logging
+import secrets
 
 from core.errors import BackendError, NoBackend, QueueUnavailable
 from core.events import Failed
@@ -51,6 +52,7 @@ class Pulse:
         self._listener = listener
         self._watching = watching
         self._holding = holding
+        self._agreed: dict[str, bytes] = {}
         self._version = -1
         """Of the state that the last beat saw; -1: see to everything."""
         self._usual_pause = min(PULSE, settings.lease_ttl / 3)
@@ -86,6 +88,12 @@ class Pulse:
             else:
                 return
 
+    async def agreed(self, name: str) -> bytes:
+        """A random word of 32 bytes on which all processes agree."""
+        word: bytes = await self._store.insist("agreed", name, secrets.token_bytes(32))
+        self._agreed[name] = word
+        return word
+
     async def beat(self) -> None:
         """We live, our claims are held, and what was told since the last beat is seen to.
 
@@ -113,6 +121,8 @@ class Pulse:
             self._listener.hang_up()
         if not known:  # it took this process for dead
             self._watching.doubt()
+            for name, word in self._agreed.items():  # else those who come from now on agree on another one
+                await self._store.call("agreed", name, word)
         await self._watching.enter_again()
         if waiting:
             self._holding.wake_all()

@@ -255,8 +255,7 @@ class ValkeyQueue:
 
     async def agreed(self, name: str) -> bytes:
         """A random word of 32 bytes on which all processes agree."""
-        word: bytes = await self.store.insist("agreed", name, secrets.token_bytes(32))
-        return word
+        return await self._pulse.agreed(name)
 
     def pace_of(self, backend: str) -> float | None:
         """What was measured on a backend, by whomever."""

@@ -114,6 +114,13 @@ def test_of_strangers_pictures_only_the_formats_that_are_wanted_are_opened(
     assert unpacked == []
 
 
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_a_strangers_exif_that_is_cut_off_says_nothing(format: str) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, format, exif=b"Exif\0\0II*\0")
+    assert read_parameters(file.getvalue()) == ""
+
+
 def test_the_words_of_other_programs_are_read_too() -> None:
     info, file = PngInfo(), io.BytesIO()
     info.add_itxt("prompt", '{"3": {}}')

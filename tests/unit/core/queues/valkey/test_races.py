@@ -287,3 +287,13 @@ async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_else
     end = (await told(watch))[-1]
     assert isinstance(end, Failed)
     assert end.code == "shutting_down"
+
+
+async def test_a_valkey_that_came_back_empty_is_told_what_was_agreed_on(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis
+) -> None:
+    """Else those who start from now on would know the same key as another job."""
+    secret = await queue.agreed("secret")
+    await client.flushall()
+    await home.pass_time(1)
+    assert await (await home.another()).agreed("secret") == secret
