@@ -71,7 +71,11 @@ class Fleet:
         try:
             async with asyncio.TaskGroup() as group:
                 while True:
-                    seconds = await self._turn(group)
+                    try:
+                        seconds = await self._turn(group)
+                    except Exception:  # a fault of ours must not take all GPUs out of service
+                        log.exception("a fault in seeing which painting servers are ours")
+                        seconds = self._pause
                     await asyncio.sleep(min(self._pause, max(SOON, seconds)))
         finally:
             await self._ownership.resign()
@@ -124,10 +128,13 @@ class Fleet:
     async def _let_go(self, name: str, grace: float | None) -> None:
         """End a slot in good order, and the lease with it."""
         slot = self._slots[name]
-        await slot[0].retire(grace)
-        if self._slots.get(name) is slot:  # else the lease was lost meanwhile
-            self._drop(name)
-            await self._ownership.disown([name])
+        try:
+            await slot[0].retire(grace)
+            if self._slots.get(name) is slot:  # else the lease was lost meanwhile
+                self._drop(name)
+                await self._ownership.disown([name])
+        except Exception:  # it must not end the others: where it was not told, the lease lapses
+            log.exception("%s: a fault in letting go of it", name)
 
     def _drop(self, name: str) -> None:
         _, task = self._slots.pop(name)

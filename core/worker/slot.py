@@ -236,7 +236,7 @@ class Worker:
         except Exception:
             log.exception("job %s: a fault of our own", task)
             wishes.update(VOID)
-            await self._queue.finish(claim, OUR_FAULT)
+            await self._finish_as_fault(claim)
             self._hang_up(0.0)
 
     async def _keep(self, claim: Claim, task: str, wishes: Wishes) -> None:
@@ -274,6 +274,8 @@ class Worker:
         if isinstance(outcome, Again):
             log.warning("%s", outcome.error.message)
             await self._standing.failed(outcome.error.message, counts=outcome.counts)
+        elif isinstance(outcome, Failed) and outcome.code == InvalidRequest.code:
+            await self._standing.refused(outcome.message)
         await self._queue.finish(claim, outcome)
 
     async def _deliver(self, claim: Claim, picture: Completed) -> None:
@@ -283,7 +285,13 @@ class Worker:
             await self._standing.tell_news()
         except Exception:  # as in `run`; painted again it would come to the same
             log.exception("%s: a fault in the worker", self._backend.name)
+            await self._finish_as_fault(claim)
+
+    async def _finish_as_fault(self, claim: Claim) -> None:
+        try:
             await self._queue.finish(claim, OUR_FAULT)
+        except Exception:  # raised from here it would end the slot; the claim's lease lapses
+            log.exception("%s: a fault could not be told to the queue", self._backend.name)
 
 
 def task_name(deployment: str, claim: Claim) -> str:

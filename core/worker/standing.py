@@ -14,6 +14,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SOON = 0.3
 """Seconds between two looks at a backend that is about to be free: ours is interrupted within a second."""
+REFUSALS = 5
+"""Requests that a backend may refuse in a row before that counts as its own failure."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at a backend that is well; an offer is repeated as often."""
 
@@ -30,6 +32,8 @@ class Standing:
         self._on_due = on_due
         self._looks = Health()
         self._paintings = Health()
+        self._refusals = 0
+        """Requests that it refused since its last picture."""
         self._told = Offer(backend.name, usable=False, problem="not looked at yet")
         """The offer as the queue knows it."""
         self._alarm: asyncio.TimerHandle | None = None
@@ -74,6 +78,7 @@ class Standing:
     def learn(self) -> None:
         """What a picture shows of its server."""
         self._paintings.succeeded()
+        self._refusals = 0
         self.offer = self._backend.offer
 
     @property
@@ -95,6 +100,12 @@ class Standing:
         """It did not paint; `counts` if it answered, so that a moment's rest may help."""
         (self._paintings if counts else self._looks).failed(self._clock())
         await self.say_unusable(problem, resting=counts)
+
+    async def refused(self, problem: str) -> None:
+        """It found a request wrong. One that finds all of them so draws the jobs of those that are well."""
+        self._refusals += 1
+        if self._refusals >= REFUSALS:
+            await self.failed(problem, counts=True)
 
     async def say_unusable(self, problem: str, *, resting: bool = False) -> None:
         """Say that it gets no job, and why."""

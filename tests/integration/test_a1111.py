@@ -118,6 +118,17 @@ async def test_a_picture_by_another_model_than_was_asked_for_is_a_fault_of_the_s
         assert (await it.backend.look()).models == ("alpha",)
 
 
+async def test_a_picture_by_a_model_that_is_new_is_a_fault_of_the_server() -> None:
+    """Of one whose pictures have named models of its list before."""
+    async with studio() as it:
+        await it.backend.look()
+        await it.paint(model="alpha")
+        it.double.models, it.double.loaded = ("gamma",), "gamma"
+        with pytest.raises(BackendError, match="painted with 'gamma', and not with 'beta'"):
+            await it.paint(model="beta")
+        assert (await it.backend.look()).models == ("gamma",)
+
+
 async def test_nobody_watching_means_no_poll() -> None:
     async with studio() as it:
         it.double.hold(at=3)

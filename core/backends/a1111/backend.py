@@ -17,7 +17,7 @@ from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import has_api
-from core.backends.a1111.lists import DEMO, loaded_model, model_called, model_names, sampler_names
+from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_called, sampler_names
 from core.backends.a1111.progress import Following, Painting, ProgressSource
 from core.errors import BackendError, SdError
 from core.events import Completed
@@ -69,6 +69,8 @@ class A1111Backend:
         self._models: tuple[str, ...] = ()
         self._samplers: tuple[str, ...] = ()
         self._titles: Any = None
+        self._tells_models = False
+        """Whether a picture of it ever named a model of its list: then one that names none is another's."""
         self._lists_until = float("-inf")
         self._loaded: str | None = None
         self._paces = deque([] if pace is None else [pace], maxlen=MEASURED)
@@ -228,14 +230,15 @@ class A1111Backend:
         Raises BackendError if it is another one than was asked for: A1111 paints with the one that it has
         where it does not know the name, as when its list has changed since we read it.
         """
-        named = model_called(completed.model, self._titles, request.model)
-        if named is None:
-            return completed
-        self._loaded = named
-        if request.model in self._models and named != request.model:
+        found = models_called(completed.model, self._titles)
+        self._tells_models = self._tells_models or bool(found)
+        named = request.model if request.model in found else found.pop() if len(found) == 1 else None
+        self._loaded = named or self._loaded
+        painter = named or completed.model
+        if request.model in self._models and painter != request.model and painter and self._tells_models:
             self._lists_until = float("-inf")
-            raise BackendError(f"{self.name}: painted with {named!r}, and not with {request.model!r}")
-        return structs.replace(completed, model=named)
+            raise BackendError(f"{self.name}: painted with {painter!r}, and not with {request.model!r}")
+        return completed if named is None else structs.replace(completed, model=named)
 
     def _learn(self, request: ImageRequest, completed: Completed, switches: bool) -> None:
         """The pace, but for pictures that had to wait for another model; and what of it is news."""

@@ -23,14 +23,20 @@ def loaded_model(options: Any, models: Any) -> str | None:
     return model_called(options.get("sd_model_checkpoint") if isinstance(options, dict) else None, models)
 
 
-def model_called(name: Any, models: Any, wanted: str | None = None) -> str | None:
-    """The `model_name` of the entry that a server means by this name; None where there is none, or several.
+def model_called(name: Any, models: Any) -> str | None:
+    """The one that `models_called` finds; None where there is none, or several."""
+    found = models_called(name, models)
+    return found.pop() if len(found) == 1 else None
+
+
+def models_called(name: Any, models: Any) -> set[str]:
+    """The `model_name` of each entry that a server may mean by this name.
 
     It says `dir/name.safetensors [hash]` in its options, with a hash once it has one, and `name` in what it
-    tells of a picture, while `model_name` is `dir_name`. Of several it is the `wanted` one.
+    tells of a picture, while `model_name` is `dir_name`.
     """
     if not isinstance(name, str) or not name:
-        return None
+        return set()
     entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
     for alike in (str, flat_name, bare_name):
         found = {
@@ -40,8 +46,8 @@ def model_called(name: Any, models: Any, wanted: str | None = None) -> str | Non
             and alike(name) in (alike(str(entry["model_name"])), alike(str(entry.get("title"))))
         }
         if found:
-            return wanted if wanted in found else found.pop() if len(found) == 1 else None
-    return None
+            return found
+    return set()
 
 
 def _names(words: Any, key: str) -> tuple[str, ...]:

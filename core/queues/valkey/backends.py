@@ -31,10 +31,11 @@ class Backends:
         """How many seconds each one that paints will go on, by its own pace."""
         paces = {offer.backend: offer.pace or 0.0 for offer in self.offers}
         now = self._clock()
-        return {
-            backend: max(0.0, began + paces.get(backend, 0.0) * cost - now)
-            for backend, began, cost in self._runs
-        }
+        busy: dict[str, float] = {}
+        for backend, began, cost in self._runs:  # two where the last picture is still on its way to the queue
+            left = began + paces.get(backend, 0.0) * cost - now
+            busy[backend] = max(0.0, left, busy.get(backend, 0.0))
+        return busy
 
     def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
         """What the pulse found."""

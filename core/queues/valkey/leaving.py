@@ -61,13 +61,11 @@ class Leaving:
         """Say what is watched of a job here (see Watched.flags). Never raises because the queue is away."""
         try:
             await self._store.call("unwatch", id, self._process, flags, int(abandon), CANCELLED)
-        except QueueUnavailable:
+        except (QueueUnavailable, asyncio.CancelledError) as error:
             if not flags:
                 self.later(id, abandon=abandon)
-        except asyncio.CancelledError:
-            if not flags:
-                self.later(id, abandon=abandon)
-            raise
+            if not isinstance(error, QueueUnavailable):
+                raise
 
     async def _say_all(self) -> None:
         try:

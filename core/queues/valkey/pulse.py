@@ -112,7 +112,7 @@ class Pulse:
             UNWANTED,
             *(word for claim in claims for word in claim),
         )
-        version, clock, known, offers, runs, _, waiting, next_end, heard = told
+        version, clock, known, offers, runs, waiting, next_end, heard = told
         if next_end >= 0:  # somebody should see to it just then, if its worker does not renew it
             self.pause = min(self._usual_pause, max(SOON, (next_end - clock) / 1000))
         self._backends.note(clock / 1000, decode_offers(offers), runs)

@@ -303,6 +303,10 @@ class Watching:
             async with job.saying:
                 if self._jobs.get(job.id) is job:  # else it has ended meanwhile
                     await self.leaving.want(job.id, job.flags, abandon=abandon)
+        except asyncio.CancelledError:  # perhaps before its turn came
+            if not job.flags and self._jobs.get(job.id) is job:
+                self.leaving.later(job.id, abandon=abandon)
+            raise
         finally:
             self._drop_if_empty(job)
 

@@ -29,7 +29,7 @@
 local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local S, clock = P .. 's', redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
-local BRIEF, HOUR, RECORD, LOOK = 60000, 3600000, 2048, 2000
+local BRIEF, HOUR, RECORD, LOOK, OFFER = 60000, 3600000, 2048, 2000, 15000
 -- Nobody here for so long: leases could not be renewed. Shorter than what is left of one that was renewed in time.
 local GAP = math.min(2000, LEASE / 2)
 
@@ -48,11 +48,22 @@ end
 -- keeps leases and offers meanwhile, begins with a write that needs none.
 local function although_full() redis.call('DEL', P .. 'nothing') end
 
+-- The clock went back, as a replica's may that took over: else the dead would live for as long as the difference.
+local function went_back()
+  local most = {run = LEASE, own = LEASE, workers = LEASE, processes = OFFER, offers = OFFER}
+  for key, time in pairs(most) do
+    for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
+      redis.call('ZADD', P .. key, 'XX', 'LT', NOW + time, member)
+    end
+  end
+end
+
 -- Somebody is here. After a time in which nobody was, no lease could be renewed, no offer said again, and no result
 -- fetched by those who watched: so each begins anew.
 local function seen()
   local last = tonumber(redis.call('HGET', S, 'seen') or NOW)
   redis.call('HSET', S, 'seen', NOW)
+  if last - NOW > GAP then went_back() end
   if NOW - last <= GAP then return end
   for _, key in ipairs({'run', 'own', 'workers', 'processes', 'offers'}) do
     for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do

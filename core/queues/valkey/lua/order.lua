@@ -114,16 +114,19 @@ local function may_pass(heads, liked, slack)
   local passed = {}
   for _, head in ipairs(heads) do
     if before(head, liked) then
-      local still, sum = {}, cost
-      for _, words in ipairs(redis.call('LRANGE', P .. 'passed:' .. head.kind, 0, -1)) do
+      local key, still, sum = P .. 'passed:' .. head.kind, {}, cost
+      local before_it = redis.call('LRANGE', key, 0, -1)
+      for _, words in ipairs(before_it) do
         local start, member = words:match('^(%S+) (.*)$')
         if before(head, {start = tonumber(start), member = member}) then
           still[#still + 1] = words
           sum = sum + cost_of(member)
         end
       end
-      redis.call('DEL', P .. 'passed:' .. head.kind)
-      if #still > 0 then redis.call('RPUSH', P .. 'passed:' .. head.kind, unpack(still)) end
+      if #still < #before_it then
+        redis.call('DEL', key)
+        for _, words in ipairs(still) do redis.call('RPUSH', key, words) end
+      end
       if sum > slack then return false end
       passed[#passed + 1] = head.kind
     end

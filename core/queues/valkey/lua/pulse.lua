@@ -2,8 +2,8 @@
 -- pulse(process, milliseconds, max_deliveries, vanished, unwanted, id, fence, ...): once a second from each
 -- process. It lives for so many milliseconds more, and holds these claims. Whoever comes first sees to what time
 -- brings: leases and offers that lapse, results, dead processes, jobs that nobody wants (they end as the words
--- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, wish of each claim,
--- waiting, when the next lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
+-- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, waiting, when the next
+-- lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
 local process, MOST = arg(1), 200
 although_full()
 seen()
@@ -11,11 +11,8 @@ seen()
 local dead_at = redis.call('ZSCORE', P .. 'processes', process)
 local known = dead_at and tonumber(dead_at) > NOW
 redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process)
-local wishes = {}
 for number = 6, #ARGV - 4, 2 do
-  local id, held = arg(number), is_held(arg(number), arg(number + 1))
-  if held then redis.call('ZADD', P .. 'run', NOW + LEASE, id) end
-  wishes[#wishes + 1] = held and wish(id) or -1
+  if is_held(arg(number), arg(number + 1)) then redis.call('ZADD', P .. 'run', NOW + LEASE, arg(number)) end
 end
 
 local function due(key) return redis.call('ZRANGEBYSCORE', P .. key, '-inf', NOW, 'LIMIT', 0, MOST) end
@@ -42,7 +39,9 @@ for _, dead in ipairs(due('processes')) do
   end
   if #watched < MOST then redis.call('ZREM', P .. 'processes', dead) end
 end
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'unwatched', '-inf', NOW - RESULT_TTL, 'LIMIT', 0, MOST)) do
+-- The newest first: a job that leaves the order moves its caller's later ones up, one by one.
+local unwatched = redis.call('ZREVRANGEBYSCORE', P .. 'unwatched', NOW - RESULT_TTL, '-inf', 'LIMIT', 0, MOST)
+for _, id in ipairs(unwatched) do
   end_job(id, arg(5), 0, 0)
 end
 for _, id in ipairs(due('kept')) do expire(id) end
@@ -63,5 +62,5 @@ for _, backend in ipairs(redis.call('ZRANGE', P .. 'offers', 0, -1)) do
   offers[#offers + 1] = redis.call('HGET', P .. 'o:' .. backend, 'words')
 end
 local next_end = redis.call('ZRANGE', P .. 'run', 0, 0, 'WITHSCORES')[2]
-return {state_of('version'), NOW, known and 1 or 0, offers, running(), wishes, state_of('waiting'),
+return {state_of('version'), NOW, known and 1 or 0, offers, running(), state_of('waiting'),
   math.floor(tonumber(next_end or -1)), redis.call('PUBSUB', 'NUMSUB', P .. 'p:' .. process)[2]}

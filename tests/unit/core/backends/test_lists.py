@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.backends.a1111.lists import model_called
+from core.backends.a1111.lists import model_called, models_called
 
 MODELS = [
     {"title": "alpha.safetensors", "model_name": "alpha"},
@@ -35,9 +35,8 @@ def test_a_model_is_known_by_each_of_its_names(name: object, known: str | None) 
     assert model_called(name, MODELS) == known
 
 
-def test_of_two_that_may_be_meant_it_is_the_one_that_was_asked_for() -> None:
-    assert model_called("twin", MODELS, "v1_twin") == "v1_twin"
-    assert model_called("twin", MODELS, "alpha") is None
+def test_two_may_be_meant_by_one_name() -> None:
+    assert models_called("twin", MODELS) == {"v1_twin", "xl_twin"}
 
 
 @pytest.mark.parametrize("models", [None, {}, "x", [], [None]])

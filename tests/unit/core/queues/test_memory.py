@@ -20,6 +20,7 @@ from hypothesis.stateful import (
 from core.caller import Caller
 from core.errors import NoBackend, QueueFull, ShuttingDown, TooManyJobs
 from core.events import Cancelled, Completed, End, Event, Failed, Queued, Started
+from core.fair_order import FairOrder
 from core.offers import Kind, Offer
 from core.queues import VOID, Again, Claim, Wish
 from core.queues import memory as memory_module
@@ -50,6 +51,25 @@ WATCHED = Wish(held=True, watched=True, preview=False)
 async def submit(queue: MemoryQueue, id: str) -> Watch:
     await queue.put(id, wish_for(), Caller("a"), keep=False)
     return await queue.events(id)
+
+
+async def test_at_the_stop_many_jobs_of_one_caller_end_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that leaves the order moves the later ones up: oldest first, 4,000 took 13 seconds."""
+    queue = MemoryQueue(Settings(max_jobs_per_user=1000))
+    await queue.offer(usable("gpu:1"))
+    for number in range(1000):
+        await queue.put(f"{number}", wish_for(), Caller("a"), keep=False)
+    moves = 0
+
+    def move_up(*_: Any) -> float:
+        nonlocal moves
+        moves += 1
+        return 0.0
+
+    monkeypatch.setattr(FairOrder, "_move_up", move_up)
+    await queue.drain(0)
+    assert moves == 0
+    assert (await queue.status(Caller("a"))).waiting == 0
 
 
 async def test_the_pulse_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:

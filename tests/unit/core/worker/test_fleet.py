@@ -25,6 +25,8 @@ class Owned:
         self.wanted: list[Sequence[str]] = []
         self.disowned: list[str] = []
         self.free_in = 60.0
+        self.faults: list[Exception] = []
+        """What the next questions are answered with."""
         self.on_its_way = asyncio.Event()
         """Set while an answer may arrive."""
         self.on_its_way.set()
@@ -36,11 +38,15 @@ class Owned:
         self.wanted.append(wanted)
         self._asked.set()
         self._asked = asyncio.Event()
+        if self.faults:
+            raise self.faults.pop()
         owned, given = set(self.owned), [name for name in self.given if name not in giving]
         await self.on_its_way.wait()
         return owned, given, self.free_in
 
     async def disown(self, backends: Sequence[str]) -> None:
+        if self.faults:
+            raise self.faults.pop()
         self.disowned += backends
         self.let_go.set()
         self.owned -= set(backends)
@@ -106,6 +112,29 @@ async def test_there_is_a_slot_for_each_backend_that_is_owned(house: House) -> N
     house.owned.owned = {"gpu:2"}
     await house.owned.turns()
     assert set(house.fleet.painting) == {"gpu:2"}
+
+
+async def test_an_answer_that_is_a_fault_ends_no_slot(house: House) -> None:
+    """It did, and the process lived on without painting, and said that it was well."""
+    slots = dict(house.fleet.painting)
+    house.owned.faults = [RuntimeError("WRONGTYPE")]
+    await house.owned.turns(3)
+    assert house.owned.faults == []
+    assert house.fleet.painting == slots
+
+
+async def test_a_fault_in_letting_go_of_one_backend_ends_no_other(house: House) -> None:
+    (kept,) = set(ALL) - {"gpu:1"}
+    house.owned.on_its_way.clear()
+    house.owned.given = ["gpu:1"]
+    house.owned.faults = []
+    house.owned.on_its_way.set()
+    while "gpu:1" in house.fleet.painting:
+        house.owned.faults = [RuntimeError("WRONGTYPE")] if house.fleet._giving else []
+        await asyncio.sleep(0)
+    house.owned.faults = []
+    await house.owned.turns(2)
+    assert kept in house.fleet.painting
 
 
 async def test_it_asks_again_just_when_the_leases_of_a_dead_worker_end(

@@ -434,6 +434,42 @@ async def test_a_picture_that_cannot_be_handed_on_ends_its_job_and_is_not_painte
         assert await soon((await bench.submit("two")).end()) == painted()
 
 
+@pytest.mark.parametrize("local", [True, False])
+async def test_a_queue_that_takes_no_end_at_all_ends_no_slot(
+    local: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(succeed, succeed, succeed)
+    monkeypatch.setattr(bench.queue, "local", local)
+    finish = bench.queue.finish
+
+    async def finish_the_second(claim: Claim, outcome: End | Again) -> bool:
+        if claim.id == "one":
+            raise RuntimeError("WRONGTYPE")
+        return await finish(claim, outcome)
+
+    monkeypatch.setattr(bench.queue, "finish", finish_the_second)
+    async with bench.at_work():
+        await bench.submit("one")
+        for id in ("two", "three"):
+            assert await soon((await bench.submit(id)).end()) == painted()
+
+
+async def test_a_server_that_finds_everything_wrong_rests_and_a_picture_makes_up_for_that() -> None:
+    """Else it would be the first to be free, always, and fail nearly all there is."""
+    wrong = fail(InvalidRequest("422"))
+    bench = Bench(*[wrong] * 4, succeed, *[wrong] * 6, succeed)
+    async with bench.at_work():
+        for number in range(12):
+            await soon((await bench.submit(f"{number}")).end())
+    assert [word for word in bench.log if word not in {"look", "usable"}] == [
+        *["paint", "invalid_request accepted"] * 4,
+        *["paint", "Completed accepted"],
+        *["paint", "invalid_request accepted"] * 4,
+        *["paint", "resting", "invalid_request accepted"] * 2,
+        *["paint", "Completed accepted"],
+    ]
+
+
 async def test_a_job_cancelled_while_it_is_painted_is_interrupted_and_nothing_else() -> None:
     bench = Bench(go_on_until_interrupted, succeed)
     async with bench.at_work():

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from core.caller import Caller
 from core.errors import QueueUnavailable
 from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.queues import Wish
@@ -287,6 +288,58 @@ async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_else
     end = (await told(watch))[-1]
     assert isinstance(end, Failed)
     assert end.code == "shutting_down"
+
+
+async def test_who_leaves_and_is_cut_off_before_it_is_said_has_left_all_the_same(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another watch of the same job leaves just then, and Valkey is slow to hear of it."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    one, two = await queue.events("job"), await queue.events("job", preview=True)
+    slow, heard = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        heard.set()
+        await slow.wait()
+
+    before(monkeypatch, queue, "unwatch", wait)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(queue.leave(two))
+        await heard.wait()
+        cut_off = tasks.create_task(queue.abandon(one))
+        await asyncio.sleep(0)
+        cut_off.cancel()
+        await asyncio.wait([cut_off])
+        slow.set()
+    await home.pass_time(2)
+    assert (await queue.status(ALICE)).waiting == 0
+
+
+async def test_a_clock_that_goes_back_keeps_no_dead_worker_alive(
+    queue: ValkeyQueue, home: ValkeyHome
+) -> None:
+    """A replica took over that is a minute behind, and the worker died with the primary's machine."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await soon(queue.claim("gpu:1"))
+    home._passed -= 60
+    await home.pass_time(20)
+    await queue.offer(usable("gpu:1"))
+    assert (await soon(queue.claim("gpu:1"))).id == "job"
+
+
+async def test_a_line_that_was_passed_over_thousands_of_times_can_be_judged(
+    home: ValkeyHome, client: Redis
+) -> None:
+    """Where MODEL_SLACK is large; Lua takes some 8,000 values at once."""
+    queue = await home.open(model_slack=1e6)
+    await queue.offer(usable("gpu:1", "anime", "photo", loaded="photo"))
+    await queue.put("anime", wish_for(model="anime"), ALICE, keep=True)
+    await queue.put("photo", wish_for(model="photo"), Caller("b"), keep=True)
+    key = f"{PREFIX}passed:anime\n"
+    later = [f"9 {2:015d}{number:015d}0.001 x" for number in range(9000)]
+    await client.rpush(key, f"-1 {0:015d}{0:015d}0.001 x", *later)
+    assert (await soon(queue.claim("gpu:1"))).id == "photo"
+    assert await client.llen(key) == 9001, "the one that counts no more went, and this one came"
 
 
 async def test_a_valkey_that_came_back_empty_is_told_what_was_agreed_on(
