@@ -22,7 +22,7 @@ from bot.deliveries import Deliveries
 from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.sync import sync
-from core import Gateway, QueueUnavailable, Settings, SettingsError
+from core import Gateway, QueueUnavailable, Settings, SettingsError, say
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +105,9 @@ class Bot(discord.Client):
         await self._log_in(token)
         log.info("this replica is %s", self.owner)
         invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
-        print(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}", flush=True)
+        say(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}")
         if not self._shared:
-            print(f"sd-b64: {ALONE}", flush=True)
+            say(f"sd-b64: {ALONE}")
         async with asyncio.TaskGroup() as tasks:
             giving = tasks.create_task(self._give_commands())
             await self._stay_connected()

@@ -44,8 +44,11 @@ def _health() -> int:
 async def ask(options: Namespace) -> int:
     """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
     from cli.failures import Failure
-    from cli.picture_files import forget_output
+    from core import forget_output
 
+    # A program may be started with one of them closed; Python has none of it then.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: ASYNC230, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: ASYNC230, SIM115
     if options.command == "imagine":
         from cli.imagine import imagine as command
     else:

@@ -20,6 +20,7 @@ from cli.messages import Event, Status, plain, read_event, read_problem, read_st
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 45.0
 """After so long without a byte a connection is dead: a stream has a heartbeat every 15 seconds."""
+OURS = {"application/json", "application/problem+json"}
 ANSWER_SECONDS = 10.0
 """How long an answer that needs no painting may take."""
 
@@ -58,6 +59,18 @@ class Server:
             with self._told():
                 return await response.read()
 
+    async def foreign(self) -> Failure | None:
+        """What is wrong where something answers that is no such server; one that is away does not say."""
+        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+        try:
+            async with self._request("GET", "/healthz", timeout=limits) as response:
+                # From 500 on it may be a proxy whose server is away.
+                if response.status >= 500 or response.content_type in OURS:
+                    return None
+                return await self._refusal(response)
+        except Failure:
+            return None
+
     async def status(self) -> tuple[Status, bytes]:
         """What `GET /status` says, read and as it came."""
         body = await self.ask("GET", "/status")
@@ -95,6 +108,9 @@ class Server:
         where = response.headers.get("Location")
         leads = f" and leads to {plain(where)}" if where else ""
         answer = f"{response.status} {plain(response.reason or '')}{leads}"
+        return self._foreign(answer)
+
+    def _foreign(self, answer: str) -> Failure:
         return Failure(UNREACHABLE, f"{self.name} answers {answer}; is it an sd-b64-api server?")
 
     def _unreadable(self, error: ValueError) -> Failure:
@@ -106,6 +122,8 @@ class Server:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Failure(UNREACHABLE, f"{self.name} is not reached: {_reason(error)}") from error
+        except aiohttp.ClientResponseError as error:  # what it says is no HTTP
+            raise self._foreign("no HTTP") from error
         except (aiohttp.ClientError, OSError) as error:  # its time-outs are TimeoutErrors, and so OSErrors
             raise Failure(CONNECTION_LOST, f"{self.name}: {_reason(error)}") from error
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from cli.messages import plain
 from core import BackendStatus, Settings, SettingsError, Status, check_exposure, reachable
 
 EXAMPLE = "a%20monkey%20with%20a%20hat"
@@ -57,8 +58,8 @@ def _painter(backend: BackendStatus) -> str:
     if offer.demo:
         return "the built-in demo painter (it invents pictures; it is not a diffusion model)"
     if not offer.usable:
-        return f"{offer.backend}: {offer.problem}"
-    return f"{offer.backend}, model {offer.loaded or 'unknown'}"
+        return f"{offer.backend}: {plain(offer.problem)}"
+    return f"{offer.backend}, model {plain(offer.loaded or 'unknown')}"
 
 
 def _openness(settings: Settings) -> list[str]:

@@ -62,7 +62,10 @@ class Job:
             try:
                 return await self._follow()
             except Failure as failure:
-                self._sent = self._sent or failure.code == CONNECTION_LOST
+                if failure.code == CONNECTION_LOST and not self._sent:
+                    if (foreign := await self._server.foreign()) is not None:
+                        raise foreign from failure
+                    self._sent = True
                 self._unsure = self._unsure and failure.code in NO_ANSWER
                 if not (self._sent and failure.may_pass):
                     raise

@@ -13,6 +13,7 @@ from pathlib import Path
 from cli.exit_codes import UNWRITABLE, USAGE
 from cli.failures import Failure
 from cli.messages import Picture
+from core import forget_output
 
 LONGEST_NAME = 40
 """Characters of the prompt in a file's name: within 255 bytes in any script."""
@@ -56,11 +57,6 @@ def write_out(picture: Picture) -> None:
     except OSError as error:
         forget_output()
         raise Failure(UNWRITABLE, f"standard output: {error.strerror}") from error
-
-
-def forget_output() -> None:
-    """Standard output is broken: what its buffer holds is tried again at the exit, and goes nowhere then."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def numbered(path: Path, count: int) -> list[Path]:

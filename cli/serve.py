@@ -24,6 +24,7 @@ from core import (
     listening,
     open_session,
     reachable,
+    say,
     stop_signal,
     work,
 )
@@ -60,9 +61,9 @@ async def serve(settings: Settings) -> None:
         _discord(painted, gateway),
     ):
         status = await gateway.status(Caller("serve"))
-        print(greeting(Served(settings, http, ws, status, note)), flush=True)
+        say(greeting(Served(settings, http, ws, status, note)))
         await stop.wait()
-        print("stopping: what is being painted is finished first (Ctrl-C again: at once)", flush=True)
+        say("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)
 
 

@@ -32,7 +32,7 @@ from core.events import Cancelled, Completed, End, Event, Failed, Image, Progres
 from core.gateway import Gateway
 from core.listening import listening, reachable
 from core.offers import Catalog, Offer
-from core.process import run, stop_signal
+from core.process import forget_output, run, say, stop_signal
 from core.request import (
     FIELDS,
     LARGEST_CFG_SCALE,
@@ -104,6 +104,7 @@ __all__ = [
     "check_exposure",
     "connect",
     "discover",
+    "forget_output",
     "is_heard",
     "listening",
     "load_or_exit",
@@ -111,6 +112,7 @@ __all__ = [
     "parse_request",
     "reachable",
     "run",
+    "say",
     "stop_signal",
     "work",
     "write_together",

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+from core.process import say
 from core.settings import Settings, SettingsError
 
 NEAR = 20
@@ -46,7 +47,7 @@ async def listening(
                 if port == wanted:
                     moved = problem
         if port != wanted:
-            print(f"{variable}: {moved}, so it is {bound}", flush=True)
+            say(f"{variable}: {moved}, so it is {bound}")
         yield bound
 
 

@@ -1,6 +1,7 @@
 """A program's process: its loop, its log, how it is told to stop, how it ends with one line."""
 
 import asyncio
+import io
 import logging
 import os
 import signal
@@ -27,6 +28,8 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     A setting that cannot be used is printed in one line, with exit code 2.
     """
     _begin_log()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that its encoding lacks is shown escaped
+        sys.stdout.reconfigure(errors="backslashreplace")
     settle()
     _open_more_files()
     if os.getpid() == 1:
@@ -40,6 +43,19 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         raise SystemExit(2) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def say(text: str) -> None:
+    """Tell whoever started this program; that nobody reads it any more ends nothing."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        forget_output()
+
+
+def forget_output() -> None:
+    """Standard output is broken: what its buffer holds is tried again at the exit, and goes nowhere then."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @asynccontextmanager

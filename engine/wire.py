@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.task import MODEL, VERSION, Task
 
-MAX_SIDE = 4096
-MAX_PIXELS = 8 * MAX_SIDE * MAX_SIDE
+MAX_SIDE = 65_536
+MAX_PIXELS = 1 << 27
 """Of one request, all its pictures together."""
 MODEL_TITLE = MODEL
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "Simple", "Normal")
@@ -72,11 +72,11 @@ class Order:
 
 _NUMBERS: dict[str, tuple[float, float, float]] = {  # default, least, most
     "seed": (-1, -1, 2**63 - 1),
-    "steps": (50, 1, 150),
+    "steps": (50, 1, 10_000),  # as many as MAX_STEPS and MAX_BATCH may allow
     "width": (512, 64, MAX_SIDE),
     "height": (512, 64, MAX_SIDE),
     "cfg_scale": (7.0, 0, 100),
-    "batch_size": (1, 1, 8),
+    "batch_size": (1, 1, 100),
     "n_iter": (1, 1, 100),
 }
 _TEXTS = ("prompt", "negative_prompt", "sampler_name", "sampler_index", "force_task_id")

@@ -1,17 +1,17 @@
 """`python -m core.worker`: paint for the shared queue, until a signal stops it."""
 
 from core.connect import work
-from core.process import run, stop_signal
+from core.process import run, say, stop_signal
 from core.settings import Settings, load_or_exit
 
 
 async def paint(settings: Settings) -> None:
     """Paint, and end in good order: what is painted is finished within SHUTDOWN_GRACE, or given back."""
     async with work(settings) as fleet, stop_signal() as stop:
-        print("sd-b64: worker, painting for the shared queue", flush=True)
+        say("sd-b64: worker, painting for the shared queue")
         await stop.wait()
         grace = settings.shutdown_grace
-        print(f"sd-b64: stopping; a picture that takes over {grace:g} s more is given back", flush=True)
+        say(f"sd-b64: stopping; a picture that takes over {grace:g} s more is given back")
         await fleet.stop(grace)
 
 

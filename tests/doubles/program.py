@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 from core.settings import SETTINGS
 
@@ -44,6 +45,10 @@ class Program:
         assert self.process.stdout is not None
         text = (await self.process.stdout.read()).decode()
         return await self.process.wait(), text
+
+    def close_output(self) -> None:
+        """Whoever read what it says is gone, as the other end of a pipe may be."""
+        cast(Any, self.process)._transport.get_pipe_transport(1).close()
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -107,6 +107,39 @@ async def test_a_silent_connection_is_given_up(tmp_path: Path, monkeypatch: pyte
         assert len(served.double.paintings) == 1
 
 
+async def test_what_is_no_such_server_is_told_at_once_though_it_hangs_up(capsys: Capture) -> None:
+    """Our own websocket's port, which closes on what it does not know; or something that speaks no HTTP."""
+
+    async def ssh(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+        await reader.read()
+        writer.close()
+
+    async def wsserver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET "):
+            writer.write(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    for listener in (ssh, wsserver):
+        async with await asyncio.start_server(listener, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            code = await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
+        assert code == 3
+        assert "is it an sd-b64-api server?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+async def test_a_stream_that_is_closed_from_the_start_is_not_missed(tmp_path: Path, closed: str) -> None:
+    """As some daemons start programs."""
+    anew = f"[sys.executable, '-c', {PLAIN!r}, *sys.argv[1:]]"
+    program = f"import os, sys; os.close({closed}); os.execv(sys.executable, {anew})"
+    async with serving(tmp_path) as served:
+        arguments = ("imagine", PROMPT, "-o", "out.png")
+        async with started(tmp_path, served.url, *arguments, program=program) as process:
+            assert await process.wait() == 0
+    assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
+
+
 async def test_patience_ends(tmp_path: Path, capsys: Capture) -> None:
     """Then it is exit code 3, and the job goes on at the server."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:

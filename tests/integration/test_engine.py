@@ -93,6 +93,12 @@ async def test_a_picture_is_plain_base64_of_a_png_that_says_what_made_it(fast: C
     assert json.loads(answer["info"])["infotexts"] == [text]
 
 
+async def test_whatever_the_settings_may_allow_is_painted(fast: Client) -> None:
+    """Else a job that was accepted would be refused once its turn has come."""
+    for many in ({"width": 65_536}, {"height": 65_536}, {"steps": 1000}, {"batch_size": 20}):
+        assert (await fast.post(TXT2IMG, {**SMALL, **many}))["images"]
+
+
 async def test_the_answer_tells_what_was_asked_and_what_came_of_it(fast: Client) -> None:
     answer = await fast.post(
         TXT2IMG, {**SMALL, "negative_prompt": "blur", "override_settings": {"x": 1}, "styles": []}

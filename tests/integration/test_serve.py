@@ -161,6 +161,50 @@ async def test_a_running_picture_is_delivered_before_it_stops(tmp_path: Path) ->
             assert (await serve.ends())[0] == 0
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+async def test_a_running_picture_is_delivered_though_nobody_reads_what_it_says(
+    tmp_path: Path, stop: signal.Signals
+) -> None:
+    """As with `| tee`, which hears the same Ctrl-C and ends first."""
+    async with A1111Double() as double:
+        double.hold(at=1)
+        async with _serve(tmp_path, SD_BACKENDS=double.url, HTTP_PORT="0", WS_PORT="0") as serve:
+            link = re.findall(r"http://127\.0\.0\.1:\d+/", await serve.says("click "))[0]
+            serve.close_output()
+            async with aiohttp.ClientSession() as session:
+                async with asyncio.TaskGroup() as group:
+                    answer = group.create_task(_get(session, link + "text?input=last"))
+                    await double.until(lambda: double.active)
+                    waits = group.create_task(_get(session, link + "text?input=waits"))
+                    await _until_waiting(session, link)
+                    serve.signal(stop)
+                    assert "shutting_down" in await waits
+                    double.release()
+                assert '"image-base64"' in answer.result()
+            assert await serve.process.wait() == 0
+
+
+async def _until_waiting(session: aiohttp.ClientSession, link: str) -> None:
+    """Until a job waits behind the one that is painted."""
+    async with asyncio.timeout(10):
+        while '"waiting":1' not in await _get(session, link + "status"):
+            pass
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+async def test_a_name_that_the_terminals_letters_lack_is_shown_all_the_same(
+    tmp_path: Path, encoding: str
+) -> None:
+    """A redirected output on Windows, say. What would steer a terminal is taken out of it."""
+    async with (
+        A1111Double(models=("国风\x1b[31m3",)) as double,
+        _serve(
+            tmp_path, SD_BACKENDS=double.url, HTTP_PORT="0", WS_PORT="0", PYTHONIOENCODING=encoding
+        ) as serve,
+    ):
+        assert r"model \u56fd\u98ce [31m3" in await serve.says("curl ")
+
+
 async def _get(session: aiohttp.ClientSession, link: str) -> str:
     async with session.get(link) as answer:
         return await answer.text()

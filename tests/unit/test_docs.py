@@ -80,6 +80,20 @@ def test_the_env_example_holds_every_setting_with_its_default(tmp_path: Path) ->
     assert all(getattr(chosen, item.name) == item.default for item in SETTINGS)
 
 
+def test_the_env_example_names_what_may_come_from_a_file() -> None:
+    head = (ROOT / ".env.example").read_text(encoding="utf-8").partition("\n\n")[0]
+    secrets = {item.name.upper() for item in SETTINGS if item.metadata["secret"]}
+    assert secrets == {word for word in re.findall(r"[A-Z_]{6,}", head) if not word.endswith("_FILE")}
+
+
+def test_the_readme_tells_of_the_storm_what_was_measured() -> None:
+    table = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+    workers, front_ends = re.findall(r"(\d+) workers, (\d+) front ends, Valkey twice", table)[0]
+    kills = int(workers) + int(front_ends) + 2
+    (jobs,) = re.findall(r"delivered, each its own \| ([\d,]+);", table)
+    assert re.search(rf"{jobs} jobs went through\s+{kills} kills without one lost", README)
+
+
 def test_every_error_code_has_its_row() -> None:
     """The README lists the codes of core.errors, each with httpserver's status, and whether to try again."""
     rows = {code.strip("`"): (int(status), again) for code, status, _, again in _table(README, "| Code |")}
