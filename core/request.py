@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isqrt
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +13,7 @@ from core.errors import InvalidRequest
 SIZE_STEP = 8
 """Width and height are multiples of this: one latent pixel of Stable Diffusion."""
 SMALLEST_SIDE = 64
+USUAL_SIDE, USUAL_STEPS = 512, 20
 LARGEST_SEED = 2**32 - 1
 LARGEST_CFG_SCALE = 30.0
 LONGEST_NAME = 200
@@ -34,9 +35,9 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
 
     prompt: str
     negative_prompt: str = ""
-    steps: int = 20
-    width: int = 512
-    height: int = 512
+    steps: int = USUAL_STEPS
+    width: int = USUAL_SIDE
+    height: int = USUAL_SIDE
     cfg_scale: float = 7.0
     sampler_name: str | None = None
     seed: int = -1
@@ -71,7 +72,7 @@ def parse_request(prompt: object, fields: Mapping[str, object], limits: Limits) 
     `fields` holds nothing but names of FIELDS, else the unknown one is refused; None means not given.
     Raises InvalidRequest, which names the field, for anything that is not exactly usable.
     """
-    given: dict[str, Any] = {}
+    given = _within(limits)
     for name, value in fields.items():
         if name not in FIELDS:
             raise InvalidRequest(f"{name}: no such parameter; there are: {', '.join(FIELDS)}", field=name)
@@ -86,6 +87,17 @@ def parse_request(prompt: object, fields: Mapping[str, object], limits: Limits) 
             f"width x height: {pixels} pixels, at most {limits.max_pixels} are painted", field="width"
         )
     return request
+
+
+def _within(limits: Limits) -> dict[str, Any]:
+    """What is not given, where that would be more than the limits allow."""
+    given: dict[str, Any] = {}
+    if limits.max_steps < USUAL_STEPS:
+        given["steps"] = limits.max_steps
+    if limits.max_pixels < USUAL_SIDE**2:
+        side = isqrt(limits.max_pixels) // SIZE_STEP * SIZE_STEP
+        given |= {"width": side, "height": side}
+    return given
 
 
 def _parameter(name: str, value: object, limits: Limits) -> str | int | float | None:

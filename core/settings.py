@@ -238,7 +238,7 @@ def _value(name: str, values: Mapping[str, str], *, secret: bool) -> str | None:
     if values.get(name):
         raise SettingsError(name, f"set either {name} or {name}_FILE, not both")
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{name}_FILE", f"cannot be read: {error}") from None
     if not text:  # an empty secret would open what it was meant to close

@@ -16,9 +16,9 @@ export function begin(paint) {
 	for (const button of shapes) button.onclick = () => reshape(button.dataset.shape);
 	byId("defaults").onclick = () => fill({ input: input.value });
 	input.onkeydown = (event) => {
-		if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+		if (event.keyCode !== 13 || event.shiftKey) return; // 229: composing
 		event.preventDefault();
-		form.requestSubmit();
+		if (!event.repeat) form.requestSubmit();
 	};
 	form.oninput = tell;
 	form.addEventListener("invalid", ({ target }) => (options.open ||= options.contains(target)), true);

@@ -67,9 +67,7 @@ export function openGallery({ pictures: kept }, acts) {
 	async function clear() {
 		const text = `${plural(shown.size, "picture")}, kept nowhere else, will be gone.`;
 		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;
-		await kept.clear().catch(() => {});
-		[...shown.keys()].forEach(takeDown);
-		tell();
+		for (const picture of pictures()) await remove(picture);
 		byId("input").focus();
 	}
 
@@ -83,7 +81,7 @@ export function openGallery({ pictures: kept }, acts) {
 
 	async function load() {
 		(await kept.all()).forEach(show);
-		tell();
+		await add([]);
 	}
 
 	byId("clear").onclick = clear;

@@ -27,7 +27,8 @@ export class Job {
 	constructor(record, { jobs, changed, finished }) {
 		this.#with = { jobs, changed, finished };
 		this.record = record;
-		this.state = record.problem && !record.insist ? { phase: "failed", problem: record.problem } : { phase: "sending" };
+		const { problem, insist, cancelled } = record;
+		this.state = problem && !insist ? { phase: "failed", problem } : { phase: cancelled ? "cancelling" : "sending" };
 	}
 
 	get isOver() {
@@ -96,7 +97,7 @@ export class Job {
 		const path = `jobs/${record.id}`;
 		if (record.id && record.cancelled) {
 			const words = await (await this.#ask(path, { method: "DELETE" })).json();
-			record.cancelled = words.state !== "completed"; // it was too late: then the picture is shown
+			record.cancelled = words.state !== "completed"; // too late: the picture is shown
 			await this.#hear(words.type === "error" ? { type: "cancelled" } : words);
 		} else if (await takeLine(this)) {
 			await this.#stream(`${path}?preview=true`).finally(() => leaveLine(this));
@@ -121,7 +122,7 @@ export class Job {
 	async #hear(words) {
 		const { type, position, step, steps, "preview-base64": preview } = words;
 		if (words.id && words.id !== this.record.id) {
-			Object.assign(this.record, { id: words.id, problem: null });
+			Object.assign(this.record, { id: words.id, problem: null, insist: false });
 			await this.#save();
 		}
 		const until = words.eta == null ? 0 : Date.now() + 1000 * words.eta;
@@ -150,10 +151,10 @@ export class Job {
 		const { code } = error;
 		if (error.name === "AbortError") return;
 		if (!(error instanceof Problem)) return this.#away();
-		if (code === "unauthorized") {
+		if (code === "unauthorized" && (record.id || !record.cancelled)) {
 			this.#set({ phase: "locked" });
 			await this.#pause();
-		} else if (record.cancelled && code !== "forbidden") {
+		} else if (record.cancelled && ![...PASSES, "forbidden"].includes(code)) {
 			await this.#end("cancelled");
 		} else {
 			const isForgotten = ["not_found", "expired"].includes(code) && record.id && Date.now() - record.at < DAY;

@@ -17,7 +17,7 @@ export function pictureOf({ key, at, request }, { "image-base64": base64, index,
 export const requestOf = ({ request, seed }) => ({ ...request, seed, batch_size: 1 });
 
 export function fileName({ request, seed, blob }) {
-	const words = request.input.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? ["picture"];
+	const words = request.input.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? ["picture"];
 	return `${words.join("-").slice(0, 60)}-${seed}.${blob.type.slice(6).replace("jpeg", "jpg")}`;
 }
 

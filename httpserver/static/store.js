@@ -8,7 +8,7 @@ export async function openStore() {
 	return Object.fromEntries(TABLES.map((name) => [name, database ? table(database, name) : NOWHERE]));
 }
 
-const NOWHERE = { all: async () => [], put: () => Promise.reject(), drop: async () => {}, clear: async () => {} };
+const NOWHERE = { all: async () => [], put: () => Promise.reject(), drop: async () => {} };
 
 function table(database, name) {
 	const run = (mode, act) =>
@@ -22,7 +22,6 @@ function table(database, name) {
 		all: () => run("readonly", (table) => table.getAll()).catch(() => []),
 		put: (value) => run("readwrite", (table) => table.put(value)),
 		drop: (key) => run("readwrite", (table) => table.delete(key)),
-		clear: () => run("readwrite", (table) => table.clear()),
 	};
 }
 

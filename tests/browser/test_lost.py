@@ -20,6 +20,8 @@ from tests.doubles.http_fixture import serving
 from tests.ports import free_port
 
 if TYPE_CHECKING:
+    from playwright.async_api import Route
+
     from tests.browser.window import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -307,6 +309,36 @@ async def test_a_cancel_is_carried_out_although_its_card_was_removed(
         await served.until_status(lambda status: status["waiting"] == 0)
         served.double.release()
         await window.sees_picture("a lighthouse")
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
+
+
+async def test_a_cancel_is_carried_out_although_the_queue_is_away(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    refusal = {"code": "queue_unavailable", "status": 503, "detail": "the queue is away", "retry_after": 2}
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse", "a tower")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        await window.sees(window.job("a tower"), "Next")
+        refused = asyncio.Event()
+
+        async def refuse(route: "Route") -> None:
+            if route.request.method != "DELETE":
+                await route.continue_()
+                return
+            await route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(refusal))
+            refused.set()
+
+        await window.page.route("**/jobs/*", refuse)
+        await window.press(window.job("a tower"), "Cancel")
+        await refused.wait()
+        await window.page.unroute("**/jobs/*")
+        await served.until_status(lambda status: status["waiting"] == 0)
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await window.sees(window.job("a tower"), "Cancelled")
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
 
 

@@ -61,6 +61,25 @@ async def test_the_place_in_the_queue_and_the_time_left_move(tmp_path: Path, ope
         await window.sees_picture("fourth")
 
 
+async def test_enter_paints_once_however_long_it_is_held(tmp_path: Path, open_window: "Open") -> None:
+    """And not at all where it ends a composition: Safari tells of that with the key's code alone."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.prompt.fill("灯台")
+        await window.prompt.evaluate(
+            """(input) => input.dispatchEvent(
+                new KeyboardEvent("keydown", { key: "Enter", keyCode: 229, bubbles: true, cancelable: true })
+            )"""
+        )
+        await window.prompt.fill("a lighthouse")
+        for _ in range(5):
+            await window.page.keyboard.down("Enter")
+        await window.page.keyboard.up("Enter")
+        await window.sees_picture("a lighthouse")
+        await window.sees_number(window.jobs, 0)
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
+
+
 async def test_a_job_is_cancelled(tmp_path: Path, open_window: "Open") -> None:
     """The one that is painted is interrupted, the one that waits never reaches the server."""
     async with serving(tmp_path) as served:
@@ -331,6 +350,33 @@ async def test_the_gallery_is_bounded(tmp_path: Path, open_window: "Open") -> No
         await window.sees_picture("the newest")
         await window.sees_number(window.pictures, 200)
         await window.sees_number(window.picture("the oldest"), 0)
+
+
+async def test_the_gallery_is_bounded_also_where_several_tabs_have_filled_it(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """Each knew of its own pictures alone; and what a tab has not shown it does not clear."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("the oldest")
+        await window.sees_picture("the oldest")
+        await window.page.evaluate(
+            """async () => {
+                const { openStore } = await import("/static/store.js");
+                const { pictures } = await openStore();
+                const [oldest] = await pictures.all();
+                const request = { ...oldest.request, input: "another" };
+                for (let at = 1; at < 205; at++) {
+                    await pictures.put({ ...oldest, request, key: `${at}`, at: oldest.at + at });
+                }
+            }"""
+        )
+        await window.press(window.page.locator("main"), "Clear the gallery")
+        await window.sees(window.viewer, "1 picture, kept nowhere else")
+        await window.press(window.viewer, "Clear it")
+        await window.sees_number(window.pictures, 0)
+        await window.page.reload()
+        await window.sees_number(window.pictures, 200)
 
 
 async def test_events_are_read_in_whatever_pieces_they_come(tmp_path: Path, open_window: "Open") -> None:

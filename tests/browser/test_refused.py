@@ -42,6 +42,25 @@ async def test_a_full_queue_is_tried_again_if_asked_to(tmp_path: Path, open_wind
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["painted", "waiting", "too many"]
 
 
+async def test_what_was_let_in_and_failed_is_not_painted_again_by_itself(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """Whoever keeps trying wants it to be let in, and no more than that."""
+    async with serving(tmp_path, max_queue=1, max_attempts=1) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        await window.paint("painted")
+        await window.sees(window.job("painted"), "step 1")
+        await window.paint("waiting", "/fail-500 too many")
+        card = window.job("too many")
+        await window.press(card, "Keep trying")
+        await window.sees(card, "Trying again in")
+        served.double.release()
+        await window.sees_picture("waiting")
+        await window.sees(card, "500")
+        await window.sees_number(card.get_by_role("button", name="Keep trying"), 1)
+
+
 async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> None:
     """The page says so and how to have one; what was asked for is painted when one is there."""
     double = A1111Double()
@@ -95,6 +114,21 @@ async def test_the_demo_painter_bears_a_badge(open_window: "Open") -> None:
             await window.sees(window.page.locator("#notice"), "SD_BACKENDS=http://127.0.0.1:7860")
             await window.press(window.page.locator("#ideas"), "a monkey with a hat")
             await window.sees_picture("a monkey with a hat")
+
+
+async def test_what_was_never_let_in_can_be_cancelled_without_the_key(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        await window.press(window.page.locator("#lock"), "Not now")
+        await window.paint("a cave")
+        await window.sees(window.job("a cave"), "Locked")
+        await window.press(window.job("a cave"), "Cancel")
+        await window.sees(window.job("a cave"), "Cancelled")
+        await window.page.reload()
+        await window.sees(window.page.locator("#notice"), "wants a key before it paints")
+        await window.sees_number(window.jobs, 0)
 
 
 async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:

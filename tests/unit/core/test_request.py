@@ -20,6 +20,13 @@ def test_a_prompt_is_all_that_is_needed() -> None:
     assert parse("a monkey with a hat") == ImageRequest(prompt="a monkey with a hat")
 
 
+@pytest.mark.parametrize(("pixels", "side"), [(4096, 64), (65_536, 256), (262_143, 504), (262_144, 512)])
+def test_what_is_not_given_is_within_the_limits(pixels: int, side: int) -> None:
+    """Else a plain prompt would be refused for a size that nobody named, or take longer than is allowed."""
+    request = parse_request("a monkey", {}, Limits(max_pixels=pixels, max_steps=10))
+    assert (request.width, request.height, request.steps) == (side, side, 10)
+
+
 def test_the_prompt_is_taken_as_it_was_written() -> None:
     assert parse('  "a monkey"\n').prompt == '  "a monkey"\n'
 

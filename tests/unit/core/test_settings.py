@@ -128,6 +128,8 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("hunter2\n")
     assert read(API_KEY_FILE=str(secret)).api_key == "hunter2"
+    secret.write_text("hunter2\n", encoding="utf-8-sig")  # as PowerShell and Notepad write it
+    assert read(API_KEY_FILE=str(secret)).api_key == "hunter2"
     assert read(API_KEY_FILE="").api_key == ""
 
 
