@@ -89,14 +89,18 @@ class Answers:
             if await self._claim(interaction.id, turn):
                 return True
             await asyncio.sleep(LOOK_AGAIN)
-            if await self._is_answered(interaction.id):
+            if await self._answered_by(interaction.id) is not None:
                 return False
         return False
 
-    def told(self, interaction: Interaction) -> "asyncio.Future[bool]":
-        """To wait for this replica's answer: whether it came through, and not another one's."""
-        told: asyncio.Future[bool] = interaction.extras["told"]
-        return told
+    async def is_told(self, interaction: Interaction) -> bool:
+        """Wait for this replica's answer: whether it came through, and not another one's."""
+        told: asyncio.Future[bool | None] = interaction.extras["told"]
+        came_through = await asyncio.shield(told)
+        if came_through is not None:
+            return came_through
+        await asyncio.sleep(LOOK_AGAIN)  # another one would have said so by then
+        return await self._answered_by(interaction.id) in {None, self._owner.encode()}
 
     def seconds_left(self, interaction: Interaction) -> float:
         """In which all that is asked before this interaction's answer must be known."""
@@ -149,7 +153,7 @@ class Answers:
         await self._answer(interaction, interaction.response.autocomplete(choices))
 
     async def _answer(self, interaction: Interaction, answer: Awaitable[Any]) -> None:
-        told = False
+        told: bool | None = False
         try:
             await answer
             told = True
@@ -159,7 +163,7 @@ class Answers:
             if error.code != ANSWERED:
                 raise
             note_answered(interaction)
-            await self._tell_others(interaction)
+            told = None  # whose that is Discord does not say
             raise Answered(error.text) from error
         finally:
             _note(interaction, told)
@@ -181,16 +185,17 @@ class Answers:
         except (QueueUnavailable, TimeoutError):
             return True
 
-    async def _is_answered(self, id: int) -> bool:
+    async def _answered_by(self, id: int) -> bytes | None:
+        """The owner who said that it has answered; None if nobody has, as far as is known."""
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._coordination.get(KIND, str(id)) is not None
+                return await self._coordination.get(KIND, str(id))
         except (QueueUnavailable, TimeoutError):
-            return False
+            return None
 
 
-def _note(interaction: Interaction, told: bool) -> None:
-    future: asyncio.Future[bool] | None = interaction.extras.get("told")
+def _note(interaction: Interaction, told: bool | None) -> None:
+    future: asyncio.Future[bool | None] | None = interaction.extras.get("told")
     if future is not None and not future.done():
         future.set_result(told)
 

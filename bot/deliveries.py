@@ -8,7 +8,7 @@ about to stop, or all of them were started again.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
@@ -119,27 +119,30 @@ class Deliveries:
         """Follow a job in a task of its own."""
         self._tend(ticket, self._follow(ticket))
 
-    def refuse(self, ticket: Ticket, told: "asyncio.Future[bool]") -> None:
+    def refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]]) -> None:
         """Forget what was not accepted, however long the store is away; the refusal does not wait for it.
 
-        `told`: whether whoever asked was told so. If not, another replica may have accepted it meanwhile,
-        under the same name, and nobody has heard of a refusal: it stays, and is shown by whoever finds it.
+        `told` waits until it is known whether whoever asked was told so. If not, another replica may have
+        accepted it meanwhile, under the same name: it stays, and is shown by whoever finds it.
         """
         self._tend(ticket, self._refuse(ticket, told))
 
-    async def _refuse(self, ticket: Ticket, told: "asyncio.Future[bool]") -> None:
-        if await asyncio.shield(told):
-            await self._forget(ticket)
-        else:
-            await self.release(ticket.name)
+    async def _refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]]) -> None:
+        async with self._kept(ticket.name, lambda: None):
+            if await told():
+                await self._forget(ticket)
 
     def _tend(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None or ticket.name in self._tended:
             deed.close()
             return
-        task = self._tasks.create_task(self._guarded(ticket, deed))
-        self._tended[ticket.name] = task
-        task.add_done_callback(lambda _: self._tended.pop(ticket.name, None))
+
+        def ended(_: asyncio.Task[None]) -> None:
+            deed.close()  # one that is cancelled before its first step never ran it
+            del self._tended[ticket.name]
+
+        self._tended[ticket.name] = task = self._tasks.create_task(self._guarded(ticket, deed))
+        task.add_done_callback(ended)
 
     async def _guarded(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
         """One ticket's task. It raises nothing but its own cancellation: that would end the other jobs."""
@@ -191,13 +194,19 @@ class Deliveries:
             await asyncio.sleep(SCAN)
 
     async def _follow(self, ticket: Ticket) -> None:
-        """Show a job and deliver its picture, under a lease that is renewed meanwhile."""
-        delivered = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            keeper = group.create_task(self._keep(ticket, delivered))
-            await self._show(ticket)
-            delivered.set()
+        """Show a job and deliver its picture."""
+        screen, delivered = Screen(self._bot, ticket, self.store), False
+        async with self._kept(ticket.name, lambda: None if delivered else screen.ticket):
+            await self._show(ticket, screen)
+            delivered = True
             await self._forget(ticket, delivered=True)
+
+    @asynccontextmanager
+    async def _kept(self, name: str, stored: Callable[[], Ticket | None]) -> AsyncIterator[None]:
+        """Renew the lease meanwhile, and see that the ticket is `stored`, if it is to be."""
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(self._keep(name, stored))
+            yield
             keeper.cancel()
 
     async def _forget(self, ticket: Ticket, *, delivered: bool = False) -> None:
@@ -213,7 +222,7 @@ class Deliveries:
             else:
                 return
 
-    async def _keep(self, ticket: Ticket, delivered: asyncio.Event) -> None:
+    async def _keep(self, name: str, stored: Callable[[], Ticket | None]) -> None:
         """Renew the lease. While the store is away it cannot be renewed, and nobody else gets it either.
 
         A store that came back without the ticket is told it again: else nobody could take over from here.
@@ -221,16 +230,15 @@ class Deliveries:
         while True:
             await asyncio.sleep(LEASE / 3)
             try:
-                if not await self.hold(ticket.name):
+                if not await self.hold(name):
                     raise Elsewhere
-                stored = await self._gateway.coordination.get(KIND, ticket.name)
-                if stored is None and not delivered.is_set():
+                there = await self._gateway.coordination.get(KIND, name)
+                if there is None and (ticket := stored()) is not None:
                     await self.store(ticket)
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 
-    async def _show(self, ticket: Ticket) -> None:
-        screen = Screen(self._bot, ticket, self.store)
+    async def _show(self, ticket: Ticket, screen: Screen) -> None:
         end = await self._end(ticket, screen)
         if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
             raise Elsewhere

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import discord
@@ -78,7 +79,7 @@ class Desk:
                 self.deliveries.begin(ticket)
 
     async def _accept(self, interaction: Interaction, ticket: Ticket) -> bool:
-        """Store and submit; whether its lease is held here. Raises Refused, SdError: nothing stays then."""
+        """Store and submit; whether its lease is held here. Raises Refused, SdError."""
         # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
         # So does another replica if this one is about to stop.
         passing = (QueueUnavailable, ShuttingDown) if self.settings.shares_queue else (QueueUnavailable,)
@@ -93,7 +94,7 @@ class Desk:
                     await self._submit(ticket)
         except Exception:
             if held:  # else another replica has heard it as well, and the ticket is that one's
-                self.deliveries.refuse(ticket, self.answers.told(interaction))
+                self.deliveries.refuse(ticket, partial(self.answers.is_told, interaction))
             raise
         return held
 

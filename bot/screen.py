@@ -56,7 +56,8 @@ class Screen:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._bot = bot
-        self._ticket = ticket
+        self.ticket = ticket
+        """As whoever has to go on must know it: with the further answer that was begun."""
         self._store = store
         """Tells the ticket to whoever may have to go on."""
         self._clock = clock
@@ -68,11 +69,11 @@ class Screen:
     @property
     def seconds_left(self) -> float:
         """Until the message says its last words."""
-        return self._ticket.asked_at + TOKEN_LIFE - LAST_WORDS - self._clock()
+        return self.ticket.asked_at + TOKEN_LIFE - LAST_WORDS - self._clock()
 
     async def show(self, event: Event | None) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
-        ticket, preview = self._ticket, self._preview
+        ticket, preview = self.ticket, self._preview
         if not isinstance(event, Progress):
             self._preview = None
         elif event.preview is not None and not ticket.spoiler:
@@ -89,13 +90,13 @@ class Screen:
     async def say_last_words(self) -> None:
         """The picture will come as a new message."""
         if self._open:
-            page = late_page(self._ticket.request, self._ticket.job, self._ticket.locale)
+            page = late_page(self.ticket.request, self.ticket.job, self.ticket.locale)
             await self._try_edit(page, self._prompts(page))
         self._open = False
 
     async def deliver(self, end: End) -> bool:
         """Bring the end to whoever asked, for as long as it takes; False if there is no way."""
-        most, pause = self._ticket.most_bytes, FIRST_PAUSE
+        most, pause = self.ticket.most_bytes, FIRST_PAUSE
         ways = [self._edit, self._send_to_channel, self._follow_up, self._send_to_user]
         page, files = await self._last_page(end, most)
         while ways:
@@ -108,7 +109,7 @@ class Screen:
                     continue
                 # Too many edits of one message are a 429 as well; that one is not over in a moment.
                 if error.code == TOO_OFTEN or (error.status != 429 and error.status < 500):
-                    log.info("job %s: %s is no way: %s", self._ticket.job, ways[0].__name__[1:], error)
+                    log.info("job %s: %s is no way: %s", self.ticket.job, ways[0].__name__[1:], error)
                     del ways[0]
                     continue
             except Unreachable:
@@ -125,12 +126,12 @@ class Screen:
             self._shown = page
         except discord.HTTPException as error:
             self._open = error.status != 401 and error.code not in CLOSED
-            log.debug("job %s: progress was not shown: %s", self._ticket.job, error)
+            log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
         except Unreachable as error:
-            log.debug("job %s: progress was not shown: %s", self._ticket.job, error)
+            log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
 
     async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:
-        ticket = self._ticket
+        ticket = self.ticket
         if isinstance(end, Completed):
             try:
                 return await last_page(end, ticket, most)
@@ -141,7 +142,7 @@ class Screen:
 
     def _prompts(self, page: Page) -> Files:
         """A file with the prompts, if the page has no room for them; a picture tells them by itself."""
-        return [(PROMPT_FILE, infotext_of(self._ticket.request).encode())] if is_cut(page.embeds[0]) else ()
+        return [(PROMPT_FILE, infotext_of(self.ticket.request).encode())] if is_cut(page.embeds[0]) else ()
 
     # --- the ways
 
@@ -157,31 +158,31 @@ class Screen:
 
     async def _send_to_channel(self, page: Page, files: Files) -> None:
         """A new message; needs the bot to be there."""
-        guild = self._ticket.guild or None
-        channel = self._bot.get_partial_messageable(self._ticket.channel, guild_id=guild)
-        await self._send(channel.send, page, files, nonce=self._ticket.nonce)
+        guild = self.ticket.guild or None
+        channel = self._bot.get_partial_messageable(self.ticket.channel, guild_id=guild)
+        await self._send(channel.send, page, files, nonce=self.ticket.nonce)
 
     async def _follow_up(self, page: Page, files: Files) -> None:
         """One more answer to the interaction, where the bot itself may not write."""
-        ticket = self._ticket
+        ticket = self.ticket
         if not ticket.follow_up:
             text = f"<@{ticket.user}> {say(ticket.locale, 'job.id', id=ticket.job)}"
             message = await self._webhook.send(text, wait=True)
-            self._ticket = ticket = msgspec.structs.replace(ticket, follow_up=message.id)
+            self.ticket = ticket = msgspec.structs.replace(ticket, follow_up=message.id)
             with suppress(QueueUnavailable):  # this replica knows it all the same
                 await self._store(ticket)
         await self._edit_answer(ticket.follow_up, page, files)
 
     async def _send_to_user(self, page: Page, files: Files) -> None:
         """A direct message."""
-        user = await self._bot.create_dm(discord.Object(self._ticket.user))
-        await self._send(user.send, page, files, nonce=self._ticket.nonce)
+        user = await self._bot.create_dm(discord.Object(self.ticket.user))
+        await self._send(user.send, page, files, nonce=self.ticket.nonce)
 
     async def _send(
         self, send: Callable[..., Awaitable[Any]], page: Page, files: Files, **options: Any
     ) -> None:
         await send(
-            content=f"<@{self._ticket.user}>",
+            content=f"<@{self.ticket.user}>",
             embeds=embeds_of(page),
             files=discord_files(files),
             view=self._view(page),
@@ -191,11 +192,11 @@ class Screen:
     @property
     def _webhook(self) -> discord.Webhook:
         """Where the interaction is answered."""
-        ticket = self._ticket
+        ticket = self.ticket
         return discord.Webhook.partial(ticket.application, ticket.token, client=self._bot)
 
     def _view(self, page: Page) -> discord.ui.View:
-        ticket = self._ticket
+        ticket = self.ticket
         return view_of(page.buttons, ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
 
 

@@ -64,8 +64,8 @@ class Server:
         limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         try:
             async with self._request("GET", "/healthz", timeout=limits) as response:
-                # From 500 on it may be a proxy whose server is away.
-                if response.status >= 500 or response.content_type in OURS:
+                # Errors may be a proxy's that hands on other paths; 426 is a websocket server's, as ours.
+                if response.content_type in OURS or (response.status >= 400 and response.status != 426):
                     return None
                 return await self._refusal(response)
         except Failure:

@@ -19,7 +19,10 @@ from core.errors import Forbidden, Unauthorized
 from core.settings import Settings, SettingsError
 
 LOOKUP_SECONDS = 2.0
-"""How long the addresses of a proxy's host name are believed (they change with each replica)."""
+"""How long the addresses of a proxy's host name are believed (they change with each replica), and how long a
+look-up may take."""
+BELIEVED_SECONDS = 600.0
+"""The same while nobody tells what they are."""
 
 REMEMBERED = 256
 """Texts whose meaning is kept at hand: strangers may send as many as they like, of 8 KB each."""
@@ -131,7 +134,10 @@ class _Proxies:
         self._names: list[str] = []
         self._clock = clock
         self._found: dict[str, set[Address]] = {}
+        self._told_at: dict[str, float] = {}
         self._looked_up = float("-inf")
+        """When the last look-up began."""
+        self._due = float("-inf")
         self._lookup = asyncio.Lock()
         for word in words:
             try:
@@ -148,16 +154,23 @@ class _Proxies:
         if not self._names:
             return False
         asked = self._clock()
-        if self._lookup.locked() and self._is_found(address):
-            return True  # a look-up may be slow, and all but the one who began it go on
+        if self._lookup.locked() and (self._is_found(address) or (self._found and not fresh)):
+            return self._is_found(address)  # it may be slow, and all but the one who began it go on
         async with self._lookup:
             missed = fresh and not self._is_found(address) and self._looked_up < asked
-            if missed or asked - self._looked_up >= LOOKUP_SECONDS:
-                began = self._clock()
-                for name in self._names:
-                    self._found[name] = await _resolve(name, self._found.get(name, set()))
-                self._looked_up = began
+            if missed or asked >= self._due:
+                await self._look_up()
         return self._is_found(address)
+
+    async def _look_up(self) -> None:
+        self._looked_up = self._clock()
+        for name in self._names:
+            found = await _resolve(name)
+            if found is not None:
+                self._found[name], self._told_at[name] = found, self._clock()
+            elif self._clock() - self._told_at.get(name, float("-inf")) >= BELIEVED_SECONDS:
+                self._found[name] = set()
+        self._due = self._clock() + LOOKUP_SECONDS
 
     def _is_found(self, address: Address) -> bool:
         return any(address in found for found in self._found.values())
@@ -174,16 +187,16 @@ def check_exposure(settings: Settings, variable: str, host: str) -> None:
     )
 
 
-async def _resolve(name: str, before: set[Address]) -> set[Address]:
-    """A name's addresses: those of before where whoever knows them does not answer at the moment."""
+async def _resolve(name: str) -> set[Address] | None:
+    """A name's addresses; None where whoever knows them does not answer at the moment."""
     try:
         async with asyncio.timeout(LOOKUP_SECONDS):
             answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except TimeoutError:
-        return before
+        return None
     except socket.gaierror as error:
         # The name may appear later: a proxy that is not up yet.
-        return before if error.errno == socket.EAI_AGAIN else set()
+        return None if error.errno == socket.EAI_AGAIN else set()
     except (OSError, UnicodeError):
         return set()
     return {address for answer in answers if (address := _address(str(answer[4][0]))) is not None}

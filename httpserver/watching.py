@@ -1,6 +1,7 @@
 """Watching a job for a client, as long as the client is there: the one place where hang-ups are noticed."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
@@ -10,6 +11,8 @@ from aiohttp import web
 from core import Completed, End, Event, Expired, Failed, JobCancelled, NotFound, ShuttingDown, Watch
 from httpserver.keys import CLOSING, GATEWAY, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
+
+_ID = re.compile("[0-9a-f]{32}")
 
 
 def submitted(
@@ -55,7 +58,8 @@ async def resumed(
     """
     async with AsyncExitStack() as stack:
         watch = None
-        if id := request.headers.get("Last-Event-ID"):
+        id = request.headers.get("Last-Event-ID", "")
+        if _ID.fullmatch(id):
             with suppress(NotFound, Expired):
                 watch = await stack.enter_async_context(attached(request, id, preview=preview))
         if watch is None:

@@ -14,9 +14,9 @@ LONGEST_LABEL = 200
 """Characters of a client's own word for a job."""
 LONGEST_ID = 100
 LONGEST_KEY = 255
-LONGEST_API_KEY = 4096
-"""Less than a stranger may say in all."""
 """Characters of an idempotency key, as in the HTTP header."""
+LONGEST_API_KEY = 4096
+"""Characters; less than a stranger may say in all."""
 LONGEST_SHOWN = 40
 """Characters of a wrong name that an error repeats."""
 

@@ -97,7 +97,7 @@ ENGLISH = {
     "refused.owner": "Only the person who asked for this picture, or a moderator, may do that.",
     "refused.ended": "This job had ended before.",
     "refused.size": "Give either a size, or width and height.",
-    "refused.unread": "The prompt could not be fetched from this message. Try again.",
+    "refused.unread": "The prompt could not be fetched from this message. Try again, or use /imagine.",
     "refused.cut": "The prompt is too long for this button. Use /imagine.",
     "refused.seed": "The seed must be a whole number from -1 to {most}.",
     # Errors of the core, by their code; the message is the core's own, in English.

@@ -91,7 +91,7 @@ GERMAN = {
     "refused.owner": "Das darf nur, wer um das Bild gebeten hat, oder ein Moderator.",
     "refused.ended": "Dieser Auftrag war schon zu Ende.",
     "refused.size": "Gib entweder ein Format an, oder Breite und Höhe.",
-    "refused.unread": "Der Prompt ließ sich nicht aus dieser Nachricht holen. Versuch es noch einmal.",
+    "refused.unread": "Der Prompt ließ sich nicht holen. Versuch es noch einmal, oder nimm /bild.",
     "refused.cut": "Der Prompt ist zu lang für diesen Knopf. Nimm /bild.",
     "refused.seed": "Der Seed muss eine ganze Zahl von -1 bis {most} sein.",
     "error.invalid_request": "Das lässt sich nicht malen: {message}",

@@ -123,7 +123,6 @@ class Fleet:
             await self._let_go(name, None)
         finally:
             del self._giving[name]
-        log.info("%s: given to another worker", name)
 
     async def _let_go(self, name: str, grace: float | None) -> None:
         """End a slot in good order, and the lease with it."""
@@ -133,7 +132,8 @@ class Fleet:
             if self._slots.get(name) is slot:  # else the lease was lost meanwhile
                 self._drop(name)
                 await self._ownership.disown([name])
-        except Exception:  # it must not end the others: where it was not told, the lease lapses
+                log.info("%s: let go of", name)
+        except Exception:  # it must not end the others; where it was not told, the next turn sees to it
             log.exception("%s: a fault in letting go of it", name)
 
     def _drop(self, name: str) -> None:

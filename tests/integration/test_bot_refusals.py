@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from bot import answers, deliveries
-from bot.ticket import KIND
+from bot.ticket import KIND, Ticket
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
 from tests.doubles.discord_fixture import Served, serving
@@ -189,15 +189,78 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
 ) -> None:
     """That one has accepted it, under the same name: its ticket stays, and its picture comes."""
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
     async with serving() as served:
+
+        async def full_here(ticket: Ticket) -> None:
+            name = str(ticket.interaction)
+            await served.gateway.coordination.put(answers.KIND, name, b"another", ttl=60)
+            raise QueueFull("full")
+
         with monkeypatch.context() as patch:
-            patch.setattr(served.bot.desk, "_submit", full)
+            patch.setattr(served.bot.desk, "_submit", full_here)
             served.discord.fault("POST", "/callback", 400, 40060)
             asked = await served.imagine()
             await served.discord.until(lambda: served.discord.count("POST", "/callback"))
         # No interaction's message is there to be changed: it comes as a new one.
         await served.discord.until(lambda: served.discord.pictures == 1)
         assert asked.answer is None
+        await nothing_stored(served)
+
+
+async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """discord.py repeats it, and hears that there is an answer; it is this replica's own."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
+    sleep = asyncio.sleep
+
+    async def shorter(seconds: float, result: object = None) -> None:
+        await sleep(0 if seconds == 1 else seconds)
+
+    monkeypatch.setattr("discord.webhook.async_.asyncio.sleep", shorter)
+    async with serving(discord_max_jobs_per_user=1) as served:
+        await served.hold_one("accepted")
+        served.discord.fail_afterwards("POST", "/callback", 502)
+        refused = await served.imagine("one too many")
+        await served.discord.until(lambda: refused.original and "under way" in refused.said)
+        async with asyncio.timeout(10):
+            while len(await served.bot.deliveries.names()) > 1:
+                await sleep(0)
+        served.double.release()
+        await nothing_stored(served)
+        assert served.prompts == ["accepted"]
+
+
+async def test_a_refused_order_stays_with_its_replica_until_that_was_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However slow Discord is: else another one would find the ticket, and paint it."""
+    monkeypatch.setattr(deliveries, "LEASE", 0.1)
+    async with serving() as served:
+        holds, told = 0, asyncio.Event()
+        hold = served.bot.deliveries.hold
+
+        async def count(name: str) -> bool:
+            nonlocal holds
+            holds += 1
+            return await hold(name)
+
+        async def is_told(_: object) -> bool:
+            await told.wait()
+            return True
+
+        monkeypatch.setattr(served.bot.deliveries, "hold", count)
+        monkeypatch.setattr(served.bot.desk.answers, "is_told", is_told)
+        monkeypatch.setattr(served.bot.desk, "_submit", full)
+        await served.imagine()
+        async with asyncio.timeout(10):
+            while holds < 8:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        (name,) = await served.bot.deliveries.names()
+        assert not await served.gateway.coordination.hold(f"discord:lease:{name}", "another", ttl=1)
+        told.set()
         await nothing_stored(served)
 
 

@@ -175,10 +175,11 @@ async def test_a_browser_that_lost_its_connection_follows_the_same_job(tmp_path:
         assert len(served.double.txt2img_requests) == 1
 
 
-async def test_a_browser_whose_job_is_gone_has_it_painted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("last", ["0" * 32, "", "\udcff", "of another server"])
+async def test_a_browser_whose_job_is_gone_has_it_painted(tmp_path: Path, last: str) -> None:
     async with (
         serving(tmp_path) as served,
-        served.events("/text", headers={"Last-Event-ID": "0" * 32}, input="a") as events,
+        served.events("/text", headers={"Last-Event-ID": last}, input="a") as events,
     ):
         assert [event.name async for event in events][-1] == "image"
 

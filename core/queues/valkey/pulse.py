@@ -53,6 +53,8 @@ class Pulse:
         self._watching = watching
         self._holding = holding
         self._agreed: dict[str, bytes] = {}
+        self._untold: dict[str, bytes] = {}
+        """Of these, what Valkey may have forgotten."""
         self._version = -1
         """Of the state that the last beat saw; -1: see to everything."""
         self._usual_pause = min(PULSE, settings.lease_ttl / 3)
@@ -121,8 +123,11 @@ class Pulse:
             self._listener.hang_up()
         if not known:  # it took this process for dead
             self._watching.doubt()
-            for name, word in self._agreed.items():  # else those who come from now on agree on another one
-                await self._store.call("agreed", name, word)
+            self._untold = dict(self._agreed)
+        while self._untold:  # else those who come from now on agree on another one
+            name, word = next(iter(self._untold.items()))
+            await self._store.call("agreed", name, word)
+            del self._untold[name]
         await self._watching.enter_again()
         if waiting:
             self._holding.wake_all()

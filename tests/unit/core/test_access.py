@@ -224,7 +224,7 @@ async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
     addresses = {"10.0.0.1"}
     asked: list[str] = []
 
-    async def resolve(name: str, before: set[Any]) -> set[Any]:
+    async def resolve(name: str) -> set[Any]:
         asked.append(name)
         return {access_module._address(address) for address in addresses}
 
@@ -246,7 +246,7 @@ async def test_a_proxy_that_has_just_come_back_is_no_stranger(monkeypatch: pytes
     addresses: set[str] = set()
     asked: list[str] = []
 
-    async def resolve(name: str, before: set[Any]) -> set[Any]:
+    async def resolve(name: str) -> set[Any]:
         asked.append(name)
         return {access_module._address(address) for address in addresses}
 
@@ -320,6 +320,8 @@ async def test_a_proxy_is_known_while_nobody_tells_its_address(
     for client in ("203.0.113.7", "203.0.113.8"):
         assert await name_of(ours, "10.0.0.1", X_Forwarded_For=client) == f"ip:{client}"
         clock.advance(1)
+    clock.advance(access_module.BELIEVED_SECONDS)
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.1"
 
 
 async def test_a_proxy_whose_name_is_gone_is_a_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,6 +343,7 @@ async def test_a_proxy_whose_name_is_gone_is_a_stranger(monkeypatch: pytest.Monk
 async def test_a_slow_look_up_holds_up_nobody_behind_a_proxy_that_is_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(access_module, "LOOKUP_SECONDS", 3600.0)  # none of them is over meanwhile
     asked, answer = asyncio.Event(), asyncio.Event()
     answer.set()
 
@@ -356,7 +359,7 @@ async def test_a_slow_look_up_holds_up_nobody_behind_a_proxy_that_is_known(
     clock.advance(access_module.LOOKUP_SECONDS)
     asked.clear()
     answer.clear()
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         slow = tasks.create_task(name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7"))
         await asked.wait()
         assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.8") == "ip:203.0.113.8"

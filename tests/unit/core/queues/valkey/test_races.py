@@ -343,10 +343,17 @@ async def test_a_line_that_was_passed_over_thousands_of_times_can_be_judged(
 
 
 async def test_a_valkey_that_came_back_empty_is_told_what_was_agreed_on(
-    queue: ValkeyQueue, home: ValkeyHome, client: Redis
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else those who start from now on would know the same key as another job."""
     secret = await queue.agreed("secret")
     await client.flushall()
+
+    async def away() -> None:
+        raise QueueUnavailable("away for another moment")
+
+    before(monkeypatch, queue, "agreed", away)
+    with pytest.raises(QueueUnavailable):
+        await queue.pulse()
     await home.pass_time(1)
     assert await (await home.another()).agreed("secret") == secret
