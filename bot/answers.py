@@ -89,8 +89,9 @@ class Answers:
             if await self._claim(interaction.id, turn):
                 return True
             await asyncio.sleep(LOOK_AGAIN)
-            if await self._answered_by(interaction.id) is not None:
-                return False
+            with suppress(QueueUnavailable):
+                if await self._answered_by(interaction.id) is not None:
+                    return False
         return False
 
     async def is_told(self, interaction: Interaction) -> bool:
@@ -99,8 +100,12 @@ class Answers:
         came_through = await asyncio.shield(told)
         if came_through is not None:
             return came_through
-        await asyncio.sleep(LOOK_AGAIN)  # another one would have said so by then
-        return await self._answered_by(interaction.id) in {None, self._owner.encode()}
+        while True:
+            await asyncio.sleep(LOOK_AGAIN)  # another one would have said so by then
+            try:
+                return await self._answered_by(interaction.id) in {None, self._owner.encode()}
+            except QueueUnavailable:
+                log.debug("whose an answer is cannot be seen at the moment")
 
     def seconds_left(self, interaction: Interaction) -> float:
         """In which all that is asked before this interaction's answer must be known."""
@@ -164,6 +169,9 @@ class Answers:
                 raise
             note_answered(interaction)
             told = None  # whose that is Discord does not say
+            with suppress(QueueUnavailable):
+                if await self._answered_by(interaction.id) is None:  # as by one's own first attempt
+                    await self._tell_others(interaction)
             raise Answered(error.text) from error
         finally:
             _note(interaction, told)
@@ -186,12 +194,12 @@ class Answers:
             return True
 
     async def _answered_by(self, id: int) -> bytes | None:
-        """The owner who said that it has answered; None if nobody has, as far as is known."""
+        """The owner who said that it has answered; None if nobody has. Raises QueueUnavailable."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._coordination.get(KIND, str(id))
-        except (QueueUnavailable, TimeoutError):
-            return None
+        except TimeoutError:
+            raise QueueUnavailable("the place to agree does not answer at the moment") from None
 
 
 def _note(interaction: Interaction, told: bool | None) -> None:

@@ -163,13 +163,14 @@ class _Proxies:
         return self._is_found(address)
 
     async def _look_up(self) -> None:
-        self._looked_up = self._clock()
+        began = self._clock()
         for name in self._names:
             found = await _resolve(name)
             if found is not None:
                 self._found[name], self._told_at[name] = found, self._clock()
             elif self._clock() - self._told_at.get(name, float("-inf")) >= BELIEVED_SECONDS:
                 self._found[name] = set()
+        self._looked_up = began  # not before: one that was cut off has told nothing
         self._due = self._clock() + LOOKUP_SECONDS
 
     def _is_found(self, address: Address) -> bool:

@@ -65,9 +65,10 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	async function clear() {
-		const text = `${plural(shown.size, "picture")}, kept nowhere else, will be gone.`;
+		const all = pictures();
+		const text = `${plural(all.length, "picture")}, kept nowhere else, will be gone.`;
 		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;
-		for (const picture of pictures()) await remove(picture);
+		for (const picture of all) await remove(picture);
 		byId("input").focus();
 	}
 

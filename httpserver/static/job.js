@@ -198,7 +198,7 @@ export class Job {
 	}
 
 	#save() {
-		return this.#with.jobs.put({ ...this.record }).catch(() => {}); // a full disk keeps nobody from painting
+		return this.#with.jobs.put({ ...this.record }).catch(() => {}); // a full disk stops nobody
 	}
 
 	/** Ask about the job; or for it, where it has no id. */

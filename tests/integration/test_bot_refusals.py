@@ -197,6 +197,14 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
             await served.gateway.coordination.put(answers.KIND, name, b"another", ttl=60)
             raise QueueFull("full")
 
+        get, away = served.gateway.coordination.get, iter(range(3))
+
+        async def get_later(kind: str, name: str) -> bytes | None:
+            if kind == answers.KIND and next(away, None) is not None:
+                raise QueueUnavailable("away")
+            return await get(kind, name)
+
+        monkeypatch.setattr(served.gateway.coordination, "get", get_later)
         with monkeypatch.context() as patch:
             patch.setattr(served.bot.desk, "_submit", full_here)
             served.discord.fault("POST", "/callback", 400, 40060)
@@ -225,6 +233,9 @@ async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
         served.discord.fail_afterwards("POST", "/callback", 502)
         refused = await served.imagine("one too many")
         await served.discord.until(lambda: refused.original and "under way" in refused.said)
+        async with asyncio.timeout(10):
+            while not await served.gateway.coordination.get(answers.KIND, str(refused.id)):
+                await sleep(0)  # another replica would go on with it
         async with asyncio.timeout(10):
             while len(await served.bot.deliveries.names()) > 1:
                 await sleep(0)

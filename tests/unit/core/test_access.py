@@ -367,6 +367,28 @@ async def test_a_slow_look_up_holds_up_nobody_behind_a_proxy_that_is_known(
         answer.set()
 
 
+async def test_a_look_up_that_was_cut_off_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client hung up; whoever waited behind it asks himself."""
+    asked, clock = asyncio.Event(), Clock()
+    answers = iter([["10.0.0.1"], None])
+
+    async def look_up() -> list[str]:
+        if (answer := next(answers, ["10.0.0.2"])) is None:
+            asked.set()
+            await asyncio.Future()
+        return answer or []
+
+    names_from(monkeypatch, look_up)
+    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    assert await name_of(ours, "203.0.113.9") == "ip:203.0.113.9"
+    clock.advance(0.001)
+    stranger = asyncio.create_task(name_of(ours, "203.0.113.8"))
+    proxy = asyncio.create_task(name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7"))
+    await asked.wait()
+    stranger.cancel()
+    assert await proxy == "ip:203.0.113.7"
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0:5000", "[::]:5000"])
 def test_a_foreign_page_cannot_use_the_address_that_browsers_do_not_mark(host: str) -> None:
     """It reaches loopback, and an image of a page asks there with neither Origin nor Sec-Fetch-Site."""
