@@ -216,7 +216,6 @@ class Deliveries:
                 if delivered:
                     await self._gateway.coordination.put(DELIVERED, ticket.name, b"1", ttl=TTL)
                 await self._gateway.coordination.delete(KIND, ticket.name)
-                await self.release(ticket.name)
             except QueueUnavailable:
                 await asyncio.sleep(AWAY)
             else:

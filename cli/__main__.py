@@ -4,7 +4,6 @@ Each command's modules are loaded only when it is the one that runs: a client ne
 which is asked every few seconds, needs next to nothing.
 """
 
-import io
 import os
 import sys
 from argparse import Namespace
@@ -44,17 +43,13 @@ def _health() -> int:
 async def ask(options: Namespace) -> int:
     """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
     from cli.failures import Failure
-    from core import forget_output
+    from core import forget_output, open_output
 
-    # A program may be started with one of them closed; Python has none of it then.
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: ASYNC230, SIM115
-    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: ASYNC230, SIM115
+    open_output()
     if options.command == "imagine":
         from cli.imagine import imagine as command
     else:
         from cli.status import status as command
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that its encoding lacks is shown escaped
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return await command(options)
     except Failure as failure:

@@ -32,7 +32,7 @@ from core.events import Cancelled, Completed, End, Event, Failed, Image, Progres
 from core.gateway import Gateway
 from core.listening import listening, reachable
 from core.offers import Catalog, Offer
-from core.process import forget_output, run, say, stop_signal
+from core.process import forget_output, open_output, run, say, stop_signal
 from core.request import (
     FIELDS,
     LARGEST_CFG_SCALE,
@@ -108,6 +108,7 @@ __all__ = [
     "is_heard",
     "listening",
     "load_or_exit",
+    "open_output",
     "open_session",
     "parse_request",
     "reachable",

@@ -27,9 +27,8 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
     A setting that cannot be used is printed in one line, with exit code 2.
     """
+    open_output()
     _begin_log()
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that its encoding lacks is shown escaped
-        sys.stdout.reconfigure(errors="backslashreplace")
     settle()
     _open_more_files()
     if os.getpid() == 1:
@@ -51,6 +50,17 @@ def say(text: str) -> None:
         print(text, flush=True)
     except OSError:
         forget_output()
+
+
+def open_output() -> None:
+    """Have both standard streams, also where a program was started with one closed: Python has none then.
+
+    A name that the encoding of standard output lacks is shown escaped.
+    """
+    sys.stdout = sys.stdout or io.TextIOWrapper(io.FileIO(os.devnull, "w"))
+    sys.stderr = sys.stderr or io.TextIOWrapper(io.FileIO(os.devnull, "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def forget_output() -> None:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -25,6 +25,15 @@ if TYPE_CHECKING:
     from tests.browser.window import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+AWAY: dict[str, Any] = {
+    "status": 503,
+    "content_type": "application/problem+json",
+    "body": json.dumps(
+        {"code": "queue_unavailable", "status": 503, "detail": "the queue is away", "retry_after": 2}
+    ),
+}
+"""What a server answers whose shared queue is away."""
 
 
 @asynccontextmanager
@@ -315,7 +324,6 @@ async def test_a_cancel_is_carried_out_although_its_card_was_removed(
 async def test_a_cancel_is_carried_out_although_the_queue_is_away(
     tmp_path: Path, open_window: "Open"
 ) -> None:
-    refusal = {"code": "queue_unavailable", "status": 503, "detail": "the queue is away", "retry_after": 2}
     async with serving(tmp_path) as served:
         served.double.hold(at=4)
         window = await open_window(served.url)
@@ -328,7 +336,7 @@ async def test_a_cancel_is_carried_out_although_the_queue_is_away(
             if route.request.method != "DELETE":
                 await route.continue_()
                 return
-            await route.fulfill(status=503, content_type="application/problem+json", body=json.dumps(refusal))
+            await route.fulfill(**AWAY)
             refused.set()
 
         await window.page.route("**/jobs/*", refuse)
@@ -344,16 +352,10 @@ async def test_a_cancel_is_carried_out_although_the_queue_is_away(
 
 async def test_the_shared_queue_is_away_for_a_while(tmp_path: Path, open_window: "Open") -> None:
     """That passes by itself, so the page only waits; another error is for the person to decide."""
-    refusal = {"code": "queue_unavailable", "status": 503, "detail": "the queue is away", "retry_after": 2}
     async with serving(tmp_path) as served:
         served.double.hold(at=4)
         window = await open_window(served.url)
-        await window.page.route(
-            "**/text",
-            lambda route: route.fulfill(
-                status=503, content_type="application/problem+json", body=json.dumps(refusal)
-            ),
-        )
+        await window.page.route("**/text", lambda route: route.fulfill(**AWAY))
         await window.paint("a lighthouse")
         await window.sees(window.job("a lighthouse"), "Asked again in")
         await window.page.unroute("**/text")

@@ -332,17 +332,7 @@ async def test_the_gallery_is_bounded(tmp_path: Path, open_window: "Open") -> No
         window = await open_window(served.url)
         await window.paint("the oldest")
         await window.sees_picture("the oldest")
-        await window.page.evaluate(
-            """async () => {
-                const { openStore } = await import("/static/store.js");
-                const { pictures } = await openStore();
-                const [oldest] = await pictures.all();
-                const request = { ...oldest.request, input: "another" };
-                for (let at = 1; at < 200; at++) {
-                    await pictures.put({ ...oldest, request, key: `${at}`, at: oldest.at + at });
-                }
-            }"""
-        )
+        await window.keep_copies(199)
         await window.page.reload()
         await window.sees_number(window.pictures, 200)
         await window.sees_picture("the oldest")
@@ -360,17 +350,7 @@ async def test_the_gallery_is_bounded_also_where_several_tabs_have_filled_it(
         window = await open_window(served.url)
         await window.paint("the oldest")
         await window.sees_picture("the oldest")
-        await window.page.evaluate(
-            """async () => {
-                const { openStore } = await import("/static/store.js");
-                const { pictures } = await openStore();
-                const [oldest] = await pictures.all();
-                const request = { ...oldest.request, input: "another" };
-                for (let at = 1; at < 205; at++) {
-                    await pictures.put({ ...oldest, request, key: `${at}`, at: oldest.at + at });
-                }
-            }"""
-        )
+        await window.keep_copies(204)
         await window.press(window.page.locator("main"), "Clear the gallery")
         await window.sees(window.viewer, "1 picture, kept nowhere else")
         await window.press(window.viewer, "Clear it")

@@ -102,6 +102,21 @@ class Window:
         path = Path(await saved.path())
         return saved.suggested_filename, await asyncio.to_thread(path.read_bytes)
 
+    async def keep_copies(self, count: int) -> None:
+        """Have the browser keep so many more pictures like its first, as if other tabs had painted them."""
+        await self.page.evaluate(
+            """async (count) => {
+                const { openStore } = await import("/static/store.js");
+                const { pictures } = await openStore();
+                const [oldest] = await pictures.all();
+                const request = { ...oldest.request, input: "another" };
+                for (let at = 1; at <= count; at++) {
+                    await pictures.put({ ...oldest, request, key: `${at}`, at: oldest.at + at });
+                }
+            }""",
+            count,
+        )
+
     async def is_too_wide(self) -> bool:
         """Whether one has to scroll sideways."""
         answer: bool = await self.page.evaluate(

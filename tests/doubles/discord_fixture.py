@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from bot.client import Bot, listen
 from core import BackendAddress, End, Gateway, Settings, connect
 from tests.doubles.a1111 import A1111Double
@@ -60,6 +62,12 @@ class Served:
         await self.shown(asked)
         return asked
 
+    async def nothing_left(self) -> None:
+        """Wait until no job is under way, and no ticket left."""
+        async with asyncio.timeout(10):
+            while await self.bot.deliveries.names():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     async def gateway_end(self, job: str) -> End:
         """How a job ended."""
         async with self.gateway.attach(job) as watch:
@@ -95,6 +103,16 @@ async def serving(
             await discord.ready()
             await bot.wait_until_ready()
             yield Served(discord, double, gateway, chosen, bot, discord.person(), discord.channel())
+
+
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """discord.py itself pauses seconds before it repeats a request that got a 5xx."""
+    sleep = asyncio.sleep
+
+    async def shorter(seconds: float, result: object = None) -> None:
+        await sleep(0 if seconds in {1, 3, 5, 7, 9} else seconds)
+
+    monkeypatch.setattr("discord.webhook.async_.asyncio.sleep", shorter)
 
 
 async def until(condition: Any) -> None:

@@ -14,7 +14,7 @@ from bot import deliveries, screen, ticket
 from core import Caller, Completed, Image, Progress, QueueUnavailable, ShuttingDown, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
-from tests.doubles.discord_fixture import Served, serving
+from tests.doubles.discord_fixture import Served, serving, without_pauses
 from tests.doubles.pictures import prompt_of
 from tests.valkey_server import ValkeyServer, flush
 
@@ -32,12 +32,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """discord.py itself pauses seconds before it repeats a request that got a 5xx."""
-    sleep = asyncio.sleep
-
-    async def shorter(seconds: float, result: object = None) -> None:
-        await sleep(0 if seconds in {1, 3, 5, 7, 9} else seconds)
-
-    monkeypatch.setattr("discord.webhook.async_.asyncio.sleep", shorter)
+    without_pauses(monkeypatch)
 
 
 async def new_message(served: Served, asked: Asked) -> Message:
@@ -52,16 +47,9 @@ async def new_message(served: Served, asked: Asked) -> Message:
         ]
 
     await served.discord.until(found, within=20)
-    await nothing_left(served)
+    await served.nothing_left()
     (message,) = found()
     return message
-
-
-async def nothing_left(served: Served) -> None:
-    """Wait until no job is under way."""
-    async with asyncio.timeout(10):
-        while await served.bot.deliveries.names():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_a_result_after_15_minutes_is_a_new_message_that_mentions_the_user() -> None:
@@ -91,7 +79,7 @@ async def test_before_the_15_minutes_are_over_the_message_says_what_comes(
         edits = asked.message.edits
         served.double.step(3)
         served.double.release()
-        await nothing_left(served)
+        await served.nothing_left()
         assert asked.message.edits <= edits + 1, "no progress any more, the end at the most"
 
 
@@ -166,7 +154,7 @@ async def test_where_there_is_no_way_show_still_fetches_it(caplog: pytest.LogCap
         id = asked.message.embed["footer"]["text"].split()[1]
         served.discord.skip(901)
         served.double.release()
-        await nothing_left(served)
+        await served.nothing_left()
         assert "no way to deliver it" in caplog.text
         assert served.discord.pictures == 0
         shown = await served.discord.command(served.ann, asked.channel, "show", job=id)
@@ -191,7 +179,7 @@ async def test_what_discord_refuses_for_a_while_is_tried_again(status: int, time
         served.discord.fault("PATCH", PATCH, status, times=times)
         served.double.release()
         await served.discord.until(lambda: served.discord.pictures, within=20)
-        await nothing_left(served)
+        await served.nothing_left()
         assert served.discord.pictures == 1
         assert asked.answer is not None
 
@@ -270,7 +258,7 @@ async def test_whoever_takes_over_goes_on_with_the_further_answer_that_is_there(
         assert await screen_of_another.deliver(end)
         assert len(asked.followups) == 1
         assert served.discord.pictures == 1
-        await nothing_left(served)
+        await served.nothing_left()
 
 
 @pytest.mark.parametrize("code", [10062, 40060])
@@ -378,7 +366,7 @@ async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.
                 await asyncio.sleep(0)
         served.double.release()
         await served.discord.settled(asked)
-        await nothing_left(served)
+        await served.nothing_left()
 
 
 @pytest.mark.parametrize("during", ["a refusal", "a scan"])
@@ -462,7 +450,7 @@ async def test_a_job_that_valkey_lost_is_submitted_again() -> None:
         assert message.title == "Done"
         assert prompt_of(message.pictures[0]) == "held"
         assert served.discord.pictures == 1
-        await nothing_left(served)
+        await served.nothing_left()
 
 
 async def test_one_that_runs_when_the_queue_is_told_to_stop_ends_with_buttons_to_go_on() -> None:

@@ -10,20 +10,13 @@ from bot import answers, deliveries
 from bot.ticket import KIND, Ticket
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
-from tests.doubles.discord_fixture import Served, serving
-
-
-async def nothing_stored(served: Served) -> None:
-    """Wait until no ticket is left."""
-    async with asyncio.timeout(10):
-        while await served.bot.deliveries.names():  # noqa: ASYNC110
-            await asyncio.sleep(0)
+from tests.doubles.discord_fixture import Served, serving, without_pauses
 
 
 async def said(served: Served, asked: Asked) -> str:
     """What the caller alone was told; nothing else was left behind."""
     await served.discord.answered(asked)
-    await nothing_stored(served)
+    await served.nothing_left()
     assert [each for each in asked.channel.messages.values() if not each.is_private] == []
     return asked.said
 
@@ -164,7 +157,7 @@ async def test_what_was_refused_is_not_painted_although_the_store_had_heard_it(
         monkeypatch.setattr(coordination, "delete", delete_later)
         asked = await served.imagine()
         await served.discord.until(lambda: asked.original and "queue is away" in asked.said)
-        await nothing_stored(served)
+        await served.nothing_left()
         assert next(away, None) is None
         assert served.prompts == []
 
@@ -179,7 +172,7 @@ async def test_a_refused_order_leaves_nothing() -> None:
             patch.setattr(served.bot.desk, "_submit", full)
             asked = await served.imagine()
             await served.discord.until(lambda: asked.original and "Too many people are" in asked.said)
-            await nothing_stored(served)
+            await served.nothing_left()
         await served.painted("another")
         assert served.prompts == ["another"]
 
@@ -213,7 +206,7 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
         # No interaction's message is there to be changed: it comes as a new one.
         await served.discord.until(lambda: served.discord.pictures == 1)
         assert asked.answer is None
-        await nothing_stored(served)
+        await served.nothing_left()
 
 
 async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
@@ -222,25 +215,20 @@ async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
     """discord.py repeats it, and hears that there is an answer; it is this replica's own."""
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
     monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
-    sleep = asyncio.sleep
-
-    async def shorter(seconds: float, result: object = None) -> None:
-        await sleep(0 if seconds == 1 else seconds)
-
-    monkeypatch.setattr("discord.webhook.async_.asyncio.sleep", shorter)
+    without_pauses(monkeypatch)
     async with serving(discord_max_jobs_per_user=1) as served:
         await served.hold_one("accepted")
         served.discord.fail_afterwards("POST", "/callback", 502)
         refused = await served.imagine("one too many")
         await served.discord.until(lambda: refused.original and "under way" in refused.said)
         async with asyncio.timeout(10):
-            while not await served.gateway.coordination.get(answers.KIND, str(refused.id)):
-                await sleep(0)  # another replica would go on with it
+            while not await served.gateway.coordination.get(answers.KIND, str(refused.id)):  # noqa: ASYNC110
+                await asyncio.sleep(0)  # another replica would go on with it
         async with asyncio.timeout(10):
-            while len(await served.bot.deliveries.names()) > 1:
-                await sleep(0)
+            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
         served.double.release()
-        await nothing_stored(served)
+        await served.nothing_left()
         assert served.prompts == ["accepted"]
 
 
@@ -272,7 +260,7 @@ async def test_a_refused_order_stays_with_its_replica_until_that_was_told(
         (name,) = await served.bot.deliveries.names()
         assert not await served.gateway.coordination.hold(f"discord:lease:{name}", "another", ttl=1)
         told.set()
-        await nothing_stored(served)
+        await served.nothing_left()
 
 
 async def test_a_refusal_by_one_who_holds_no_lease_leaves_the_ticket_to_its_holder(
