@@ -45,6 +45,8 @@ TAKEN = {ANSWERED, FORGOTTEN}
 
 UNREACHABLE = (discord.DiscordServerError, aiohttp.ClientError, OSError)
 """What an answer fails with where neither we nor the caller are to blame."""
+REFUSED = b":refused"
+"""Ends what is stored of an answer that refused what was asked."""
 
 Interaction = discord.Interaction[Any]
 
@@ -95,7 +97,7 @@ class Answers:
         return False
 
     async def is_told(self, interaction: Interaction) -> bool:
-        """Wait for this replica's answer: whether it came through, and not another one's."""
+        """Wait until whoever asked has an answer: whether it is this replica's, or a refusal as well."""
         told: asyncio.Future[bool | None] = interaction.extras["told"]
         came_through = await asyncio.shield(told)
         if came_through is not None:
@@ -103,7 +105,8 @@ class Answers:
         while True:
             await asyncio.sleep(LOOK_AGAIN)  # another one would have said so by then
             try:
-                return await self._answered_by(interaction.id) in {None, self._owner.encode()}
+                by = await self._answered_by(interaction.id)
+                return by in {None, self._owner.encode()} or by.endswith(REFUSED)
             except QueueUnavailable:
                 log.debug("whose an answer is cannot be seen at the moment")
 
@@ -133,15 +136,17 @@ class Answers:
             await self._answer(interaction, interaction.response.defer())
 
     async def say(self, interaction: Interaction, text: str) -> None:
-        """Tell the caller alone, also where this interaction was answered before."""
+        """Refuse: tell the caller alone, also where this interaction was answered before."""
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True)
         else:
-            await self._answer(interaction, interaction.response.send_message(text, ephemeral=True))
+            answer = interaction.response.send_message(text, ephemeral=True)
+            await self._answer(interaction, answer, refuses=True)
 
-    async def tell(self, interaction: Interaction, embed: discord.Embed) -> None:
-        """Show the caller alone an embed."""
-        await self._answer(interaction, interaction.response.send_message(embed=embed, ephemeral=True))
+    async def tell(self, interaction: Interaction, embed: discord.Embed, view: discord.ui.View) -> None:
+        """Show the caller alone an embed, with buttons below it."""
+        answer = interaction.response.send_message(embed=embed, view=view, ephemeral=True)
+        await self._answer(interaction, answer)
 
     async def rewrite(self, interaction: Interaction, embed: discord.Embed, view: discord.ui.View) -> None:
         """Change the message whose button was pressed; of its files the prompts alone stay."""
@@ -157,7 +162,9 @@ class Answers:
         """Complete what is being typed."""
         await self._answer(interaction, interaction.response.autocomplete(choices))
 
-    async def _answer(self, interaction: Interaction, answer: Awaitable[Any]) -> None:
+    async def _answer(
+        self, interaction: Interaction, answer: Awaitable[Any], *, refuses: bool = False
+    ) -> None:
         told: bool | None = False
         try:
             await answer
@@ -171,18 +178,19 @@ class Answers:
             told = None  # whose that is Discord does not say
             with suppress(QueueUnavailable):
                 if await self._answered_by(interaction.id) is None:  # as by one's own first attempt
-                    await self._tell_others(interaction)
+                    await self._tell_others(interaction, refuses=refuses)
             raise Answered(error.text) from error
         finally:
             _note(interaction, told)
             now = self._clock()
             if now - interaction.extras.get("heard", now) > LATE:
                 self._stands_back_until = now + STAND_BACK
-        await self._tell_others(interaction)
+        await self._tell_others(interaction, refuses=refuses)
 
-    async def _tell_others(self, interaction: Interaction) -> None:
+    async def _tell_others(self, interaction: Interaction, *, refuses: bool) -> None:
+        who = self._owner.encode() + (REFUSED if refuses else b"")
         try:
-            await self._coordination.put(KIND, str(interaction.id), self._owner.encode(), ttl=REMEMBERED)
+            await self._coordination.put(KIND, str(interaction.id), who, ttl=REMEMBERED)
         except QueueUnavailable:
             log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
 
@@ -194,12 +202,21 @@ class Answers:
             return True
 
     async def _answered_by(self, id: int) -> bytes | None:
-        """The owner who said that it has answered; None if nobody has. Raises QueueUnavailable."""
+        """The owner who said that it has answered, and how; None if nobody has. Raises QueueUnavailable."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._coordination.get(KIND, str(id))
         except TimeoutError:
             raise QueueUnavailable("the place to agree does not answer at the moment") from None
+
+
+def obstacle(error: Exception) -> str:
+    """Why Discord was not reached, for the log.
+
+    Some of aiohttp's words quote the address, with the token in it by which anybody could change the answer.
+    """
+    quotes_nothing = isinstance(error, (discord.HTTPException, aiohttp.ClientConnectorError))
+    return str(error) if quotes_nothing else type(error).__name__
 
 
 def _note(interaction: Interaction, told: bool | None) -> None:

@@ -32,13 +32,25 @@ class Press(
     template=r"sd:(?P<deed>cancel|again|edit|delete):(?P<owner>\d{1,20}):(?P<job>[0-9a-f]{32})"
     r"(?P<hidden>:hidden)?",
 ):
-    """A button of a job's message: what it does, whose job it is, which, and whether that is a spoiler."""
+    """A button of a job's message: what it does, whose job it is, which, and whether that is a spoiler.
 
-    def __init__(self, deed: str, owner: int, job: str, *, hidden: bool = False, locale: str = "en") -> None:
+    `number` tells the buttons of several jobs apart, below one message.
+    """
+
+    def __init__(
+        self,
+        deed: str,
+        owner: int,
+        job: str,
+        *,
+        hidden: bool = False,
+        locale: str = "en",
+        number: int | None = None,
+    ) -> None:
         super().__init__(
             discord.ui.Button(
                 style=STYLES[deed],
-                label=say(locale, f"button.{deed}"),
+                label=say(locale, f"button.{deed}") + (f" {number}" if number else ""),
                 custom_id=f"sd:{deed}:{owner}:{job}{HIDDEN if hidden else ''}",
             )
         )

@@ -60,6 +60,7 @@ class Bot(discord.Client):
         self._shared = shared = settings.shares_queue
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
+        self._logged_in = asyncio.Event()
         self.tree = Tree(self)
         self.deliveries = Deliveries(gateway, self, self.owner, settings)
         answers = Answers(gateway.coordination, self.owner, stands_aside=lambda: shared and gateway.draining)
@@ -103,6 +104,7 @@ class Bot(discord.Client):
     async def live(self, token: str) -> None:
         """Log in and stay connected; ends only by being cancelled. Raises SettingsError for a wrong token."""
         await self._log_in(token)
+        self._logged_in.set()
         log.info("this replica is %s", self.owner)
         invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
         say(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}")
@@ -112,6 +114,11 @@ class Bot(discord.Client):
             giving = tasks.create_task(self._give_commands())
             await self._stay_connected()
             giving.cancel()
+
+    async def follow(self) -> None:
+        """Follow jobs; ends only by being cancelled. Before the login there is no way to show anything."""
+        await self._logged_in.wait()
+        await self.deliveries.run()
 
     async def _give_commands(self) -> None:
         """Have Discord know the commands; buttons and the commands of before work meanwhile.
@@ -184,9 +191,7 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
             Bot(gateway, settings, session) as bot,
             asyncio.TaskGroup() as tasks,
         ):
-            running = [
-                tasks.create_task(each) for each in (bot.live(settings.discord_token), bot.deliveries.run())
-            ]
+            running = [tasks.create_task(each) for each in (bot.live(settings.discord_token), bot.follow())]
             try:
                 yield bot
                 if gateway.draining:

@@ -8,7 +8,8 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered
+from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered, obstacle
+from bot.buttons import Press
 from bot.deliveries import caller_of
 from bot.desk import Desk, pictures_of
 from bot.messages import (
@@ -68,7 +69,7 @@ class Tree(app_commands.CommandTree[Any]):
         if isinstance(cause, Taken) or (http and http.code in TAKEN):
             return
         if isinstance(cause, UNREACHABLE) or (http and http.status == 429):
-            log.warning("an interaction could not be answered: %s", cause)
+            log.warning("an interaction could not be answered: %s", obstacle(cause))
             return
         if isinstance(cause, Refused):
             text = say(locale, cause.key, **cause.values)
@@ -82,7 +83,7 @@ class Tree(app_commands.CommandTree[Any]):
         except Taken:
             return
         except (discord.HTTPException, *UNREACHABLE) as unheard:
-            log.warning("an error could not be told: %s", unheard)
+            log.warning("an error could not be told: %s", obstacle(unheard))
 
 
 class Translator(app_commands.Translator):
@@ -181,7 +182,7 @@ def _suggest(desk: Desk, names: Callable[[Catalog], tuple[str, ...]]) -> Any:
         try:
             await desk.answers.suggest(interaction, choices)
         except (Taken, discord.HTTPException, *UNREACHABLE) as error:
-            log.debug("a suggestion came too late: %s", error)
+            log.debug("a suggestion came too late: %s", obstacle(error))
             note_answered(interaction)  # else it is tried once more, and that is told as an error
         return choices
 
@@ -194,31 +195,36 @@ def _queue(desk: Desk) -> Any:
         locale, user = str(interaction.locale), interaction.user.id
         async with desk.answers.in_time(interaction):
             names = names_of(await desk.deliveries.names(), user)
-            lines = await asyncio.gather(*(_own_job(desk, name, locale) for name in names[:SHOWN_JOBS]))
+            found = await asyncio.gather(*(_own_job(desk, name, locale) for name in names[:SHOWN_JOBS]))
             status = await desk.gateway.status(caller_of(user))
+        jobs = list(enumerate(filter(None, found), start=1))
+        lines = [f"{number}. {line}" for number, (_, line) in jobs]
         embed = discord.Embed(
-            title=say(locale, "queue.own"),
-            description="\n".join(line for line in lines if line) or say(locale, "queue.none"),
+            title=say(locale, "queue.own"), description="\n".join(lines) or say(locale, "queue.none")
         )
+        # A job's own message has this button as well, but that may have been deleted.
+        view = discord.ui.View(timeout=None)
+        for number, (job, _) in jobs:
+            view.add_item(Press("cancel", user, job, locale=locale, number=number))
         embed.add_field(name=say(locale, "queue.servers"), value=_servers(status, locale), inline=False)
         counts = {"waiting": status.waiting, "running": status.running, "callers": status.callers}
         embed.set_footer(text=say(locale, "queue.waiting", **counts))
-        await desk.answers.tell(interaction, embed)
+        await desk.answers.tell(interaction, embed, view)
 
     return _described(queue)
 
 
-async def _own_job(desk: Desk, name: str, locale: str) -> str:
-    """One line about a job that is under way."""
+async def _own_job(desk: Desk, name: str, locale: str) -> tuple[str, str] | None:
+    """The id of a job that is under way, and one line about it."""
     ticket = await desk.deliveries.read(name)
     if ticket is None:
-        return ""
+        return None
     try:
         async with asyncio.timeout(PEEK), desk.gateway.attach(ticket.job) as watch:
             title = progress_title(await anext(watch), locale)
     except (TimeoutError, SdError):
         title = say(locale, "state.accepted")
-    return f"**{escape(ticket.request.prompt[:60])}**\n{title}  ·  `{ticket.job}`"
+    return ticket.job, f"**{escape(ticket.request.prompt[:60])}**\n{title}  ·  `{ticket.job}`"
 
 
 def _servers(status: Status, locale: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import discord
 import msgspec
 
-from bot.screen import Screen
+from bot.screen import CutOff, Screen
 from bot.ticket import DELIVERED, HIDDEN, KIND, TTL, Ticket, decode, encode
 from core import (
     Caller,
@@ -172,7 +172,7 @@ class Deliveries:
                 continue
             # Read under the lease: it may have been delivered since the names were asked for.
             ticket = await self.read(name)
-            if ticket is None:
+            if ticket is None or ticket.application != self._bot.application_id:  # another bot's
                 self._resting[name] = now + REST
                 await self.release(name)
             elif name not in self._accepting:  # that may have begun here meanwhile, under the same lease
@@ -243,7 +243,14 @@ class Deliveries:
             raise Elsewhere
         if await self._was_delivered(ticket):
             log.info("job %s: another replica has delivered it meanwhile", ticket.job)
-        elif not await screen.deliver(end):
+            return
+        try:
+            delivered = await screen.deliver(end, alone=not self._shared)
+        except CutOff as error:
+            log.warning("job %s: Discord is not reached from here: %s", ticket.job, error)
+            self._resting[ticket.name] = time.monotonic() + REST
+            raise Elsewhere from None
+        if not delivered:
             log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
 
     async def _was_delivered(self, ticket: Ticket) -> bool:
@@ -259,47 +266,49 @@ class Deliveries:
     async def _end(self, ticket: Ticket, screen: Screen) -> End:
         """Show how the job gets on; how it ends. An error of the core is an end as well."""
         while True:
+            shows = screen.is_open
             try:
-                async with self._watch(ticket) as watch:
-                    end = await self._progress(watch, screen)
+                async with self._watch(ticket, progress=shows) as watch:
+                    end = await (self._progress(watch, screen) if shows else watch.end())
             except QueueUnavailable as error:
                 end = Failed.of(error)
             except SdError as error:
                 return Failed.of(error)
             # A queue that came back without the job says so as well: here is all that it takes to go on.
-            if not (isinstance(end, Failed) and end.code == QueueUnavailable.code):
+            if isinstance(end, Failed) and end.code == QueueUnavailable.code:
+                await asyncio.sleep(AWAY)
+            elif end is not None:
                 return end
-            await asyncio.sleep(AWAY)
 
     @asynccontextmanager
-    async def _watch(self, ticket: Ticket) -> AsyncIterator[Watch]:
+    async def _watch(self, ticket: Ticket, *, progress: bool) -> AsyncIterator[Watch]:
         """The ticket's job. One that its replica could not submit any more is submitted here."""
-        previews = self._previews and not ticket.spoiler
+        told = {"progress": progress, "preview": progress and self._previews and not ticket.spoiler}
         async with AsyncExitStack() as stack:
             try:
-                watch = await stack.enter_async_context(self._gateway.attach(ticket.job, preview=previews))
+                watch = await stack.enter_async_context(self._gateway.attach(ticket.job, **told))
             except NotFound:
                 caller, key = caller_of(ticket.user), key_of(ticket.interaction)
-                submitted = self._gateway.submit(ticket.request, caller, key=key, keep=True, preview=previews)
+                submitted = self._gateway.submit(ticket.request, caller, key=key, keep=True, **told)
                 watch = await stack.enter_async_context(submitted)
             yield watch
 
-    async def _progress(self, watch: Watch, screen: Screen) -> End:
-        """Show what changes, every 2.5 s at the most, until the end comes."""
+    async def _progress(self, watch: Watch, screen: Screen) -> End | None:
+        """Show what changes, every 2.5 s at the most, until the end comes; None once nothing can be shown."""
         loop = asyncio.get_running_loop()
         last_words_at = loop.time() + screen.seconds_left
         due, unshown = 0.0, None
-        while True:
+        while screen.is_open:
             event = await _next(watch, min(due if unshown else last_words_at, last_words_at))
             if isinstance(event, End):
                 return event
             unshown = event or unshown
             if loop.time() >= last_words_at:
                 await screen.say_last_words()
-                return await watch.end()
-            if unshown is not None and loop.time() >= due:
+            elif unshown is not None and loop.time() >= due:
                 await screen.show(unshown)
                 due, unshown = loop.time() + EVERY, None
+        return None
 
 
 async def _next(watch: Watch, until: float) -> Event | None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import discord
 from msgspec.structs import replace
 
-from bot.answers import UNREACHABLE, Answers, Interaction, Taken
+from bot.answers import UNREACHABLE, Answers, Interaction, Taken, obstacle
 from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of
 from bot.deliveries import Deliveries, caller_of, key_of
 from bot.downloads import Downloads
@@ -73,7 +73,9 @@ class Desk:
                     await self.answers.defer(interaction)
             except (discord.HTTPException, *UNREACHABLE) as error:
                 # That may have taken long: whoever holds the lease by now follows it.
-                log.warning("job %s was accepted, and that could not be said: %s", ticket.job, error)
+                log.warning(
+                    "job %s was accepted, and that could not be said: %s", ticket.job, obstacle(error)
+                )
                 return
             if held:
                 self.deliveries.begin(ticket)
@@ -175,7 +177,8 @@ class Desk:
     async def _say_lost(self, interaction: Interaction, press: Press) -> None:
         """The queue was in memory, and is gone: the message says how to go on."""
         embeds = _embeds_of(interaction)
-        if not embeds:
+        # What the caller alone sees is the answer of /queue, which tells of other jobs as well.
+        if not embeds or (interaction.message and interaction.message.flags.ephemeral):
             raise NotFound("no job has this id")
         locale = str(interaction.locale)
         page = lost_page(embeds[0], locale)

@@ -12,6 +12,7 @@ import io
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ import aiohttp
 import discord
 import msgspec
 
+from bot.answers import obstacle
 from bot.buttons import PROMPT_FILE, view_of
 from bot.infotext import infotext_of
 from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page, page_of
@@ -37,11 +39,20 @@ CLOSED = {10003, 10008, 10015, 50027}
 SMALLEST_LIMIT = 100_000
 """Bytes below which a picture that Discord finds too large is not made any smaller."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+GIVE_UP_PAUSE = 8.0
+"""Seconds. Before one of so many Discord was not reached several times: another process may reach it."""
 OVERHEAD = 16_384
 """Bytes of a message beside its files."""
 
 Files = Sequence[tuple[str, bytes]]
 Unreachable = (aiohttp.ClientError, OSError, TimeoutError)
+
+_packers = ThreadPoolExecutor(2, "sd-b64-packer")
+"""Packing a large picture takes seconds. The event loop looks up host names in its own threads."""
+
+
+class CutOff(Exception):
+    """This process does not reach Discord; another one may."""
 
 
 class Screen:
@@ -67,12 +78,19 @@ class Screen:
         """Whether the message can still be changed."""
 
     @property
+    def is_open(self) -> bool:
+        """Whether the message can still be changed, as far as is known."""
+        return self._open
+
+    @property
     def seconds_left(self) -> float:
         """Until the message says its last words."""
         return self.ticket.asked_at + TOKEN_LIFE - LAST_WORDS - self._clock()
 
     async def show(self, event: Event | None) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
+        if not self._open:
+            return
         ticket, preview = self.ticket, self._preview
         if not isinstance(event, Progress):
             self._preview = None
@@ -84,7 +102,7 @@ class Screen:
         files = [self._preview] if self._preview else []
         image = files[0][0] if files else None
         page = page_of(event, ticket.request, ticket.job, ticket.locale, image=image)
-        if self._open and (page != self._shown or self._preview != preview):
+        if page != self._shown or self._preview != preview:
             await self._try_edit(page, [*files, *self._prompts(page)])
 
     async def say_last_words(self) -> None:
@@ -94,8 +112,11 @@ class Screen:
             await self._try_edit(page, self._prompts(page))
         self._open = False
 
-    async def deliver(self, end: End) -> bool:
-        """Bring the end to whoever asked, for as long as it takes; False if there is no way."""
+    async def deliver(self, end: End, *, alone: bool) -> bool:
+        """Bring the end to whoever asked, for as long as it takes; False if there is no way.
+
+        Raises CutOff where that is for another process to try, unless this one is `alone`.
+        """
         most, pause = self.ticket.most_bytes, FIRST_PAUSE
         ways = [self._edit, self._send_to_channel, self._follow_up, self._send_to_user]
         page, files = await self._last_page(end, most)
@@ -112,8 +133,9 @@ class Screen:
                     log.info("job %s: %s is no way: %s", self.ticket.job, ways[0].__name__[1:], error)
                     del ways[0]
                     continue
-            except Unreachable:
-                pass
+            except Unreachable as error:
+                if pause >= GIVE_UP_PAUSE and not alone:
+                    raise CutOff(obstacle(error)) from None
             else:
                 return True
             await asyncio.sleep(pause)
@@ -128,7 +150,7 @@ class Screen:
             self._open = error.status != 401 and error.code not in CLOSED
             log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
         except Unreachable as error:
-            log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
+            log.debug("job %s: progress was not shown: %s", self.ticket.job, obstacle(error))
 
     async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:
         ticket = self.ticket
@@ -231,7 +253,8 @@ async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Pa
     images = completed.images[:MOST_PICTURES]
     share = (most - OVERHEAD) // len(images)
     try:
-        files = [await asyncio.to_thread(_fitted, image.base64, share) for image in images]
+        run = asyncio.get_running_loop().run_in_executor
+        files = [await run(_packers, _fitted, image.base64, share) for image in images]
     except binascii.Error:
         raise BackendError("the picture that the painting server sent cannot be read") from None
     names = [_name(ticket, number, file) for number, file in enumerate(files)]

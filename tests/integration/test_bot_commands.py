@@ -37,6 +37,40 @@ async def test_queue_shows_ones_own_jobs_and_never_another_ones_prompt() -> None
         assert "1 waiting and 1 running" in text
 
 
+async def test_queue_cancels_a_job_whose_message_is_gone() -> None:
+    async with serving() as served:
+        holds = await served.hold_one("the first")
+        waits = await served.imagine("the second")
+        await served.shown(waits)
+        del served.channel.messages[waits.message.id]
+        shown = await finished(served, await command(served, "queue"))
+        lines = shown.embed["description"].splitlines()
+        (number,) = [line[0] for line in lines if "the second" in line]
+        assert list(shown.buttons) == ["Cancel 1", "Cancel 2"]
+        await served.discord.answered(await served.discord.press(served.ann, shown, f"Cancel {number}"))
+        served.double.release()
+        await served.discord.settled(holds)
+        await served.nothing_left()
+        assert served.prompts == ["the first"]
+        gone = await served.discord.press(served.ann, shown, f"Cancel {number}")
+        await served.discord.answered(gone)
+        assert "ended" in gone.said
+
+
+async def test_queue_says_of_a_job_that_is_gone_that_there_is_none() -> None:
+    """Its answer is about several jobs: it does not turn into the message of one that was lost."""
+    async with serving(result_ttl=0.01) as served:
+        holds = await served.hold_one()
+        shown = await finished(served, await command(served, "queue"))
+        served.double.release()
+        await served.discord.settled(holds)
+        await served.nothing_left()
+        gone = await served.discord.press(served.ann, shown, "Cancel 1")
+        await served.discord.answered(gone)
+        assert "no job with this id" in gone.said
+        assert shown.embed["title"] == "Your jobs"
+
+
 async def test_queue_says_that_there_is_nothing() -> None:
     async with serving() as served:
         shown = await finished(served, await command(served, "queue"))

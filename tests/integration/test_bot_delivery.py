@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import AsyncMock
 
+import msgspec
 import pytest
 
 from bot import deliveries, screen, ticket
-from core import Caller, Completed, Image, Progress, QueueUnavailable, ShuttingDown, work
+from core import Caller, Cancelled, Completed, Gateway, Image, Progress, QueueUnavailable, ShuttingDown, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving, without_pauses
@@ -146,6 +147,30 @@ async def test_a_deleted_progress_message_is_not_asked_for_again() -> None:
         assert served.discord.count("PATCH", PATCH) <= before + 2, "once for progress, once for the end"
 
 
+async def test_a_message_that_is_gone_has_its_job_watched_for_the_end_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody reads previews or progress then: no server is asked for them."""
+    asked_for = []
+    attach = Gateway.attach
+
+    def seen(self: Gateway, id: str, **wishes: bool) -> Any:
+        asked_for.append(wishes)
+        return attach(self, id, **wishes)
+
+    monkeypatch.setattr(Gateway, "attach", seen)
+    async with serving() as served:
+        asked = await served.hold_one()
+        await delete_message(served, asked)
+        served.double.step(2)
+        async with asyncio.timeout(10):
+            while len(asked_for) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await new_message(served, asked)
+    assert asked_for == [{"progress": True, "preview": True}, {"progress": False, "preview": False}]
+
+
 async def test_where_there_is_no_way_show_still_fetches_it(caplog: pytest.LogCaptureFixture) -> None:
     """User-installed, without the bot, after 15 minutes, and no direct messages: the id is known."""
     async with serving() as served:
@@ -255,7 +280,7 @@ async def test_whoever_takes_over_goes_on_with_the_further_answer_that_is_there(
         served.discord.faults_end()
         end = await served.gateway_end(ticket.job)
         screen_of_another = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
-        assert await screen_of_another.deliver(end)
+        assert await screen_of_another.deliver(end, alone=True)
         assert len(asked.followups) == 1
         assert served.discord.pictures == 1
         await served.nothing_left()
@@ -415,7 +440,9 @@ async def test_a_picture_that_is_none_ends_its_job() -> None:
         assert ticket is not None
         await served.gateway.cancel(ticket.job, Caller(f"discord:{served.ann.id}"))
         broken = Completed((Image(b"QQ=", "png", 7),), "gpu:7860", 3.21, "beta", "Euler a", 512, 512, 20)
-        assert await screen.Screen(served.bot, ticket, served.bot.deliveries.store).deliver(broken)
+        assert await screen.Screen(served.bot, ticket, served.bot.deliveries.store).deliver(
+            broken, alone=True
+        )
         assert asked.message.title == "No picture"
 
 
@@ -430,6 +457,50 @@ async def test_an_answer_that_discord_refuses_is_no_fault_and_loses_no_picture(
         asked = await served.imagine()
         await new_message(served, asked)
         assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_who_is_cut_off_from_discord_leaves_it_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless there is none: then it is tried for as long as it takes."""
+    monkeypatch.setattr(screen, "GIVE_UP_PAUSE", 0.04)
+    async with serving() as served:
+        asked = await served.hold_one()
+        found = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
+        assert found is not None
+        own = screen.Screen(served.bot, found, served.bot.deliveries.store)
+        broken = AsyncMock(side_effect=[ConnectionResetError() for _ in range(5)] + [None])
+        monkeypatch.setattr(own, "_edit", broken)
+        with pytest.raises(screen.CutOff):
+            await own.deliver(Cancelled(), alone=False)
+        assert await own.deliver(Cancelled(), alone=True)
+        assert broken.call_count == 6
+        served.double.release()
+        await served.discord.settled(asked)
+
+
+async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    async with serving() as served:
+        asked = await served.hold_one()
+        coordination = served.gateway.coordination
+        own = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
+        assert own is not None
+        foreign = msgspec.structs.replace(own, application=own.application + 1, interaction=7)
+        await served.bot.deliveries.store(foreign)
+        reads = AsyncMock(side_effect=served.bot.deliveries.read)
+        monkeypatch.setattr(served.bot.deliveries, "read", reads)
+        async with asyncio.timeout(10):
+            while not reads.called:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            while not await coordination.hold(f"discord:lease:{foreign.name}", "its own", ttl=60):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await served.discord.settled(asked)
+        async with asyncio.timeout(10):
+            while await served.bot.deliveries.names() != [foreign.name]:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert served.discord.pictures == 1
 
 
 @pytest.mark.slow

@@ -156,6 +156,27 @@ async def test_a_discord_that_is_away_at_the_start_is_waited_for(
     assert caplog.text.count("gateway cannot be reached") == 2
 
 
+async def test_a_job_under_way_is_gone_on_with_once_a_discord_that_was_away_at_the_start_is_back(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was no fault, and does not rest as after one."""
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.2)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway:
+            double.hold(at=1)
+            async with listen(gateway, settings):
+                await discord.ready()
+                asked = await discord.command(discord.person(), discord.channel(), "imagine", prompt="a")
+                await discord.until(lambda: asked.original and asked.original.embeds)
+            discord.fault("GET", "/users/@me", 503, times=2)
+            async with listen(gateway, settings):
+                double.release()
+                assert (await discord.settled(asked)).title == "Done"
+    assert "Discord cannot be reached" in caplog.text
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_commands_are_given_as_soon_as_discord_takes_them(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
