@@ -1,7 +1,7 @@
 """Estimates: seconds until a picture, from the work ahead and the measured pace of the backends."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -50,10 +50,3 @@ class Outlook:
         """When this much work is done, if each server works from the moment it is free and none is idle."""
         last = max(0, bisect_left(self._done, work) - 1)
         return self._servers[last].busy + (work - self._done[last]) / self._speeds[last]
-
-
-def seconds_until_picture(
-    cost: float, ahead: int, work_ahead: float, servers: Sequence[Server]
-) -> float | None:
-    """The same for one job alone."""
-    return Outlook(servers).until_picture(cost, ahead, work_ahead)

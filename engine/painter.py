@@ -70,7 +70,9 @@ class Painting:
         """The picture at its full size; of an interrupted one what there is at that fraction."""
         size = self.task.width, self.task.height
         if fraction < 1:
-            return self._at(fraction, size)
+            shown = self._at(fraction, self.working_size)
+            self._latent = None  # each picture of a batch would keep its own
+            return shown if shown.size == size else shown.resize(size, Image.Resampling.BICUBIC)
         return self._grained(self._clear(size), stopped)
 
     def _clear(self, size: tuple[int, int]) -> Image.Image:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from core.settings import SETTINGS
+from tests.doubles.program import environment
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -50,12 +50,6 @@ def need_engine() -> None:
         asked = subprocess.run(words, capture_output=True, text=True, check=False)
         if asked.returncode != 0:
             pytest.skip(f"`{' '.join(words)}` fails: {asked.stderr.strip()[-200:]}")
-
-
-def environment(**chosen: str) -> dict[str, str]:
-    """The environment of the tests without our settings, and with these."""
-    ours = {item.name.upper() for item in SETTINGS}
-    return {name: value for name, value in os.environ.items() if name not in ours} | chosen
 
 
 def commands_of_a_new_version() -> str:

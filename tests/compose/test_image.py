@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compose.stack import PATIENCE, ROOT, Stack, environment, run, until
+from tests.compose.stack import PATIENCE, ROOT, Stack, run, until
+from tests.doubles.program import environment
 
 PORTS = (5000, 8765)
 """Of the original's commands."""

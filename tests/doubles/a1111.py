@@ -19,6 +19,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /400-sampler    the same, as other versions of A1111 say it
     /hang-up        closes the socket in the middle of its answer
     /drop           closes the socket in the middle of the painting, with no answer at all
+    /impatient      a proxy's 504 after the first step, while it paints on
     /never          paints for ever: until it is interrupted, or released
 
 Paintings can be held at a step and released, so that a test waits for what it wants to see, and never sleeps:
@@ -32,7 +33,8 @@ It records `calls`, `txt2img_requests`, `paintings` (in the order in which they 
 (the task that each one hit, None if it hit nothing), `overlaps` (txt2img that came while another was not
 answered yet), `switches` (models loaded), `previews` (pictures handed out with progress).
 
-    double.fault("/", 503)                # paths that begin so answer: a status, "html", "hang" or "drop"
+    double.fault("/", 503)                # paths that begin so answer: a status, "html", "error" (a 500 in
+                                          # A1111's own words), "hang" or "drop"
     double.heal()                         # takes all faults away; what hung goes on
     await double.go_away()                # a crash: nobody listens, every connection and painting is gone
     await double.come_back()              # on the same port
@@ -262,7 +264,7 @@ class A1111Double:
             raise AssertionError(f"did not happen in {within} s; last calls: {calls}") from None
 
     def fault(self, path: str, kind: int | str) -> None:
-        """Every path that begins so answers with this status, `html`, `hang` or `drop`, until `heal`."""
+        """Every path that begins so answers a status, `html`, `error`, `hang` or `drop`, until `heal`."""
         self._faults[path] = kind
 
     def heal(self) -> None:
@@ -351,6 +353,8 @@ class A1111Double:
     async def _suffer(self, request: web.Request, kind: int | str) -> web.Response | None:
         if isinstance(kind, int):
             return web.json_response({"detail": "as the test wants"}, status=kind)
+        if kind == "error":
+            return web.json_response({"error": "ResponseValidationError", "detail": ""}, status=500)
         if kind == "html":
             return web.Response(text="<html>Log in</html>", content_type="text/html")
         if kind == "drop":
@@ -459,6 +463,9 @@ class A1111Double:
         try:
             name = body.get("force_task_id") if self.names_tasks else None
             painting = self._begin(body, name or f"task({len(self.paintings)})")
+            if "/impatient" in painting.prompt:
+                await self.until(lambda: painting.steps)
+                return web.Response(status=504, text="<html>nginx</html>", content_type="text/html")
             await painting.done()
         finally:
             self._unanswered -= 1

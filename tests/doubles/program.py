@@ -24,6 +24,11 @@ ROOT = Path(__file__).parents[2]
 OURS = {item.name.upper() for item in SETTINGS}
 
 
+def environment(**chosen: str) -> dict[str, str]:
+    """The environment of the tests without our settings, and with these."""
+    return {name: value for name, value in os.environ.items() if name not in OURS} | chosen
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """One that runs."""
@@ -60,11 +65,10 @@ async def program(
     folder: Path, *arguments: str, before: Sequence[str] = (), **environ: str
 ) -> AsyncIterator[Program]:
     """Run Python with these arguments, working in this folder; `before` stands in front of the command."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OURS}
     process = await asyncio.create_subprocess_exec(
         *(*before, sys.executable, *arguments),
         cwd=folder,
-        env={**inherited, "PYTHONPATH": str(ROOT), "ENGINE_STEP_SECONDS": "0.01", **environ},
+        env=environment(**{"PYTHONPATH": str(ROOT), "ENGINE_STEP_SECONDS": "0.01", **environ}),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

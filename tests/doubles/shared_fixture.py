@@ -12,7 +12,6 @@
 
 import asyncio
 import json
-import os
 import re
 import signal
 import sys
@@ -28,7 +27,7 @@ import aiohttp
 
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.http_fixture import Answer, Event, read_events
-from tests.doubles.program import OURS, ROOT
+from tests.doubles.program import ROOT, environment
 from tests.valkey_server import ValkeyServer
 
 WITHIN = 20.0
@@ -236,17 +235,11 @@ class House:
         )
 
     async def _start(self, kind: type[R], module: str, **environ: str) -> R:
-        inherited = {name: value for name, value in os.environ.items() if name not in OURS}
+        chosen = {"PYTHONPATH": str(ROOT), "REDIS_URL": self.valkey.url, **self.environ, **environ}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module),
             cwd=Path(self._folder.name),
-            env={
-                **inherited,
-                "PYTHONPATH": str(ROOT),
-                "REDIS_URL": self.valkey.url,
-                **self.environ,
-                **environ,
-            },
+            env=environment(**chosen),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )

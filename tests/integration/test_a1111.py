@@ -339,6 +339,20 @@ async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_
         assert it.double.interrupts == [TASK]
 
 
+async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behind() -> None:
+    """It tells of a 504 while the server paints on: that is stopped before anything else is painted."""
+    async with studio() as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        with pytest.raises(BackendError, match="answered 504"):
+            await it.paint("/impatient")
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, True)
+        assert it.double.interrupts == [TASK]
+        await it.double.paintings[0].done()
+        assert (await it.backend.look()).usable
+
+
 async def test_a_failed_picture_that_the_server_still_calls_active_is_gone_once_it_is_idle() -> None:
     """A1111 does so; a job that was given up before must not keep its server from all others."""
     async with studio(tells_task=False) as it:
@@ -548,6 +562,33 @@ async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None
         ):
             backend = A1111Backend(BackendAddress(f"https://127.0.0.1:{port}"), session, deployment="test")
             assert (await backend.look()).problem == f"not reached ({problem})"
+
+
+async def test_a_server_whose_options_fail_by_its_own_words_paints_all_the_same() -> None:
+    """Some versions of A1111 and SD.Next answer so, since a value in them does not fit their own model."""
+    async with studio() as it:
+        it.double.fault("/sdapi/v1/options", "error")
+        offer = await it.backend.look()
+        assert offer.usable
+        assert offer.models
+        await it.paint()
+        it.double.fault("/sdapi/v1/options", 503)
+        assert not (await it.backend.look()).usable, "that is somebody else's word"
+
+
+async def test_an_address_that_redirects_is_told_so() -> None:
+    async with studio() as it, open_session() as session:
+        it.double.fault("/", 301)
+        assert "it redirects to another address" in (await it.backend.look()).problem
+        assert await discover(session, it.double.url) is Found.OTHER
+
+
+async def test_a_model_in_a_folder_that_shares_its_name_with_one_outside_is_painted() -> None:
+    """A picture's info names both of them by the same name."""
+    async with studio(models=("twin", "sdxl/twin")) as it:
+        await it.backend.look()
+        for name in ("sdxl_twin", "twin"):
+            assert (await it.paint(model=name)).model == name
 
 
 async def test_a_web_ui_without_its_api_is_told_how_to_start_it() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot import answers, deliveries, desk
+from bot import answers, desk
 from bot.client import listen
 from core import connect
 from tests.doubles.discord import MANAGE_MESSAGES, Asked, Message
@@ -225,4 +225,3 @@ async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.M
         late = await press(served, asked.message, "Cancel")
         assert "ended before" in late.said
         await served.discord.settled(asked)
-        assert deliveries.EVERY == 2.5

@@ -1,7 +1,6 @@
 """Three processes of one bot on one Valkey: every interaction is answered once, whatever becomes of them."""
 
 import asyncio
-import os
 import re
 import signal
 import sys
@@ -16,6 +15,7 @@ from core import BackendAddress, Coordination, Settings, connect, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
 from tests.doubles.pictures import prompt_of
+from tests.doubles.program import environment
 from tests.valkey_server import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +25,8 @@ bot.client.IDENTIFY_SECONDS = 0.55
 from bot.__main__ import main
 main()
 """
-"""A bot that opens sessions ten times as fast as Discord lets one; so does the loopback Discord."""
-IDENTIFY_SECONDS = 0.5
+"""A bot that opens sessions ten times as fast as Discord lets one; the loopback Discord is more patient."""
+IDENTIFY_SECONDS = 0.35
 
 
 @dataclass
@@ -148,7 +148,6 @@ async def fleet(folder: Path, **environ: str) -> AsyncIterator[Fleet]:
         async with asyncio.timeout(10):
             while not (await gateway.catalog()).takes_work:
                 await asyncio.sleep(0.01)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DISCORD")}
         chosen = {
             "PYTHONPATH": str(ROOT),
             "REDIS_URL": server.url,
@@ -159,7 +158,7 @@ async def fleet(folder: Path, **environ: str) -> AsyncIterator[Fleet]:
             "DISCORD_MAX_JOBS_PER_SERVER": "1000",
         }
         flock = Fleet(
-            server, discord, doubles, gateway.coordination, {**inherited, **chosen, **environ}, folder
+            server, discord, doubles, gateway.coordination, environment(**{**chosen, **environ}), folder
         )
         try:
             await flock.start()

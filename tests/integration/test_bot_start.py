@@ -1,12 +1,9 @@
 """How the bot starts and stops: its token, its commands, the line with the invitation, as a process."""
 
 import asyncio
-import os
 import re
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ from core import SettingsError, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, LoopbackDiscord
 from tests.doubles.discord_fixture import serving, settings_of
+from tests.doubles.program import program
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [
@@ -27,41 +25,16 @@ PROGRAMS = [
 ]
 
 
-@asynccontextmanager
-async def program(folder: Path, *arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python ARGUMENTS` in an empty folder."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("DISCORD", "SD_"))}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "ignore", *arguments),
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": str(ROOT), "ENGINE_STEP_SECONDS": "0.01", **environ},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(40):
-            yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 def pointed_at(discord: LoopbackDiscord) -> dict[str, str]:
     return {"DISCORD_API_BASE": discord.api_base, "DISCORD_GATEWAY_URL": discord.gateway_url}
 
 
-async def rest(process: asyncio.subprocess.Process) -> str:
-    assert process.stdout is not None
-    return (await process.stdout.read()).decode()
-
-
 async def test_a_missing_token_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     async with program(tmp_path, "-m", "bot") as process:
-        said = await rest(process)
+        code, said = await process.ends()
         assert said.startswith("sd-b64: DISCORD_TOKEN: set it to the bot's token")
         assert said.count("\n") == 1
-        assert await process.wait() == 2
+        assert code == 2
 
 
 @pytest.mark.parametrize("arguments", PROGRAMS)
@@ -74,11 +47,11 @@ async def test_a_wrong_token_is_one_clear_line_and_exit_code_2(
         environ = {"DISCORD_TOKEN_FILE": str(token), "SD_BACKENDS": double.url, **pointed_at(discord)}
         environ |= {"HTTP_PORT": "0", "WS_PORT": "0"}
         async with program(tmp_path, *arguments, **environ) as process:
-            said = await rest(process)
+            code, said = await process.ends()
             last = said.splitlines()[-1]
             assert last.startswith("sd-b64: DISCORD_TOKEN: Discord does not accept this token")
             assert "Traceback" not in said
-            assert await process.wait() == 2
+            assert code == 2
 
 
 async def test_a_token_of_several_lines_is_a_wrong_one() -> None:
@@ -103,9 +76,9 @@ async def test_it_starts_paints_and_stops_as_a_process(tmp_path: Path, arguments
             asked = await discord.command(ann, channel, "imagine", prompt="a monkey with a hat", steps=3)
             message = await discord.settled(asked)
             assert message.pictures[0].startswith(b"\x89PNG")
-            process.send_signal(signal.SIGTERM)
-            said = await rest(process)
-            assert await process.wait() == 0, said
+            process.signal(signal.SIGTERM)
+            code, said = await process.ends()
+            assert code == 0, said
         assert "invite it: https://discord.com/oauth2/authorize?client_id=" in said
         assert re.search(r"scope=bot\+applications\.commands", said)
         assert "no REDIS_URL" in said
@@ -170,9 +143,10 @@ async def test_a_job_under_way_is_gone_on_with_once_a_discord_that_was_away_at_t
                 asked = await discord.command(discord.person(), discord.channel(), "imagine", prompt="a")
                 await discord.until(lambda: asked.original and asked.original.embeds)
             discord.fault("GET", "/users/@me", 503, times=2)
-            async with listen(gateway, settings):
+            async with listen(gateway, settings) as bot:
                 double.release()
                 assert (await discord.settled(asked)).title == "Done"
+                await bot.wait_until_ready()  # cut off in the middle of that it would leave a thread behind
     assert "Discord cannot be reached" in caplog.text
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 

@@ -5,12 +5,11 @@ import base64
 import contextlib
 import io
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,6 +18,7 @@ from PIL import Image
 
 from engine.server import serve
 from engine.studio import REMEMBERED
+from tests.doubles.program import program
 
 SMALL = {"prompt": "a monkey with a hat", "seed": 7, "steps": 4, "width": 64, "height": 64}
 LONG = {**SMALL, "steps": 150}
@@ -210,6 +210,21 @@ async def test_previews_come_only_when_asked_for_and_only_newer_ones(slow: Clien
     await painting
 
 
+async def test_a_foreign_page_interrupts_nobody(slow: Client) -> None:
+    """A browser sends for any page what has no body, without asking before."""
+    painting = slow.start("mine", LONG)
+    await slow.until("mine", "progress")
+    foreign = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    for path in ("/sdapi/v1/interrupt", "/sdapi/v1/skip"):
+        async with slow.session.post(path, headers=foreign) as response:
+            assert response.status == 403
+    assert not painting.done()
+    own = {"Origin": str(response.url.origin())}
+    async with slow.session.post("/sdapi/v1/interrupt", headers=own) as response:
+        assert response.status == 200
+    await painting
+
+
 async def test_an_interrupted_order_answers_with_what_there_is(slow: Client) -> None:
     painting = slow.start("mine", {**LONG, "batch_size": 2, "n_iter": 3})
     await slow.until("mine", "progress")
@@ -305,25 +320,17 @@ async def test_with_time_to_close_what_was_ordered_is_finished_and_nothing_more_
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_program_says_where_it_listens_and_stops_on_a_signal(number: signal.Signals) -> None:
-    environment = {**os.environ, "ENGINE_PORT": "0"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "engine"], stdout=subprocess.PIPE, env=environment, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert "not a diffusion model" in process.stdout.readline()
-        process.send_signal(number)
-        assert process.wait(10) == 0
+async def test_the_program_says_where_it_listens_and_stops_on_a_signal(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    async with program(tmp_path, "-m", "engine", ENGINE_PORT="0") as started:
+        assert "not a diffusion model" in await started.says("http://")
+        started.signal(number)
+        assert (await started.ends())[0] == 0
 
 
-def test_a_wrong_setting_ends_the_program_with_its_name() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "engine"],
-        env={**os.environ, "ENGINE_STEP_SECONDS": "soon"},
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "ENGINE_STEP_SECONDS" in done.stderr
+async def test_a_wrong_setting_ends_the_program_with_its_name(tmp_path: Path) -> None:
+    async with program(tmp_path, "-m", "engine", ENGINE_STEP_SECONDS="soon") as started:
+        code, said = await started.ends()
+        assert code == 2
+        assert "ENGINE_STEP_SECONDS" in said

@@ -1,10 +1,17 @@
-"""The Valkey that the contracts run against: one for the whole run, started when it is first asked for."""
+"""The Valkey that the contracts run against: one for the whole run, started when it is first asked for.
+
+And the profile of Hypothesis, which only counts for tests that are loaded after it.
+"""
 
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.valkey_server import ValkeyServer
+
+settings.register_profile("unit", deadline=None)  # a shared machine may be slow at any moment
+settings.load_profile("unit")
 
 
 @pytest.fixture(scope="session")

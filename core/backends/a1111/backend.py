@@ -16,8 +16,8 @@ from msgspec import structs
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import read_answer
 from core.backends.a1111.client import Broken, Client
-from core.backends.a1111.discovery import has_api
-from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_called, sampler_names
+from core.backends.a1111.discovery import api_problem
+from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_painting, sampler_names
 from core.backends.a1111.progress import Following, Painting, ProgressSource
 from core.errors import BackendError, SdError
 from core.events import Completed
@@ -183,8 +183,8 @@ class A1111Backend:
             self._titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
             self._models, self._samplers = model_names(self._titles), sampler_names(samplers)
-            if options is self._titles is samplers is None and not await has_api(self._client):
-                return "no /sdapi there: start it with --api"
+            if options is self._titles is samplers is None and (problem := await api_problem(self._client)):
+                return problem
             self._lists_until = self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
         problem = await self._busy_problem()
@@ -230,7 +230,7 @@ class A1111Backend:
         Raises BackendError if it is another one than was asked for: A1111 paints with the one that it has
         where it does not know the name, as when its list has changed since we read it.
         """
-        found = models_called(completed.model, self._titles)
+        found = models_painting(completed.model, self._titles)
         self._tells_models = self._tells_models or bool(found)
         named = request.model if request.model in found else found.pop() if len(found) == 1 else None
         self._loaded = named or self._loaded

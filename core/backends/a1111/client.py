@@ -58,14 +58,16 @@ def _socket(address: Any) -> socket.socket:
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+    # macOS has another name for the first.
+    options = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+    for option, seconds in options:
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
     return made
 
 
 class Broken(BackendError):
-    """The connection broke before an answer was whole: the server may still paint what it was asked for."""
+    """There was no whole answer of the server itself: it may still paint what it was asked for."""
 
 
 class Client:
@@ -90,17 +92,20 @@ class Client:
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
+        if status >= 500 and not _object(body):  # a proxy's word: it waited for too long, or lost its server
+            raise Broken(refusal.message)
         raise refusal
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-        A login page or a redirect to one counts as none.
+        A login page or a redirect to one counts as none, and so does one that fails by A1111's own words, as
+        `options` of some versions does on servers that paint well.
         """
         status, body = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
-        if status >= 500 and status != NOT_IMPLEMENTED:
+        if status >= 500 and status != NOT_IMPLEMENTED and "error" not in _object(body):
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None

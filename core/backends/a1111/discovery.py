@@ -34,7 +34,7 @@ async def discover(session: aiohttp.ClientSession, url: str = USUAL) -> Found:
     client = Client(BackendAddress(url), session)
     try:
         async with asyncio.timeout(SECONDS):
-            return Found.A1111 if await has_api(client) else Found.OTHER
+            return Found.OTHER if await api_problem(client) else Found.A1111
     except Unreachable:
         return Found.NOTHING
     except BackendError:  # it broke off, or what it says is no HTTP
@@ -70,6 +70,14 @@ async def _is_open(url: str) -> bool:
     return True
 
 
-async def has_api(client: Client) -> bool:
-    """Whether txt2img is there: where it is, a GET of it is a wrong method or needs a password."""
-    return await client.status_of("/sdapi/v1/txt2img") in {401, 403, 405, 422}
+async def api_problem(client: Client) -> str:
+    """Why there is no txt2img; empty if it is there: then a GET of it is a wrong method or needs a password.
+
+    Raises Unreachable, BackendError.
+    """
+    status = await client.status_of("/sdapi/v1/txt2img")
+    if status in {401, 403, 405, 422}:
+        return ""
+    if status in {301, 302, 303, 307, 308}:
+        return "it redirects to another address: https://, or that one, may be meant"
+    return "no /sdapi there: start it with --api"

@@ -1,5 +1,6 @@
 """Lists: the models and samplers of a server, read from its optional endpoints. Pure."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from core.offers import bare_name, flat_name
@@ -32,13 +33,24 @@ def model_called(name: Any, models: Any) -> str | None:
 def models_called(name: Any, models: Any) -> set[str]:
     """The `model_name` of each entry that a server may mean by this name.
 
-    It says `dir/name.safetensors [hash]` in its options, with a hash once it has one, and `name` in what it
-    tells of a picture, while `model_name` is `dir_name`.
+    It says `dir/name.safetensors [hash]` in its options, with a hash once it has one, while `model_name` is
+    `dir_name`.
     """
+    return _called(name, models, (str, flat_name, bare_name))
+
+
+def models_painting(name: Any, models: Any) -> set[str]:
+    """The same by the name in a picture's info, where A1111 leaves out the folder: any of that name."""
+    has_folder = isinstance(name, str) and ("/" in name or "\\" in name)
+    return models_called(name, models) if has_folder else _called(name, models, (bare_name,))
+
+
+def _called(name: Any, models: Any, likenesses: Iterable[Callable[[str], str]]) -> set[str]:
+    """Those that are alike in the first way in which any is."""
     if not isinstance(name, str) or not name:
         return set()
     entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
-    for alike in (str, flat_name, bare_name):
+    for alike in likenesses:
         found = {
             str(entry["model_name"])
             for entry in entries

@@ -7,7 +7,7 @@ says what it is, which the scripts read as well: C, F, X are ends.
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -143,15 +143,11 @@ def decode_end(words: bytes, pictures: Sequence[bytes | None]) -> End:
     )
 
 
-Letter = Literal["S", "P", "Q", "E", "W", "B"]
-"""What a message on a process's channel is about: started, progress, queued again, ended; a worker's wish
-changed; wake a backend."""
-
-
 class Message(msgspec.Struct):
     """One message on a process's channel: about a job (or, to wake it, a backend) at a version."""
 
     letter: str
+    """S: started, P: progress, Q: queued again, E: ended, W: a worker's wish changed, B: wake a backend."""
     id: str
     version: int
     words: bytes

@@ -1,13 +1,9 @@
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hypothesis import settings
 
 from core.queues import Queue
 from tests.unit.core.queues.homes import HOMES, Home
-
-settings.register_profile("core", deadline=None)  # a shared machine may be slow at any moment
-settings.load_profile("core")
 
 
 @pytest.fixture(params=HOMES)

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.eta import Server, seconds_until_picture
+from core.eta import Outlook, Server
+
+
+def seconds_until_picture(cost: float, ahead: int, work: float, servers: list[Server]) -> float | None:
+    return Outlook(servers).until_picture(cost, ahead, work)
 
 
 def simulated(costs: list[float], servers: list[Server]) -> float:

@@ -1,6 +1,7 @@
 """The painter: same task, same picture; its words, seeds, sizes and previews."""
 
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -124,6 +125,19 @@ def test_before_it_is_composed_a_preview_is_noise() -> None:
 
 def test_an_interrupted_picture_has_its_full_size() -> None:
     assert painted(Task("x", width=448, height=512), 0.4).size == (448, 512)
+
+
+def test_interrupted_pictures_of_a_large_batch_keep_little_in_memory() -> None:
+    batch = [Painting(Task("x", seed=seed, width=2048, height=2048)) for seed in range(2)]
+    tracemalloc.start()
+    try:
+        for painting in batch:
+            assert painting.finish(0.1).size == (2048, 2048)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5_000_000
+    assert peak < 100_000_000
 
 
 def test_a_stopped_painting_raises_and_paints_no_further() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.backends.a1111.lists import model_called, models_called
+from core.backends.a1111.lists import model_called, models_called, models_painting
 
 MODELS = [
     {"title": "alpha.safetensors", "model_name": "alpha"},
@@ -42,3 +42,19 @@ def test_two_may_be_meant_by_one_name() -> None:
 @pytest.mark.parametrize("models", [None, {}, "x", [], [None]])
 def test_without_a_list_nothing_is_known(models: object) -> None:
     assert model_called("alpha", models) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("beta", {"xl_beta", "beta"}),
+        ("xl_beta", {"xl_beta"}),
+        ("xl/beta", {"xl_beta"}),
+        ("twin", {"v1_twin", "xl_twin"}),
+        ("gamma", set()),
+        (None, set()),
+    ],
+)
+def test_a_picture_may_be_by_any_model_of_that_name(name: object, known: set[str]) -> None:
+    models = [*MODELS, {"title": "beta.safetensors", "model_name": "beta"}]
+    assert models_painting(name, models) == known
