@@ -69,7 +69,10 @@ class Access:
             if not self.allows_origin(origin, hosts[0] if hosts else ""):
                 raise Forbidden(f"pages of {origin!r} may not call; list it in ALLOWED_ORIGINS to allow it")
         if not origins and "cross-site" in headers("Sec-Fetch-Site") and not _is_navigation(headers):
-            raise Forbidden("another site's page may not call; list its origin in ALLOWED_ORIGINS")
+            raise Forbidden(
+                "another site's page may not call; list its origin in ALLOWED_ORIGINS, "
+                "and have it say where it comes from, as fetch does, or <img crossorigin>"
+            )
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Whether a page of this origin may call: the one on our own host, or a listed one."""

@@ -111,11 +111,15 @@ def read_words(value: str) -> tuple[str, ...]:
 
 
 def read_names(value: str) -> tuple[str, ...]:
-    """Host names between commas."""
+    """Host names between commas, as a browser writes them."""
+    wanted = "host names are wanted, without scheme and port, such as pictures.example"
     names = read_words(value)
     if any(letter in name for name in names for letter in "/:@* "):
-        raise ValueError("host names are wanted, without scheme and port, such as pictures.example")
-    return names
+        raise ValueError(wanted)
+    try:
+        return tuple(name.encode("idna").decode() for name in names)
+    except UnicodeError as error:
+        raise ValueError(wanted) from error
 
 
 def read_origins(value: str) -> tuple[str, ...]:

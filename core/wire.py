@@ -5,6 +5,7 @@ around them is JSON that msgspec makes, the bytes themselves were checked by the
 """
 
 import json
+from codecs import BOM_UTF8
 from typing import Any
 
 import msgspec
@@ -20,6 +21,8 @@ Parts = tuple[bytes | memoryview, ...]
 
 MOST_FIELDS = 50
 """Of an object in which the one at fault is looked for: no message of ours has as many."""
+LONGEST_SEARCHED = 16_384
+"""Characters of such an object: it is read several times, and others wait meanwhile."""
 
 encode = msgspec.json.Encoder().encode
 """JSON on one line, as UTF-8."""
@@ -28,8 +31,10 @@ encode = msgspec.json.Encoder().encode
 def decode(text: str | bytes, unreadable: str) -> Any:
     """The value that a client's JSON says. Raises InvalidRequest: `unreadable`, and why.
 
-    Names the field where a value is at fault: half a surrogate pair, a number beyond all bounds.
+    Names the field where a value is at fault: half a surrogate pair, a number beyond all bounds. A byte order
+    mark before it is none of it.
     """
+    text = text.removeprefix("\ufeff") if isinstance(text, str) else text.removeprefix(BOM_UTF8)
     try:
         return msgspec.json.decode(text)
     except RecursionError:
@@ -178,6 +183,8 @@ def _backend_state(usable: bool, painting: bool) -> str:
 
 def _field_at_fault(text: str | bytes) -> str | None:
     """The field of an object that is JSON to a parser which takes more, and none to ours."""
+    if len(text) > LONGEST_SEARCHED:
+        return None
     try:
         fields = json.loads(text)
         for name in fields if isinstance(fields, dict) and len(fields) <= MOST_FIELDS else ():

@@ -3,7 +3,7 @@
 import asyncio
 import math
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from core import Completed, Event, Failed, QueueUnavailable, ShuttingDown, Watch
 from core.wire import Parts, encode, event_words, image_message
@@ -37,6 +37,8 @@ async def stream_events(request: web.Request, watch: Watch, seconds: float | Non
     With 0 what is known already is told, whole: a picture that is there, or the last word without it.
     """
     response = web.StreamResponse(headers=_HEADERS)
+    if request.version < HttpVersion11:
+        response.force_close()  # it knows no other end of what has no length
     writer = await response.prepare(request)
     assert writer is not None
     clock = asyncio.get_running_loop().time

@@ -5,7 +5,7 @@ first message: browsers cannot send an Authorization header with a websocket.
 """
 
 import email.utils
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import cast
 
@@ -40,7 +40,7 @@ class Handshake:
     async def judge(self, connection: ServerConnection, request: Request) -> Response | None:
         """Let a request become a websocket (None), or answer it."""
         peer = cast(Peer, connection)
-        headers = request.headers.get_all
+        headers = _headers(request)
         try:
             self._access.check_browser(headers)
             if request.path.split("?", 1)[0] == "/healthz":
@@ -63,9 +63,19 @@ class Handshake:
 
     def _check_key(self, peer: Peer, request: Request) -> None:
         if "Authorization" in request.headers:
-            self._access.check_key(request.headers.get_all)
+            self._access.check_key(_headers(request))
         else:
             peer.stranger = self._access.needs_key
+
+
+def _headers(request: Request) -> Callable[[str], Sequence[str]]:
+    """As aiohttp reads them, in UTF-8: one key is the same on both wires. The library reads Latin-1."""
+
+    def values(name: str) -> Sequence[str]:
+        found = request.headers.get_all(name)
+        return [value.encode("latin-1").decode("utf-8", "surrogateescape") for value in found]
+
+    return values
 
 
 def _is_upgrade(request: Request) -> bool:

@@ -1,7 +1,11 @@
 """Admission: what a new job must fulfil, and why one is refused. Jobs that go back are not asked."""
 
+from collections.abc import Callable, Iterable
+
+from msgspec.structs import replace
+
 from core.errors import InvalidRequest, NoBackend, QueueFull, TooManyJobs, UnknownModel
-from core.offers import Catalog, Offer, kind_of
+from core.offers import Catalog, Offer, bare_name, flat_name, kind_of
 from core.request import ImageRequest
 
 
@@ -18,6 +22,21 @@ def too_many_jobs(own: int) -> TooManyJobs:
 def another_request() -> InvalidRequest:
     """The id of a job came again with another request."""
     return InvalidRequest("this idempotency key came with another request before")
+
+
+def is_repeat(request: ImageRequest, known: ImageRequest) -> bool:
+    """Whether this is the request that came before under the same id.
+
+    Names that a person wrote loosely may have become a backend's own then, and not now: it may be away.
+    """
+    if request == known:
+        return True
+    unnamed = {"model": None, "sampler_name": None}
+    return (
+        replace(request, **unnamed) == replace(known, **unnamed)
+        and _is_alike(request.model, known.model, (flat_name, bare_name))
+        and _is_alike(request.sampler_name, known.sampler_name, (str.lower,))
+    )
 
 
 def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
@@ -40,6 +59,12 @@ def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
         f"samplers that exist: {', '.join(Catalog(known).samplers)}",
         field="sampler_name",
     )
+
+
+def _is_alike(name: str | None, other: str | None, likenesses: Iterable[Callable[[str], str]]) -> bool:
+    if name is None or other is None:
+        return name == other
+    return any(alike(name) == alike(other) for alike in likenesses)
 
 
 def _why_none(offers: tuple[Offer, ...]) -> str:

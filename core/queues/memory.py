@@ -15,7 +15,7 @@ from core.events import Cancelled, End, Failed, Progress
 from core.line import FIRST, Key
 from core.offers import Catalog, Offer
 from core.queues import VOID, Again, Claim, Wish
-from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
+from core.queues.admission import another_request, check_backends, is_repeat, queue_full, too_many_jobs
 from core.queues.idle import Idle
 from core.queues.job import Job
 from core.queues.jobs import Jobs
@@ -56,7 +56,7 @@ class MemoryQueue:
         """See Queue.put."""
         known = self._jobs.get(id)
         if known is not None:
-            if known.request != request:
+            if not is_repeat(request, known.request):
                 raise another_request()
             if not isinstance(known.ended, (Failed, Cancelled)):
                 if keep:

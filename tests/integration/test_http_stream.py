@@ -20,6 +20,14 @@ async def all_events(served: Served, path: str, **query: Any) -> list[Event]:
         return [event async for event in events]
 
 
+async def test_a_stream_over_http_1_0_ends_with_its_connection(tmp_path: Path) -> None:
+    """Such a client knows no other end, also where it asks to keep the connection."""
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        head = "GET /text?input=a HTTP/1.0\r\nAccept: text/event-stream\r\nConnection: keep-alive\r\n\r\n"
+        answer = await served.send(head.encode())
+        assert answer.endswith(b"id: over\n\n")
+
+
 @pytest.mark.parametrize("path", ["/text", "/image"])
 async def test_a_stream_tells_a_job_s_life(tmp_path: Path, path: str) -> None:
     """Named as the websocket's types: queued, started, progress, the picture; then it ends."""

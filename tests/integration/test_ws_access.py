@@ -174,6 +174,13 @@ async def test_behind_a_trusted_proxy_the_right_most_stranger_counts() -> None:
 # --- plain HTTP
 
 
+async def test_a_key_beyond_ascii_is_the_same_as_over_http() -> None:
+    key = {"Authorization": "Bearer schlüssel".encode().decode("latin-1")}  # how the library writes UTF-8
+    async with serving(api_key="schlüssel") as served, served.client(key) as client:
+        await client.say(input="a")
+        await client.hear("image")
+
+
 async def test_plain_http_is_told_what_this_is() -> None:
     async with serving() as served:
         for method in ("GET", "DELETE"):

@@ -25,7 +25,7 @@ from core.errors import (
 from core.events import End, Failed, Progress
 from core.offers import Catalog, Offer, kind_of
 from core.queues import Again, Claim, Wish
-from core.queues.admission import another_request, check_backends, queue_full, too_many_jobs
+from core.queues.admission import another_request, check_backends, is_repeat, queue_full, too_many_jobs
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
@@ -35,6 +35,7 @@ from core.queues.valkey.records import (
     Message,
     by_name,
     decode_offers,
+    decode_request,
     encode_offer,
     encode_request,
     kind_words,
@@ -290,6 +291,10 @@ class ValkeyQueue:
             *bounds,
             last=until,
         )
+        if answer[0] == b"other":
+            known = decode_request(answer[1])
+            if known != request and is_repeat(request, known):
+                return await self._put(id, known, caller, keep, bounds)
         return answer
 
     async def _undo(self, id: str, putting: "asyncio.Future[Sequence[Any]]", keep: bool) -> None:

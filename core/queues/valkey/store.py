@@ -51,6 +51,8 @@ PICTURE_SECONDS = 3600
 """When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
+MOMENT = AGAIN_SECONDS / 2
+"""Seconds after a call that found the queue away, in which none is tried: each would take up to two."""
 
 BRIEF_GREETING: dict[str, Any] = {"protocol": 2, "driver_info": None}
 """A connection, too, is made within CALL_SECONDS, however far away Valkey is: it asks only what it must."""
@@ -96,6 +98,7 @@ class Store:
         """Seconds on the way of the last picture that was moved."""
         self._failures = 0
         """Calls that found the queue away."""
+        self._away_until = float("-inf")
         self.calls = 0
         """Calls under way, those that insist included."""
 
@@ -142,7 +145,8 @@ class Store:
             with _unavailable():
                 try:
                     async with self._turns:
-                        if self._failures != failures:  # found to be away meanwhile: who waited need not try
+                        # Found to be away meanwhile, or just before: who waited need not try.
+                        if self._failures != failures or time.monotonic() < self._away_until:
                             raise TimeoutError
                         return await self._reach(run)
                 except AWAY:
@@ -156,8 +160,11 @@ class Store:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await run()
-        except (*REPLACED, TimeoutError):
-            await self._connect_anew()
+        except (*REPLACED, *AWAY) as error:
+            if isinstance(error, AWAY):
+                self._away_until = time.monotonic() + MOMENT
+            if isinstance(error, (*REPLACED, TimeoutError)):
+                await self._connect_anew()
             raise
 
     async def _connect_anew(self) -> None:

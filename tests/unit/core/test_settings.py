@@ -27,6 +27,7 @@ GOOD = [
     ("ALLOW_ANONYMOUS", "Yes", True),
     ("ALLOW_ANONYMOUS", "off", False),
     ("ALLOWED_HOSTS", "a.example, b.example,,", ("a.example", "b.example")),
+    ("ALLOWED_HOSTS", "bücher.example", ("xn--bcher-kva.example",)),
     (
         "ALLOWED_ORIGINS",
         "https://a.example, HTTP://B.example:8080/",
@@ -73,6 +74,7 @@ BAD = [
     ("ALLOWED_HOSTS", "https://a.example", "host names are wanted, without scheme and port"),
     ("ALLOWED_HOSTS", "a.example:5000", "host names are wanted"),
     ("ALLOWED_HOSTS", "*", "host names are wanted"),
+    ("ALLOWED_HOSTS", "a..example", "host names are wanted"),
     ("SD_BACKENDS", "gpu:7860", "such as http://127.0.0.1:7860"),
     ("SD_BACKENDS", "http://gpu,http://gpu:80", "names the same server twice"),
     ("SD_BACKENDS", "http://gpu:99999", "comma-separated addresses"),

@@ -12,9 +12,11 @@ from core.offers import Catalog, Offer
 from core.request import FIELDS, Limits
 from core.status import BackendStatus, Status
 from core.wire import (
+    LONGEST_SEARCHED,
     STATES,
     Parts,
     catalog_words,
+    decode,
     encode,
     error_words,
     event_words,
@@ -161,3 +163,15 @@ def test_the_status_tells_of_other_callers_only_a_number() -> None:
     assert [backend["state"] for backend in words["backends"]] == ["painting", "idle", "down"]
     assert words["backends"][0]["seconds_per_unit"] == 1.23
     assert words["backends"][2]["problem"] == "asleep"
+
+
+@pytest.mark.parametrize("text", ['\ufeff{"input": "a"}', '\ufeff{"input": "a"}'.encode()])
+def test_a_byte_order_mark_before_json_is_none_of_it(text: str | bytes) -> None:
+    assert decode(text, "no JSON") == {"input": "a"}
+
+
+@pytest.mark.parametrize(("length", "field"), [(10, "z"), (LONGEST_SEARCHED, None)])
+def test_a_fault_is_looked_for_where_that_takes_no_time(length: int, field: str | None) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(json.dumps({"a": "a" * length, "z": 0})[:-2] + "1e999}", "no JSON")
+    assert caught.value.field == field

@@ -1,6 +1,6 @@
 -- with: order place life
 -- put(id, request, caller, keep, kind, cost, max_queue, max_jobs_per_user, until): accept a job.
--- Answers `new`; `known` (it waits, runs or has completed); `other` (its id came with another request);
+-- Answers `new`; `known` (it waits, runs or has completed); {'other', REQUEST} (its id came with that one);
 -- {'full', N}, {'many', N} (so many wait); `late` (it is past `until`: the caller was told that it failed).
 -- Safe to repeat: the second time it is known.
 local id, request, caller, keep, kind, cost = arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)
@@ -10,7 +10,7 @@ local state, before_that, kept, ended = get(id, 'state', 'request', 'keep', 'end
 local letter = ended and ended:sub(1, 1)
 if state == 'expired' or (state == 'ended' and kept == '0') then state = nil end
 if state then
-  if before_that ~= request then return {'other'} end
+  if before_that ~= request then return {'other', before_that} end
   if not (state == 'ended' and letter ~= 'C') then
     if keep == '1' and kept == '0' then
       redis.call('HSET', job(id), 'keep', '1')

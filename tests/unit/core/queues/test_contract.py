@@ -1,6 +1,7 @@
 """What every home of the queue promises. Written against core.queues.Queue alone."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -274,6 +275,26 @@ async def test_the_same_id_with_another_request_is_refused(queue: Queue, state: 
             await queue.finish(held, ERROR)
     with pytest.raises(InvalidRequest, match="another request"):
         await queue.put("job", wish_for("a horse"), ALICE, keep=True)
+
+
+async def test_a_repeat_with_names_as_they_were_written_is_one_when_nobody_knows_them_now(
+    queue: Queue,
+) -> None:
+    """A name was replaced by a backend's own at first; now that backend is away, and so is what it knows."""
+    models, samplers = ("dir_Dream",), ("Euler a",)
+    await queue.offer(replace(usable("gpu:1"), models=models, samplers=samplers))
+    exact = wish_for("a cat", model="dir_Dream", sampler_name="Euler a")
+    await queue.put("job", exact, ALICE, keep=True)
+    loose = wish_for("a cat", model="dir/dream.safetensors [0123]", sampler_name="euler A")
+    await queue.put("job", loose, ALICE, keep=True)
+    for other in (
+        wish_for("a cat", model="dir_Dream"),
+        wish_for("a cat", model="other/dream", sampler_name="Euler a"),
+        wish_for("a dog", model="dir_Dream", sampler_name="Euler a"),
+    ):
+        with pytest.raises(InvalidRequest, match="another request"):
+            await queue.put("job", other, ALICE, keep=True)
+    assert (await queue.status(ALICE)).waiting == 1
 
 
 # --- who is next
