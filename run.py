@@ -51,7 +51,7 @@ def install(testing):
 
 def make_venv(uv):
     if uv:
-        call([uv, "venv", "--clear", "--python", sys.executable, VENV])
+        call([uv, "venv", "--clear", "--seed", "--python", sys.executable, VENV])
         return
     if subprocess.call([sys.executable, "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
         sys.exit("this Python makes no virtual environments; on Debian or Ubuntu: apt install python3-venv")

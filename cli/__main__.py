@@ -42,6 +42,7 @@ def _health() -> int:
 
 async def ask(options: Namespace) -> int:
     """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
+    from cli.exit_codes import UNWRITABLE
     from cli.failures import Failure
     from core import forget_output, open_output
 
@@ -57,6 +58,10 @@ async def ask(options: Namespace) -> int:
         return failure.exit_code
     except BrokenPipeError:  # whoever read standard output has seen enough
         forget_output()
+        return 1
+    except OSError as error:  # what the network does is a Failure by now
+        forget_output()
+        print(f"sd-b64: {UNWRITABLE}: standard output: {error.strerror}", file=sys.stderr)
         return 1
 
 

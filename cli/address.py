@@ -31,11 +31,13 @@ def find(server: str | None, key: str | None, environ: Mapping[str, str]) -> Add
     """
     named = server or environ.get("SD_B64_URL")
     url = _url(named) if named else None
-    own = _own_settings(environ) if url is None or url.host in LOOPBACK else Settings()
+    key = key or _key(environ)
+    is_own = url is None or (url.host in LOOPBACK and not key)
+    own = _own_settings(environ) if is_own else Settings()
     if url is None:
         host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
         url = URL(f"http://{host}:{port}")
-    key = key or _key(environ) or own.api_key
+    key = key or own.api_key
     if key and url.user is not None:
         raise Failure(USAGE, "the address has a user, and there is an API key: only one can be sent")
     if not key.isprintable():
@@ -61,13 +63,14 @@ def _key(environ: Mapping[str, str]) -> str:
     if environ.get("SD_B64_KEY") or not path:
         return environ.get("SD_B64_KEY", "")
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise Failure(USAGE, f"SD_B64_KEY_FILE: cannot be read: {error}") from None
 
 
 def _own_settings(environ: Mapping[str, str]) -> Settings:
+    """Those that tell where this machine's server is; others may be for containers, with paths in them."""
     try:
-        return load(environ)
+        return load(environ, names={"HTTP_HOST", "HTTP_PORT", "API_KEY"})
     except SettingsError as error:
         raise Failure(USAGE, str(error)) from None

@@ -20,6 +20,8 @@ from cli.messages import Cancelled, Event, Failed, Picture, failure_of
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds before another try: doubled each time, and spread, so that not all clients come back at once."""
 FORGOTTEN = {"not_found", "expired"}
+ELSEWHERE = {"shutting_down", "queue_unavailable"}
+"""Ends of a server's part alone: on a shared queue the job lives on, and is to be had through another one."""
 NO_ANSWER = {CONNECTION_LOST, UNREACHABLE}
 """Failures that do not tell whether the server has the job; every other one says that it has not."""
 
@@ -106,7 +108,7 @@ class Job:
             self._hear(event)
             match event:
                 case Failed(_, code, message, retry_after):
-                    if failure_of(code, message, retry_after).may_pass:
+                    if failure_of(code, message, retry_after).may_pass and code not in ELSEWHERE:
                         self.id = None  # this job is over: another try is a new one
                     raise failure_of(code, message, retry_after)
                 case Cancelled():

@@ -23,7 +23,7 @@ FORMATS = {"png", "jpeg", "webp"}
 
 
 def check(output: str | None, count: int, *, on_terminal: bool) -> None:
-    """Refuse what cannot work before anything is painted. Raises Failure."""
+    """Refuse what cannot work before anything is painted; make a folder that is missing. Raises Failure."""
     if output == STANDARD_OUTPUT:
         if count > 1:
             raise Failure(USAGE, f"-o -: {count} pictures do not fit into one stream; name a file or folder")
@@ -33,6 +33,11 @@ def check(output: str | None, count: int, *, on_terminal: bool) -> None:
     if output is not None and count == 1 and _is_special(Path(output)):
         return
     folder = _folder(output)
+    if output is not None and _is_folder(output):
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise Failure(USAGE, f"-o {output}: no folder can be made there: {error.strerror}") from None
     if not folder.is_dir():
         raise Failure(USAGE, f"-o {output}: there is no folder {folder}")
     if not os.access(folder, os.W_OK):

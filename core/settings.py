@@ -7,7 +7,7 @@ names the variable; the programs print it and exit with 2.
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -193,8 +193,13 @@ SETTINGS = tuple(item for item in fields(Settings) if item.metadata)
 """The table: one dataclass field a variable; `metadata["about"]` is the line that documents it."""
 
 
-def load(environ: Mapping[str, str], dotenv: Path | None = Path(".env")) -> Settings:
-    """Read the settings from `environ`, and what it leaves out from the file `dotenv`.
+def load(
+    environ: Mapping[str, str],
+    dotenv: Path | None = Path(".env"),
+    *,
+    names: Container[str] | None = None,
+) -> Settings:
+    """Read the settings from `environ`, and what it leaves out from the file `dotenv`; `names`: these alone.
 
     Raises SettingsError for a value that cannot be used and for a secret's file that cannot be read.
     """
@@ -202,6 +207,8 @@ def load(environ: Mapping[str, str], dotenv: Path | None = Path(".env")) -> Sett
     chosen: dict[str, Any] = {}
     for item in SETTINGS:
         name = item.name.upper()
+        if names is not None and name not in names:
+            continue
         text = _value(name, values, secret=item.metadata["secret"])
         if text is None or (not text.strip() and not item.metadata["may_be_empty"]):
             continue  # compose passes unset variables on as empty ones

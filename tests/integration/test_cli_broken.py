@@ -8,10 +8,16 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
+from yarl import URL
 
 from cli import connection, job
+from cli.address import Address
+from cli.connection import reach
+from cli.job import Job
+from cli.stopping import begun
 from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started
 from tests.doubles.http_fixture import serving
@@ -191,6 +197,25 @@ async def test_a_server_that_shuts_down_is_waited_for(tmp_path: Path) -> None:
             relay.target = served.port
             assert await mine == 0
     assert prompt_of(contents("out.png")) == PROMPT
+
+
+async def test_a_job_that_a_server_leaves_to_others_can_be_cancelled_meanwhile(tmp_path: Path) -> None:
+    """On a shared queue it lives on, and another front end would have it painted."""
+    double, lost = A1111Double(), asyncio.Event()
+    double.hold(at=1)
+    async with serving(tmp_path, double=double) as served, reach(Address(URL(served.url))) as server:
+        wanted = {"input": PROMPT}
+        job = Job(server, wanted, told=lambda _: None, lost=lambda *_: lost.set(), patience=60)
+        async with begun(job.pictures()):
+            await double.until(lambda: double.active)
+            await served.gateway.drain(0.0)
+            await lost.wait()
+        asked = AsyncMock(side_effect=server.ask)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(server, "ask", asked)
+            await job.cancel()
+        asked.assert_awaited_once_with("DELETE", f"/jobs/{job.id}")
+        double.release()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")

@@ -77,6 +77,14 @@ async def test_several_pictures_are_several_files(tmp_path: Path, capsys: Captur
     assert [seed_of(contents(name)) for name in heard.out.split()] == [7, 8, 9]
 
 
+async def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        assert await client("imagine", PROMPT, "-o", "monkeys/", "--server", served.url) == 0
+        assert len(os.listdir("monkeys")) == 1
+        deeper = "none/monkeys/"
+        assert await client("imagine", PROMPT, "-o", deeper, "--server", served.url) == 2
+
+
 async def test_json_tells_the_file_and_all_parameters(tmp_path: Path, capsys: Capture) -> None:
     """A line for each picture."""
     async with serving(tmp_path) as served:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -49,6 +50,21 @@ async def test_json_is_what_the_server_says(tmp_path: Path, capsys: Capture) -> 
     async with serving(tmp_path) as served:
         assert await ask(served, "--json") == 0
         assert json.loads(capsys.readouterr().out) == (await served.get("/status")).json
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+async def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(tmp_path, served.url, "status", stdout=full) as process,
+        ):
+            _, said = await process.communicate()
+    finally:
+        os.close(full)
+    assert process.returncode == 1
+    assert said == b"sd-b64: unwritable: standard output: No space left on device\n"
 
 
 async def test_a_backend_that_is_down_is_shown_with_its_reason(tmp_path: Path, capsys: Capture) -> None:

@@ -44,6 +44,8 @@ def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("of the file\n", encoding="utf-8")
     assert find("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of the file"
+    secret.write_text("of Windows' Notepad\n", encoding="utf-8-sig")
+    assert find("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of Windows' Notepad"
     with pytest.raises(Failure, match="SD_B64_KEY_FILE: cannot be read"):
         find("http://a", None, {"SD_B64_KEY_FILE": str(tmp_path / "none")})
 
@@ -73,6 +75,14 @@ def test_a_wrong_setting_of_the_server_here_is_told_as_by_serve() -> None:
         find(None, None, {"HTTP_PORT": "many"})
     assert failed.value.exit_code == 2
     assert find("http://far:5000", None, {"HTTP_PORT": "many"}).url.host == "far"
+
+
+def test_settings_of_the_server_that_a_client_does_not_need_keep_nobody_from_asking() -> None:
+    """They may be for containers, with paths that are there alone."""
+    environ = {"DISCORD_TOKEN_FILE": "/run/secrets/none", "REDIS_URL": "nonsense", "API_KEY": "ours"}
+    assert find(None, None, environ).key == "ours"
+    environ = {"API_KEY_FILE": "/run/secrets/none"}
+    assert find("http://127.0.0.1:5000", "given", environ).key == "given"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:

@@ -132,7 +132,7 @@ def test_what_cannot_be_written_is_a_failure_and_leaves_nothing() -> None:
     ("output", "count", "terminal", "complaint"),
     [
         ("none/out.png", 1, False, "there is no folder"),
-        ("none/", 1, False, "there is no folder"),
+        ("none/deeper/", 1, False, "no folder can be made there"),
         ("-", 2, False, "2 pictures do not fit into one stream"),
         ("-", 1, True, "a picture is nothing for a terminal"),
     ],
