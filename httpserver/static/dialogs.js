@@ -1,4 +1,4 @@
-/** Small questions: a confirmation, and the key. The browser's own dialog keeps the focus; Escape closes it. */
+/** Small questions: a confirmation, and the key. */
 
 import { byId, write } from "./dom.js";
 import { hasKey, storeKey } from "./wire.js";

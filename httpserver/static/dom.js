@@ -9,12 +9,12 @@ export function build(template) {
 	return { root, ...Object.fromEntries(parts) };
 }
 
-/** Call `acts[name](what)` when a button with this data-act is pressed anywhere in the element. */
+/** Call `acts[name](what)` when a button with this data-act is pressed in the element. */
 export function onAct(root, acts, what) {
 	root.onclick = ({ target }) => acts[target.closest("[data-act]")?.dataset.act]?.(what);
 }
 
-/** Write only what changed, so that a screen reader and the layout have nothing to do. */
+/** Write only what changed, so that a screen reader has nothing to do. */
 export function write(element, text) {
 	if (element.textContent !== text) element.textContent = text;
 }

@@ -43,7 +43,7 @@ export function offer(catalog) {
 	tell();
 }
 
-/** Show a request, to change it and paint again. `field` is the one to look at first. */
+/** Show a request, to change it and paint again. `field` is looked at first. */
 export function fill(request, field = "input") {
 	form.reset();
 	for (const [name, value] of Object.entries(request)) set(name, value);
@@ -107,5 +107,5 @@ function choose(select, names, kept = 1) {
 	select.names = names.join();
 	select.replaceChildren(...[...select.options].slice(0, kept), ...names.map((name) => new Option(name)));
 	select.value = value;
-	if (select.selectedIndex < 0) select.selectedIndex = 0;
+	if (select.selectedIndex < 0) kept ? set(select.name, value) : (select.selectedIndex = 0);
 }

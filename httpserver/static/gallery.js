@@ -1,4 +1,4 @@
-/** Gallery: this browser's own pictures, within a bound; the oldest go first. */
+/** Gallery: this browser's pictures, within a bound; the oldest go first. */
 
 import { confirmed } from "./dialogs.js";
 import { build, byId, onAct, write } from "./dom.js";

@@ -62,13 +62,14 @@ export class Job {
 
 	retry() {
 		if (!this.isOver) return this.wake();
+		this.record.at = Date.now();
 		this.#set({ phase: "sending" });
 		return this.run();
 	}
 
 	/** Count down and try again, as often as it takes. */
 	async insist() {
-		this.record.insist = true;
+		Object.assign(this.record, { insist: true, at: Date.now() });
 		await this.#countDown(this.state.problem);
 		await this.run();
 	}
@@ -150,8 +151,9 @@ export class Job {
 		const { record } = this;
 		const { code } = error;
 		if (error.name === "AbortError") return;
-		if (!(error instanceof Problem)) return this.#away();
-		if (code === "unauthorized" && (record.id || !record.cancelled)) {
+		const isLocked = code === "unauthorized";
+		if (!(error instanceof Problem) || (isLocked && record.id && record.cancelled)) return this.#away();
+		if (isLocked && !record.cancelled) {
 			this.#set({ phase: "locked" });
 			await this.#pause();
 		} else if (record.cancelled && ![...PASSES, "forbidden"].includes(code)) {

@@ -8,7 +8,7 @@ import { openGallery } from "./gallery.js";
 import { Job } from "./job.js";
 import { requestOf } from "./picture.js";
 import { look } from "./service.js";
-import { openStore } from "./store.js";
+import { store } from "./store.js";
 import { openViewer } from "./viewer.js";
 import { tell } from "./voice.js";
 import { hang, tidy } from "./wall.js";
@@ -18,25 +18,25 @@ const TITLE = document.title;
 const cards = new Map(); // a job: its card
 const edit = (picture) => form.fill(requestOf(picture));
 const again = ({ request: { seed, ...request } }) => paint(request);
-const opening = openStore().then(async (store) => {
+const opening = (async () => {
 	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
 	const open = openViewer(gallery, { again, edit });
 	await gallery.load();
-	for (const record of await store.jobs.all()) start(record, store, gallery);
+	for (const record of await store.jobs.all()) start(record, gallery);
 	tidy();
-	return [store, gallery];
-});
+	return gallery;
+})();
 
 /** A new job. Chance is chosen here, so that painting it anew gives the same picture. */
 async function paint({ seed = -1, ...request }) {
 	const chosen = seed < 0 ? crypto.getRandomValues(new Uint32Array(1))[0] : seed;
 	const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
 	const record = { key, at: Date.now(), request: { ...request, seed: chosen } };
-	start(record, ...(await opening)).scrollIntoView({ block: "nearest" });
+	start(record, await opening).scrollIntoView({ block: "nearest" });
 }
 
-function start(record, { jobs }, gallery) {
-	const job = new Job(record, { jobs, changed: show, finished: (job, pictures) => finish(job, pictures, gallery) });
+function start(record, gallery) {
+	const job = new Job(record, { jobs: store.jobs, changed: show, finished: (job, pictures) => finish(job, pictures, gallery) });
 	const remove = () => {
 		job.forget();
 		cards.get(job).close();
@@ -98,7 +98,7 @@ byId("ideas").onclick = ({ target }) => {
 };
 window.ononline = window.onoffline = () => {
 	lookNow();
-	wake("waiting", "painting", "away"); // a stream may hang without an end: each is opened anew
+	for (const job of cards.keys()) job.wake(); // a stream may hang
 };
 document.onvisibilitychange = lookNow;
 setInterval(() => [...cards.keys()].forEach(show), 1000);

@@ -1,4 +1,4 @@
-/** Service: how the server is, looked at now and then while somebody sees the page. */
+/** Service: how the server is, looked at while somebody sees the page. */
 
 import { byId, write } from "./dom.js";
 import { ask, Problem } from "./wire.js";

@@ -1,23 +1,21 @@
 /** Store: what this browser keeps in IndexedDB: jobs under way, and pictures. */
 
-const TABLES = ["jobs", "pictures"];
+let opened;
 
 /** Where the browser keeps nothing (some private windows) or has no room left, `put` fails. */
-export async function openStore() {
-	const database = await open().catch(() => null);
-	return Object.fromEntries(TABLES.map((name) => [name, database ? table(database, name) : NOWHERE]));
-}
+export const store = { jobs: table("jobs"), pictures: table("pictures") };
 
-const NOWHERE = { all: async () => [], put: () => Promise.reject(), drop: async () => {} };
-
-function table(database, name) {
-	const run = (mode, act) =>
-		new Promise((resolve, reject) => {
-			const transaction = database.transaction(name, mode);
-			const request = act(transaction.objectStore(name));
+function table(name) {
+	const begin = async (mode) => (await (opened ??= open())).transaction(name, mode).objectStore(name);
+	const run = async (mode, act) => {
+		// Browsers close it as they like: a phone's, while another app is in front.
+		const request = act(await begin(mode).catch(() => begin(mode, (opened = null))));
+		const { transaction } = request;
+		return new Promise((resolve, reject) => {
 			transaction.oncomplete = () => resolve(request.result);
 			transaction.onabort = () => reject(transaction.error);
 		});
+	};
 	return {
 		all: () => run("readonly", (table) => table.getAll()).catch(() => []),
 		put: (value) => run("readwrite", (table) => table.put(value)),
@@ -25,11 +23,10 @@ function table(database, name) {
 	};
 }
 
-async function open() {
-	const request = indexedDB.open("sd-b64", 1);
-	request.onupgradeneeded = () => TABLES.forEach((name) => request.result.createObjectStore(name, { keyPath: "key" }));
-	return new Promise((resolve, reject) => {
+const open = () =>
+	new Promise((resolve, reject) => {
+		const request = indexedDB.open("sd-b64", 1);
+		request.onupgradeneeded = () => Object.keys(store).forEach((name) => request.result.createObjectStore(name, { keyPath: "key" }));
 		request.onsuccess = () => resolve(request.result);
-		request.onerror = () => reject(request.error);
+		request.onerror = reject;
 	});
-}

@@ -1,10 +1,10 @@
-/** Viewer: one picture large, with all that is known of it, to copy, to save, to paint again. */
+/** Viewer: one picture large, with all that is known of it, to copy, save and paint again. */
 
 import { CODE } from "./code.js";
 import { confirmed } from "./dialogs.js";
 import { byId, onAct, write } from "./dom.js";
 import { parametersOf, requestOf } from "./picture.js";
-import { hasKey } from "./wire.js";
+import { HERE, hasKey } from "./wire.js";
 
 const dialog = byId("viewer");
 const languages = [...dialog.querySelectorAll("[aria-pressed]")];
@@ -34,8 +34,8 @@ export function openViewer(gallery, { again, edit }) {
 			Painted: told.seconds && `in ${told.seconds.toFixed(1)} s`,
 		});
 		const { newer, older } = gallery.beside(picture);
-		byId("newer").disabled = !newer;
-		byId("older").disabled = !older;
+		byId("newer").ariaDisabled = !newer;
+		byId("older").ariaDisabled = !older;
 		speak(language);
 		if (!dialog.open) dialog.showModal();
 	}
@@ -45,7 +45,7 @@ export function openViewer(gallery, { again, edit }) {
 	function speak(chosen) {
 		language = chosen;
 		for (const button of languages) button.ariaPressed = button.dataset.act === language;
-		const here = { base: document.baseURI, host: location.hostname, locked: hasKey() };
+		const here = { base: HERE, host: location.hostname, locked: hasKey() };
 		write(byId("viewer-code"), CODE[language](requestOf(picture), here));
 	}
 

@@ -8,6 +8,8 @@ export class Problem extends Error {
 	}
 }
 
+/** Without user, query and fragment. */
+export const HERE = location.origin + location.pathname;
 const KEY = "sd-b64 key";
 let key = null; // where the browser stores nothing, it lives as long as the page
 try {
@@ -23,10 +25,10 @@ export function storeKey(given) {
 	} catch {}
 }
 
-/** The response, if it is a good one. Throws Problem; any other error means that the server gave no answer. */
+/** The response, if it is a good one. Throws Problem; any other error means no answer. */
 export async function ask(path, { headers, ...options } = {}) {
 	const authorization = key === null ? {} : { Authorization: `Bearer ${key}` };
-	const response = await fetch(new URL(path, document.baseURI), { ...options, headers: { ...headers, ...authorization } });
+	const response = await fetch(new URL(path, HERE), { ...options, headers: { ...headers, ...authorization } });
 	if (response.ok) return response;
 	const isProblem = response.headers.get("Content-Type") === "application/problem+json";
 	throw isProblem ? new Problem(await response.json()) : new Error("a proxy's own page");

@@ -131,6 +131,28 @@ async def test_what_was_never_let_in_can_be_cancelled_without_the_key(
         await window.sees_number(window.jobs, 0)
 
 
+async def test_a_cancel_without_the_key_is_carried_out_once_the_key_is_there(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """The server's key has changed while a job of its own is painted."""
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        use = "async (key) => (await import('/static/wire.js')).storeKey(key)"
+        await window.page.evaluate(use, "open-sesame")
+        await window.press(window.page.locator("#lock"), "Not now")
+        await window.paint("a cave")
+        await window.sees(window.job("a cave"), "step 1")
+        await window.page.evaluate(use, "of before")
+        await window.press(window.job("a cave"), "Cancel")
+        await window.sees(window.job("a cave"), "Cancelling")
+        refused = served.double.interrupts
+        assert refused == []
+        await window.page.evaluate(use, "open-sesame")
+        await window.sees(window.job("a cave"), "Cancelled")
+        await served.double.until(lambda: served.double.interrupts)
+
+
 async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:
     """A wrong one is asked for again; jobs wait for it; code that is copied does not hold it."""
     async with serving(tmp_path, api_key="open-sesame") as served:

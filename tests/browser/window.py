@@ -106,8 +106,8 @@ class Window:
         """Have the browser keep so many more pictures like its first, as if other tabs had painted them."""
         await self.page.evaluate(
             """async (count) => {
-                const { openStore } = await import("/static/store.js");
-                const { pictures } = await openStore();
+                const { store } = await import("/static/store.js");
+                const { pictures } = store;
                 const [oldest] = await pictures.all();
                 const request = { ...oldest.request, input: "another" };
                 for (let at = 1; at <= count; at++) {

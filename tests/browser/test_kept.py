@@ -1,0 +1,118 @@
+"""What the web page keeps stays kept, and what was taken away stays away: its store, its choices."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.doubles.http_fixture import serving
+
+if TYPE_CHECKING:
+    from tests.browser.window import Open
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+SEEN = """
+const open = IDBFactory.prototype.open;
+window.opened = [];
+IDBFactory.prototype.open = function (...words) {
+    const request = open.apply(this, words);
+    request.addEventListener("success", () => window.opened.push(request.result));
+    return request;
+};
+"""
+"""Lets a test close the page's databases, as a browser does with those of a page that nobody sees."""
+
+
+async def test_a_browser_that_closes_the_database_loses_nothing_and_brings_nothing_back(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    async with serving(tmp_path) as served:
+        window = await open_window("about:blank")
+        await window.page.add_init_script(SEEN)
+        await window.page.goto(served.url)
+        await window.paint("the first")
+        await window.sees_picture("the first")
+        await window.page.evaluate("window.opened.splice(0).forEach((database) => database.close())")
+        await window.paint("the second")
+        await window.sees_picture("the second")
+        await window.page.reload()
+        await window.sees_number(window.pictures, 2)
+        await window.page.evaluate("window.opened.splice(0).forEach((database) => database.close())")
+        await window.press(window.page.locator("main"), "Clear the gallery")
+        await window.press(window.viewer, "Clear it")
+        await window.sees_number(window.pictures, 0)
+        await window.page.reload()
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.sees_number(window.pictures, 0)
+
+
+async def test_a_picture_that_was_tried_again_is_new_also_in_a_full_gallery(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """Asked for long ago, it would be the oldest, and be the first to go."""
+    async with serving(tmp_path, max_attempts=1) as served:
+        window = await open_window(served.url)
+        await window.paint("/fail-once at last")
+        await window.sees(window.job("/fail-once at last"), "The painting server failed")
+        await window.paint("another")
+        await window.sees_picture("another")
+        await window.keep_copies(199)
+        await window.page.reload()
+        await window.sees_number(window.pictures, 200)
+        await window.press(window.job("/fail-once at last"), "Keep trying")
+        await window.sees_picture("/fail-once at last")
+        await window.sees_number(window.pictures, 200)
+
+
+async def test_a_model_whose_server_is_away_for_a_moment_stays_chosen(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#service"), "Ready")
+        chosen = await window.page.evaluate(
+            """async () => {
+                const { offer } = await import("/static/form.js");
+                const { model, batch_size: count } = document.forms[0].elements;
+                const limits = { pixels: 1e6, prompt: 100, batch_size: 8 };
+                model.value = "beta";
+                count.value = 8;
+                offer({ models: ["alpha"], samplers: [], limits: { ...limits, batch_size: 4 } });
+                const chosen = [model.value, count.value];
+                offer({ models: ["alpha", "beta"], samplers: [], limits });
+                return [...chosen, model.value, model.options.length];
+            }"""
+        )
+        assert chosen == ["beta", "1", "beta", 3], "the server's own, alpha and beta, each once"
+
+
+async def test_code_holds_the_address_of_the_page_and_nothing_behind_it(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """A link from elsewhere has words of its own behind the address."""
+    async with serving(tmp_path) as served:
+        window = await open_window(f"{served.url}/?from=elsewhere#top")
+        await window.paint("a cave")
+        await window.sees_picture("a cave")
+        await window.pictures.first.locator(".frame").click()
+        await window.sees(window.viewer.locator("code"), f"'{served.url}/image'")
+
+
+async def test_the_arrow_keys_go_on_at_both_ends_of_the_gallery(tmp_path: Path, open_window: "Open") -> None:
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        for prompt in ("the older", "the newer"):
+            await window.paint(prompt)
+            await window.sees_picture(prompt)
+        await window.pictures.first.locator(".frame").click()
+        heading = window.viewer.locator("h2")
+        await window.sees(heading, "the newer")
+        await window.viewer.locator("#older").focus()
+        await window.page.keyboard.press("Enter")
+        await window.sees(heading, "the older")
+        await window.sees_focus(window.viewer.locator("#older"))
+        await window.page.keyboard.press("ArrowRight")  # there is none
+        await window.sees(heading, "the older")
+        await window.page.keyboard.press("ArrowLeft")
+        await window.sees(heading, "the newer")
