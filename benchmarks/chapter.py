@@ -33,7 +33,18 @@ class Goal:
         """Whether the median keeps the bound; None where it was not measured."""
         if not self.rounds:
             return None
-        figure = median(self.rounds)
+        return self._keeps(median(self.rounds))
+
+    @property
+    def verdict(self) -> str:
+        """The word, and whether all rounds agree on it: else the next run may tell another one."""
+        if self.reached is None:
+            return "not measured"
+        word = "reached" if self.reached else "**missed**"
+        agreed = len({self._keeps(figure) for figure in self.rounds}) == 1
+        return word if agreed else f"{word}, not in every round"
+
+    def _keeps(self, figure: float) -> bool:
         return figure >= self.bound if self.at_least else figure <= self.bound
 
     @property
@@ -41,10 +52,10 @@ class Goal:
         """What, the bound, the figure with its spread, the word."""
         bound = f"at {'least' if self.at_least else 'most'} {number(self.bound)}{self.unit}"
         if not self.rounds:
-            return self.what, bound, MISSING, "not measured"
+            return self.what, bound, MISSING, self.verdict
         low, high = number(min(self.rounds)), number(max(self.rounds))
         figure = f"{number(median(self.rounds))}{self.unit} ({low} to {high})"
-        return self.what, bound, figure, "reached" if self.reached else "**missed**"
+        return self.what, bound, figure, self.verdict
 
 
 @dataclass(frozen=True, slots=True)

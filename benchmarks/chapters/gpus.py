@@ -9,8 +9,8 @@ Simulated servers that take 0.2, 1 or 5 seconds a picture of 450 KB, and clients
 (four for each server, at least eight). The gap is measured at the server: from the moment that its answer has
 gone to its kernel until the next request is there. Busy is the share of the time that it paints, from the end
 of its first picture to the end of the round; a server that gets nothing counts as idle. Of fewer than a
-hundred gaps in a round p99 is the longest. The gateway has one core; the simulated servers and the clients
-share the other."""
+hundred gaps in a round p99 is the longest. The gateway has one core, with Valkey beside it where there is one
+(append-only file on, as the docs ask for); the simulated servers and the clients share the other."""
 
 
 def tell(run: Run) -> Chapter:

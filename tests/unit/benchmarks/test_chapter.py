@@ -26,8 +26,9 @@ def test_a_goal_is_judged_by_its_median() -> None:
         "speed",
         "at least 10.0 x",
         "10.0 x (9.00 to 30.0)",
-        "reached",
+        "reached, not in every round",
     )
+    assert Goal("speed", [10.0, 30.0], 10, " x", at_least=True).verdict == "reached"
     missed = Goal("delay", [60.0], 50, " ms")
     assert missed.reached is False
     assert missed.row[-1] == "**missed**"
