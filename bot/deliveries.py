@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import discord
@@ -196,10 +196,21 @@ class Deliveries:
     async def _follow(self, ticket: Ticket) -> None:
         """Show a job and deliver its picture."""
         screen, delivered = Screen(self._bot, ticket, self.store), False
-        async with self._kept(ticket.name, lambda: None if delivered else screen.ticket):
-            await self._show(ticket, screen)
-            delivered = True
-            await self._forget(ticket, delivered=True)
+        end: End | None = None
+
+        def stored() -> Ticket | None:
+            return None if delivered else screen.ticket
+
+        while not delivered:
+            async with self._kept(ticket.name, stored):
+                end = end or await self._end(ticket, screen)
+                if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
+                    raise Elsewhere
+                delivered = await self._deliver(ticket, screen, end)
+                if delivered:
+                    await self._forget(ticket, delivered=True)
+            if not delivered:
+                await self._let_others_try(ticket)
 
     @asynccontextmanager
     async def _kept(self, name: str, stored: Callable[[], Ticket | None]) -> AsyncIterator[None]:
@@ -237,21 +248,30 @@ class Deliveries:
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 
-    async def _show(self, ticket: Ticket, screen: Screen) -> None:
-        end = await self._end(ticket, screen)
-        if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
-            raise Elsewhere
+    async def _deliver(self, ticket: Ticket, screen: Screen, end: End) -> bool:
+        """Bring the end to whoever asked; False where Discord is not reached from here."""
         if await self._was_delivered(ticket):
             log.info("job %s: another replica has delivered it meanwhile", ticket.job)
-            return
+            return True
         try:
-            delivered = await screen.deliver(end, alone=not self._shared)
+            if not await screen.deliver(end, alone=not self._shared):
+                log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
         except CutOff as error:
             log.warning("job %s: Discord is not reached from here: %s", ticket.job, error)
-            self._resting[ticket.name] = time.monotonic() + REST
-            raise Elsewhere from None
-        if not delivered:
-            log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
+            return False
+        return True
+
+    async def _let_others_try(self, ticket: Ticket) -> None:
+        """Be without the lease for a while. Raises Elsewhere where another replica has taken it by then.
+
+        The picture stays at hand: its result may be gone when the outage is over.
+        """
+        with suppress(QueueUnavailable):
+            await self.release(ticket.name)
+        await asyncio.sleep(REST)
+        with suppress(QueueUnavailable):  # then nobody else has got it either
+            if not await self.hold(ticket.name):
+                raise Elsewhere
 
     async def _was_delivered(self, ticket: Ticket) -> bool:
         """Whether another replica did it, while this one hung and its lease ended.

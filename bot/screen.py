@@ -39,8 +39,8 @@ CLOSED = {10003, 10008, 10015, 50027}
 SMALLEST_LIMIT = 100_000
 """Bytes below which a picture that Discord finds too large is not made any smaller."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-GIVE_UP_PAUSE = 8.0
-"""Seconds. Before one of so many Discord was not reached several times: another process may reach it."""
+MISSES = 4
+"""Attempts in a row that did not reach Discord, after which another process may try."""
 OVERHEAD = 16_384
 """Bytes of a message beside its files."""
 
@@ -118,12 +118,14 @@ class Screen:
         Raises CutOff where that is for another process to try, unless this one is `alone`.
         """
         most, pause = self.ticket.most_bytes, FIRST_PAUSE
+        misses = 0
         ways = [self._edit, self._send_to_channel, self._follow_up, self._send_to_user]
         page, files = await self._last_page(end, most)
         while ways:
             try:
                 await ways[0](page, files)
             except discord.HTTPException as error:
+                misses = 0
                 if _is_too_large(error, most):
                     most //= 2
                     page, files = await self._last_page(end, most)
@@ -134,7 +136,8 @@ class Screen:
                     del ways[0]
                     continue
             except Unreachable as error:
-                if pause >= GIVE_UP_PAUSE and not alone:
+                misses += 1
+                if misses >= MISSES and not alone:
                     raise CutOff(obstacle(error)) from None
             else:
                 return True

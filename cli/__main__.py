@@ -61,7 +61,7 @@ async def ask(options: Namespace) -> int:
         return 1
     except OSError as error:  # what the network does is a Failure by now
         forget_output()
-        print(f"sd-b64: {UNWRITABLE}: standard output: {error.strerror}", file=sys.stderr)
+        print(f"sd-b64: {UNWRITABLE}: standard output: {error.strerror or error}", file=sys.stderr)
         return 1
 
 

@@ -33,7 +33,7 @@ def find(server: str | None, key: str | None, environ: Mapping[str, str]) -> Add
     url = _url(named) if named else None
     key = key or _key(environ)
     is_own = url is None or (url.host in LOOPBACK and not key)
-    own = _own_settings(environ) if is_own else Settings()
+    own = _own_settings(environ, needs_key=not key) if is_own else Settings()
     if url is None:
         host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
         url = URL(f"http://{host}:{port}")
@@ -68,9 +68,9 @@ def _key(environ: Mapping[str, str]) -> str:
         raise Failure(USAGE, f"SD_B64_KEY_FILE: cannot be read: {error}") from None
 
 
-def _own_settings(environ: Mapping[str, str]) -> Settings:
+def _own_settings(environ: Mapping[str, str], *, needs_key: bool) -> Settings:
     """Those that tell where this machine's server is; others may be for containers, with paths in them."""
     try:
-        return load(environ, names={"HTTP_HOST", "HTTP_PORT", "API_KEY"})
+        return load(environ, names={"HTTP_HOST", "HTTP_PORT", *(["API_KEY"] if needs_key else [])})
     except SettingsError as error:
         raise Failure(USAGE, str(error)) from None

@@ -1,11 +1,11 @@
 """Admission: what a new job must fulfil, and why one is refused. Jobs that go back are not asked."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
 from core.errors import InvalidRequest, NoBackend, QueueFull, TooManyJobs, UnknownModel
-from core.offers import Catalog, Offer, bare_name, flat_name, kind_of
+from core.offers import Catalog, Offer, flat_name, kind_of
 from core.request import ImageRequest
 
 
@@ -34,8 +34,8 @@ def is_repeat(request: ImageRequest, known: ImageRequest) -> bool:
     unnamed = {"model": None, "sampler_name": None}
     return (
         replace(request, **unnamed) == replace(known, **unnamed)
-        and _is_alike(request.model, known.model, (flat_name, bare_name))
-        and _is_alike(request.sampler_name, known.sampler_name, (str.lower,))
+        and _is_alike(request.model, known.model, flat_name)
+        and _is_alike(request.sampler_name, known.sampler_name, str.lower)
     )
 
 
@@ -61,10 +61,8 @@ def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
     )
 
 
-def _is_alike(name: str | None, other: str | None, likenesses: Iterable[Callable[[str], str]]) -> bool:
-    if name is None or other is None:
-        return name == other
-    return any(alike(name) == alike(other) for alike in likenesses)
+def _is_alike(name: str | None, other: str | None, plain: Callable[[str], str]) -> bool:
+    return name == other if name is None or other is None else plain(name) == plain(other)
 
 
 def _why_none(offers: tuple[Offer, ...]) -> str:

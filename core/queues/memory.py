@@ -58,6 +58,7 @@ class MemoryQueue:
         if known is not None:
             if not is_repeat(request, known.request):
                 raise another_request()
+            request = known.request
             if not isinstance(known.ended, (Failed, Cancelled)):
                 if keep:
                     self._jobs.keep(known)

@@ -88,7 +88,7 @@ export class Job {
 		this.wake();
 	}
 
-	/** Nobody wants it any more; a cancel that is under way is carried out first. */
+	/** Nobody wants it any more; a cancel is carried out first. */
 	forget() {
 		if (this.isOver) this.#with.jobs.drop(this.record.key).catch(() => {});
 	}

@@ -79,7 +79,7 @@ function retitle() {
 
 async function unlock() {
 	if (!(await askKey())) return;
-	wake("locked");
+	wake("locked", "cancelling");
 	lookNow();
 }
 
@@ -98,7 +98,7 @@ byId("ideas").onclick = ({ target }) => {
 };
 window.ononline = window.onoffline = () => {
 	lookNow();
-	for (const job of cards.keys()) job.wake(); // a stream may hang
+	wake("sending", "waiting", "painting", "away", "cancelling");
 };
 document.onvisibilitychange = lookNow;
 setInterval(() => [...cards.keys()].forEach(show), 1000);

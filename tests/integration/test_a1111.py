@@ -574,6 +574,9 @@ async def test_a_server_whose_options_fail_by_its_own_words_paints_all_the_same(
         await it.paint()
         it.double.fault("/sdapi/v1/options", 503)
         assert not (await it.backend.look()).usable, "that is somebody else's word"
+        it.double.heal()
+        it.double.fault("/sdapi/v1/sd-models", "error")
+        assert not (await it.backend.look()).usable, "what it has must be known"
 
 
 async def test_an_address_that_redirects_is_told_so() -> None:

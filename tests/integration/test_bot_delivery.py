@@ -12,7 +12,18 @@ import msgspec
 import pytest
 
 from bot import deliveries, screen, ticket
-from core import Caller, Cancelled, Completed, Gateway, Image, Progress, QueueUnavailable, ShuttingDown, work
+from core import (
+    Caller,
+    Cancelled,
+    Completed,
+    End,
+    Gateway,
+    Image,
+    Progress,
+    QueueUnavailable,
+    ShuttingDown,
+    work,
+)
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving, without_pauses
@@ -461,7 +472,6 @@ async def test_an_answer_that_discord_refuses_is_no_fault_and_loses_no_picture(
 
 async def test_who_is_cut_off_from_discord_leaves_it_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless there is none: then it is tried for as long as it takes."""
-    monkeypatch.setattr(screen, "GIVE_UP_PAUSE", 0.04)
     async with serving() as served:
         asked = await served.hold_one()
         found = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
@@ -475,6 +485,51 @@ async def test_who_is_cut_off_from_discord_leaves_it_to_another(monkeypatch: pyt
         assert broken.call_count == 6
         served.double.release()
         await served.discord.settled(asked)
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
+    taken: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the picture that it has: the outage may outlast its result."""
+    caplog.set_level("INFO")
+    deliver, cut_off = screen.Screen.deliver, asyncio.Event()
+
+    async def cut_off_first(self: screen.Screen, end: End, *, alone: bool) -> bool:
+        if not cut_off.is_set():
+            cut_off.set()
+            raise screen.CutOff("no way")
+        return await deliver(self, end, alone=alone)
+
+    async with serving(result_ttl=0.01) as served:
+        coordination = served.gateway.coordination
+        monkeypatch.setattr(screen.Screen, "deliver", cut_off_first)
+        monkeypatch.setattr(served.bot.deliveries, "_shared", True)
+        asked = await served.hold_one()
+        (name,) = await served.bot.deliveries.names()
+        go_on, sleep = asyncio.Event(), asyncio.sleep
+
+        async def until_told(seconds: float) -> None:
+            await (go_on.wait() if seconds == deliveries.REST else sleep(seconds))
+
+        monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": until_told}))
+        served.double.release()
+        await cut_off.wait()
+        async with asyncio.timeout(10):
+            while not await coordination.hold(f"discord:lease:{name}", "another", ttl=60):
+                await sleep(0)
+        if not taken:
+            await coordination.release(f"discord:lease:{name}", "another")
+        go_on.set()
+        if taken:
+            async with asyncio.timeout(10):
+                while "left to another replica" not in caplog.text:
+                    await sleep(0)
+            assert await served.bot.deliveries.names() == [name]
+        else:
+            message = await served.discord.settled(asked)
+            assert prompt_of(message.pictures[0]) == "the one that holds"
+            await served.nothing_left()
 
 
 async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(

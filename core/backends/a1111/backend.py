@@ -178,7 +178,8 @@ class A1111Backend:
 
     async def _problem(self) -> str:
         """Why the server cannot be used now, empty if it can. Raises BackendError, Unreachable."""
-        options = await self._client.ask("GET", "/sdapi/v1/options")
+        # Some versions cannot write down their own, and paint well.
+        options = await self._client.ask("GET", "/sdapi/v1/options", may_fail=True)
         if self._clock() >= self._lists_until:
             self._titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")

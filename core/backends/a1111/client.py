@@ -92,20 +92,21 @@ class Client:
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
-        if status >= 500 and not _object(body):  # a proxy's word: it waited for too long, or lost its server
+        # Not in A1111's words, nor in FastAPI's: a proxy waited for too long, or lost its server.
+        if status >= 500 and not {"error", "detail"} & _object(body).keys():
             raise Broken(refusal.message)
         raise refusal
 
-    async def ask(self, method: str, path: str, **options: Any) -> Any:
+    async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-        A login page or a redirect to one counts as none, and so does one that fails by A1111's own words, as
-        `options` of some versions does on servers that paint well.
+        A login page or a redirect to one counts as none; if it `may_fail`, A1111's own error does, too.
         """
         status, body = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
-        if status >= 500 and status != NOT_IMPLEMENTED and "error" not in _object(body):
+        failed = status >= 500 and status != NOT_IMPLEMENTED
+        if failed and not (may_fail and "error" in _object(body)):
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None

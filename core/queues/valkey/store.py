@@ -104,16 +104,16 @@ class Store:
 
     async def call(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
-        return await self._within(lambda: self._run(script, (*args, *last())))
+        return await self._within(lambda: self._run(script, (*args, *last())), brief=True)
 
     async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
-        return await _until_there(lambda: self.call(script, *args, last=last))
+        return await _until_there(lambda: self._within(lambda: self._run(script, (*args, *last()))))
 
     async def attempt(self, script: str, *args: Arg) -> None:
         """One script, if the queue is there: for what it would find out by itself."""
         try:
-            await self.call(script, *args)
+            await self._within(lambda: self._run(script, args))
         except QueueUnavailable:
             return
 
@@ -138,20 +138,22 @@ class Store:
         except NoScriptError:  # it was restarted, or is another one after a failover
             return await self._client.eval(source, 1, PREFIX, *head, *args)
 
-    async def _within(self, run: Callable[[], Any]) -> Any:
+    async def _within(self, run: Callable[[], Any], *, brief: bool = False) -> Any:
+        """`brief`: somebody waits for it, and rather hears at once that the queue is away."""
         self.calls += 1
         failures = self._failures
         try:
             with _unavailable():
-                try:
-                    async with self._turns:
-                        # Found to be away meanwhile, or just before: who waited need not try.
-                        if self._failures != failures or time.monotonic() < self._away_until:
-                            raise TimeoutError
+                async with self._turns:
+                    # Found to be away meanwhile, or just before: who waited need not try.
+                    if self._failures != failures or (brief and time.monotonic() < self._away_until):
+                        raise TimeoutError
+                    try:
                         return await self._reach(run)
-                except AWAY:
-                    self._failures += 1
-                    raise
+                    except AWAY:
+                        self._failures += 1
+                        self._away_until = time.monotonic() + MOMENT
+                        raise
         finally:
             self.calls -= 1
 
@@ -160,11 +162,8 @@ class Store:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await run()
-        except (*REPLACED, *AWAY) as error:
-            if isinstance(error, AWAY):
-                self._away_until = time.monotonic() + MOMENT
-            if isinstance(error, (*REPLACED, TimeoutError)):
-                await self._connect_anew()
+        except (*REPLACED, TimeoutError):
+            await self._connect_anew()
             raise
 
     async def _connect_anew(self) -> None:

@@ -82,7 +82,8 @@ def test_settings_of_the_server_that_a_client_does_not_need_keep_nobody_from_ask
     environ = {"DISCORD_TOKEN_FILE": "/run/secrets/none", "REDIS_URL": "nonsense", "API_KEY": "ours"}
     assert find(None, None, environ).key == "ours"
     environ = {"API_KEY_FILE": "/run/secrets/none"}
-    assert find("http://127.0.0.1:5000", "given", environ).key == "given"
+    for server in ("http://127.0.0.1:5000", None):
+        assert find(server, "given", environ).key == "given"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
