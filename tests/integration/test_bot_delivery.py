@@ -17,6 +17,7 @@ from core import (
     Cancelled,
     Completed,
     End,
+    Expired,
     Gateway,
     Image,
     Progress,
@@ -507,6 +508,8 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
         monkeypatch.setattr(served.bot.deliveries, "_shared", True)
         asked = await served.hold_one()
         (name,) = await served.bot.deliveries.names()
+        own = await served.bot.deliveries.read(name)
+        assert own is not None
         go_on, sleep = asyncio.Event(), asyncio.sleep
 
         async def until_told(seconds: float) -> None:
@@ -520,6 +523,11 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
                 await sleep(0)
         if not taken:
             await coordination.release(f"discord:lease:{name}", "another")
+        with suppress(Expired):
+            async with asyncio.timeout(10):
+                while True:  # until its result is gone
+                    async with served.gateway.attach(own.job):
+                        await sleep(0)
         go_on.set()
         if taken:
             async with asyncio.timeout(10):
