@@ -142,7 +142,7 @@ def _number(name: str, value: object, low: float, high: float) -> float:
     number = _float(value)
     if number is None or not low <= number <= high:
         raise InvalidRequest(f"{name}: a number from {low:g} to {high:g} is wanted", field=name)
-    return number
+    return number + 0.0  # -0.0 is 0.0: one request, and the same bytes
 
 
 def _side(name: str, value: object, limits: Limits) -> int:

@@ -8,7 +8,7 @@ from core.events import Completed
 from core.queues.job import Job
 
 RECORD_BYTES = 2048
-"""What a job weighs beside its pictures: so that the bound in bytes bounds their number as well."""
+"""What a job weighs beside pictures and texts: so that the bound in bytes bounds their number as well."""
 REMEMBERED = 10_000
 """Ids of results that are gone, which are answered with `expired`."""
 
@@ -31,7 +31,7 @@ class Kept:
 
     def add(self, job: Job, now: float) -> None:
         """Keep an ended job's result; older ones make room for it."""
-        size = RECORD_BYTES + (job.ended.size if isinstance(job.ended, Completed) else 0)
+        size = _weight(job)
         self._results[job.id] = _Result(job, size, now + self._ttl)
         self._bytes += size
         self._gone.pop(job.id, None)
@@ -45,7 +45,8 @@ class Kept:
         return result.job if result else None
 
     def forget(self, id: str) -> None:
-        """Drop a result that is about to be painted anew."""
+        """Drop what is known of a result that is about to be painted anew."""
+        self._gone.pop(id, None)
         result = self._results.pop(id, None)
         if result:
             self._bytes -= result.size
@@ -66,3 +67,13 @@ class Kept:
     def _expire(self, id: str, now: float) -> None:
         self.forget(id)
         self._gone[id] = now + self._ttl
+
+
+def _weight(job: Job) -> int:
+    """Bytes."""
+    texts = [job.request.prompt, job.request.negative_prompt]
+    pictures = 0
+    if isinstance(job.ended, Completed):
+        texts += [image.infotext for image in job.ended.images]
+        pictures = job.ended.size
+    return RECORD_BYTES + pictures + sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)

@@ -65,11 +65,11 @@ class MemoryQueue:
                 return
         if self._closed:
             raise ShuttingDown("about to stop: no new work is taken")
+        check_backends(request, self._offers.all(self._clock()))
         if self._jobs.waiting_count >= self._settings.max_queue:
             raise queue_full(self._jobs.waiting_count)
         if self._jobs.waiting_of(caller) >= self._settings.max_jobs_per_user:
             raise too_many_jobs(self._jobs.waiting_of(caller))
-        check_backends(request, self._offers.all(self._clock()))
         self._wake(self._jobs.add(id, request, caller, keep=keep))
 
     async def events(

@@ -140,3 +140,9 @@ def test_anything_is_a_request_or_an_error_that_names_the_field(
         assert request.width * request.height <= LIMITS.max_pixels
         assert request.cost > 0
     assert named in {"input", *fields}
+
+
+@pytest.mark.parametrize("value", [-0.0, "-0", "0"])
+def test_a_zero_is_one_zero(value: object) -> None:
+    """Its bytes are compared where one key comes twice."""
+    assert str(parse(cfg_scale=value).cfg_scale) == "0.0"

@@ -23,6 +23,7 @@ local function expire(id)
   redis.call('ZREM', P .. 'kept', id)
   redis.call('HINCRBY', S, 'kept_bytes', '-' .. (get(id, 'size') or '0'))
   redis.call('HSET', job(id), 'state', 'expired')
+  redis.call('HDEL', job(id), 'request', 'kind')
   redis.call('ZADD', P .. 'gone', NOW + RESULT_TTL, id)
   let_pictures_lapse(id, BRIEF)
 end
@@ -68,9 +69,10 @@ local function end_job(id, words, pictures, size)
     return
   end
   let_pictures_lapse(id, RESULT_TTL + HOUR)  -- it expires before
-  redis.call('HSET', job(id), 'size', size + RECORD)
+  local weight = size + RECORD + redis.call('HSTRLEN', job(id), 'request') + #words
+  redis.call('HSET', job(id), 'size', weight)
   redis.call('ZADD', P .. 'kept', NOW + RESULT_TTL, id)
-  local bytes = redis.call('HINCRBY', S, 'kept_bytes', size + RECORD)
+  local bytes = redis.call('HINCRBY', S, 'kept_bytes', weight)
   while bytes > RESULT_MAX do
     expire(redis.call('ZRANGE', P .. 'kept', 0, 0)[1])
     bytes = state_of('kept_bytes')

@@ -277,6 +277,50 @@ async def test_the_same_id_with_another_request_is_refused(queue: Queue, state: 
         await queue.put("job", wish_for("a horse"), ALICE, keep=True)
 
 
+async def test_what_is_kept_is_bounded_with_its_texts(home: Home) -> None:
+    """A prompt may have 32 KB: jobs that were cancelled at once would fill the memory by their number."""
+    queue = await home.open(result_max_bytes=100_000)
+    await queue.offer(usable("gpu:1"))
+    for number in range(8):
+        await queue.put(f"job{number}", wish_for("🐒" * 4000, negative_prompt="🐒" * 1000), ALICE, keep=True)
+        assert await queue.cancel(f"job{number}", ALICE)
+    for number in range(4):
+        with pytest.raises(Expired):
+            await queue.events(f"job{number}")
+    assert await told(await queue.events("job7")) == [Cancelled()]
+
+
+async def test_what_expired_and_was_painted_again_for_the_moment_is_not_known_later(home: Home) -> None:
+    """It was not kept this time, so nothing of it has expired."""
+    queue = await home.open(result_max_bytes=1)
+    await queue.offer(usable("gpu:1"))
+    await submit(queue, "job", keep=True)
+    await queue.finish(await claim(queue), painted())
+    with pytest.raises(Expired):
+        await queue.events("job")
+    watch = await submit(queue, "job")
+    await queue.finish(await claim(queue), painted())
+    assert (await told(watch))[-1] == painted()
+    await home.pass_time(61)
+    with pytest.raises(NotFound):
+        await queue.events("job")
+
+
+@pytest.mark.parametrize("bound", [{"max_queue": 1}, {"max_jobs_per_user": 1}])
+async def test_what_can_never_be_painted_is_said_also_where_there_is_no_place(
+    home: Home, bound: dict[str, int]
+) -> None:
+    """Else a client would come again and again for a place, and learn of it only then."""
+    queue = await home.open(**bound)
+    await queue.offer(usable("gpu:1"))
+    await submit(queue, "job")
+    with pytest.raises(UnknownModel):
+        await queue.put("other", wish_for(model="nobody's"), ALICE, keep=False)
+    await queue.offer(Offer("gpu:1", usable=False, problem="down"))
+    with pytest.raises(NoBackend):
+        await queue.put("other", wish_for(), ALICE, keep=False)
+
+
 async def test_a_repeat_with_names_as_they_were_written_is_one_when_nobody_knows_them_now(
     queue: Queue,
 ) -> None:

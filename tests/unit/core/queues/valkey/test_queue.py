@@ -395,11 +395,8 @@ async def test_after_a_failover_nothing_is_said_to_the_server_that_was_the_prima
         assert (await told(watch))[-1] == painted()
 
 
-async def test_a_crowd_is_told_in_the_time_of_one_call_that_a_frozen_queue_is_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_crowd_is_told_in_the_time_of_one_call_that_a_frozen_queue_is_away() -> None:
     """Nobody waits for the call of another one to end before his own begins."""
-    monkeypatch.setattr("core.queues.valkey.store.MOMENT", 0.0)
     async with ValkeyServer() as server, valkey(lambda: server.url) as home:
         queue = await home.open()
         await queue.offer(usable("gpu:1"))
@@ -427,7 +424,6 @@ async def test_a_job_whose_answer_was_lost_is_painted_for_nobody(
         await run(script, args)  # type: ignore[arg-type]
         raise TimeoutError
 
-    monkeypatch.setattr("core.queues.valkey.store.MOMENT", 0.0)
     with monkeypatch.context() as patch:
         patch.setattr(queue.store, "_run", lost)
         with pytest.raises(QueueUnavailable):
