@@ -51,8 +51,6 @@ PICTURE_SECONDS = 3600
 """When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
-MOMENT = AGAIN_SECONDS / 2
-"""Seconds after a call that found the queue away, in which none is tried: each would take up to two."""
 
 BRIEF_GREETING: dict[str, Any] = {"protocol": 2, "driver_info": None}
 """A connection, too, is made within CALL_SECONDS, however far away Valkey is: it asks only what it must."""
@@ -98,22 +96,21 @@ class Store:
         """Seconds on the way of the last picture that was moved."""
         self._failures = 0
         """Calls that found the queue away."""
-        self._away_until = float("-inf")
         self.calls = 0
         """Calls under way, those that insist included."""
 
     async def call(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
-        return await self._within(lambda: self._run(script, (*args, *last())), brief=True)
+        return await self._within(lambda: self._run(script, (*args, *last())))
 
     async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
-        return await _until_there(lambda: self._within(lambda: self._run(script, (*args, *last()))))
+        return await _until_there(lambda: self.call(script, *args, last=last))
 
     async def attempt(self, script: str, *args: Arg) -> None:
         """One script, if the queue is there: for what it would find out by itself."""
         try:
-            await self._within(lambda: self._run(script, args))
+            await self.call(script, *args)
         except QueueUnavailable:
             return
 
@@ -138,22 +135,19 @@ class Store:
         except NoScriptError:  # it was restarted, or is another one after a failover
             return await self._client.eval(source, 1, PREFIX, *head, *args)
 
-    async def _within(self, run: Callable[[], Any], *, brief: bool = False) -> Any:
-        """`brief`: somebody waits for it, and rather hears at once that the queue is away."""
+    async def _within(self, run: Callable[[], Any]) -> Any:
         self.calls += 1
         failures = self._failures
         try:
             with _unavailable():
-                async with self._turns:
-                    # Found to be away meanwhile, or just before: who waited need not try.
-                    if self._failures != failures or (brief and time.monotonic() < self._away_until):
-                        raise TimeoutError
-                    try:
+                try:
+                    async with self._turns:
+                        if self._failures != failures:  # found to be away meanwhile: who waited need not try
+                            raise TimeoutError
                         return await self._reach(run)
-                    except AWAY:
-                        self._failures += 1
-                        self._away_until = time.monotonic() + MOMENT
-                        raise
+                except AWAY:
+                    self._failures += 1
+                    raise
         finally:
             self.calls -= 1
 

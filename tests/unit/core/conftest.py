@@ -6,12 +6,6 @@ from core.queues import Queue
 from tests.unit.core.queues.homes import HOMES, Home
 
 
-@pytest.fixture(autouse=True)
-def _tried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test looks at once whether Valkey is back."""
-    monkeypatch.setattr("core.queues.valkey.store.MOMENT", 0.0)
-
-
 @pytest.fixture(params=HOMES)
 async def home(request: pytest.FixtureRequest, valkey_url: Callable[[], str]) -> AsyncIterator[Home]:
     """Where the queue lives. A further home is one more entry of HOMES."""

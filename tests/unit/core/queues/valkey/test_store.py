@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from unittest.mock import AsyncMock
 
 import pytest
 from redis.asyncio import Redis
@@ -11,7 +10,6 @@ from redis.asyncio import Redis
 from core.errors import QueueUnavailable
 from core.queues.valkey.store import Store
 from core.settings import Settings
-from tests.ports import free_port
 from tests.unit.core.examples import soon
 from tests.valkey_server import ValkeyServer
 
@@ -39,23 +37,6 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             assert await soon(waiting) == WORD
         finally:
             await store.close()
-
-
-async def test_calls_right_behind_one_that_found_valkey_away_are_not_tried(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """One connection's messages are answered one by one: each of them would wait for two seconds."""
-    away = Store(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
-    reach = AsyncMock(side_effect=away._reach)
-    monkeypatch.setattr(away, "_reach", reach)
-    monkeypatch.setattr("core.queues.valkey.store.MOMENT", 60.0)
-    try:
-        for _ in range(4):
-            with pytest.raises(QueueUnavailable):
-                await away.call("offers")
-        assert reach.call_count == 1
-    finally:
-        await away.close()
 
 
 @pytest.fixture
