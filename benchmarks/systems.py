@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.native import Backends
 from benchmarks.processes import SETTLE_SECONDS, Bench, BenchmarkError, Program
@@ -90,9 +89,9 @@ def shared_queue(bench: Bench, backends: Backends) -> Iterator[System]:
     """The same over the shared queue: HTTP front end, Valkey and a worker, each a process, on one core."""
     queue, port = free_port(), free_port()
     environ = settings(bench, backends) | {"REDIS_URL": f"redis://127.0.0.1:{queue}/0"}
-    folder = Path(tempfile.mkdtemp(dir=bench.folder))  # of its own: Valkey begins with what it finds
+    folder = tempfile.mkdtemp(dir=bench.folder)  # of its own: Valkey begins with what it finds
     valkey = [valkey_path() or "valkey-server", "--port", str(queue), "--bind", "127.0.0.1", "--save", ""]
-    valkey += ["--appendonly", "yes", "--appendfsync", "everysec", "--dir", str(folder)]
+    valkey += ["--appendonly", "yes", "--appendfsync", "everysec", "--dir", folder]
     front = environ | {"HTTP_PORT": str(port)}
     with (
         bench.running("valkey", valkey, ports=[queue]) as store,

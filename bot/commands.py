@@ -10,7 +10,6 @@ from discord import app_commands
 
 from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered, obstacle
 from bot.buttons import Press
-from bot.deliveries import caller_of
 from bot.desk import Desk, pictures_of
 from bot.messages import (
     MOST_PICTURES,
@@ -25,6 +24,7 @@ from bot.messages import (
 )
 from bot.policy import Refused, names_of
 from bot.screen import embeds_of, show_result
+from bot.showing import caller_of
 from bot.texts import has, say
 from bot.texts.english import ENGLISH
 from core import (

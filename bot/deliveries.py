@@ -9,39 +9,24 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import discord
 import msgspec
 
 from bot.screen import CutOff, Screen
+from bot.showing import AWAY, end_of
 from bot.ticket import DELIVERED, HIDDEN, KIND, TTL, Ticket, decode, encode
-from core import (
-    Caller,
-    End,
-    Event,
-    Failed,
-    Gateway,
-    NotFound,
-    QueueUnavailable,
-    SdError,
-    Settings,
-    ShuttingDown,
-    Watch,
-)
+from core import End, Failed, Gateway, QueueUnavailable, Settings, ShuttingDown
 
 log = logging.getLogger(__name__)
 
-EVERY = 2.5
-"""Seconds between two changes of a message."""
 LEASE = 4.0
 """Seconds after which a silent replica's jobs go to another one."""
 SCAN = 2.0
 REST = 30.0
 """Seconds for which a ticket that ended in a fault of ours, or cannot be read, is left alone."""
-AWAY = 1.0
-"""Seconds between two attempts to reach the queue."""
 
 
 class Elsewhere(Exception):
@@ -203,7 +188,7 @@ class Deliveries:
 
         while not delivered:
             async with self._kept(ticket.name, stored):
-                end = end or await self._end(ticket, screen)
+                end = end or await end_of(ticket, screen, self._gateway, previews=self._previews)
                 if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
                     raise Elsewhere
                 delivered = await self._deliver(ticket, screen, end)
@@ -282,69 +267,3 @@ class Deliveries:
             return await self._gateway.coordination.get(DELIVERED, ticket.name) is not None
         except QueueUnavailable:  # then nobody else got the lease
             return False
-
-    async def _end(self, ticket: Ticket, screen: Screen) -> End:
-        """Show how the job gets on; how it ends. An error of the core is an end as well."""
-        while True:
-            shows = screen.is_open
-            try:
-                async with self._watch(ticket, progress=shows) as watch:
-                    end = await (self._progress(watch, screen) if shows else watch.end())
-            except QueueUnavailable as error:
-                end = Failed.of(error)
-            except SdError as error:
-                return Failed.of(error)
-            # A queue that came back without the job says so as well: here is all that it takes to go on.
-            if isinstance(end, Failed) and end.code == QueueUnavailable.code:
-                await asyncio.sleep(AWAY)
-            elif end is not None:
-                return end
-
-    @asynccontextmanager
-    async def _watch(self, ticket: Ticket, *, progress: bool) -> AsyncIterator[Watch]:
-        """The ticket's job. One that its replica could not submit any more is submitted here."""
-        told = {"progress": progress, "preview": progress and self._previews and not ticket.spoiler}
-        async with AsyncExitStack() as stack:
-            try:
-                watch = await stack.enter_async_context(self._gateway.attach(ticket.job, **told))
-            except NotFound:
-                caller, key = caller_of(ticket.user), key_of(ticket.interaction)
-                submitted = self._gateway.submit(ticket.request, caller, key=key, keep=True, **told)
-                watch = await stack.enter_async_context(submitted)
-            yield watch
-
-    async def _progress(self, watch: Watch, screen: Screen) -> End | None:
-        """Show what changes, every 2.5 s at the most, until the end comes; None once nothing can be shown."""
-        loop = asyncio.get_running_loop()
-        last_words_at = loop.time() + screen.seconds_left
-        due, unshown = 0.0, None
-        while screen.is_open:
-            event = await _next(watch, min(due if unshown else last_words_at, last_words_at))
-            if isinstance(event, End):
-                return event
-            unshown = event or unshown
-            if loop.time() >= last_words_at:
-                await screen.say_last_words()
-            elif unshown is not None and loop.time() >= due:
-                await screen.show(unshown)
-                due, unshown = loop.time() + EVERY, None
-        return None
-
-
-async def _next(watch: Watch, until: float) -> Event | None:
-    """The next event, or None if it has not come by then (time of the loop)."""
-    try:
-        async with asyncio.timeout_at(until):
-            return await anext(watch)
-    except TimeoutError:
-        return None
-
-
-def caller_of(user: int) -> Caller:
-    """One Discord user is one caller, everywhere."""
-    return Caller(f"discord:{user}")
-
-
-def key_of(interaction: int) -> str:
-    """An interaction is painted once, however many replicas hear it."""
-    return f"interaction {interaction}"

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 
 from bot.answers import UNREACHABLE, Answers, Interaction, Taken, obstacle
 from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of
-from bot.deliveries import Deliveries, caller_of, key_of
+from bot.deliveries import Deliveries
 from bot.downloads import Downloads
 from bot.infotext import prompts_in
 from bot.messages import Words, lost_page, request_in
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
+from bot.showing import caller_of, key_of, submit
 from bot.ticket import Ticket, fields_of
 from core import (
     LARGEST_SEED,
@@ -102,8 +103,7 @@ class Desk:
 
     async def _submit(self, ticket: Ticket) -> None:
         """Put the job into the queue."""
-        caller, key = caller_of(ticket.user), key_of(ticket.interaction)
-        async with self.gateway.submit(ticket.request, caller, key=key, keep=True, progress=False):
+        async with submit(ticket, self.gateway, progress=False):
             pass
 
     def ticket(

@@ -74,13 +74,8 @@ class Screen:
         self._clock = clock
         self._shown: Page | None = None
         self._preview: tuple[str, bytes] | None = None
-        self._open = True
-        """Whether the message can still be changed."""
-
-    @property
-    def is_open(self) -> bool:
+        self.is_open = True
         """Whether the message can still be changed, as far as is known."""
-        return self._open
 
     @property
     def seconds_left(self) -> float:
@@ -89,7 +84,7 @@ class Screen:
 
     async def show(self, event: Event | None) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
-        if not self._open:
+        if not self.is_open:
             return
         ticket, preview = self.ticket, self._preview
         if not isinstance(event, Progress):
@@ -107,10 +102,10 @@ class Screen:
 
     async def say_last_words(self) -> None:
         """The picture will come as a new message."""
-        if self._open:
+        if self.is_open:
             page = late_page(self.ticket.request, self.ticket.job, self.ticket.locale)
             await self._try_edit(page, self._prompts(page))
-        self._open = False
+        self.is_open = False
 
     async def deliver(self, end: End, *, alone: bool) -> bool:
         """Bring the end to whoever asked, for as long as it takes; False if there is no way.
@@ -150,7 +145,7 @@ class Screen:
             await self._edit(page, files)
             self._shown = page
         except discord.HTTPException as error:
-            self._open = error.status != 401 and error.code not in CLOSED
+            self.is_open = error.status != 401 and error.code not in CLOSED
             log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
         except Unreachable as error:
             log.debug("job %s: progress was not shown: %s", self.ticket.job, obstacle(error))

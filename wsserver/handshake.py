@@ -49,7 +49,7 @@ class Handshake:
                 answer = _answer(HTTPStatus.UPGRADE_REQUIRED, GUIDE.encode(), "text/plain", request)
                 answer.headers["Upgrade"] = "websocket"
                 return answer
-            self._check_key(peer, request)
+            self._check_key(peer, headers)
             address = peer.remote_address
             peer.visitor = await self._access.visitor(headers, str(address[0]) if address else "")
             if self._is_stopping():
@@ -61,9 +61,9 @@ class Handshake:
             return _refusal(error, request)
         return None
 
-    def _check_key(self, peer: Peer, request: Request) -> None:
-        if "Authorization" in request.headers:
-            self._access.check_key(_headers(request))
+    def _check_key(self, peer: Peer, headers: Callable[[str], Sequence[str]]) -> None:
+        if headers("Authorization"):
+            self._access.check_key(headers)
         else:
             peer.stranger = self._access.needs_key
 

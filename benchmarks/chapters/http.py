@@ -98,16 +98,11 @@ def _goals(run: Run) -> list[Goal]:
     added = ratio(_added(run, OURS, "small", 1, "p50 ms"), _added(run, NGINX, "small", 1, "p50 ms"))
     peak, size = _find(run, OURS, "large", 64, "peak MB"), run.find(picture="large", metric="base64 MB")
     held = [value / (64 * size.median) for value in peak.rounds] if peak and size else []
+    rate = "requests/s, 450 KB, 16 connections: of"
     return [
-        Goal("requests/s, 450 KB, 16 connections: of the original", of(ORIGINAL), 10, " x", at_least=True),
-        Goal("requests/s, 450 KB, 16 connections: of nginx", of(NGINX), 0.4, " x", at_least=True),
-        Goal(
-            "requests/s, 450 KB, 16 connections: of the bare aiohttp proxy",
-            of(BARE),
-            0.95,
-            " x",
-            at_least=True,
-        ),
+        Goal(f"{rate} the original", of(ORIGINAL), 10, " x", at_least=True),
+        Goal(f"{rate} nginx", of(NGINX), 0.4, " x", at_least=True),
+        Goal(f"{rate} the bare aiohttp proxy", of(BARE), 0.95, " x", at_least=True),
         Goal("requests/s, 2 MB, 16 connections: of nginx", of(NGINX, "large"), 0.65, " x", at_least=True),
         Goal("CPU of a 450 KB picture, 16 connections: of nginx", of(NGINX, metric="CPU ms"), 2.4, " x"),
         Goal("added p50, one connection: of what nginx adds", added, 3, " x"),

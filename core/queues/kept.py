@@ -34,7 +34,6 @@ class Kept:
         size = _weight(job)
         self._results[job.id] = _Result(job, size, now + self._ttl)
         self._bytes += size
-        self._gone.pop(job.id, None)
         while self._bytes > self._max_bytes:
             self._expire(next(iter(self._results)), now)
 

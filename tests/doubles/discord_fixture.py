@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bot.client import Bot, listen
+from bot.ticket import Ticket
 from core import BackendAddress, End, Gateway, Settings, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
@@ -61,6 +62,13 @@ class Served:
         await self.double.until(lambda: self.double.active and self.double.active.prompt == prompt)
         await self.shown(asked)
         return asked
+
+    async def ticket(self) -> Ticket:
+        """The one of the only job under way."""
+        (name,) = await self.bot.deliveries.names()
+        ticket = await self.bot.deliveries.read(name)
+        assert ticket is not None
+        return ticket
 
     async def nothing_left(self) -> None:
         """Wait until no job is under way, and no ticket left."""

@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock
 import msgspec
 import pytest
 
-from bot import deliveries, screen, ticket
+from bot import deliveries, screen, showing, ticket
 from core import (
     Caller,
     Cancelled,
@@ -38,7 +38,7 @@ SEND = r"^/channels/\d+/messages$"
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits longer than it must."""
-    monkeypatch.setattr(deliveries, "EVERY", 0.02)
+    monkeypatch.setattr(showing, "EVERY", 0.02)
     monkeypatch.setattr(screen, "FIRST_PAUSE", 0.02)
 
 
@@ -281,14 +281,11 @@ async def test_whoever_takes_over_goes_on_with_the_further_answer_that_is_there(
         served.discord.fault("PATCH", r"^/webhooks/.*/messages/\d+", 500, times=1000)
         served.double.release()
         await served.discord.until(lambda: asked.followups)
-        (name,) = await served.bot.deliveries.names()
-        ticket = await served.bot.deliveries.read(name)
-        assert ticket is not None
+        ticket = await served.ticket()
         async with asyncio.timeout(5):
             while not ticket.follow_up:
                 await asyncio.sleep(0)
-                ticket = await served.bot.deliveries.read(name)
-                assert ticket is not None
+                ticket = await served.ticket()
         served.discord.faults_end()
         end = await served.gateway_end(ticket.job)
         screen_of_another = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
@@ -434,8 +431,7 @@ async def test_a_preview_that_is_none_is_not_shown_and_does_no_harm(
     """What a server sends is handed on as it is."""
     async with serving() as served:
         asked = await served.hold_one()
-        ticket = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
-        assert ticket is not None
+        ticket = await served.ticket()
         shown = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
         await shown.show(Progress(0.5, 5, 10, 2.0, preview=b"QQ="))
         await served.discord.until(lambda: "50" in str(asked.message.embeds))
@@ -448,8 +444,7 @@ async def test_a_picture_that_is_none_ends_its_job() -> None:
     """It cannot be delivered, however often that is tried."""
     async with serving() as served:
         asked = await served.hold_one()
-        ticket = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
-        assert ticket is not None
+        ticket = await served.ticket()
         await served.gateway.cancel(ticket.job, Caller(f"discord:{served.ann.id}"))
         broken = Completed((Image(b"QQ=", "png", 7),), "gpu:7860", 3.21, "beta", "Euler a", 512, 512, 20)
         assert await screen.Screen(served.bot, ticket, served.bot.deliveries.store).deliver(
@@ -475,8 +470,7 @@ async def test_who_is_cut_off_from_discord_leaves_it_to_another(monkeypatch: pyt
     """Unless there is none: then it is tried for as long as it takes."""
     async with serving() as served:
         asked = await served.hold_one()
-        found = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
-        assert found is not None
+        found = await served.ticket()
         own = screen.Screen(served.bot, found, served.bot.deliveries.store)
         broken = AsyncMock(side_effect=[ConnectionResetError() for _ in range(5)] + [None])
         monkeypatch.setattr(own, "_edit", broken)
@@ -507,9 +501,8 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
         monkeypatch.setattr(screen.Screen, "deliver", cut_off_first)
         monkeypatch.setattr(served.bot.deliveries, "_shared", True)
         asked = await served.hold_one()
-        (name,) = await served.bot.deliveries.names()
-        own = await served.bot.deliveries.read(name)
-        assert own is not None
+        own = await served.ticket()
+        lease = f"discord:lease:{own.name}"
         go_on, sleep = asyncio.Event(), asyncio.sleep
 
         async def until_told(seconds: float) -> None:
@@ -519,10 +512,10 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
         served.double.release()
         await cut_off.wait()
         async with asyncio.timeout(10):
-            while not await coordination.hold(f"discord:lease:{name}", "another", ttl=60):
+            while not await coordination.hold(lease, "another", ttl=60):
                 await sleep(0)
         if not taken:
-            await coordination.release(f"discord:lease:{name}", "another")
+            await coordination.release(lease, "another")
         with suppress(Expired):
             async with asyncio.timeout(10):
                 while True:  # until its result is gone
@@ -533,7 +526,7 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
             async with asyncio.timeout(10):
                 while "left to another replica" not in caplog.text:
                     await sleep(0)
-            assert await served.bot.deliveries.names() == [name]
+            assert await served.bot.deliveries.names() == [own.name]
         else:
             message = await served.discord.settled(asked)
             assert prompt_of(message.pictures[0]) == "the one that holds"
@@ -547,8 +540,7 @@ async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(
     async with serving() as served:
         asked = await served.hold_one()
         coordination = served.gateway.coordination
-        own = await served.bot.deliveries.read((await served.bot.deliveries.names())[0])
-        assert own is not None
+        own = await served.ticket()
         foreign = msgspec.structs.replace(own, application=own.application + 1, interaction=7)
         await served.bot.deliveries.store(foreign)
         reads = AsyncMock(side_effect=served.bot.deliveries.read)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot import deliveries
+from bot import showing
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import NotOffered
 from tests.doubles.discord_fixture import serving
@@ -33,7 +33,7 @@ async def test_a_command_becomes_a_picture() -> None:
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Messages may change as often as anything happens."""
-    monkeypatch.setattr(deliveries, "EVERY", 0.02)
+    monkeypatch.setattr(showing, "EVERY", 0.02)
 
 
 @pytest.mark.usefixtures("brisk")

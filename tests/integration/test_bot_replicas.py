@@ -15,10 +15,9 @@ from core import BackendAddress, Coordination, Settings, connect, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
 from tests.doubles.pictures import prompt_of
-from tests.doubles.program import environment
+from tests.doubles.program import ROOT, environment
 from tests.valkey_server import ValkeyServer
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import bot.client, bot.deliveries
 bot.client.IDENTIFY_SECONDS = 0.55

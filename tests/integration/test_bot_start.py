@@ -18,7 +18,6 @@ from tests.doubles.discord import TOKEN, LoopbackDiscord
 from tests.doubles.discord_fixture import serving, settings_of
 from tests.doubles.program import program
 
-ROOT = Path(__file__).parents[2]
 PROGRAMS = [
     pytest.param(("-m", "bot"), id="bot"),
     pytest.param(("-m", "cli", "serve"), id="serve", marks=pytest.mark.slow),

@@ -1,0 +1,91 @@
+"""Showing: how a ticket's job gets on, on its screen, until it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+
+from bot.screen import Screen
+from bot.ticket import Ticket
+from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, Watch
+
+EVERY = 2.5
+"""Seconds between two changes of a message."""
+AWAY = 1.0
+"""Seconds between two attempts to reach the queue."""
+
+
+async def end_of(ticket: Ticket, screen: Screen, gateway: Gateway, *, previews: bool) -> End:
+    """Show how the job gets on; how it ends. An error of the core is an end as well."""
+    while True:
+        shows = screen.is_open
+        previewed = shows and previews and not ticket.spoiler
+        try:
+            async with _watch(ticket, gateway, progress=shows, preview=previewed) as watch:
+                end = await (_progress(watch, screen) if shows else watch.end())
+        except QueueUnavailable as error:
+            end = Failed.of(error)
+        except SdError as error:
+            return Failed.of(error)
+        # A queue that came back without the job says so as well: here is all that it takes to go on.
+        if isinstance(end, Failed) and end.code == QueueUnavailable.code:
+            await asyncio.sleep(AWAY)
+        elif end is not None:
+            return end
+
+
+def submit(
+    ticket: Ticket, gateway: Gateway, *, progress: bool, preview: bool = False
+) -> AbstractAsyncContextManager[Watch]:
+    """Put a ticket's job into the queue, unless it is there; it is kept."""
+    caller, key = caller_of(ticket.user), key_of(ticket.interaction)
+    return gateway.submit(ticket.request, caller, key=key, keep=True, progress=progress, preview=preview)
+
+
+def caller_of(user: int) -> Caller:
+    """One Discord user is one caller, everywhere."""
+    return Caller(f"discord:{user}")
+
+
+def key_of(interaction: int) -> str:
+    """An interaction is painted once, however many replicas hear it."""
+    return f"interaction {interaction}"
+
+
+@asynccontextmanager
+async def _watch(ticket: Ticket, gateway: Gateway, *, progress: bool, preview: bool) -> AsyncIterator[Watch]:
+    """The ticket's job. One that its replica could not submit any more is submitted here."""
+    async with AsyncExitStack() as stack:
+        try:
+            job = gateway.attach(ticket.job, progress=progress, preview=preview)
+            watch = await stack.enter_async_context(job)
+        except NotFound:
+            job = submit(ticket, gateway, progress=progress, preview=preview)
+            watch = await stack.enter_async_context(job)
+        yield watch
+
+
+async def _progress(watch: Watch, screen: Screen) -> End | None:
+    """Show what changes, every 2.5 s at the most, until the end comes; None once nothing can be shown."""
+    loop = asyncio.get_running_loop()
+    last_words_at = loop.time() + screen.seconds_left
+    due, unshown = 0.0, None
+    while screen.is_open:
+        event = await _next(watch, min(due if unshown else last_words_at, last_words_at))
+        if isinstance(event, End):
+            return event
+        unshown = event or unshown
+        if loop.time() >= last_words_at:
+            await screen.say_last_words()
+        elif unshown is not None and loop.time() >= due:
+            await screen.show(unshown)
+            due, unshown = loop.time() + EVERY, None
+    return None
+
+
+async def _next(watch: Watch, until: float) -> Event | None:
+    """The next event, or None if it has not come by then (time of the loop)."""
+    try:
+        async with asyncio.timeout_at(until):
+            return await anext(watch)
+    except TimeoutError:
+        return None
