@@ -29,6 +29,7 @@ from redis.exceptions import (
     TryAgainError,
 )
 from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import TimeoutError as SlowError
 
 from core.errors import QueueUnavailable
 from core.settings import Settings
@@ -55,7 +56,8 @@ AGAIN_SECONDS = 0.2
 BRIEF_GREETING: dict[str, Any] = {"protocol": 2, "driver_info": None}
 """A connection, too, is made within CALL_SECONDS, however far away Valkey is: it asks only what it must."""
 
-AWAY = (AwayError, TimeoutError, OSError)
+AWAY = (AwayError, SlowError, OSError)
+"""redis-py's own TimeoutError, of a connection that was not made in time, is no OSError; Python's is one."""
 PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
 """Answers that pass by themselves, and of which redis-py drops the first word."""
 REPLACED = (ReadOnlyError, MasterDownError)

@@ -71,6 +71,30 @@ async def test_a_picture_gets_the_time_that_a_slow_line_needs(
     assert len(tries) < 10
 
 
+async def test_a_picture_outlasts_a_network_that_answers_nothing(
+    valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packets that nobody refuses: redis-py gives a connection up before the picture's own time is over."""
+    tries = []
+
+    async def nobody_answers(*args: object, **more: object) -> None:
+        tries.append(args)
+        if len(tries) == 12:  # redis-py has given up after 11
+            monkeypatch.setattr(asyncio, "open_connection", connect)
+        await asyncio.Event().wait()
+
+    connect = asyncio.open_connection
+    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", 0.01)
+    monkeypatch.setattr(asyncio, "open_connection", nobody_answers)
+    store = Store(Settings(redis_url=valkey_url()))
+    store._picture_took = 60.0  # it may take long
+    try:
+        await soon(store.store_pictures(["i:2"], [b"two"]))
+        assert len(tries) == 12
+    finally:
+        await store.close()
+
+
 async def test_a_new_connection_asks_for_nothing_but_the_answer(
     store: Store, valkey_url: Callable[[], str]
 ) -> None:
