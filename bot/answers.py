@@ -43,7 +43,9 @@ ANSWERED, FORGOTTEN = 40060, 10062
 """Discord's codes for an interaction that was answered, and one that it no longer knows."""
 TAKEN = {ANSWERED, FORGOTTEN}
 
-UNREACHABLE = (discord.DiscordServerError, aiohttp.ClientError, OSError)
+NETWORK = (aiohttp.ClientError, OSError)
+"""What a call fails with where Discord was not reached."""
+UNREACHABLE = (discord.DiscordServerError, *NETWORK)
 """What an answer fails with where neither we nor the caller are to blame."""
 REFUSED = b":refused"
 """Ends what is stored of an answer that refused what was asked."""

@@ -6,7 +6,7 @@ It reads no messages: interactions need no intent. Everything that runs beside i
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -15,7 +15,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.answers import UNREACHABLE, Answers, Interaction
+from bot.answers import NETWORK, UNREACHABLE, Answers, Interaction
 from bot.buttons import EDITED, Press
 from bot.commands import Translator, Tree, add_commands
 from bot.deliveries import Deliveries
@@ -125,8 +125,7 @@ class Bot(discord.Client):
 
         Where another replica is about to give them that is looked at again: it may die before it has.
         """
-        pause = FIRST_PAUSE
-        while True:
+        for pause in _pauses():
             try:
                 if await sync(self.tree, self._gateway.coordination, self.owner):
                     return
@@ -136,11 +135,9 @@ class Bot(discord.Client):
                 log.error("the commands could not be given to Discord: %s", error)
                 return
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _stay_connected(self) -> None:
-        pause = FIRST_PAUSE
-        while True:
+        for pause in _pauses():
             try:
                 await self.connect()
             except discord.ConnectionClosed as error:
@@ -154,23 +151,28 @@ class Bot(discord.Client):
             else:
                 return
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _log_in(self, token: str) -> None:
-        pause = FIRST_PAUSE
-        while True:
+        for pause in _pauses():
             try:
                 await self.login(token)
             except discord.LoginFailure as error:
                 raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN) from error
-            except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            except (discord.HTTPException, *NETWORK) as error:
                 log.warning("Discord cannot be reached, again in %g s: %s", pause, error)
             else:
                 return
             await self.http.close()
             self.http.connector = discord.utils.MISSING  # it was closed; the next login makes a new one
             await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds to wait before each further try, without end."""
+    pause = FIRST_PAUSE
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ from typing import Any, cast
 import discord
 from discord import app_commands
 
-from bot.answers import TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered, obstacle
+from bot.answers import NETWORK, TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered, obstacle
 from bot.buttons import Press
 from bot.desk import Desk, pictures_of
 from bot.messages import (
@@ -22,11 +22,11 @@ from bot.messages import (
     request_of,
     request_painted,
 )
-from bot.policy import Refused, names_of
+from bot.policy import Refused
 from bot.screen import embeds_of, show_result
-from bot.showing import caller_of
 from bot.texts import has, say
 from bot.texts.english import ENGLISH
+from bot.ticket import caller_of, own_names
 from core import (
     LARGEST_CFG_SCALE,
     LARGEST_SEED,
@@ -82,7 +82,7 @@ class Tree(app_commands.CommandTree[Any]):
             await cast(Any, interaction.client).desk.answers.say(interaction, text[:2000])
         except Taken:
             return
-        except (discord.HTTPException, *UNREACHABLE) as unheard:
+        except (discord.HTTPException, *NETWORK) as unheard:
             log.warning("an error could not be told: %s", obstacle(unheard))
 
 
@@ -181,7 +181,7 @@ def _suggest(desk: Desk, names: Callable[[Catalog], tuple[str, ...]]) -> Any:
         choices = [app_commands.Choice(name=name, value=name) for name in found[:MOST_CHOICES]]
         try:
             await desk.answers.suggest(interaction, choices)
-        except (Taken, discord.HTTPException, *UNREACHABLE) as error:
+        except (Taken, discord.HTTPException, *NETWORK) as error:
             log.debug("a suggestion came too late: %s", obstacle(error))
             note_answered(interaction)  # else it is tried once more, and that is told as an error
         return choices
@@ -194,7 +194,7 @@ def _queue(desk: Desk) -> Any:
         desk.admit(interaction)
         locale, user = str(interaction.locale), interaction.user.id
         async with desk.answers.in_time(interaction):
-            names = names_of(await desk.deliveries.names(), user)
+            names = own_names(await desk.deliveries.names(), user)
             found = await asyncio.gather(*(_own_job(desk, name, locale) for name in names[:SHOWN_JOBS]))
             status = await desk.gateway.status(caller_of(user))
         jobs = list(enumerate(filter(None, found), start=1))
@@ -230,15 +230,7 @@ async def _own_job(desk: Desk, name: str, locale: str) -> tuple[str, str] | None
 def _servers(status: Status, locale: str) -> str:
     """Their state, by number: addresses are nobody's business on Discord."""
     lines = [
-        say(
-            locale,
-            "queue.server",
-            number=number,
-            state=say(
-                locale,
-                f"server.{'painting' if each.painting else 'idle' if each.offer.usable else 'down'}",
-            ),
-        )
+        say(locale, "queue.server", number=number, state=say(locale, f"server.{each.state}"))
         for number, each in enumerate(status.backends, start=1)
     ]
     return "\n".join(lines)[:1000] or say(locale, "queue.no_server")

@@ -14,15 +14,15 @@ from typing import Any, cast
 import discord
 from msgspec.structs import replace
 
-from bot.answers import UNREACHABLE, Answers, Interaction, Taken, obstacle
+from bot.answers import NETWORK, Answers, Interaction, Taken, obstacle
 from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of
 from bot.deliveries import Deliveries
 from bot.downloads import Downloads
 from bot.infotext import prompts_in
 from bot.messages import Words, lost_page, request_in
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
-from bot.showing import caller_of, key_of, submit
-from bot.ticket import Ticket, fields_of
+from bot.showing import submit
+from bot.ticket import Ticket, caller_of, fields_of, key_of
 from core import (
     LARGEST_SEED,
     Expired,
@@ -72,7 +72,7 @@ class Desk:
             try:
                 with suppress(Taken):  # nobody can answer any more: the picture comes as a new message
                     await self.answers.defer(interaction)
-            except (discord.HTTPException, *UNREACHABLE) as error:
+            except (discord.HTTPException, *NETWORK) as error:
                 # That may have taken long: whoever holds the lease by now follows it.
                 log.warning(
                     "job %s was accepted, and that could not be said: %s", ticket.job, obstacle(error)
@@ -94,17 +94,13 @@ class Desk:
             with suppress(*passing):
                 async with self.answers.in_time(interaction):
                     check_counts(await self.deliveries.names(), ticket.name, self.settings)
-                    await self._submit(ticket)
+                    async with submit(ticket, self.gateway, progress=False):
+                        pass
         except Exception:
             if held:  # else another replica has heard it as well, and the ticket is that one's
                 self.deliveries.refuse(ticket, partial(self.answers.is_told, interaction))
             raise
         return held
-
-    async def _submit(self, ticket: Ticket) -> None:
-        """Put the job into the queue."""
-        async with submit(ticket, self.gateway, progress=False):
-            pass
 
     def ticket(
         self, interaction: Interaction, request: ImageRequest, *, spoiler: bool = False, job: str = ""

@@ -4,7 +4,7 @@ A refusal is told to the caller alone, with its reason.
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core import Settings
@@ -67,9 +67,3 @@ def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
 def is_spoiler(asked: bool, place: Place, settings: Settings) -> bool:
     """Whether the picture is hidden until somebody clicks on it."""
     return asked or (settings.discord_spoiler and not place.age_restricted)
-
-
-def names_of(names: Collection[str], user: int) -> list[str]:
-    """Those of one user's tickets, in order of time."""
-    own = [name for name in names if name.startswith(f"{user}:")]
-    return sorted(own, key=lambda name: int(name.rpartition(":")[2]))

@@ -16,11 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
 
-import aiohttp
 import discord
 import msgspec
 
-from bot.answers import obstacle
+from bot.answers import NETWORK, obstacle
 from bot.buttons import PROMPT_FILE, view_of
 from bot.infotext import infotext_of
 from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page, page_of
@@ -45,7 +44,6 @@ OVERHEAD = 16_384
 """Bytes of a message beside its files."""
 
 Files = Sequence[tuple[str, bytes]]
-Unreachable = (aiohttp.ClientError, OSError, TimeoutError)
 
 _packers = ThreadPoolExecutor(2, "sd-b64-packer")
 """Packing a large picture takes seconds. The event loop looks up host names in its own threads."""
@@ -130,7 +128,7 @@ class Screen:
                     log.info("job %s: %s is no way: %s", self.ticket.job, ways[0].__name__[1:], error)
                     del ways[0]
                     continue
-            except Unreachable as error:
+            except NETWORK as error:
                 misses += 1
                 if misses >= MISSES and not alone:
                     raise CutOff(obstacle(error)) from None
@@ -147,7 +145,7 @@ class Screen:
         except discord.HTTPException as error:
             self.is_open = error.status != 401 and error.code not in CLOSED
             log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
-        except Unreachable as error:
+        except NETWORK as error:
             log.debug("job %s: progress was not shown: %s", self.ticket.job, obstacle(error))
 
     async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:

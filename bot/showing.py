@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from bot.screen import Screen
-from bot.ticket import Ticket
-from core import Caller, End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, Watch
+from bot.ticket import Ticket, caller_of, key_of
+from core import End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, Watch
 
 EVERY = 2.5
 """Seconds between two changes of a message."""
@@ -39,16 +39,6 @@ def submit(
     """Put a ticket's job into the queue, unless it is there; it is kept."""
     caller, key = caller_of(ticket.user), key_of(ticket.interaction)
     return gateway.submit(ticket.request, caller, key=key, keep=True, progress=progress, preview=preview)
-
-
-def caller_of(user: int) -> Caller:
-    """One Discord user is one caller, everywhere."""
-    return Caller(f"discord:{user}")
-
-
-def key_of(interaction: int) -> str:
-    """An interaction is painted once, however many replicas hear it."""
-    return f"interaction {interaction}"
 
 
 @asynccontextmanager

@@ -3,11 +3,12 @@
 It is stored before an interaction is answered, and dropped when its picture was delivered.
 """
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 
-from core import FIELDS, ImageRequest
+from core import FIELDS, Caller, ImageRequest
 
 KIND = "discord:ticket"
 """What tickets are stored as."""
@@ -59,6 +60,22 @@ class Ticket(msgspec.Struct, frozen=True):
     def nonce(self) -> str:
         """The same for every attempt to send this job's picture; Discord takes 25 characters."""
         return f"{self.interaction}"[:25]
+
+
+def caller_of(user: int) -> Caller:
+    """One Discord user is one caller, everywhere."""
+    return Caller(f"discord:{user}")
+
+
+def key_of(interaction: int) -> str:
+    """An interaction is painted once, however many replicas hear it."""
+    return f"interaction {interaction}"
+
+
+def own_names(names: Collection[str], user: int) -> list[str]:
+    """Those of one user's tickets, in order of time."""
+    own = [name for name in names if name.startswith(f"{user}:")]
+    return sorted(own, key=lambda name: int(name.rpartition(":")[2]))
 
 
 def fields_of(request: ImageRequest) -> dict[str, Any]:

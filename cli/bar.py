@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn
 from rich.text import Text
 
 from cli import messages
@@ -27,7 +27,7 @@ class Bar:
         spinner = "dots" if console.encoding.startswith("utf") else "line"
         self._progress = Progress(
             SpinnerColumn(spinner),
-            _Field("what"),
+            TextColumn("{task.fields[what]}", markup=False),
             BarColumn(bar_width=width, complete_style="cyan", finished_style="green", pulse_style="cyan"),
             _Detail(),
             console=console,
@@ -82,17 +82,6 @@ class Bar:
     def _eta(self) -> float | None:
         until = self._progress.tasks[0].fields["until"]
         return None if until is None else until - time.monotonic()
-
-
-class _Field(ProgressColumn):
-    """A text of the task, as it is: what a server names itself is no markup."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self._name = name
-
-    def render(self, task: Task) -> Text:
-        return Text(task.fields[self._name])
 
 
 class _Detail(ProgressColumn):

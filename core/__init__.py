@@ -1,6 +1,6 @@
 """The core: a prompt goes in, events and pictures come out, from however many GPUs there are.
 
-Front ends import these names and nothing deeper.
+Front ends import these names, and HTTP and the websocket `core.wire`; only `cli` goes deeper.
 """
 
 from core.access import Access, Headers, Visitor, check_exposure

@@ -5,6 +5,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """One share of the GPUs: an address (`ip:203.0.113.7`), later a key's name or `discord:ID`."""
+    """One share of the GPUs: an address (`ip:203.0.113.7`) or a Discord user (`discord:ID`)."""
 
     name: str

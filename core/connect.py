@@ -111,7 +111,7 @@ async def _shared(settings: Settings) -> AsyncIterator["ValkeyQueue"]:
     """The queue on Valkey, once it is there."""
     from core.queues.valkey import ValkeyQueue
 
-    name = f"{_place(os.getpid())}{secrets.token_hex(2)}"
+    name = f"{_process_prefix(os.getpid())}{secrets.token_hex(2)}"
     queue = ValkeyQueue(settings, process=name)
     async with _background(queue.run()):
         await queue.first_pulse()
@@ -127,7 +127,7 @@ async def is_heard(settings: Settings, pid: int) -> bool:
 
     store = Store(settings)
     try:
-        return bool(await store.call("heard", _place(pid)))
+        return bool(await store.call("heard", _process_prefix(pid)))
     finally:
         await store.close()
 
@@ -137,7 +137,7 @@ def _known_elsewhere(address: BackendAddress) -> BackendAddress:
     return replace(address, machine=socket.gethostname()) if is_each_its_own(address.host) else address
 
 
-def _place(pid: int) -> str:
+def _process_prefix(pid: int) -> str:
     """What the names of a process's queues begin with."""
     return f"{socket.gethostname()}-{pid}-"
 

@@ -29,7 +29,7 @@ async def listening(
     host: str = getattr(settings, f"{name}_host".lower())
     wanted: int = getattr(settings, variable.lower())
     ports = [wanted]
-    if may_move and not settings.is_given(variable):
+    if may_move and variable not in settings.given:
         ports += [*range(wanted + 1, min(wanted + NEAR, 65536)), 0]
     async with AsyncExitStack() as server:
         for port in ports:

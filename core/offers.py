@@ -37,6 +37,11 @@ class Offer:
     demo: bool = False
     """Whether the built-in demo painter paints here."""
 
+    @property
+    def takes_work(self) -> bool:
+        """Whether the backend paints, or will in a moment."""
+        return self.usable or self.resting
+
     def accepts(self, kind: Kind) -> bool:
         """Whether a job of this kind can be painted here, once the backend is usable."""
         return (not kind.model or kind.model in self.models) and (
@@ -57,23 +62,23 @@ class Catalog:
     @property
     def models(self) -> tuple[str, ...]:
         """Names of the models of the backends that new work is taken for."""
-        return _names(offer.models for offer in self.offers if offer.usable or offer.resting)
+        return _names(offer.models for offer in self.offers if offer.takes_work)
 
     @property
     def samplers(self) -> tuple[str, ...]:
         """Names of the samplers of the backends that new work is taken for."""
-        return _names(offer.samplers for offer in self.offers if offer.usable or offer.resting)
+        return _names(offer.samplers for offer in self.offers if offer.takes_work)
 
     @property
     def takes_work(self) -> bool:
         """Whether any backend paints, or will in a moment."""
-        return any(offer.usable or offer.resting for offer in self.offers)
+        return any(offer.takes_work for offer in self.offers)
 
     @property
     def demo(self) -> bool:
         """Whether nothing but the built-in demo painter paints."""
-        usable = [offer.demo for offer in self.offers if offer.usable or offer.resting]
-        return bool(usable) and all(usable)
+        demos = [offer.demo for offer in self.offers if offer.takes_work]
+        return bool(demos) and all(demos)
 
     def model_named(self, name: str) -> str | None:
         """The exact name of a model that a person named loosely (its file, its title, another case)."""

@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 from core.request import Limits
 from core.variables import (
     BackendAddress,
+    number_reader,
     read_backends,
     read_flag,
     read_host,
@@ -26,7 +27,6 @@ from core.variables import (
     read_redis_url,
     read_text,
     read_words,
-    seconds_reader,
     url_reader,
     whole_reader,
 )
@@ -63,7 +63,7 @@ class Settings:
         7861, whole_reader(0, 65535), "its port (`serve` takes a free one unless this is set)"
     )
     engine_step_seconds: float = _setting(
-        0.1, seconds_reader(0, 60), "seconds that the built-in engine pretends to think for a step"
+        0.1, number_reader(0, 60), "seconds that the built-in engine pretends to think for a step"
     )
     redis_url: str = _setting(
         "",
@@ -107,18 +107,18 @@ class Settings:
     max_jobs_per_user: int = _setting(100, whole_reader(1, 10_000_000), "jobs waiting of one caller")
     model_slack: float = _setting(
         4.0,
-        seconds_reader(0, 1e6),
+        number_reader(0, 1e6, "cost units"),
         "cost units (one is 20 steps at 512x512) that jobs for the loaded model may jump ahead",
     )
     max_prompt: int = _setting(4000, whole_reader(1, 1_000_000), "characters of a prompt")
     max_pixels: int = _setting(4_194_304, whole_reader(4096, 1 << 28), "width x height of a picture")
     max_steps: int = _setting(150, whole_reader(1, 10_000), "steps of a picture")
     max_batch: int = _setting(8, whole_reader(1, 100), "pictures of one request")
-    result_ttl: float = _setting(900.0, seconds_reader(1, 1e7), "seconds that a kept result can be fetched")
+    result_ttl: float = _setting(900.0, number_reader(1, 1e7), "seconds that a kept result can be fetched")
     result_max_bytes: int = _setting(
         268_435_456, whole_reader(1, 1 << 50), "bytes of all kept results together"
     )
-    job_timeout: float = _setting(600.0, seconds_reader(0.01, 1e6), "seconds for one attempt on a backend")
+    job_timeout: float = _setting(600.0, number_reader(0.01, 1e6), "seconds for one attempt on a backend")
     max_attempts: int = _setting(
         2, whole_reader(1, 100), "attempts that may fail on a backend before the job fails"
     )
@@ -126,10 +126,10 @@ class Settings:
         10, whole_reader(1, 1000), "workers that may die with a job before the job fails"
     )
     lease_ttl: float = _setting(
-        3.0, seconds_reader(0.05, 3600), "seconds after which a silent worker's job goes to another"
+        3.0, number_reader(0.05, 3600), "seconds after which a silent worker's job goes to another"
     )
     shutdown_grace: float = _setting(
-        30.0, seconds_reader(0, 3600), "seconds that running jobs get at shutdown"
+        30.0, number_reader(0, 3600), "seconds that running jobs get at shutdown"
     )
     prompt_file: str = _setting(
         "prompt.txt", read_text, "file that holds the last prompt; empty: none", may_be_empty=True
@@ -168,11 +168,7 @@ class Settings:
         "bytes of a message's files; larger pictures are sent in another format",
     )
     given: frozenset[str] = field(default=frozenset(), metadata={})
-    """Names of the variables that were set, where that makes a difference (ports)."""
-
-    def is_given(self, variable: str) -> bool:
-        """Whether the environment set this variable (a default may move, a set value may not)."""
-        return variable in self.given
+    """Names of the variables that were set: a default port may move, a set one may not."""
 
     @property
     def shares_queue(self) -> bool:

@@ -1,6 +1,7 @@
 """Status: what may be told to anybody of the queue and the backends."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from core.offers import Offer
 
@@ -13,6 +14,13 @@ class BackendStatus:
     painting: bool
     owner: str | None = None
     """The worker process that has it, where the queue is shared."""
+
+    @property
+    def state(self) -> Literal["painting", "idle", "down"]:
+        """What it does now, in one word."""
+        if self.painting:
+            return "painting"
+        return "idle" if self.offer.usable else "down"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,8 +59,8 @@ def whole_reader(low: int, high: int) -> Callable[[str], int]:
     return read
 
 
-def seconds_reader(low: float, high: float) -> Callable[[str], float]:
-    """What reads seconds within these bounds."""
+def number_reader(low: float, high: float, unit: str = "seconds") -> Callable[[str], float]:
+    """What reads a number of this unit within these bounds."""
 
     def read(value: str) -> float:
         try:
@@ -68,7 +68,7 @@ def seconds_reader(low: float, high: float) -> Callable[[str], float]:
         except ValueError:
             number = float("nan")
         if not low <= number <= high:  # false for NaN as well
-            raise ValueError(f"seconds from {low:g} to {high:g} are wanted")
+            raise ValueError(f"{unit} from {low:g} to {high:g} are wanted")
         return number
 
     return read

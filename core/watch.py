@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from core.events import Cancelled, Completed, End, Event, Failed, Progress, Queued, Started
+from core.events import End, Event, Progress, Queued, Started
 
 AtOnce = Callable[[Queued | Started | Progress], bool]
 
@@ -43,7 +43,7 @@ class Watch:
 
     def tell(self, event: Event) -> None:
         """Add an event; called by the queue, never waits."""
-        if not (self.place or self.progress or isinstance(event, (Completed, Failed, Cancelled))):
+        if not (self.place or self.progress or isinstance(event, End)):
             return
         if isinstance(event, Queued):
             self._unread.clear()
@@ -59,7 +59,7 @@ class Watch:
         if (
             self.at_once is not None
             and not self._unread
-            and not isinstance(event, (Completed, Failed, Cancelled))
+            and not isinstance(event, End)
             and self.at_once(event)
         ):
             return
@@ -80,12 +80,12 @@ class Watch:
             finally:
                 self._waiter = None
         event = self._unread.popleft()
-        self._over = isinstance(event, (Completed, Failed, Cancelled))
+        self._over = isinstance(event, End)
         return event
 
     async def end(self) -> End:
         """Wait for how the job ends, whatever happens before."""
         async for event in self:
-            if isinstance(event, (Completed, Failed, Cancelled)):
+            if isinstance(event, End):
                 return event
         raise RuntimeError("this watch was read to its end before")

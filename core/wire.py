@@ -162,7 +162,7 @@ def status_words(status: Status) -> Words:
         "backends": [
             {
                 "name": backend.offer.backend,
-                "state": _backend_state(backend.offer.usable, backend.painting),
+                "state": backend.state,
                 "problem": backend.offer.problem or None,
                 "models": backend.offer.models,
                 "loaded": backend.offer.loaded,
@@ -173,12 +173,6 @@ def status_words(status: Status) -> Words:
             for backend in status.backends
         ],
     }
-
-
-def _backend_state(usable: bool, painting: bool) -> str:
-    if painting:
-        return "painting"
-    return "idle" if usable else "down"
 
 
 def _field_at_fault(text: str | bytes) -> str | None:

@@ -46,9 +46,9 @@ def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
     """
     kind = kind_of(request)
     for offer in known:
-        if (offer.usable or offer.resting) and offer.accepts(kind):
+        if offer.takes_work and offer.accepts(kind):
             return
-    if not any(offer.usable or offer.resting for offer in known):
+    if not any(offer.takes_work for offer in known):
         raise NoBackend(_why_none(known))
     if any(offer.accepts(kind) for offer in known):
         raise NoBackend("the backends that can paint this are down")

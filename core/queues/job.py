@@ -5,7 +5,7 @@ import asyncio
 from msgspec import Struct, field
 
 from core.caller import Caller
-from core.events import Cancelled, Completed, End, Event, Failed
+from core.events import End, Event
 from core.offers import Kind
 from core.queues import Wish
 from core.request import ImageRequest
@@ -57,7 +57,7 @@ class Job(Struct, eq=False):
     @property
     def ended(self) -> End | None:
         """How it ended, if it did."""
-        return self.last if isinstance(self.last, (Completed, Failed, Cancelled)) else None
+        return self.last if isinstance(self.last, End) else None
 
     @property
     def reads_place(self) -> bool:

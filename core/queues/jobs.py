@@ -109,7 +109,7 @@ class Jobs:
     def place(self, job: Job) -> Queued:
         """Where a waiting job stands now."""
         now = self._clock()
-        offers = self._offers.usable(now)
+        offers = self._offers.takers(now)
         ahead, work = self._places.ahead(job, offers)
         return self._told(job, ahead, work, offers, now)
 
@@ -119,7 +119,7 @@ class Jobs:
         Cheaper than one by one. Nothing may change meanwhile.
         """
         now = self._clock()
-        offers = self._offers.usable(now)
+        offers = self._offers.takers(now)
         for found, job, ahead, work in self._places.since(key, offers):
             yield found, job, self._told(job, ahead, work, offers, now) if job.reads_place else None
 
@@ -255,7 +255,7 @@ class Jobs:
         return (
             job.avoid != backend
             or now >= job.avoid_until
-            or not _others_can(job, backend, self._offers.usable(now))
+            or not _others_can(job, backend, self._offers.takers(now))
         )
 
     def _release(self, job: Job) -> None:

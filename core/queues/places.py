@@ -18,7 +18,7 @@ class Offers:
         self._ttl = ttl
         self._offers: dict[str, tuple[Offer, float]] = {}
         self._all: tuple[Offer, ...] = ()
-        self._usable: tuple[Offer, ...] = ()
+        self._takers: tuple[Offer, ...] = ()
         self._until = float("-inf")
         """When the next one of these lapses."""
 
@@ -37,10 +37,10 @@ class Offers:
         self._look(now)
         return self._all
 
-    def usable(self, now: float) -> tuple[Offer, ...]:
-        """Those of backends that paint or will in a moment; the same tuple until one of them changes."""
+    def takers(self, now: float) -> tuple[Offer, ...]:
+        """Those of backends that paint, or will in a moment; the same tuple until one of them changes."""
         self._look(now)
-        return self._usable
+        return self._takers
 
     def _look(self, now: float) -> None:
         """Asked for with each job: so it is only made anew when an offer came or lapsed."""
@@ -48,7 +48,7 @@ class Offers:
             return
         held = [(offer, until) for offer, until in self._offers.values() if until > now]
         self._all = tuple(offer for offer, _ in held)
-        self._usable = tuple(offer for offer in self._all if offer.usable or offer.resting)
+        self._takers = tuple(offer for offer in self._all if offer.takes_work)
         self._until = min((until for _, until in held), default=float("inf"))
 
 

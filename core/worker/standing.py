@@ -59,7 +59,7 @@ class Standing:
         self.looked()
         if self.offer.usable != before.usable or self.offer.problem != before.problem:
             log.info("%s: %s", self.offer.backend, self.offer.problem or "ready")
-        if self.offer.usable or self.offer.resting:
+        if self.offer.takes_work:
             self._looks.succeeded()
         else:
             self._looks.failed(self._clock())

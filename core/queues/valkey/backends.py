@@ -25,7 +25,7 @@ class Backends:
     @property
     def takers(self) -> list[Offer]:
         """The offers of those that paint, or will in a moment."""
-        return [offer for offer in self.offers if offer.usable or offer.resting]
+        return [offer for offer in self.offers if offer.takes_work]
 
     def busy(self) -> dict[str, float]:
         """How many seconds each one that paints will go on, by its own pace."""

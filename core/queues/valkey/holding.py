@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Callable, Iterable
 from itertools import count
 
+from msgspec.structs import replace
+
 from core.events import Completed, End, Progress
 from core.queues import VOID, Again, Claim, Wish
 from core.queues.valkey.records import decode_request, encode_end, encode_progress
@@ -100,30 +102,22 @@ class Holding:
     async def publish(self, claim: Claim, progress: Progress) -> None:
         """See Queue.publish."""
         full = encode_progress(progress)
-        bare = full
-        if progress.preview is not None:
-            bare = encode_progress(
-                Progress(
-                    progress.fraction, progress.step, progress.steps, progress.eta, None, progress.estimated
-                )
-            )
+        bare = full if progress.preview is None else encode_progress(replace(progress, preview=None))
         await self._store.attempt("publish", claim.id, claim.attempt, bare, full)
 
     async def finish(self, claim: Claim, outcome: End | Again) -> bool:
         """See Queue.finish."""
         if isinstance(outcome, Again):
-            words = encode_end(outcome.error)
-            elsewhere = round(ELSEWHERE * 1000)
-            attempts = self._settings.max_attempts
             again: tuple[Arg, ...] = (
                 claim.id,
                 claim.attempt,
                 int(outcome.counts),
-                attempts,
-                words,
-                elsewhere,
+                self._settings.max_attempts,
+                encode_end(outcome.error),
+                round(ELSEWHERE * 1000),
+                self._name(),
             )
-            return bool(await self._store.insist("again", *again, self._name()))
+            return bool(await self._store.insist("again", *again))
         images = outcome.images if isinstance(outcome, Completed) else ()
         size = outcome.size if isinstance(outcome, Completed) else 0
         keys = [f"i:{claim.id}:{claim.attempt}:{number}" for number in range(len(images))]

@@ -335,7 +335,6 @@ class ValkeyQueue:
             self.tasks -= 1
 
 
-def _counts(pairs: Sequence[bytes] | dict[bytes, bytes]) -> dict[str, int]:
+def _counts(pairs: Sequence[bytes]) -> dict[str, int]:
     """A hash of counts, by caller."""
-    items = pairs.items() if isinstance(pairs, dict) else zip(pairs[::2], pairs[1::2], strict=True)
-    return {name.decode(): int(number) for name, number in items}
+    return {name.decode(): int(number) for name, number in zip(pairs[::2], pairs[1::2], strict=True)}

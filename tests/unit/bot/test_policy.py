@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler, names_of
+from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
 from core import Settings
 
 SERVER = Place(guild=1, channels=(20, 2), roles=(300,), age_restricted=False)
@@ -71,7 +71,3 @@ def test_spoilers_where_the_settings_want_them() -> None:
     assert is_spoiler(True, adults, Settings())
     assert is_spoiler(False, SERVER, Settings(discord_spoiler=True))
     assert not is_spoiler(False, adults, Settings(discord_spoiler=True))
-
-
-def test_ones_own_jobs_in_order_of_time() -> None:
-    assert names_of(["1:0:30", "12:0:1", "1:7:4"], 1) == ["1:7:4", "1:0:30"]

@@ -1,6 +1,6 @@
 """What is stored of a job, so that any replica can deliver it."""
 
-from bot.ticket import Ticket, decode, encode, fields_of
+from bot.ticket import Ticket, decode, encode, fields_of, own_names
 from core import ImageRequest
 
 REQUEST = ImageRequest(prompt="a monkey", seed=7, model="alpha", cfg_scale=6.5)
@@ -13,3 +13,7 @@ def test_a_ticket_comes_back_as_it_was_stored() -> None:
     assert ticket.name == "5:0:175928847299117063"
     assert len(ticket.nonce) <= 25
     assert ticket.asked_at == 1462015105.796  # the example of Discord's documentation
+
+
+def test_ones_own_jobs_in_order_of_time() -> None:
+    assert own_names(["1:0:30", "12:0:1", "1:7:4"], 1) == ["1:7:4", "1:0:30"]
