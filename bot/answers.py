@@ -137,15 +137,17 @@ class Answers:
         with suppress(Answered):
             await self._answer(interaction, interaction.response.defer())
 
-    async def say(self, interaction: Interaction, text: str) -> None:
-        """Refuse: tell the caller alone, also where this interaction was answered before."""
+    async def refuse(self, interaction: Interaction, text: str) -> None:
+        """Tell the caller alone why not, also where this interaction was answered before."""
         if interaction.response.is_done():
             await interaction.followup.send(text, ephemeral=True)
         else:
             answer = interaction.response.send_message(text, ephemeral=True)
             await self._answer(interaction, answer, refuses=True)
 
-    async def tell(self, interaction: Interaction, embed: discord.Embed, view: discord.ui.View) -> None:
+    async def show_privately(
+        self, interaction: Interaction, embed: discord.Embed, view: discord.ui.View
+    ) -> None:
         """Show the caller alone an embed, with buttons below it."""
         answer = interaction.response.send_message(embed=embed, view=view, ephemeral=True)
         await self._answer(interaction, answer)
@@ -156,8 +158,8 @@ class Answers:
         answer = interaction.response.edit_message(embed=embed, view=view, attachments=kept)
         await self._answer(interaction, answer)
 
-    async def ask(self, interaction: Interaction, modal: discord.ui.Modal) -> None:
-        """Open a form."""
+    async def open_form(self, interaction: Interaction, modal: discord.ui.Modal) -> None:
+        """Have the caller fill a form in."""
         await self._answer(interaction, interaction.response.send_modal(modal))
 
     async def suggest(self, interaction: Interaction, choices: list[app_commands.Choice[str]]) -> None:

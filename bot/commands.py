@@ -79,7 +79,7 @@ class Tree(app_commands.CommandTree[Any]):
             log.error("a fault in an interaction", exc_info=cause)
             text = error_text(Internal(""), locale)
         try:
-            await cast(Any, interaction.client).desk.answers.say(interaction, text[:2000])
+            await cast(Any, interaction.client).desk.answers.refuse(interaction, text[:2000])
         except Taken:
             return
         except (discord.HTTPException, *NETWORK) as unheard:
@@ -209,7 +209,7 @@ def _queue(desk: Desk) -> Any:
         embed.add_field(name=say(locale, "queue.servers"), value=_servers(status, locale), inline=False)
         counts = {"waiting": status.waiting, "running": status.running, "callers": status.callers}
         embed.set_footer(text=say(locale, "queue.waiting", **counts))
-        await desk.answers.tell(interaction, embed, view)
+        await desk.answers.show_privately(interaction, embed, view)
 
     return _described(queue)
 

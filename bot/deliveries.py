@@ -117,22 +117,22 @@ class Deliveries:
             if await told():
                 await self._forget(ticket)
 
-    def _tend(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
+    def _tend(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None or ticket.name in self._tended:
-            deed.close()
+            work.close()
             return
 
         def ended(_: asyncio.Task[None]) -> None:
-            deed.close()  # one that is cancelled before its first step never ran it
+            work.close()  # one that is cancelled before its first step never ran it
             del self._tended[ticket.name]
 
-        self._tended[ticket.name] = task = self._tasks.create_task(self._guarded(ticket, deed))
+        self._tended[ticket.name] = task = self._tasks.create_task(self._guarded(ticket, work))
         task.add_done_callback(ended)
 
-    async def _guarded(self, ticket: Ticket, deed: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
         """One ticket's task. It raises nothing but its own cancellation: that would end the other jobs."""
         try:
-            await deed
+            await work
         except* Elsewhere:
             log.info("job %s: left to another replica", ticket.job)
         except* Exception as faults:

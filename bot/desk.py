@@ -139,7 +139,7 @@ class Desk:
                 request = await self._request_of(interaction)
                 if max(len(request.prompt), len(request.negative_prompt)) > LONGEST_INPUT:
                     raise Refused("refused.cut")
-                await self.answers.ask(interaction, EditForm(request, str(interaction.locale)))
+                await self.answers.open_form(interaction, EditForm(request, str(interaction.locale)))
             case "delete":
                 _check_owner(interaction, press.owner)
                 await self.answers.acknowledge(interaction)

@@ -23,7 +23,7 @@ class Address:
     key: str = field(default="", repr=False)
 
 
-def find(server: str | None, key: str | None, environ: Mapping[str, str]) -> Address:
+def find_server(server: str | None, key: str | None, environ: Mapping[str, str]) -> Address:
     """The address that these options and this environment mean. Raises Failure.
 
     What is on this machine is `sd-b64 serve`, so its own settings tell port and key. The key of this machine

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from cli import picture_files
-from cli.address import find
-from cli.connection import Server, reach
+from cli.address import find_server
 from cli.display import Display, choose_display
 from cli.exit_codes import INTERRUPTED, USAGE
 from cli.failures import Failure
 from cli.job import Job
 from cli.messages import Picture
 from cli.picture_files import STANDARD_OUTPUT
-from cli.stopping import begun, is_done
+from cli.server import Server, reach
+from cli.stopping import begun, done_before
 from cli.words import summary
 from core import FIELDS, stop_signal
 
@@ -32,7 +32,7 @@ async def imagine(options: Namespace) -> int:
     if options.json and options.output == STANDARD_OUTPUT:
         raise Failure(USAGE, "--json and -o - both want standard output")
     display = choose_display(sys.stderr, quiet=options.quiet)
-    async with stop_signal() as stop, reach(find(options.server, options.key, os.environ)) as server:
+    async with stop_signal() as stop, reach(find_server(options.server, options.key, os.environ)) as server:
         job = Job(server, _wanted(options), told=display.told, lost=display.lost, patience=options.patience)
         pictures = await _painted(job, display, stop)
         try:
@@ -47,10 +47,10 @@ async def _painted(job: Job, display: Display, stop: asyncio.Event) -> Sequence[
     """The pictures. Raises Failure, also when a signal ends the job."""
     async with begun(job.pictures()) as painting:
         with display:
-            if await is_done(painting, stop):
+            if await done_before(painting, stop):
                 return painting.result()
         # The display is gone by now: a second signal ends the process at once, and leaves no bar behind.
-        await is_done(painting, job.submitted, within=ID_SECONDS)
+        await done_before(painting, job.submitted, within=ID_SECONDS)
     # Nothing submits it again by now, so this is the last word.
     try:
         await job.cancel()

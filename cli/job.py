@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from cli.connection import Server
 from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Cancelled, Event, Failed, Picture, failure_of
+from cli.server import Server
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds before another try: doubled each time, and spread, so that not all clients come back at once."""

@@ -10,13 +10,13 @@ from typing import Protocol
 from rich.console import Console
 from rich.live import Live
 
-from cli.address import find
-from cli.connection import Server, reach
+from cli.address import find_server
 from cli.display import is_terminal
 from cli.failures import Failure
 from cli.messages import Status
+from cli.server import Server, reach
 from cli.status_table import lost, table
-from cli.stopping import begun, is_done
+from cli.stopping import begun, done_before
 from core import stop_signal
 
 PERIOD = 1.0
@@ -35,7 +35,7 @@ class View(Protocol):
 
 async def status(options: Namespace) -> int:
     """Show it. Raises Failure."""
-    async with reach(find(options.server, options.key, os.environ)) as server:
+    async with reach(find_server(options.server, options.key, os.environ)) as server:
         if not options.watch:
             view: View = Json() if options.json else Tables(server.name)
             view.show(*await server.status())
@@ -45,7 +45,7 @@ async def status(options: Namespace) -> int:
         moving: AbstractContextManager[object] = live or nullcontext()
         async with stop_signal() as stop, begun(_watch(server, view)) as watching:
             with moving:
-                if await is_done(watching, stop):
+                if await done_before(watching, stop):
                     watching.result()
     return 0
 

@@ -21,7 +21,7 @@ async def begun(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
             task.exception()  # was looked at: whoever wanted the result has asked for it
 
 
-async def is_done(task: asyncio.Task[Any], stop: asyncio.Event, *, within: float | None = None) -> bool:
+async def done_before(task: asyncio.Task[Any], stop: asyncio.Event, *, within: float | None = None) -> bool:
     """Wait until the task is done or the event is set, or so many seconds; whether the task is done."""
     async with begun(stop.wait()) as stopping:
         await asyncio.wait({task, stopping}, timeout=within, return_when=asyncio.FIRST_COMPLETED)

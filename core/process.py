@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from core.memory import settle
+from core.allocation import tune_memory
 from core.settings import SettingsError
 
 STOP_SIGNALS = tuple(
@@ -29,7 +29,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     """
     open_output()
     _begin_log()
-    settle()
+    tune_memory()
     _open_more_files()
     if os.getpid() == 1:
         for number in STOP_SIGNALS:

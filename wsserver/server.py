@@ -40,13 +40,13 @@ async def listen(gateway: Gateway, settings: Settings, *, port: int | None = Non
     Leaving it closes all connections with 1001; after `gateway.drain` the ends of jobs are sent before.
     """
     with closing(Pings(PING_INTERVAL, PONG_TIMEOUT)) as pings:
-        house = _House(gateway, settings, pings)
+        connections = _Connections(gateway, settings, pings)
         server = await serve(
-            house.welcome,
+            connections.welcome,
             settings.ws_host,
             settings.ws_port if port is None else port,
             create_connection=Peer,
-            process_request=Handshake(house.access, house.is_stopping).judge,
+            process_request=Handshake(connections.access, connections.is_stopping).judge,
             server_header=None,
             compression=None,  # takes 20 ms for a picture, and saves nothing worth it
             open_timeout=OPEN_SECONDS,
@@ -59,12 +59,12 @@ async def listen(gateway: Gateway, settings: Settings, *, port: int | None = Non
         try:
             yield server.sockets[0].getsockname()[1]
         finally:
-            await house.finish()
+            await connections.finish()
             server.close()
             await server.wait_closed()
 
 
-class _House:
+class _Connections:
     """All connections of one server."""
 
     def __init__(self, gateway: Gateway, settings: Settings, pings: Pings) -> None:

@@ -11,7 +11,7 @@ class ValkeyCoordination:
 
     async def claim(self, name: str, owner: str, *, ttl: float) -> bool:
         """See Coordination.claim."""
-        return bool(await self._store.call("agree_once", name, owner, _milliseconds(ttl)))
+        return bool(await self._store.call("claim_once", name, owner, _milliseconds(ttl)))
 
     async def hold(self, name: str, owner: str, *, ttl: float) -> bool:
         """See Coordination.hold."""

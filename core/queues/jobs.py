@@ -19,7 +19,7 @@ from core.offers import Kind, Offer, kind_of
 from core.queues import Claim
 from core.queues.job import Job, Lease
 from core.queues.kept import Kept
-from core.queues.place import outlook, told_by
+from core.queues.place import outlook, queued_event
 from core.queues.places import Offers, Places
 from core.request import ImageRequest
 from core.settings import Settings
@@ -111,7 +111,7 @@ class Jobs:
         now = self._clock()
         offers = self._offers.takers(now)
         ahead, work = self._places.ahead(job, offers)
-        return self._told(job, ahead, work, offers, now)
+        return self._queued_event(job, ahead, work, offers, now)
 
     def places_since(self, key: Key) -> Iterator[tuple[Key, Job, Queued | None]]:
         """Where the jobs stand from this key on in the fair order; None for one whose place nobody reads.
@@ -121,7 +121,7 @@ class Jobs:
         now = self._clock()
         offers = self._offers.takers(now)
         for found, job, ahead, work in self._places.since(key, offers):
-            yield found, job, self._told(job, ahead, work, offers, now) if job.reads_place else None
+            yield found, job, self._queued_event(job, ahead, work, offers, now) if job.reads_place else None
 
     @property
     def returned(self) -> list[Job]:
@@ -236,9 +236,13 @@ class Jobs:
         """Let go the results that were kept for their time."""
         self._kept.purge(self._clock())
 
-    def _told(self, job: Job, ahead: int, work: float, offers: tuple[Offer, ...], now: float) -> Queued:
+    def _queued_event(
+        self, job: Job, ahead: int, work: float, offers: tuple[Offer, ...], now: float
+    ) -> Queued:
         """The event that tells of a place."""
-        return told_by(self._outlook(job.kind, offers, now), ahead, work, job.request.cost, job.attempts + 1)
+        return queued_event(
+            self._outlook(job.kind, offers, now), ahead, work, job.request.cost, job.attempts + 1
+        )
 
     def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
         """What jobs of a kind may expect, reckoned anew each MOMENT and when an offer or a claim changes."""

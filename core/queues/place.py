@@ -18,12 +18,12 @@ class Place:
     cost: float
     attempt: int
 
-    def told(self, offers: Iterable[Offer], busy: Mapping[str, float]) -> Queued:
+    def as_event(self, offers: Iterable[Offer], busy: Mapping[str, float]) -> Queued:
         """The event that tells of it; `busy` is how many seconds each backend that paints will go on."""
-        return told_by(outlook(self.kind, offers, busy), self.ahead, self.work, self.cost, self.attempt)
+        return queued_event(outlook(self.kind, offers, busy), self.ahead, self.work, self.cost, self.attempt)
 
 
-def told_by(outlook: Outlook, ahead: int, work: float, cost: float, attempt: int) -> Queued:
+def queued_event(outlook: Outlook, ahead: int, work: float, cost: float, attempt: int) -> Queued:
     """The event that tells of a place, by the outlook for its kind of jobs.
 
     In hundredths of a second, as it is shown: what a watcher could not tell apart is no news.

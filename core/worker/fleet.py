@@ -115,7 +115,7 @@ class Fleet:
 
     def _idle_first(self, names: Iterable[str]) -> list[str]:
         """Those first on which nothing is painted: they are given away first."""
-        return sorted(names, key=lambda name: name in self._slots and self._slots[name][0].is_painting)
+        return sorted(names, key=lambda name: name in self._slots and self._slots[name][0].has_work)
 
     async def _give(self, name: str) -> None:
         """Let another worker have a backend, once its picture is done."""

@@ -87,7 +87,7 @@ class Worker:
             self._limit.reschedule(asyncio.get_running_loop().time())
 
     @property
-    def is_painting(self) -> bool:
+    def has_work(self) -> bool:
         """Whether it has a job at the moment."""
         return not self._free.is_set()
 

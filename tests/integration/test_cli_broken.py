@@ -13,10 +13,10 @@ from unittest.mock import AsyncMock
 import pytest
 from yarl import URL
 
-from cli import connection, job
+from cli import job
 from cli.address import Address
-from cli.connection import reach
 from cli.job import Job
+from cli.server import reach
 from cli.stopping import begun
 from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started
@@ -99,7 +99,7 @@ async def test_a_job_that_failed_meanwhile_is_not_painted_again(tmp_path: Path, 
 
 async def test_a_silent_connection_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network that swallows everything breaks nothing by itself."""
-    monkeypatch.setattr(connection, "SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr("cli.server.SILENCE_SECONDS", 0.3)
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
         async with asyncio.TaskGroup() as group:

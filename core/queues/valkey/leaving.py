@@ -46,18 +46,18 @@ class Leaving:
         """Say that nobody here watches this job."""
         heard = self._under_way[id] = asyncio.Event()
         try:
-            await self.want(id, 0, abandon=abandon)
+            await self.tell_flags(id, 0, abandon=abandon)
         finally:
             heard.set()
             if self._under_way.get(id) is heard:
                 del self._under_way[id]
 
-    async def said(self, id: str) -> None:
+    async def until_said(self, id: str) -> None:
         """Wait until it is said no more: it could overtake who comes back just then, and end his job."""
         while id in self._under_way:
             await self._under_way[id].wait()
 
-    async def want(self, id: str, flags: int, *, abandon: bool) -> None:
+    async def tell_flags(self, id: str, flags: int, *, abandon: bool) -> None:
         """Say what is watched of a job here (see Watched.flags). Never raises because the queue is away."""
         try:
             await self._store.call("unwatch", id, self._process, flags, int(abandon), CANCELLED)

@@ -84,7 +84,7 @@ class Watching:
                 await self._listening.wait()
         except TimeoutError:
             raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
-        await self.leaving.said(watch.id)
+        await self.leaving.until_said(watch.id)
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
         job.entering.add(watch)
         job.put = job.put or (own.put if own else None)
@@ -158,7 +158,7 @@ class Watching:
         busy, began = self._backends.busy(), time.monotonic()
         for job in self.waiting:
             if job.place is not None:  # it may have been taken in between
-                job.hear(job.version, job.place.told(self._backends.takers, busy))
+                job.hear(job.version, job.place.as_event(self._backends.takers, busy))
             if time.monotonic() - began >= SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
@@ -240,7 +240,7 @@ class Watching:
         if version >= job.version:
             wanted = Kind(*kind.decode().split("\n", 1))
             job.place = Place(ahead, float(work), wanted, float(cost), int(attempts) + 1)
-            job.hear(version, job.place.told(self._backends.takers, self._backends.busy()))
+            job.hear(version, job.place.as_event(self._backends.takers, self._backends.busy()))
 
     async def _look_at(self, ids: Sequence[str]) -> None:
         doubts = self._doubts
@@ -302,7 +302,7 @@ class Watching:
         try:
             async with job.saying:
                 if self._jobs.get(job.id) is job:  # else it has ended meanwhile
-                    await self.leaving.want(job.id, job.flags, abandon=abandon)
+                    await self.leaving.tell_flags(job.id, job.flags, abandon=abandon)
         except asyncio.CancelledError:  # perhaps before its turn came
             if not job.flags and self._jobs.get(job.id) is job:
                 self.leaving.later(job.id, abandon=abandon)

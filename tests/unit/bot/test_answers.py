@@ -71,7 +71,7 @@ async def test_an_order_that_another_replica_refused_as_well_was_refused() -> No
     refused = interaction()
     refused.response = SimpleNamespace(is_done=lambda: False, send_message=AsyncMock())
     assert await two.wins(refused)
-    await two.say(refused, "You may not have more.")
+    await two.refuse(refused, "You may not have more.")
     late = interaction()
     await one.wins(late)
     late.extras["told"].set_result(None)  # Discord said: there is an answer

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from yarl import URL
 
-from cli.address import Address, find
+from cli.address import Address, find_server
 from cli.failures import Failure
 
 
@@ -16,17 +16,19 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_word_it_is_the_one_that_serve_starts_here() -> None:
     """Port, host and key are read as `serve` reads them, the file `.env` included."""
-    assert find(None, None, {}) == Address(URL("http://127.0.0.1:5000"))
-    assert find(None, None, {"HTTP_PORT": "5001", "HTTP_HOST": "0.0.0.0"}).url == URL("http://127.0.0.1:5001")
-    assert find(None, None, {"HTTP_PORT": "0"}).url.port == 5000
+    assert find_server(None, None, {}) == Address(URL("http://127.0.0.1:5000"))
+    assert find_server(None, None, {"HTTP_PORT": "5001", "HTTP_HOST": "0.0.0.0"}).url == URL(
+        "http://127.0.0.1:5001"
+    )
+    assert find_server(None, None, {"HTTP_PORT": "0"}).url.port == 5000
     Path(".env").write_text("HTTP_PORT=5002\nAPI_KEY=ours\n", encoding="utf-8")
-    assert find(None, None, {}) == Address(URL("http://127.0.0.1:5002"), "ours")
+    assert find_server(None, None, {}) == Address(URL("http://127.0.0.1:5002"), "ours")
 
 
 def test_the_option_wins_over_the_variable() -> None:
     environ = {"SD_B64_URL": "http://variable:1", "SD_B64_KEY": "of the variable"}
-    assert find(None, None, environ) == Address(URL("http://variable:1"), "of the variable")
-    assert find("https://option/sd/", "of the option", environ) == Address(
+    assert find_server(None, None, environ) == Address(URL("http://variable:1"), "of the variable")
+    assert find_server("https://option/sd/", "of the option", environ) == Address(
         URL("https://option/sd"), "of the option"
     )
 
@@ -34,20 +36,20 @@ def test_the_option_wins_over_the_variable() -> None:
 def test_the_key_of_this_machine_goes_to_no_other() -> None:
     """API_KEY belongs to the server here."""
     environ = {"API_KEY": "ours"}
-    assert find("http://localhost:5000", None, environ).key == "ours"
-    assert find("http://127.0.0.1:5000", None, environ).key == "ours"
-    assert find("http://192.168.1.20:5000", None, environ).key == ""
-    assert find("http://localhost.evil.example", None, environ).key == ""
+    assert find_server("http://localhost:5000", None, environ).key == "ours"
+    assert find_server("http://127.0.0.1:5000", None, environ).key == "ours"
+    assert find_server("http://192.168.1.20:5000", None, environ).key == ""
+    assert find_server("http://localhost.evil.example", None, environ).key == ""
 
 
 def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "key"
     secret.write_text("of the file\n", encoding="utf-8")
-    assert find("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of the file"
+    assert find_server("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of the file"
     secret.write_text("of Windows' Notepad\n", encoding="utf-8-sig")
-    assert find("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of Windows' Notepad"
+    assert find_server("http://a", None, {"SD_B64_KEY_FILE": str(secret)}).key == "of Windows' Notepad"
     with pytest.raises(Failure, match="SD_B64_KEY_FILE: cannot be read"):
-        find("http://a", None, {"SD_B64_KEY_FILE": str(tmp_path / "none")})
+        find_server("http://a", None, {"SD_B64_KEY_FILE": str(tmp_path / "none")})
 
 
 def test_a_key_is_not_shown() -> None:
@@ -56,7 +58,7 @@ def test_a_key_is_not_shown() -> None:
 
 def test_a_key_that_no_header_can_hold_is_a_usage_error() -> None:
     with pytest.raises(Failure, match="cannot be sent") as failed:
-        find("http://a", "one\ntwo", {})
+        find_server("http://a", "one\ntwo", {})
     assert "one" not in str(failed.value)
     assert failed.value.exit_code == 2
 
@@ -66,34 +68,34 @@ def test_a_key_that_no_header_can_hold_is_a_usage_error() -> None:
 )
 def test_what_is_no_server_is_a_usage_error(text: str) -> None:
     with pytest.raises(Failure, match="is no server") as failed:
-        find(text, None, {})
+        find_server(text, None, {})
     assert failed.value.exit_code == 2
 
 
 def test_a_wrong_setting_of_the_server_here_is_told_as_by_serve() -> None:
     with pytest.raises(Failure, match="HTTP_PORT: a whole number") as failed:
-        find(None, None, {"HTTP_PORT": "many"})
+        find_server(None, None, {"HTTP_PORT": "many"})
     assert failed.value.exit_code == 2
-    assert find("http://far:5000", None, {"HTTP_PORT": "many"}).url.host == "far"
+    assert find_server("http://far:5000", None, {"HTTP_PORT": "many"}).url.host == "far"
 
 
 def test_settings_of_the_server_that_a_client_does_not_need_keep_nobody_from_asking() -> None:
     """They may be for containers, with paths that are there alone."""
     environ = {"DISCORD_TOKEN_FILE": "/run/secrets/none", "REDIS_URL": "nonsense", "API_KEY": "ours"}
-    assert find(None, None, environ).key == "ours"
+    assert find_server(None, None, environ).key == "ours"
     environ = {"API_KEY_FILE": "/run/secrets/none"}
     for server in ("http://127.0.0.1:5000", None):
-        assert find(server, "given", environ).key == "given"
+        assert find_server(server, "given", environ).key == "given"
 
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     with pytest.raises(Failure, match="'host:5000' is no server"):
-        find("user:secret@host:5000", None, {})
+        find_server("user:secret@host:5000", None, {})
 
 
 def test_an_address_with_a_user_and_a_key_are_too_much() -> None:
     """Both would stand in the same header."""
-    assert find("http://user:secret@host", None, {}).url.user == "user"
+    assert find_server("http://user:secret@host", None, {}).url.user == "user"
     with pytest.raises(Failure, match="only one can be sent") as failed:
-        find("http://user:secret@host", "key", {})
+        find_server("http://user:secret@host", "key", {})
     assert failed.value.exit_code == 2

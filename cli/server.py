@@ -56,7 +56,7 @@ class Server:
         async with self._request(method, path, timeout=limits) as response:
             if response.content_type != "application/json":
                 raise await self._refusal(response)
-            with self._told():
+            with self._as_failures():
                 return await response.read()
 
     async def foreign(self) -> Failure | None:
@@ -81,14 +81,14 @@ class Server:
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        with self._told():
+        with self._as_failures():
             response = await self._session.request(method, self._url + path, allow_redirects=False, **options)
         async with response:
             yield response
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
         stream = EventStream()
-        with self._told():
+        with self._as_failures():
             async for chunk in response.content.iter_any():
                 for name, data in stream.feed(chunk):
                     try:
@@ -101,7 +101,7 @@ class Server:
     async def _refusal(self, response: aiohttp.ClientResponse) -> Failure:
         """The error that this answer is."""
         if response.content_type == "application/problem+json":
-            with self._told():
+            with self._as_failures():
                 failure = read_problem(await response.read())
             if failure is not None:
                 return failure
@@ -117,7 +117,7 @@ class Server:
         return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {error}")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _as_failures(self) -> Iterator[None]:
         try:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:

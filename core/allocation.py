@@ -1,4 +1,4 @@
-"""Memory: how a process that hands on pictures keeps what it was given."""
+"""Allocation: how a process that hands on pictures uses the garbage collector, and glibc's malloc."""
 
 import ctypes
 import gc
@@ -16,7 +16,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """mallopt(3)."""
 
 
-def settle() -> None:
+def tune_memory() -> None:
     """Call it once, when all is imported."""
     # What was imported stays, so the collector need not look at it; and of the rest less often.
     gc.collect()

@@ -8,10 +8,10 @@ import pytest
 READS = """
 import resource
 
-from core.memory import settle
+from core.allocation import tune_memory
 
 if {settled}:
-    settle()
+    tune_memory()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(20):
     [b"x" * 600_000 for _ in range(8)]
