@@ -12,6 +12,11 @@ from core.request import ImageRequest
 from core.status import Status
 from core.watch import Watch
 
+OFFER_TTL = 15.0
+"""Seconds that an offer holds unless it is said again."""
+ELSEWHERE = 3.0
+"""Seconds for which a job that failed on one backend waits for another one."""
+
 
 class Wish(Struct, frozen=True):
     """What the watchers of a claimed job want of the worker that holds it."""

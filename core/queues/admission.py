@@ -4,24 +4,9 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from core.errors import InvalidRequest, NoBackend, QueueFull, TooManyJobs, UnknownModel
+from core.errors import InvalidRequest, NoBackend, UnknownModel
 from core.offers import Catalog, Offer, flat_name, kind_of
 from core.request import ImageRequest
-
-
-def queue_full(waiting: int) -> QueueFull:
-    """So many jobs wait: MAX_QUEUE."""
-    return QueueFull(f"waiting jobs: {waiting}; no more are taken")
-
-
-def too_many_jobs(own: int) -> TooManyJobs:
-    """So many of the caller's jobs wait: MAX_JOBS_PER_USER."""
-    return TooManyJobs(f"your waiting jobs: {own}; no more are taken")
-
-
-def another_request() -> InvalidRequest:
-    """The id of a job came again with another request."""
-    return InvalidRequest("this idempotency key came with another request before")
 
 
 def is_repeat(request: ImageRequest, known: ImageRequest) -> bool:

@@ -1,7 +1,9 @@
 """What is refused: with its reason, to the caller alone, before anything is painted."""
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
 from unittest.mock import AsyncMock
 
 import pytest
@@ -162,14 +164,14 @@ async def test_what_was_refused_is_not_painted_although_the_store_had_heard_it(
         assert served.prompts == []
 
 
-async def full(*_: object, **__: object) -> None:
+def full(*_: object, **__: object) -> NoReturn:
     raise QueueFull("full")
 
 
 async def test_a_refused_order_leaves_nothing() -> None:
     async with serving() as served:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(served.bot.desk, "_submit", full)
+            patch.setattr("bot.desk.submit", full)
             asked = await served.imagine()
             await served.discord.until(lambda: asked.original and "Too many people are" in asked.said)
             await served.nothing_left()
@@ -185,10 +187,11 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
     monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
     async with serving() as served:
 
-        async def full_here(ticket: Ticket) -> None:
+        @asynccontextmanager
+        async def full_here(ticket: Ticket, *_: object, **__: object) -> AsyncIterator[None]:
             name = str(ticket.interaction)
             await served.gateway.coordination.put(answers.KIND, name, b"another", ttl=60)
-            raise QueueFull("full")
+            yield full()
 
         get, away = served.gateway.coordination.get, iter(range(3))
 
@@ -199,7 +202,7 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
 
         monkeypatch.setattr(served.gateway.coordination, "get", get_later)
         with monkeypatch.context() as patch:
-            patch.setattr(served.bot.desk, "_submit", full_here)
+            patch.setattr("bot.desk.submit", full_here)
             served.discord.fault("POST", "/callback", 400, 40060)
             asked = await served.imagine()
             await served.discord.until(lambda: served.discord.count("POST", "/callback"))
@@ -252,7 +255,7 @@ async def test_a_refused_order_stays_with_its_replica_until_that_was_told(
 
         monkeypatch.setattr(served.bot.deliveries, "hold", count)
         monkeypatch.setattr(served.bot.desk.answers, "is_told", is_told)
-        monkeypatch.setattr(served.bot.desk, "_submit", full)
+        monkeypatch.setattr("bot.desk.submit", full)
         await served.imagine()
         async with asyncio.timeout(10):
             while holds < 8:  # noqa: ASYNC110
@@ -268,7 +271,7 @@ async def test_a_refusal_by_one_who_holds_no_lease_leaves_the_ticket_to_its_hold
 ) -> None:
     async with serving() as served:
         monkeypatch.setattr(served.bot.deliveries, "hold", AsyncMock(return_value=False))
-        monkeypatch.setattr(served.bot.desk, "_submit", full)
+        monkeypatch.setattr("bot.desk.submit", full)
         asked = await served.imagine()
         await served.discord.until(lambda: asked.original and "Too many people are waiting" in asked.said)
         assert len(await served.bot.deliveries.names()) == 1

@@ -8,7 +8,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from core.events import Completed, End, Progress
-from core.queues import VOID, Again, Claim, Wish
+from core.queues import ELSEWHERE, VOID, Again, Claim, Wish
 from core.queues.valkey.records import decode_request, encode_end, encode_progress
 from core.queues.valkey.store import Arg, Store
 from core.settings import Settings
@@ -17,8 +17,6 @@ POLL = 1.0
 """Seconds between two tries of a worker that was not woken: a message to wake it may be lost."""
 LAPSED = -1
 """What `finish` answers where the pictures are no more."""
-ELSEWHERE = 3.0
-"""Seconds for which a job that failed on one backend waits for another one."""
 
 
 class Holding:

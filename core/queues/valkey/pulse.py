@@ -8,8 +8,9 @@ import asyncio
 import logging
 import secrets
 
-from core.errors import BackendError, NoBackend, QueueUnavailable
+from core.errors import QueueUnavailable
 from core.events import Failed
+from core.queues.refusals import unwanted, workers_vanished
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
@@ -28,8 +29,8 @@ FIRST_AGAIN = 0.2
 """Seconds between two tries of the first one."""
 PROCESS_TTL = 10.0
 """Seconds after which a silent process no longer counts as watching anything."""
-VANISHED = encode_end(Failed.of(BackendError("too many workers vanished while they had this job")))
-UNWANTED = encode_end(Failed.of(NoBackend("nobody watched this job, and nobody could paint it")))
+VANISHED = encode_end(Failed.of(workers_vanished()))
+UNWANTED = encode_end(Failed.of(unwanted()))
 
 
 class Pulse:

@@ -15,17 +15,23 @@ from typing import Any
 
 from core.caller import Caller
 from core.errors import (
-    Expired,
-    Forbidden,
-    NotFound,
     QueueUnavailable,
     SdError,
     ShuttingDown,
 )
 from core.events import End, Failed, Progress
 from core.offers import Catalog, Offer, kind_of
-from core.queues import Again, Claim, Wish
-from core.queues.admission import another_request, check_backends, is_repeat, queue_full, too_many_jobs
+from core.queues import OFFER_TTL, Again, Claim, Wish
+from core.queues.admission import check_backends, is_repeat
+from core.queues.refusals import (
+    another_request,
+    expired,
+    no_such_job,
+    not_yours,
+    queue_full,
+    stopping,
+    too_many_jobs,
+)
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
@@ -49,8 +55,6 @@ from core.watch import Watch
 
 log = logging.getLogger(__name__)
 
-OFFER_TTL = 15.0
-"""Seconds that an offer holds unless it is said again."""
 UNBOUND = 1 << 53
 """The bounds of a job that had been accepted before."""
 STOPPING = Failed.of(
@@ -150,11 +154,11 @@ class ValkeyQueue:
         call = secrets.token_hex(8)
         match await self.store.call("cancel", id, caller.name, CANCELLED, call):
             case b"none":
-                raise NotFound("no job has this id")
+                raise no_such_job()
             case b"expired":
-                raise Expired("this result was kept for its time, and is gone")
+                raise expired()
             case b"forbidden":
-                raise Forbidden("only the caller who submitted a job may cancel it")
+                raise not_yours()
             case b"ended":
                 return False
         return True
@@ -267,7 +271,7 @@ class ValkeyQueue:
     def _refusal(self, request: ImageRequest) -> SdError | None:
         """Why a new job could not be taken now; one that is known is attached to all the same."""
         if self._closed:
-            return ShuttingDown("about to stop: no new work is taken")
+            return stopping()
         try:
             check_backends(request, self._backends.offers)
         except SdError as error:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from core.errors import Expired, NotFound, QueueUnavailable
+from core.errors import QueueUnavailable
 from core.events import Failed
 from core.offers import Kind
 from core.queues.place import Place
+from core.queues.refusals import expired, no_such_job
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.leaving import Leaving
 from core.queues.valkey.records import Message, decode_running
@@ -210,8 +211,8 @@ class Watching:
             job.entering.discard(watch)
             self._drop_if_empty(job)
             if state == b"none":
-                raise NotFound("no job has this id")
-            raise Expired("this result was kept for its time, and is gone")
+                raise no_such_job()
+            raise expired()
         if state == b"ended":
             try:
                 end = await self._results.end(job, int(shown[1]), *shown[2:])

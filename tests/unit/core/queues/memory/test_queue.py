@@ -23,9 +23,8 @@ from core.events import Cancelled, Completed, End, Event, Failed, Queued, Starte
 from core.fair_order import FairOrder
 from core.offers import Kind, Offer
 from core.queues import VOID, Again, Claim, Wish
-from core.queues import memory as memory_module
-from core.queues.job import LOOK
 from core.queues.memory import MemoryQueue
+from core.queues.memory.job import LOOK
 from core.settings import Settings
 from core.watch import Watch
 from tests.unit.core.examples import (
@@ -73,7 +72,7 @@ async def test_at_the_stop_many_jobs_of_one_caller_end_in_no_time(monkeypatch: p
 
 
 async def test_the_pulse_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory_module, "PULSE", 0.001)
+    monkeypatch.setattr("core.queues.memory.queue.PULSE", 0.001)
     clock = Clock()
     queue = MemoryQueue(Settings(), clock=clock)
     await queue.offer(usable("gpu:1"))
@@ -89,7 +88,7 @@ async def test_the_pulse_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_a_pulse_over_a_long_queue_lets_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     """And it does not mind what they do meanwhile."""
-    monkeypatch.setattr(memory_module, "SLICE", 0.0)  # however fast this machine is
+    monkeypatch.setattr("core.queues.memory.queue.SLICE", 0.0)  # however fast this machine is
     queue = MemoryQueue(Settings(max_jobs_per_user=1000), clock=Clock())
     await queue.offer(usable("gpu:1"))
     watches = []

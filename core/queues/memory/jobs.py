@@ -17,10 +17,11 @@ from core.events import End, Queued, Started
 from core.line import Key
 from core.offers import Kind, Offer, kind_of
 from core.queues import Claim
-from core.queues.job import Job, Lease
-from core.queues.kept import Kept
+from core.queues.memory.job import Job, Lease
+from core.queues.memory.kept import Kept
+from core.queues.memory.offers import Offers
+from core.queues.memory.places import Places
 from core.queues.place import outlook, queued_event
-from core.queues.places import Offers, Places
 from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch

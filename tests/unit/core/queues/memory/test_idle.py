@@ -3,7 +3,7 @@
 import asyncio
 
 from core.offers import Kind, Offer
-from core.queues.idle import Idle
+from core.queues.memory.idle import Idle
 from tests.unit.core.examples import usable
 from tests.unit.core.queues.homes import waiting_for
 

@@ -10,16 +10,25 @@ import time
 from collections.abc import Callable
 
 from core.caller import Caller
-from core.errors import BackendError, Forbidden, NoBackend, ShuttingDown
+from core.errors import ShuttingDown
 from core.events import Cancelled, End, Failed, Progress
 from core.line import FIRST, Key
 from core.offers import Catalog, Offer
-from core.queues import VOID, Again, Claim, Wish
-from core.queues.admission import another_request, check_backends, is_repeat, queue_full, too_many_jobs
-from core.queues.idle import Idle
-from core.queues.job import Job
-from core.queues.jobs import Jobs
-from core.queues.places import Offers
+from core.queues import ELSEWHERE, OFFER_TTL, VOID, Again, Claim, Wish
+from core.queues.admission import check_backends, is_repeat
+from core.queues.memory.idle import Idle
+from core.queues.memory.job import Job
+from core.queues.memory.jobs import Jobs
+from core.queues.memory.offers import Offers
+from core.queues.refusals import (
+    another_request,
+    not_yours,
+    queue_full,
+    stopping,
+    too_many_jobs,
+    unwanted,
+    workers_vanished,
+)
 from core.request import ImageRequest
 from core.settings import Settings
 from core.status import BackendStatus, Status
@@ -27,14 +36,10 @@ from core.watch import Watch
 
 log = logging.getLogger(__name__)
 
-OFFER_TTL = 15.0
-"""Seconds that an offer holds unless it is said again."""
 PULSE = 1.0
 """Seconds between two looks at leases, results and the places of all who are watched."""
 SLICE = 0.002
 """Seconds of a pulse between two turns of the event loop."""
-ELSEWHERE = 3.0
-"""Seconds for which a job that failed on one backend waits for another one."""
 
 
 class MemoryQueue:
@@ -64,7 +69,7 @@ class MemoryQueue:
                     self._jobs.keep(known)
                 return
         if self._closed:
-            raise ShuttingDown("about to stop: no new work is taken")
+            raise stopping()
         check_backends(request, self._offers.all(self._clock()))
         if self._jobs.waiting_count >= self._settings.max_queue:
             raise queue_full(self._jobs.waiting_count)
@@ -104,7 +109,7 @@ class MemoryQueue:
         """See Queue.cancel."""
         job = self._jobs.find(id)
         if job.caller != caller:
-            raise Forbidden("only the caller who submitted a job may cancel it")
+            raise not_yours()
         if job.ended:
             return False
         self._jobs.end(job, Cancelled())
@@ -217,8 +222,7 @@ class MemoryQueue:
         for job in self._jobs.lapsed():
             self._take_back(job)
         for job in self._jobs.unwanted():
-            error = NoBackend("nobody watched this job, and nobody could paint it")
-            self._jobs.end(job, Failed.of(error))
+            self._jobs.end(job, Failed.of(unwanted()))
         if self._jobs.waiting_count:
             self._idle.wake_all()  # a backend may have what was kept from it for a while
             await self._tell_places()
@@ -248,8 +252,7 @@ class MemoryQueue:
         """A job whose worker is silent: dead, or out of reach."""
         job.deliveries += 1
         if job.deliveries >= self._settings.max_deliveries:
-            message = f"{job.deliveries} workers vanished while they had this job"
-            self._jobs.end(job, Failed.of(BackendError(message)))
+            self._jobs.end(job, Failed.of(workers_vanished()))
         else:
             self._give_back(job)
 

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from core.errors import Expired, NotFound
 from core.events import Completed
-from core.queues.job import Job
+from core.queues.memory.job import Job
+from core.queues.refusals import expired, no_such_job
 
 RECORD_BYTES = 2048
 """What a job weighs beside pictures and texts: so that the bound in bytes bounds their number as well."""
@@ -53,8 +54,8 @@ class Kept:
     def missing(self, id: str) -> Expired | NotFound:
         """The error for an id that is no job (any more)."""
         if id in self._gone:
-            return Expired("this result was kept for its time, and is gone")
-        return NotFound("no job has this id")
+            return expired()
+        return no_such_job()
 
     def purge(self, now: float) -> None:
         """Let go what was kept for its time. Both tables are in order of time."""
