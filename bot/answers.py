@@ -2,7 +2,7 @@
 
 Discord sends each interaction to every session of the bot, takes one answer and refuses the second (40060).
 So the replicas race for a claim; the losers look again after LOOK_AGAIN seconds, and the next one takes over
-from a winner that died or hangs. Where the place to agree is away, everybody answers and Discord decides.
+from a winner that died or hangs. Where the store of the claims is away, all answer and Discord decides.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ STAND_BACK = 2.0
 HEAD_START = 0.1
 """Seconds of that start: little, for the others may be as slow as this one, or none may be there."""
 PATIENCE = 0.5
-"""Seconds for the place to agree, which may hang as well as be away: Discord waits 3 s in all."""
+"""Seconds for the store of the claims, which may hang as well as be away: Discord waits 3 s in all."""
 IN_TIME = 2.2
 """Seconds, from hearing an interaction, in which all that is asked before its answer must be known."""
 AT_LEAST = 0.3
@@ -211,7 +211,7 @@ class Answers:
             async with asyncio.timeout(PATIENCE):
                 return await self._coordination.get(KIND, str(id))
         except TimeoutError:
-            raise QueueUnavailable("the place to agree does not answer at the moment") from None
+            raise QueueUnavailable("the shared store does not answer at the moment") from None
 
 
 def obstacle(error: Exception) -> str:

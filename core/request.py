@@ -19,6 +19,10 @@ LARGEST_CFG_SCALE = 30.0
 LONGEST_NAME = 200
 """Characters of a model's or sampler's name."""
 
+BYTES_BESIDE_PROMPTS = 65_536
+BYTES_OF_A_CHARACTER = 12
+r"""At the most: an emoji that an ASCII-only JSON writer sends as two times \uXXXX."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -28,6 +32,11 @@ class Limits:
     max_pixels: int = 4_194_304
     max_steps: int = 150
     max_batch: int = 8
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The most that both prompts of a request take as JSON, and plenty for what stands around them."""
+        return BYTES_BESIDE_PROMPTS + 2 * BYTES_OF_A_CHARACTER * self.max_prompt
 
 
 class ImageRequest(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,6 @@ from aiohttp.typedefs import Handler
 from core import Forbidden, Headers, Internal, InvalidRequest, NotFound, SdError, ShuttingDown
 from httpserver.answers import ALWAYS, problem_answer
 from httpserver.keys import ACCESS, VISITOR
-from httpserver.state import is_open
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
@@ -21,6 +20,8 @@ PREFLIGHT_HEADERS = {
 }
 EXPOSED_HEADERS = "Content-Disposition, Location, Preference-Applied, Retry-After, X-Job-Id, X-Seed"
 """What a foreign page's script may read of an answer."""
+_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+_OPEN_FOLDER = "/static/"
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,19 @@ async def _enter(request: web.Request) -> bool:
             raise Forbidden("nothing is painted ahead of time: prefetches are refused")
     if request.method == "OPTIONS" and headers("Access-Control-Request-Method"):
         return False
-    if not is_open(request.path):
+    if not _needs_no_key(request.path):
         access.check_key(headers)
     request[VISITOR] = await access.visitor(headers, request.remote or "")
     return True
+
+
+def _needs_no_key(path: str) -> bool:
+    """Probes have none, and learn nothing but whether to send work here.
+
+    The page and its files hold nothing of anybody's; a browser that opens it has no way to send a key before
+    the page asks for one.
+    """
+    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
 
 
 def _headers(request: web.Request) -> Headers:

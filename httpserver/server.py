@@ -18,17 +18,13 @@ KEEP_ALIVE_SECONDS = 75.0
 """An idle connection's life; a proxy keeps it shorter (nginx: 60), so that it is the one that closes."""
 CLOSING_SECONDS = 2.0
 """What is left to write when the server closes gets this long, and then as long again."""
-BYTES_A_CHARACTER = 12
-"""JSON's longest way to write a character: two escapes, of six bytes each."""
 
 Options = dict[str, Any]
 
 
 def init_app(gateway: Gateway, settings: Settings) -> web.Application:
     """Build the application without running it."""
-    app = web.Application(
-        middlewares=[admit], client_max_size=65536 + 2 * BYTES_A_CHARACTER * settings.max_prompt
-    )
+    app = web.Application(middlewares=[admit], client_max_size=settings.limits.max_message_bytes)
     app[GATEWAY] = gateway
     app[ACCESS] = Access(settings)
     app[LIMITS] = settings.limits

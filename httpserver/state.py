@@ -7,9 +7,6 @@ from core.wire import catalog_words, status_words
 from httpserver.answers import words_answer
 from httpserver.keys import GATEWAY, LIMITS, VISITOR
 
-_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
-_OPEN_FOLDER = "/static/"
-
 
 async def get_catalog(request: web.Request) -> web.StreamResponse:
     """Models, samplers and limits: what a request may ask for."""
@@ -34,12 +31,3 @@ async def get_readyz(request: web.Request) -> web.StreamResponse:
     if not (await gateway.catalog()).takes_work:
         raise NoBackend("no painting server can be used at the moment")
     return words_answer({"status": "ready"})
-
-
-def is_open(path: str) -> bool:
-    """Whether this answers without a key.
-
-    Probes have none, and learn nothing but whether to send work here. The page and its files hold nothing of
-    anybody's; a browser that opens it has no way to send a key before the page asks for one.
-    """
-    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)

@@ -42,13 +42,13 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
         return web.Response(status=204)
     request.app[PROMPTS].remember(wanted.image.prompt)
     prefer = read_prefer(request.headers.getall("Prefer", ()))
-    preview = streams and wanted.preview
     # Whose answer ends before the job does comes again for it.
     keep = prefer.respond_async or (streams and prefer.wait is not None)
     # For who waits for the picture alone, no server is asked how far it is, and no place is reckoned.
-    enter = resumed if streams else submitted
-    async with enter(
-        request, wanted, keep=keep, preview=preview, progress=streams, place=streams or keep
+    async with (
+        resumed(request, wanted, keep=keep)
+        if streams
+        else submitted(request, wanted, keep=keep, progress=False, place=keep)
     ) as watch:
         if streams:
             return await stream_events(request, watch, prefer.wait)

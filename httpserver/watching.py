@@ -16,7 +16,13 @@ _ID = re.compile("[0-9a-f]{32}")
 
 
 def submitted(
-    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool, progress: bool, place: bool
+    request: web.Request,
+    wanted: Wanted,
+    *,
+    keep: bool,
+    preview: bool = False,
+    progress: bool = True,
+    place: bool = True,
 ) -> AbstractAsyncContextManager[Watch]:
     """Submit what a client wants, and watch it. The two kinds of key are names of their own kind each."""
     visitor = request[VISITOR]
@@ -49,9 +55,7 @@ def attached(
 
 
 @asynccontextmanager
-async def resumed(
-    request: web.Request, wanted: Wanted, *, keep: bool, preview: bool, progress: bool, place: bool
-) -> AsyncIterator[Watch]:
+async def resumed(request: web.Request, wanted: Wanted, *, keep: bool) -> AsyncIterator[Watch]:
     """The job that a browser's EventSource followed until its connection broke; else as `submitted`.
 
     It asks the same again by itself, and can send no Idempotency-Key: it would have a second picture painted.
@@ -61,9 +65,9 @@ async def resumed(
         id = request.headers.get("Last-Event-ID", "")
         if _ID.fullmatch(id):
             with suppress(NotFound, Expired):
-                watch = await stack.enter_async_context(attached(request, id, preview=preview))
+                watch = await stack.enter_async_context(attached(request, id, preview=wanted.preview))
         if watch is None:
-            job = submitted(request, wanted, keep=keep, preview=preview, progress=progress, place=place)
+            job = submitted(request, wanted, keep=keep, preview=wanted.preview)
             watch = await stack.enter_async_context(job)
         yield watch
 

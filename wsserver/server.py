@@ -28,9 +28,6 @@ LEAST_JOBS = 100
 WRITE_LIMIT = 32_768
 """Bytes under way above which `send` waits for the peer to read, so one message at the most is beyond it."""
 UNREAD_MESSAGES = 16
-BYTES_BESIDE_PROMPTS = 65_536
-BYTES_OF_A_CHARACTER = 12
-r"""At the most: an emoji that an ASCII-only JSON writer sends as two times \uXXXX."""
 
 
 @asynccontextmanager
@@ -52,7 +49,7 @@ async def listen(gateway: Gateway, settings: Settings, *, port: int | None = Non
             open_timeout=OPEN_SECONDS,
             ping_interval=None,  # `Pings` asks
             close_timeout=PARTING_SECONDS,
-            max_size=BYTES_BESIDE_PROMPTS + 2 * BYTES_OF_A_CHARACTER * settings.max_prompt,
+            max_size=settings.limits.max_message_bytes,
             max_queue=UNREAD_MESSAGES,
             write_limit=WRITE_LIMIT,
         )
