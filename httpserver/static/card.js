@@ -21,14 +21,14 @@ export function buildCard(job, acts) {
 	function show() {
 		const { state } = job;
 		const words = stateWords(state, Date.now());
-		root.dataset.phase = state.phase;
 		write(big, words.big);
 		write(note, words.note);
 		write(line, words.line);
 		bar.hidden = state.phase !== "painting";
 		bar.value = state.fraction ?? 0;
 		showPreview(state.preview);
-		offer(state);
+		if (root.dataset.phase !== state.phase) offer(state);
+		root.dataset.phase = state.phase;
 	}
 
 	/** Show the buttons of this state; the keyboard stays in the card. */
@@ -37,7 +37,7 @@ export function buildCard(job, acts) {
 		const names = phase === "failed" ? [...again, "edit", "remove"] : OFFERED[phase] ?? ["cancel"];
 		const focused = root.contains(document.activeElement) && document.activeElement;
 		for (const button of tools.children) button.hidden = !names.includes(button.dataset.act);
-		if (focused !== root && !focused.hidden) return;
+		if (focused === root ? !job.isOver : !focused.hidden) return;
 		(phase === "cancelling" ? root : tools.querySelector(":not([hidden])") ?? root).focus();
 	}
 
@@ -57,7 +57,7 @@ export function buildCard(job, acts) {
 	root.order = [record.at, 0];
 	write(prompt, record.request.input);
 	bar.ariaLabel = `Progress of “${record.request.input}”`;
-	const own = { cancel: () => job.cancel(), retry: () => job.retry(), insist: () => job.insist(), relent: () => job.relent() };
-	onAct(root, { ...acts, ...own });
+	const own = ["cancel", "retry", "insist", "relent"].map((act) => [act, () => job[act]()]);
+	onAct(root, { ...acts, ...Object.fromEntries(own) });
 	return { root, show, close };
 }

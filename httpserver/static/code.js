@@ -3,10 +3,7 @@
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** JSON's strings and numbers are Python's, too. */
-function python(request, indent) {
-	const line = ([name, value]) => `${indent}    "${name}": ${JSON.stringify(value)},\n`;
-	return `{\n${Object.entries(request).map(line).join("")}${indent}}`;
-}
+const python = (request) => JSON.stringify(request, null, 4).replaceAll("\n", "\n    ");
 
 const SAVE = `with open("picture.png", "wb") as file:`;
 const KEY = `"Bearer " + os.environ["API_KEY"]`;
@@ -15,7 +12,7 @@ export const CODE = {
 	curl(request, { base, locked }) {
 		const key = locked ? ` -H "Authorization: Bearer $API_KEY"` : "";
 		const fields = Object.entries(request).map(([name, value]) => `  --data-urlencode ${shell(`${name}=${value}`)} \\\n`);
-		return `curl -sfG ${shell(`${base}image`)}${key} \\\n${fields.join("")}  -o picture.png\n`;
+		return `curl -sSfG ${shell(`${base}image`)}${key} \\\n${fields.join("")}  -o picture.png\n`;
 	},
 
 	python: (request, { base, locked }) => `import base64
@@ -24,7 +21,7 @@ import requests
 
 response = requests.post(
     ${JSON.stringify(`${base}text`)},
-    json=${python(request, "    ")},${locked ? `\n    headers={"Authorization": ${KEY}},` : ""}
+    json=${python(request)},${locked ? `\n    headers={"Authorization": ${KEY}},` : ""}
 )
 response.raise_for_status()
 ${SAVE}
@@ -38,7 +35,7 @@ from websockets.sync.client import connect
 
 URL = "ws://${host}:8765"  # WS_PORT, where it is set
 with connect(URL, max_size=None${locked ? `, additional_headers={"Authorization": ${KEY}}` : ""}) as socket:
-    socket.send(json.dumps(${python(request, "    ")}))
+    socket.send(json.dumps(${python(request)}))
     for text in socket:
         message = json.loads(text)
         if message["type"] == "image":

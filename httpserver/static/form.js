@@ -9,7 +9,7 @@ const options = byId("options");
 const shapes = [...byId("shapes").children];
 const { input, width, height, steps, cfg_scale: guidance, sampler_name: sampler, seed, batch_size: count, model } = form.elements;
 const named = [...form.elements].filter(({ name }) => name);
-let limits = { pixels: Infinity, prompt: Infinity };
+let limits = { pixels: Infinity };
 
 export function begin(paint) {
 	byId("shapes").hidden = byId("defaults").hidden = false;
@@ -68,7 +68,8 @@ function tell() {
 	shapes.forEach((button, index) => button.setAttribute("aria-pressed", shape === [0, -1, 1][index]));
 	write(byId("steps-told"), steps.value);
 	write(byId("guidance-told"), guidance.value);
-	const isLong = input.value.length > prompt && `${input.value.length} characters; at most ${prompt} are read.`;
+	const { length } = [...input.value];
+	const isLong = length > prompt && `${length} characters; at most ${prompt} are read.`;
 	input.setCustomValidity(isLong || (input.value.trim() ? "" : "Write what should be painted."));
 	const isLarge = width.value * height.value > pixels;
 	width.setCustomValidity(isLarge ? `Too large: width × height is at most ${pixels} pixels.` : "");
@@ -89,6 +90,7 @@ function recall() {
 	try {
 		const { values, open } = JSON.parse(localStorage.getItem(REMEMBERED));
 		options.open = open;
+		steps.max = Math.max(steps.max, values.steps);
 		for (const [name, value] of Object.entries(values)) set(name, value);
 	} catch {}
 }

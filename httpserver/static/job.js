@@ -62,7 +62,7 @@ export class Job {
 
 	retry() {
 		if (!this.isOver) return this.wake();
-		this.record.at = Date.now();
+		Object.assign(this.record, { at: Date.now(), problem: null });
 		this.#set({ phase: "sending" });
 		return this.run();
 	}
@@ -161,7 +161,7 @@ export class Job {
 		} else {
 			const isForgotten = ["not_found", "expired"].includes(code) && record.id && Date.now() - record.at < DAY;
 			if (!isForgotten && !PASSES.includes(code)) return this.#fail(error);
-			record.id = null;
+			if (!record.cancelled) record.id = null;
 			if (!isForgotten || this.#failures++) await this.#away();
 		}
 	}

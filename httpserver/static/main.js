@@ -2,7 +2,7 @@
 
 import { buildCard } from "./card.js";
 import { askKey } from "./dialogs.js";
-import { byId, write } from "./dom.js";
+import { byId } from "./dom.js";
 import * as form from "./form.js";
 import { openGallery } from "./gallery.js";
 import { Job } from "./job.js";
@@ -43,7 +43,7 @@ function start(record, gallery) {
 		cards.delete(job);
 		tidy();
 		retitle();
-		byId("input").focus();
+		byId("input").focus({ preventScroll: true });
 	};
 	const change = () => {
 		remove();
@@ -74,7 +74,7 @@ async function finish(job, pictures, gallery) {
 }
 
 function retitle() {
-	write(document.querySelector("title"), titleWords([...cards.keys()], TITLE));
+	document.title = titleWords([...cards.keys()], TITLE);
 }
 
 async function unlock() {
@@ -88,7 +88,7 @@ function wake(...phases) {
 }
 
 function lookNow() {
-	look(form.offer, (state) => (state === "locked" ? unlock() : wake("away")));
+	look(form.offer, (state) => (state === "locked" ? unlock() : wake("away", "locked")));
 }
 
 form.begin(paint);

@@ -16,6 +16,8 @@ try {
 	key = localStorage.getItem(KEY);
 } catch {}
 
+window.onstorage = (event) => event.key === KEY && (key = event.newValue);
+
 export const hasKey = () => key !== null;
 
 export function storeKey(given) {

@@ -116,3 +116,59 @@ async def test_the_arrow_keys_go_on_at_both_ends_of_the_gallery(tmp_path: Path, 
         await window.sees(heading, "the older")
         await window.page.keyboard.press("ArrowLeft")
         await window.sees(heading, "the newer")
+
+
+async def test_more_steps_than_usual_stay_chosen(tmp_path: Path, open_window: "Open") -> None:
+    """The form is remembered before the server's limits are known."""
+    async with serving(tmp_path, max_steps=300) as served:
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.page.locator("summary").click()
+        await window.page.get_by_label("Steps").fill("250")
+        await window.page.reload()
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.sees(window.page.locator("#chosen"), "250 steps")
+
+
+async def test_a_prompt_is_as_long_as_the_server_counts_it(tmp_path: Path, open_window: "Open") -> None:
+    """An emoji is one character, also where the browser's own language counts two."""
+    async with serving(tmp_path, max_prompt=10) as served:
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#service"), "Ready")
+        monkeys = "\N{MONKEY}" * 10
+        await window.paint(monkeys)
+        await window.sees_picture(monkeys)
+
+
+async def test_a_removed_card_leaves_the_page_where_it_is(tmp_path: Path, open_window: "Open") -> None:
+    async with serving(tmp_path, max_attempts=1) as served:
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.keep_copies(30)
+        await window.paint("/fail-500")
+        await window.sees(window.job("/fail-500"), "The painting server failed")
+        await window.page.reload()
+        await window.sees_number(window.pictures, 31)
+        await window.page.evaluate(
+            "() => document.querySelector('#wall').append(document.querySelector('.job'))"
+        )
+        remove = window.job("/fail-500").get_by_role("button", name="Remove")
+        await remove.scroll_into_view_if_needed()
+        before = await window.page.evaluate("scrollY")
+        assert before > 500
+        await remove.click()
+        await window.sees_focus(window.prompt)
+        assert await window.page.evaluate("scrollY") > 500
+
+
+async def test_a_long_prompt_leaves_room_in_the_large_view(tmp_path: Path, open_window: "Open") -> None:
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        prompt = "a very long story " * 200
+        await window.paint(prompt.strip())
+        await window.sees_number(window.pictures, 1)
+        await window.pictures.locator(".frame").click()
+        box = await window.viewer.locator("h2").bounding_box()
+        assert box is not None
+        assert box["height"] < 300

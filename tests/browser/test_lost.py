@@ -350,6 +350,48 @@ async def test_a_cancel_is_carried_out_although_the_queue_is_away(
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
 
 
+async def test_a_cancel_whose_answer_is_lost_paints_nothing_anew(tmp_path: Path, open_window: "Open") -> None:
+    """The server has carried it out, and a proxy or a queue that went just then says that it is away."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+
+        lost: list[int] = []
+
+        async def lose(route: "Route") -> None:
+            if route.request.method != "DELETE" or lost:
+                await route.continue_()
+                return
+            lost.append((await route.fetch()).status)
+            await route.fulfill(**AWAY)
+
+        await window.page.route("**/jobs/*", lose)
+        await window.press(window.job("a lighthouse"), "Cancel")
+        await window.sees(window.job("a lighthouse"), "Cancelled")
+    assert lost == [200]
+    assert len(served.double.txt2img_requests) == 1
+
+
+async def test_what_is_tried_again_goes_on_after_a_reload(tmp_path: Path, open_window: "Open") -> None:
+    """As the card said: "kept here and goes on by itself"."""
+    mistake = {**AWAY, "status": 500, "body": json.dumps({"code": "internal", "status": 500, "detail": "a"})}
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.route("**/text", lambda route: route.fulfill(**mistake))
+        await window.paint("a lighthouse")
+        card = window.job("a lighthouse")
+        await window.sees(card, "The server made a mistake")
+        await window.page.unroute("**/text")
+        await window.page.route("**/text", lambda route: route.abort())
+        await window.press(card, "Try now")
+        await window.sees(card, "goes on by itself")
+        await window.page.unroute("**/text")
+        await window.page.reload()
+        await window.sees_picture("a lighthouse")
+
+
 async def test_the_shared_queue_is_away_for_a_while(tmp_path: Path, open_window: "Open") -> None:
     """That passes by itself, so the page only waits; another error is for the person to decide."""
     async with serving(tmp_path) as served:

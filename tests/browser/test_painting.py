@@ -470,6 +470,26 @@ async def test_the_keyboard_is_enough(tmp_path: Path, open_window: "Open") -> No
     assert served.double.txt2img_requests[-1]["prompt"] == "first line\nsecond line"
 
 
+async def test_a_click_on_a_card_leaves_the_keyboard_where_no_key_does_harm(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """Whoever clicks a prompt and scrolls with Space has not cancelled anything."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        card = window.job("a lighthouse")
+        await window.sees(card, "step 1")
+        await card.locator(".prompt").click()
+        await window.sees_focus(card)
+        served.double.step()
+        await window.sees(card, "step 2")
+        await window.sees_focus(card)
+        await window.page.keyboard.press("Space")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+
+
 async def _tab_to(page: object, name: str) -> None:
     from playwright.async_api import Page
 

@@ -144,13 +144,29 @@ async def test_a_cancel_without_the_key_is_carried_out_once_the_key_is_there(
         await window.paint("a cave")
         await window.sees(window.job("a cave"), "step 1")
         await window.page.evaluate(use, "of before")
-        await window.press(window.job("a cave"), "Cancel")
+        async with window.page.expect_response(lambda each: each.request.method == "DELETE") as answer:
+            await window.press(window.job("a cave"), "Cancel")
+        assert (await answer.value).status == 401
         await window.sees(window.job("a cave"), "Cancelling")
-        refused = served.double.interrupts
-        assert refused == []
+        assert served.double.interrupts == []
         await window.page.evaluate(use, "open-sesame")
         await window.sees(window.job("a cave"), "Cancelled")
         await served.double.until(lambda: served.double.interrupts)
+
+
+async def test_the_key_that_one_tab_was_given_serves_all(tmp_path: Path, open_window: "Open") -> None:
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        await window.press(window.page.locator("#lock"), "Not now")
+        await window.paint("a cave")
+        await window.sees(window.job("a cave"), "Locked")
+        other = type(window)(await window.page.context.new_page())
+        await other.page.goto(served.url)
+        await other.page.locator("#lock").get_by_label("API key").fill("open-sesame")
+        await other.press(other.page.locator("#lock"), "Use this key")
+        await other.sees(other.page.locator("#service"), "Ready")
+        await window.sees_picture("a cave")
+        assert window.faults == other.faults == []
 
 
 async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:
