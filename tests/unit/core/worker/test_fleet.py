@@ -1,7 +1,8 @@
 """A Fleet: the slots of one process, with an ownership that follows a script, and backends that do."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +11,7 @@ from core.events import Completed
 from core.queues.memory import MemoryQueue
 from core.settings import Settings
 from core.worker import Fleet, Worker
-from tests.unit.core.examples import ALICE, soon, wish_for
+from tests.unit.core.examples import ALICE, Clock, soon, wish_for
 from tests.unit.core.worker.test_slot import Scripted, go_on_until_interrupted, succeed
 
 ALL = ["gpu:1", "gpu:2"]
@@ -64,7 +65,7 @@ class Owned:
 class House:
     """A fleet at work on a queue in memory."""
 
-    def __init__(self, *, lease_ttl: float = 0.03) -> None:
+    def __init__(self, *, lease_ttl: float = 0.03, clock: Callable[[], float] = time.monotonic) -> None:
         self.queue = MemoryQueue(Settings())
         self.owned = Owned()
         self.backends = {
@@ -72,7 +73,7 @@ class House:
         }
         self.slots: list[str] = []
         """The backends of all slots that were begun."""
-        self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=lease_ttl)
+        self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=lease_ttl, clock=clock)
 
     def _slot(self, name: str) -> Worker:
         self.slots.append(name)
@@ -145,6 +146,27 @@ async def test_it_asks_again_just_when_the_leases_of_a_dead_worker_end(
     house.owned.free_in = 0.01
     async with _running(house):
         await house.owned.turns(3)
+
+
+async def test_an_answer_that_took_as_long_as_a_lease_is_not_believed_and_asked_for_again_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it gives may be another worker's by now: two would paint on it."""
+    monkeypatch.setattr("core.worker.fleet.TURN", 60.0)
+    clock = Clock()
+    house = House(lease_ttl=180, clock=clock)
+    house.owned.owned = {"gpu:2"}
+    house.owned.free_in = 0.01
+    async with _running(house):
+        house.owned.on_its_way.clear()
+        house.owned.owned = set(ALL)
+        await house.owned.turns(1)
+        house.owned.owned = {"gpu:2"}
+        house.owned.free_in = 60.0
+        clock.advance(180)
+        house.owned.on_its_way.set()
+        await house.owned.turns(1)
+        assert house.slots == ["gpu:2"]
 
 
 async def test_a_backend_is_given_once_its_picture_is_done_and_an_idle_one_is_named_first(

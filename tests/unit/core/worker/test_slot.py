@@ -99,11 +99,13 @@ class Bench:
         self.worker = Worker(self.queue, backend, deployment="test", job_timeout=chosen.job_timeout)
 
     @asynccontextmanager
-    async def at_work(self) -> AsyncIterator[None]:
+    async def at_work(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Where it works, until it retires: nothing else may end it."""
         await self.worker.look()
         task = asyncio.create_task(self.worker.run())
         try:
-            yield
+            yield task
+            assert not task.done() or task.exception() is None
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -317,6 +319,49 @@ async def test_it_may_retire_while_a_claim_that_was_cut_off_is_given_back(
         await soon(retiring)
 
 
+async def test_a_job_that_comes_just_as_a_look_is_due_is_painted_and_not_cut_short() -> None:
+    """The worker was about to stop waiting for one, and has it."""
+
+    async def paint_for_some_turns(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
+        for _ in range(5):  # in which a limit that is due would be noticed
+            await _turn()
+        return painted(backend.name)
+
+    bench = Bench(paint_for_some_turns)
+    claim = bench.queue.claim
+
+    async def claim_as_a_look_comes_due(backend: str) -> Claim:
+        claimed = await claim(backend)
+        bench.worker._stop_waiting()
+        return claimed
+
+    bench.queue.claim = claim_as_a_look_comes_due  # type: ignore[method-assign]
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    assert "hung up" not in bench.log
+
+
+async def test_a_worker_that_retires_while_it_looks_begins_no_picture() -> None:
+    """Though its server can paint again, and a job waits for that."""
+    bench = Bench(succeed)
+    bench.backend.looks = [
+        Offer("gpu:1", usable=False, resting=True, problem="still paints"),
+        usable("gpu:1"),
+    ]
+    look = bench.backend.look
+
+    async def retire_meanwhile() -> Offer:
+        await bench.worker.retire(None)
+        return await look()
+
+    async with bench.at_work() as work:
+        bench.backend.look = retire_meanwhile  # type: ignore[method-assign]
+        watch = await bench.submit()
+        await soon(work)
+        assert await told(watch) == [Queued(0, None)]
+    assert bench.log == ["look", "resting", "look", "usable"]
+
+
 async def test_what_a_worker_got_too_late_goes_back_at_once_and_costs_no_attempt() -> None:
     """It stood still between its question and the answer: somebody else may have the job, and the server."""
     bench = Bench(succeed)
@@ -395,6 +440,46 @@ async def test_a_fault_of_our_own_ends_the_job_and_the_worker_lives_on(
         assert await soon((await bench.submit("three")).end()) == painted()
     assert "ZeroDivisionError: ours" in caplog.text
     assert "one" not in {record.getMessage() for record in caplog.records}
+
+
+async def test_a_fault_in_holding_the_claim_ends_the_job_and_the_worker_lives_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The job is nobody's to hold any more: its watchers are told, and its server is hung up on."""
+    bench = Bench(go_on_until_interrupted, succeed)
+    renew = bench.queue.renew
+
+    async def fail_once(claim: Claim, wish: Wish) -> Wish:
+        bench.queue.renew = renew  # type: ignore[method-assign]
+        raise ZeroDivisionError("ours")
+
+    bench.queue.renew = fail_once  # type: ignore[method-assign]
+    async with bench.at_work():
+        assert await code_of(await bench.submit("one")) == "internal"
+        assert await soon((await bench.submit("two")).end()) == painted()
+    assert f"job {bench.backend.tasks[0]}: a fault of our own" in caplog.text
+    assert "ZeroDivisionError: ours" in caplog.text
+    assert bench.log.count("hung up") == 1
+
+
+async def test_a_fault_in_freeing_the_server_costs_the_next_job_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its own job has ended by then, and does not end again."""
+    bench = Bench(go_on_until_interrupted, succeed)
+
+    async def fail_to_interrupt(task: str) -> None:
+        raise ZeroDivisionError("ours")
+
+    bench.backend.interrupt = fail_to_interrupt  # type: ignore[method-assign]
+    async with bench.at_work():
+        watch = await bench.submit("one")
+        await soon(bench.backend.painting.wait())
+        assert await bench.queue.cancel("one", ALICE)
+        assert await soon(watch.end()) == Cancelled()
+        assert await soon((await bench.submit("two")).end()) == painted()
+    assert f"job {bench.backend.tasks[0]}: a fault of our own" in caplog.text
+    assert [word for word in bench.log if word.startswith("internal")] == ["internal refused"]
 
 
 async def test_a_fault_in_the_worker_itself_is_logged_and_it_lives_on(
