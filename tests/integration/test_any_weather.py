@@ -54,13 +54,14 @@ async def test_every_job_ends_once_and_as_it_should_in_any_weather(
             sd_backends=tuple(BackendAddress(double.url) for double in doubles), job_timeout=1.5
         )
         gateway = await stack.enter_async_context(connect(settings))
-        weather = asyncio.create_task(_bad_weather(doubles, chance))
+        all_served = asyncio.Event()
         async with asyncio.timeout(120), asyncio.TaskGroup() as group:
-            for number in range(CLIENTS):
-                group.create_task(_client(gateway, chance, number))
-                await asyncio.sleep(chance.random() * 0.04)
-        weather.cancel()
-        await asyncio.wait([weather])
+            group.create_task(_bad_weather(doubles, chance, all_served))
+            async with asyncio.TaskGroup() as clients:
+                for number in range(CLIENTS):
+                    clients.create_task(_client(gateway, chance, number))
+                    await asyncio.sleep(chance.random() * 0.04)
+            all_served.set()
         for double in doubles:
             double.heal()
             double.release()
@@ -123,9 +124,9 @@ def _check(end: End, wanted: ImageRequest, *, cancelled: bool = False) -> None:
         assert cancelled
 
 
-async def _bad_weather(doubles: list[A1111Double], chance: random.Random) -> None:
-    """One server after the other dies, is used by hand, or answers something odd."""
-    while True:
+async def _bad_weather(doubles: list[A1111Double], chance: random.Random, over: asyncio.Event) -> None:
+    """One server after the other dies, is used by hand, or answers something odd; each comes back from it."""
+    while not over.is_set():
         await asyncio.sleep(0.5 + chance.random())
         double = chance.choice(doubles)
         match chance.randrange(3):
