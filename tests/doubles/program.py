@@ -22,6 +22,15 @@ from core.settings import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 OURS = {item.name.upper() for item in SETTINGS}
+USUAL_IS = """
+from functools import partial
+import cli.serve
+cli.serve.discover = partial(cli.serve.discover, url=%r)
+from cli.__main__ import main; main()
+"""
+"""`serve`, with another place than A1111's usual port."""
+WITHOUT_A1111 = USUAL_IS % "http://127.0.0.1:1"
+"""`serve`, where its demo paints, whatever listens on that port: no test paints on a GPU of yours."""
 
 
 def environment(**chosen: str) -> dict[str, str]:

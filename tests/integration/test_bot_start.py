@@ -16,11 +16,11 @@ from core import SettingsError, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, LoopbackDiscord
 from tests.doubles.discord_fixture import serving, settings_of
-from tests.doubles.program import program
+from tests.doubles.program import WITHOUT_A1111, program
 
 PROGRAMS = [
     pytest.param(("-m", "bot"), id="bot"),
-    pytest.param(("-m", "cli", "serve"), id="serve", marks=pytest.mark.slow),
+    pytest.param(("-c", WITHOUT_A1111, "serve"), id="serve", marks=pytest.mark.slow),
 ]
 
 

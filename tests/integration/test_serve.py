@@ -11,11 +11,10 @@ import aiohttp
 import pytest
 
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.program import Program, program
+from tests.doubles.program import WITHOUT_A1111, Program, program
 from tests.valkey_server import ValkeyServer
 
-PLAIN = "from cli.__main__ import main; main()"
-WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None\n" + PLAIN
+WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None\n" + WITHOUT_A1111
 AS_ON_WINDOWS = (
     """
 import asyncio, sys
@@ -25,12 +24,12 @@ def refuse(*_):
 asyncio.SelectorEventLoop.add_signal_handler = refuse
 asyncio.SelectorEventLoop.remove_signal_handler = refuse
 """
-    + PLAIN
+    + WITHOUT_A1111
 )
 
 
 @asynccontextmanager
-async def _serve(folder: Path, text: str = PLAIN, **environ: str) -> AsyncIterator[Program]:
+async def _serve(folder: Path, text: str = WITHOUT_A1111, **environ: str) -> AsyncIterator[Program]:
     """`serve`, working in an empty folder."""
     async with program(folder, "-c", text, "serve", **environ) as serve:
         yield serve
@@ -39,7 +38,7 @@ async def _serve(folder: Path, text: str = PLAIN, **environ: str) -> AsyncIterat
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param(PLAIN, id="plain"),
+        pytest.param(WITHOUT_A1111, id="plain"),
         pytest.param(WITHOUT_UVLOOP, id="no uvloop", marks=pytest.mark.slow),
         pytest.param(AS_ON_WINDOWS, id="windows", marks=pytest.mark.slow),
     ],

@@ -14,7 +14,7 @@ import websockets
 
 from core import USUAL
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.program import program
+from tests.doubles.program import USUAL_IS, WITHOUT_A1111, program
 
 pytestmark = pytest.mark.slow
 
@@ -26,13 +26,6 @@ known = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *rest, **more: known("::1" if host == "localhost" else host, *rest, **more)
 from cli.__main__ import main; main()
 """
-USUAL_IS = """
-from functools import partial
-import cli.serve
-cli.serve.discover = partial(cli.serve.discover, url=%r)
-from cli.__main__ import main; main()
-"""
-"""`serve`, with another place than A1111's usual port."""
 FIRST_PORT = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
 SETPRIV = shutil.which("setpriv")
 
@@ -118,7 +111,7 @@ async def test_a_port_that_was_set_and_is_taken_is_one_line(
         arguments = command.split()
         environ = {**FREE, variable: str(taken), "SD_BACKENDS": double.url}
         if command == "-m cli serve":
-            arguments = ["-c", USUAL_IS % "http://127.0.0.1:1", "serve"]
+            arguments = ["-c", WITHOUT_A1111, "serve"]
             del environ["SD_BACKENDS"]
         async with program(tmp_path, *arguments, **environ) as alone:
             code, said = await alone.ends()
@@ -174,8 +167,7 @@ async def test_what_listens_on_the_usual_port_and_never_answers_is_told(tmp_path
 async def test_everything_runs_on_ipv6(tmp_path: Path) -> None:
     """The engine, too, and the links lead there; `::` is every address of that kind."""
     hosts = {"ENGINE_HOST": "[::1]", "HTTP_HOST": "::", "WS_HOST": "::1", "ALLOW_ANONYMOUS": "true"}
-    nobody = USUAL_IS % "http://127.0.0.1:1"
-    async with program(tmp_path, "-c", nobody, "serve", **FREE, **hosts) as serve:
+    async with program(tmp_path, "-c", WITHOUT_A1111, "serve", **FREE, **hosts) as serve:
         said = await serve.says("curl")
         link = re.search(r"http://\[::1\]:\d+/image\?\S+", said)
         address = re.search(r"ws://\[::1\]:\d+", said)
