@@ -310,18 +310,21 @@ async def test_what_waits_behind_somebody_elses_picture_is_asked_for_less_and_le
 
 async def test_a_picture_that_waited_behind_somebody_elses_says_little_about_the_pace() -> None:
     async with studio(step_seconds=0.002) as it:
-        for _ in range(3):
+        # No stall of this machine matters: with the fifth the pace is at most that of the third fastest of
+        # these four, which is less than twice the mean of the second and the third, the pace before.
+        for _ in range(4):
             await it.paint(steps=10)
-        before = it.backend.offer.pace
+        before = it.backend.pace
         assert before is not None
         outside = await it.double.paint_outside(held=True)
         painting = asyncio.create_task(it.paint(steps=10))
-        await it.double.until(lambda: len(it.double.paintings) == 5)
+        await it.double.until(lambda: len(it.double.paintings) == 6)
         await asyncio.sleep(10 * before)  # the wait itself is what is measured
         outside.release()
         waited = await painting
         assert waited.seconds > 5 * before
-        assert it.backend.offer.pace < 2 * before  # type: ignore[operator]
+        assert it.backend.pace is not None
+        assert it.backend.pace < 2 * before
 
 
 async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_to_first() -> None:
