@@ -1,9 +1,10 @@
 """The homes of Coordination, each with a time that the tests let pass."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
+
+from redis.asyncio import Redis
 
 from core.coordination import Coordination
 from core.coordination.memory import MemoryCoordination
@@ -35,13 +36,20 @@ class MemoryHome:
 
 
 class ValkeyHome:
-    """On a real Valkey, whose keys end by its own clock: here time is waited for."""
+    """On a real Valkey. Its clock runs, too; time passes by being taken from what each key has left."""
 
-    def __init__(self, store: Store) -> None:
-        self.coordination: Coordination = ValkeyCoordination(store)
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._passed = 0.0
+        self.store = Store(Settings(redis_url=url), skew=lambda: self._passed)
+        self.coordination: Coordination = ValkeyCoordination(self.store)
 
     async def pass_time(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        self._passed += seconds
+        async with Redis.from_url(self._url) as client:
+            async for key in client.scan_iter():
+                if (left := await client.pttl(key)) > 0:
+                    await client.pexpire(key, left - round(1000 * seconds))
 
 
 @asynccontextmanager
@@ -52,11 +60,11 @@ async def memory(_url: Callable[[], str]) -> AsyncIterator[Home]:
 @asynccontextmanager
 async def valkey(url: Callable[[], str]) -> AsyncIterator[Home]:
     await flush(url())
-    store = Store(Settings(redis_url=url()))
+    home = ValkeyHome(url())
     try:
-        yield ValkeyHome(store)
+        yield home
     finally:
-        await store.close()
+        await home.store.close()
 
 
 HOMES: dict[str, Callable[[Callable[[], str]], AbstractAsyncContextManager[Home]]] = {

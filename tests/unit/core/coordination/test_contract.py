@@ -15,31 +15,31 @@ async def test_of_all_who_claim_a_name_one_gets_it_once(coordination: Coordinati
 
 
 async def test_a_claim_is_forgotten_after_its_time(coordination: Coordination, home: Home) -> None:
-    assert await coordination.claim("x", "a", ttl=0.3)
-    assert not await coordination.claim("x", "b", ttl=0.3)
-    await home.pass_time(0.4)
-    assert await coordination.claim("x", "b", ttl=0.3)
+    assert await coordination.claim("x", "a", ttl=30)
+    assert not await coordination.claim("x", "b", ttl=30)
+    await home.pass_time(40)
+    assert await coordination.claim("x", "b", ttl=30)
 
 
 async def test_asking_again_does_not_prolong_a_claim(coordination: Coordination, home: Home) -> None:
-    assert await coordination.claim("x", "a", ttl=0.5)
-    await home.pass_time(0.3)
-    assert await coordination.claim("x", "a", ttl=0.5)
-    await home.pass_time(0.3)
-    assert await coordination.claim("x", "b", ttl=0.5)
+    assert await coordination.claim("x", "a", ttl=50)
+    await home.pass_time(30)
+    assert await coordination.claim("x", "a", ttl=50)
+    await home.pass_time(30)
+    assert await coordination.claim("x", "b", ttl=50)
 
 
 async def test_a_lease_is_its_owners_for_as_long_as_it_is_renewed(
     coordination: Coordination, home: Home
 ) -> None:
-    assert await coordination.hold("x", "a", ttl=0.5)
+    assert await coordination.hold("x", "a", ttl=50)
     for _ in range(2):
-        await home.pass_time(0.3)
-        assert await coordination.hold("x", "a", ttl=0.5)
-    assert not await coordination.hold("x", "b", ttl=0.5)
-    await home.pass_time(0.6)
-    assert await coordination.hold("x", "b", ttl=0.5)
-    assert not await coordination.hold("x", "a", ttl=0.5)
+        await home.pass_time(30)
+        assert await coordination.hold("x", "a", ttl=50)
+    assert not await coordination.hold("x", "b", ttl=50)
+    await home.pass_time(60)
+    assert await coordination.hold("x", "b", ttl=50)
+    assert not await coordination.hold("x", "a", ttl=50)
 
 
 async def test_a_lease_is_released_by_its_owner_alone(coordination: Coordination) -> None:
@@ -53,12 +53,12 @@ async def test_a_lease_is_released_by_its_owner_alone(coordination: Coordination
 
 async def test_a_value_lives_for_its_time_and_is_replaced(coordination: Coordination, home: Home) -> None:
     assert await coordination.get("job", "1") is None
-    await coordination.put("job", "1", b"first\0\xff", ttl=0.3)
+    await coordination.put("job", "1", b"first\0\xff", ttl=30)
     assert await coordination.get("job", "1") == b"first\0\xff"
-    await coordination.put("job", "1", b"second", ttl=0.5)
-    await home.pass_time(0.4)
+    await coordination.put("job", "1", b"second", ttl=50)
+    await home.pass_time(40)
     assert await coordination.get("job", "1") == b"second"
-    await home.pass_time(0.2)
+    await home.pass_time(20)
     assert await coordination.get("job", "1") is None
     assert await coordination.names("job") == []
 
@@ -76,8 +76,8 @@ async def test_values_are_found_by_their_kind_the_first_to_end_first(coordinatio
 
 async def test_what_is_over_does_not_pile_up(coordination: Coordination, home: Home) -> None:
     for number in range(200):
-        await coordination.claim(f"claim {number}", "a", ttl=0.2)
-        await coordination.put("job", str(number), b"", ttl=0.2)
-    await home.pass_time(0.4)
+        await coordination.claim(f"claim {number}", "a", ttl=20)
+        await coordination.put("job", str(number), b"", ttl=20)
+    await home.pass_time(40)
     assert await coordination.names("job") == []
-    assert await coordination.claim("claim 7", "b", ttl=0.2)
+    assert await coordination.claim("claim 7", "b", ttl=20)
