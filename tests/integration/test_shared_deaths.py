@@ -68,6 +68,7 @@ async def test_what_a_worker_cannot_finish_in_its_grace_is_given_back_at_once(ho
         assert slow.interrupts == [slow.paintings[0].task]
 
 
+@pytest.mark.slow
 async def test_a_killed_workers_job_is_painted_by_another_one_and_its_servers_move_on(house: House) -> None:
     """Its client sees `queued`, then `started` again, then its picture, within LEASE_TTL and a second."""
     async with A1111Double() as one, A1111Double() as two:
