@@ -47,6 +47,7 @@ class Plan:
     """How much is done. Seconds are those of one round."""
 
     sizes: tuple[int, ...] = (10, 1_000, 100_000)
+    """How many wait before the first of `times` submits, and after the last of as many claims."""
     times: int = 1000
     rounds: int = 5
     seconds: float = 5.0
@@ -272,7 +273,8 @@ async def gather(plan: Plan, say: Say) -> Gathering:
                 await _fill(home.front, waiting)
             for turn in range(plan.rounds):
                 for home in (one, other)[:: (-1) ** turn]:
-                    gathering.add_all(await steps(home, plan.times), home=home.name, waiting=waiting)
+                    costs = await steps(home, plan.times)
+                    gathering.add_all(costs, home=home.name, waiting=waiting + plan.times // 2)
         gc.collect()
     async with memory() as one, valkey() as other:
         for turn in range(plan.rounds):
