@@ -18,6 +18,8 @@ class Report:
     """Whatever must not be: a job that was lost, a wrong picture, two ends of one job."""
     begun: Counter[int] = field(default_factory=Counter)
     """How many jobs were begun so often."""
+    heard: int = 0
+    """How many jobs' ends the witness heard, as Valkey published them."""
     overlaps: int = 0
     """Pictures that were asked of a server while it painted another one for us."""
     died_with: int = 0
@@ -44,6 +46,7 @@ class Report:
                 f"clients asked {self.asked_again} times again",
                 "killed: " + ", ".join(f"{count} {name}" for name, count in sorted(self.killed.items())),
                 "begun: " + ", ".join(f"{count} jobs {n} times" for n, count in sorted(self.begun.items())),
+                f"ends that were heard as they were published: {self.heard}",
                 f"begun more than once: {self.begun_again}; workers died with {self.died_with}",
                 f"first in line again after the death of a worker: {_spread(self.back_after)}",
                 f"begun again after it: {_spread(self.begun_again_after)}",
