@@ -6,7 +6,8 @@ killed and restarted twice. Half of the clients wait for their answer and repeat
 Idempotency-Key wherever it broke; the others take an id and fetch the picture later, through any front end.
 
 Every accepted job must end in exactly one accepted finish, with the picture that was asked for: its own text
-and seed. That is read from the clients' answers, from what Valkey published, and from its records at the end.
+and seed. That is read from the clients' answers, from what Valkey published, and from its records and counts
+at the end.
 """
 
 from benchmarks.chaos.plan import Plan
