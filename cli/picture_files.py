@@ -55,10 +55,11 @@ def save(output: str | None, prompt: str, pictures: Sequence[Picture]) -> list[P
 
 
 def write_out(picture: Picture) -> None:
-    """Write a picture to standard output. Raises Failure."""
+    """Write a picture to standard output, all of it. Raises Failure."""
+    rest = memoryview(picture.file)
     try:
-        sys.stdout.buffer.write(picture.file)
-        sys.stdout.buffer.flush()
+        while rest:  # a full disk, a signal or a pipe that does not wait may have it take only a part
+            rest = rest[os.write(sys.stdout.fileno(), rest) :]
     except OSError as error:
         forget_output()
         raise Failure(UNWRITABLE, f"standard output: {error.strerror}") from error

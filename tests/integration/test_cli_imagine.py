@@ -99,12 +99,12 @@ async def test_json_tells_the_file_and_all_parameters(tmp_path: Path, capsys: Ca
 
 
 async def test_standard_output_holds_the_picture_and_nothing_else(
-    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Two megabytes of it, while the lines go to standard error."""
     async with serving(tmp_path) as served:
         assert await imagine(served, "a /kb-2000", "-o", "-") == 0
-    heard = capsysbinary.readouterr()
+    heard = capfdbinary.readouterr()
     assert len(heard.out) > 2_000_000
     assert prompt_of(heard.out) == "a /kb-2000"
     assert heard.out.endswith(b"IEND\xaeB`\x82")
@@ -271,6 +271,27 @@ async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert said.startswith(b"sd-b64: unwritable: standard output: Broken pipe; the server keeps")
     assert said.count(b"\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe always waits there")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+async def test_a_picture_that_is_cut_off_is_no_success(tmp_path: Path, unbuffered: str) -> None:
+    """Here by a pipe that takes no more than its 64 KB; PYTHONUNBUFFERED, common in containers, hid it."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    arguments = ("imagine", "a /kb-450", "-q", "-o", "-")
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(tmp_path, served.url, *arguments, stdout=write, PYTHONUNBUFFERED=unbuffered) as process,
+        ):
+            _, said = await process.communicate()
+    finally:
+        os.close(read)
+        os.close(write)
+    assert process.returncode == 1
+    assert said.startswith(b"sd-b64: unwritable: standard output: ")
+    assert b"; the server keeps what it painted for a while: " in said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
