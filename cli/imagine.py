@@ -20,7 +20,7 @@ from cli.picture_files import STANDARD_OUTPUT
 from cli.server import Server, reach
 from cli.stopping import begun, done_before
 from cli.words import summary
-from core import FIELDS, stop_signal
+from core import FIELDS, cut_off_by_signal, stop_signal
 
 ID_SECONDS = 3.0
 """How long a cancel waits for the id of a job that is just being submitted."""
@@ -36,7 +36,10 @@ async def imagine(options: Namespace) -> int:
         job = Job(server, _wanted(options), told=display.told, lost=display.lost, patience=options.patience)
         pictures = await _painted(job, display, stop)
         try:
-            _save(options, pictures)
+            with cut_off_by_signal():  # a pipe that nobody reads blocks the loop; no job is left to cancel
+                _save(options, pictures)
+        except KeyboardInterrupt:
+            raise _still_there(Failure(INTERRUPTED, "saving was cut off"), server, pictures) from None
         except Failure as failure:
             raise _still_there(failure, server, pictures) from failure
     display.done(summary(pictures))

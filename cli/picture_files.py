@@ -125,7 +125,7 @@ def _save_new(folder: Path, name: str, data: bytes) -> Path:
             raise Failure(UNWRITABLE, f"{path} cannot be written: {error.strerror}") from error
         try:
             _save(path, data)
-        except Failure:
+        except BaseException:
             path.unlink(missing_ok=True)
             raise
         return path

@@ -32,7 +32,7 @@ from core.events import Cancelled, Completed, End, Event, Failed, Image, Progres
 from core.gateway import Gateway
 from core.listening import listening, reachable
 from core.offers import Catalog, Offer
-from core.process import forget_output, open_output, run, say, stop_signal
+from core.process import cut_off_by_signal, forget_output, open_output, run, say, stop_signal
 from core.request import (
     FIELDS,
     LARGEST_CFG_SCALE,
@@ -103,6 +103,7 @@ __all__ = [
     "Watch",
     "check_exposure",
     "connect",
+    "cut_off_by_signal",
     "discover",
     "forget_output",
     "is_heard",

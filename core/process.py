@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -92,6 +92,28 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
         yield stop
     finally:
         restore()
+
+
+@contextmanager
+def cut_off_by_signal() -> Iterator[None]:
+    """Within, the first Ctrl-C or SIGTERM raises KeyboardInterrupt, also out of a call that blocks the loop.
+
+    A second one ends the process at once.
+    """
+    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        for number in STOP_SIGNALS:
+            signal.signal(number, _at_once())
+        raise KeyboardInterrupt
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, on_signal)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _at_once() -> Callable[[int, FrameType | None], None] | signal.Handlers:

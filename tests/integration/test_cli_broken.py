@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest.mock import AsyncMock
 
 import pytest
+from aiohttp import ClientSession
 from yarl import URL
 
 from cli import job
@@ -262,6 +263,31 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             assert await process.wait() == -signal.SIGINT
         served.double.release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize("stop", STOPS)
+async def test_a_signal_ends_a_save_that_does_not_end_by_itself(tmp_path: Path, stop: signal.Signals) -> None:
+    """As into a pipe that nobody reads any more. No job is left to cancel, and the picture is not lost."""
+    os.mkfifo("pipe")
+    pipe = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    being_written = asyncio.Event()
+    asyncio.get_running_loop().add_reader(pipe, being_written.set)
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(Path.cwd(), served.url, "imagine", "a /kb-450", "-q", "-o", "pipe") as process,
+        ):
+            await being_written.wait()
+            process.send_signal(stop)
+            out, said = await process.communicate()
+            assert (process.returncode, out) == (130, b"")
+            assert said.startswith(b"sd-b64: interrupted: saving was cut off; the server keeps ")
+            async with ClientSession() as session, session.get(said.decode().split()[-1]) as answer:
+                assert prompt_of(await answer.read()) == "a /kb-450"
+    finally:
+        asyncio.get_running_loop().remove_reader(pipe)
+        os.close(pipe)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")

@@ -128,6 +128,21 @@ def test_what_cannot_be_written_is_a_failure_and_leaves_nothing() -> None:
     assert os.listdir() == ["file"]
 
 
+@pytest.mark.parametrize("output", ["out.png", None])
+def test_what_a_signal_cuts_off_leaves_nothing(output: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither half a picture nor an empty file that bears its name."""
+
+    def write_half(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    with pytest.raises(KeyboardInterrupt):
+        save(output, "a", [SEVEN])
+    assert os.listdir() == []
+
+
 @pytest.mark.parametrize(
     ("output", "count", "terminal", "complaint"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.process import run, stop_signal
+from core.process import cut_off_by_signal, run, stop_signal
 from core.settings import SettingsError
 from tests.unit.core.examples import soon
 
@@ -34,6 +34,22 @@ async def test_as_process_1_of_a_container_it_ends_itself(monkeypatch: pytest.Mo
         assert not ended
         signal.raise_signal(signal.SIGTERM)
         assert ended == [128 + signal.SIGTERM]
+
+
+async def test_what_blocks_the_loop_is_cut_off_by_the_first_signal() -> None:
+    """An event would be seen by nobody. The second signal is the system's own, which waits for nothing."""
+    before = signal.getsignal(signal.SIGTERM)
+    async with stop_signal():
+        try:
+            with cut_off_by_signal():
+                try:
+                    signal.raise_signal(signal.SIGTERM)
+                    pytest.fail("it was not cut off")
+                finally:
+                    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        except KeyboardInterrupt:
+            pass
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 async def test_it_works_where_the_loop_knows_no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
