@@ -77,6 +77,7 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
                 list(addresses),
                 new_slot,
                 lease_ttl=settings.lease_ttl,
+                named_here=[name for name, address in addresses.items() if address.machine],
             )
             async with _background(fleet.run()):
                 yield fleet

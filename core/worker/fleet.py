@@ -40,7 +40,11 @@ class Ownership(Protocol):
 
 
 class Fleet:
-    """Runs the slots for `backends`; `run` must run until the process ends, `stop` before that."""
+    """Runs the slots for `backends`; `run` must run until the process ends, `stop` before that.
+
+    `named_here` are those of the backends that bear this machine's name: another machine of the same name has
+    others, which are taken for the same ones.
+    """
 
     def __init__(
         self,
@@ -49,6 +53,7 @@ class Fleet:
         new_slot: NewSlot,
         *,
         lease_ttl: float,
+        named_here: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ownership = ownership
@@ -57,6 +62,9 @@ class Fleet:
         self._pause = min(TURN, lease_ttl / 3)
         self._lease_ttl = lease_ttl
         self._clock = clock
+        self._missed = set(named_here)
+        """Those of this machine's name that were never ours; empty once that was told."""
+        self._first_answer: float | None = None
         self._slots: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._giving: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
@@ -103,6 +111,7 @@ class Fleet:
             self._drop(name)
         if self._stopping:
             return seconds
+        self._tell_of_missed(owned)
         # What was being given as it was asked may have been let go of since.
         for name in sorted(owned - set(self._slots) - giving):
             worker = self._new_slot(name)
@@ -112,6 +121,19 @@ class Fleet:
             if name in self._slots and name not in self._giving:
                 self._giving[name] = group.create_task(self._give(name))
         return seconds
+
+    def _tell_of_missed(self, owned: set[str]) -> None:
+        """Tell once of what another worker has had ever since; the lease of a dead one has lapsed by then."""
+        if self._first_answer is None:
+            self._first_answer = self._clock()
+        self._missed -= owned
+        if self._missed and self._clock() - self._first_answer >= 2 * self._lease_ttl:
+            log.info(
+                "%s: another worker has it; if that is another machine's server, give this machine another "
+                "host name",
+                ", ".join(sorted(self._missed)),
+            )
+            self._missed.clear()
 
     def _idle_first(self, names: Iterable[str]) -> list[str]:
         """Those first on which nothing is painted: they are given away first."""

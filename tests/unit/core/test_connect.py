@@ -1,6 +1,7 @@
 """connect and work: what several machines make of one shared queue."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -35,3 +36,22 @@ async def test_each_machine_may_name_its_own_server_as_it_names_itself(
                 backends = (await gateway.status(ALICE)).backends
                 owners = {found.offer.backend: found.owner.split("-")[0] for found in backends if found.owner}
         assert owners == {f"anna:{port}": "anna", f"bert:{port}": "bert"}
+
+
+async def test_a_second_machine_of_the_same_name_says_why_its_server_stands_idle(
+    valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As of machines that were cloned: to the queue their servers are one and the same."""
+    await flush(valkey_url())
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(socket, "gethostname", lambda: "ubuntu")
+    async with A1111Double() as double:
+        port = double.url.rpartition(":")[2]
+        address = BackendAddress(f"http://127.0.0.1:{port}")
+        settings = Settings(redis_url=valkey_url(), sd_backends=(address,), lease_ttl=0.3)
+        async with work(settings) as one, work(settings) as other, connect(settings) as gateway:
+            async with asyncio.timeout(10):
+                while "another worker has it" not in caplog.text:
+                    await gateway.catalog()
+            assert len(one.painting) + len(other.painting) == 1
+    assert f"ubuntu:{port}: another worker has it; if that is another machine's server, give" in caplog.text

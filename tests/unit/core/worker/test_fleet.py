@@ -1,6 +1,7 @@
 """A Fleet: the slots of one process, with an ownership that follows a script, and backends that do."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -73,7 +74,9 @@ class House:
         }
         self.slots: list[str] = []
         """The backends of all slots that were begun."""
-        self.fleet = Fleet(self.owned, ALL, self._slot, lease_ttl=lease_ttl, clock=clock)
+        self.fleet = Fleet(
+            self.owned, ALL, self._slot, lease_ttl=lease_ttl, named_here=["gpu:1"], clock=clock
+        )
 
     def _slot(self, name: str) -> Worker:
         self.slots.append(name)
@@ -113,6 +116,26 @@ async def test_there_is_a_slot_for_each_backend_that_is_owned(house: House) -> N
     house.owned.owned = {"gpu:2"}
     await house.owned.turns()
     assert set(house.fleet.painting) == {"gpu:2"}
+
+
+async def test_a_server_that_bears_the_machines_name_and_is_never_ours_is_told_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another machine of that name may have it. What was ours is one that workers here share; nor does
+    a server count whose name is the same for all of them.
+    """
+    caplog.set_level(logging.INFO)
+    sharing, missing = House(), House()
+    missing.owned.owned = set()
+    async with _running(sharing), asyncio.timeout(10):
+        sharing.owned.owned = set()
+        async with _running(missing):
+            while "another worker has it" not in caplog.text:
+                await missing.owned.turns(1)
+            await missing.owned.turns()
+            await sharing.owned.turns()
+    (said,) = [record.message for record in caplog.records if "another worker has it" in record.message]
+    assert said.startswith("gpu:1: another worker has it; if that is another machine's server, give")
 
 
 async def test_an_answer_that_is_a_fault_ends_no_slot(house: House) -> None:
