@@ -6,6 +6,7 @@ and the server's own code where it answers.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -60,14 +61,19 @@ class Server:
                 return await response.read()
 
     async def foreign(self) -> Failure | None:
-        """What is wrong where something answers that is no such server; one that is away does not say."""
+        """What is wrong where something answers that is no such server, or lets nobody in.
+
+        None where that is not to be known, as of a server that is away. Our own websocket's port hangs up on
+        all but GET, and has no /catalog.
+        """
         limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         try:
-            async with self._request("GET", "/healthz", timeout=limits) as response:
-                # Errors may be a proxy's that hands on other paths; 426 is a websocket server's, as ours.
-                if response.content_type in OURS or (response.status >= 400 and response.status != 426):
-                    return None
-                return await self._refusal(response)
+            async with self._request("GET", "/catalog", timeout=limits) as response:
+                refusal = await self._refusal(response)
+                is_websocket = response.status == HTTPStatus.UPGRADE_REQUIRED
+                # Other errors may be a proxy's that hands on other paths.
+                may_be_ours = response.content_type in OURS or response.status >= 400
+                return None if may_be_ours and not is_websocket and refusal.may_pass else refusal
         except Failure:
             return None
 
@@ -105,6 +111,8 @@ class Server:
                 failure = read_problem(await response.read())
             if failure is not None:
                 return failure
+        if response.status == HTTPStatus.UPGRADE_REQUIRED:
+            return Failure(UNREACHABLE, f"{self.name} is a websocket's port, and HTTP has another one")
         where = response.headers.get("Location")
         leads = f" and leads to {plain(where)}" if where else ""
         answer = f"{response.status} {plain(response.reason or '')}{leads}"

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started
 from tests.doubles.http_fixture import serving
 from tests.doubles.relay import Relay
+from tests.doubles.ws_fixture import serving as websockets_served
 from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
@@ -115,24 +117,40 @@ async def test_a_silent_connection_is_given_up(tmp_path: Path, monkeypatch: pyte
 
 
 async def test_what_is_no_such_server_is_told_at_once_though_it_hangs_up(capsys: Capture) -> None:
-    """Our own websocket's port, which closes on what it does not know; or something that speaks no HTTP."""
+    """It speaks no HTTP."""
 
     async def ssh(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
         await reader.read()
         writer.close()
 
-    async def wsserver(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if (await reader.readuntil(b"\r\n\r\n")).startswith(b"GET "):
-            writer.write(b"HTTP/1.1 426 Upgrade Required\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
+    async with await asyncio.start_server(ssh, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        code = await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
+    assert code == 3
+    assert "is it an sd-b64-api server?" in capsys.readouterr().err
 
-    for listener in (ssh, wsserver):
-        async with await asyncio.start_server(listener, "127.0.0.1", 0) as server:
-            port = server.sockets[0].getsockname()[1]
-            code = await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
-        assert code == 3
-        assert "is it an sd-b64-api server?" in capsys.readouterr().err
+
+@pytest.mark.parametrize("command", [("imagine", PROMPT, "--patience=1"), ("status",)])
+async def test_the_websockets_port_is_told_to_be_that(capsys: Capture, command: tuple[str, ...]) -> None:
+    """It hangs up on all but GET, as a server does that is about to come back."""
+    async with websockets_served() as served:
+        code = await client(*command, "--server", f"http://127.0.0.1:{served.port}")
+    assert code == 3
+    assert "is a websocket's port, and HTTP has another one" in capsys.readouterr().err
+
+
+async def test_a_name_that_the_websockets_port_refuses_is_told_at_once(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTP would refuse it as well, however often it is tried again."""
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *wanted, **flags: look_up(None, *wanted, **flags))
+    async with websockets_served() as served:
+        url = f"http://pictures.example:{served.port}"
+        code = await client("imagine", PROMPT, "--patience=1", "--server", url)
+    assert code == 4
+    assert "list it in ALLOWED_HOSTS" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("closed", ["1", "2"])
