@@ -21,6 +21,8 @@ class Address:
 
     url: URL
     key: str = field(default="", repr=False)
+    is_guess: bool = False
+    """Whether nobody named its port: where the usual one was taken, `serve` has moved to another."""
 
 
 def find_server(server: str | None, key: str | None, environ: Mapping[str, str]) -> Address:
@@ -42,7 +44,8 @@ def find_server(server: str | None, key: str | None, environ: Mapping[str, str])
         raise Failure(USAGE, "the address has a user, and there is an API key: only one can be sent")
     if not key.isprintable():
         raise Failure(USAGE, "the API key holds a character that cannot be sent, such as a line break")
-    return Address(url, key)
+    is_guess = not named and ("HTTP_PORT" not in own.given or not own.http_port)
+    return Address(url, key, is_guess)
 
 
 def _url(text: str) -> URL:

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any
 
 import aiohttp
-from yarl import URL
 
 from cli.address import Address
 from cli.event_stream import EventStream
@@ -22,6 +21,8 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 45.0
 """After so long without a byte a connection is dead: a stream has a heartbeat every 15 seconds."""
 OURS = {"application/json", "application/problem+json"}
+ELSEWHERE = " `serve` says at its start which port it took: --server http://127.0.0.1:PORT"
+"""How to go on where another program has the usual port, as macOS has."""
 ANSWER_SECONDS = 10.0
 """How long an answer that needs no painting may take."""
 
@@ -29,11 +30,12 @@ ANSWER_SECONDS = 10.0
 class Server:
     """One server, on a session that is open."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: URL) -> None:
+    def __init__(self, session: aiohttp.ClientSession, address: Address) -> None:
         self._session = session
-        self._url = str(url)
-        self.name = str(url.with_user(None))
+        self._url = str(address.url)
+        self.name = str(address.url.with_user(None))
         """Its address as it may be shown: without a password."""
+        self._elsewhere = ELSEWHERE if address.is_guess else ""
         self._limits = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
 
     @asynccontextmanager
@@ -119,7 +121,8 @@ class Server:
         return self._foreign(answer)
 
     def _foreign(self, answer: str) -> Failure:
-        return Failure(UNREACHABLE, f"{self.name} answers {answer}; is it an sd-b64-api server?")
+        question = f"{self.name} answers {answer}; is it an sd-b64-api server?"
+        return Failure(UNREACHABLE, question + self._elsewhere)
 
     def _unreadable(self, error: ValueError) -> Failure:
         return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {error}")
@@ -143,7 +146,7 @@ async def reach(address: Address) -> AsyncIterator[Server]:
     if address.key:
         headers["Authorization"] = f"Bearer {address.key}"
     async with aiohttp.ClientSession(headers=headers) as session:
-        yield Server(session, address.url)
+        yield Server(session, address)
 
 
 def _reason(error: BaseException) -> str:

@@ -5,6 +5,8 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +204,29 @@ async def test_what_is_no_server_of_ours_is_said_to_be_none(
     assert line in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",)])
+@pytest.mark.parametrize("is_named", [False, True])
+async def test_who_has_named_no_port_is_told_how_to_find_the_one_that_serve_took(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], is_named: bool
+) -> None:
+    """`serve` moves on where the usual one is taken; one that was named it does not leave."""
+    async with everything_answered(web.Response(text="<html>AirPlay</html>", status=403)) as port:
+        monkeypatch.setattr("cli.address.DEFAULT_PORT", port)
+        monkeypatch.setenv("HTTP_PORT", str(port) if is_named else "0")
+        assert await client(*command) == 3
+    said = capsys.readouterr().err
+    assert said.endswith("server?\n" if is_named else "it took: --server http://127.0.0.1:PORT\n")
+
+
 async def against(answer: web.Response) -> int:
     """The client's exit code where everything is answered so."""
+    async with everything_answered(answer) as port:
+        return await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
+
+
+@asynccontextmanager
+async def everything_answered(answer: web.Response) -> AsyncIterator[int]:
+    """A program that is no server of ours, and answers so; its port."""
 
     async def handle(request: web.Request) -> web.Response:
         return answer
@@ -214,7 +237,7 @@ async def against(answer: web.Response) -> int:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 

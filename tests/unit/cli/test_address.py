@@ -16,11 +16,13 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_word_it_is_the_one_that_serve_starts_here() -> None:
     """Port, host and key are read as `serve` reads them, the file `.env` included."""
-    assert find_server(None, None, {}) == Address(URL("http://127.0.0.1:5000"))
+    assert find_server(None, None, {}) == Address(URL("http://127.0.0.1:5000"), is_guess=True)
     assert find_server(None, None, {"HTTP_PORT": "5001", "HTTP_HOST": "0.0.0.0"}).url == URL(
         "http://127.0.0.1:5001"
     )
-    assert find_server(None, None, {"HTTP_PORT": "0"}).url.port == 5000
+    assert find_server(None, None, {"HTTP_PORT": "0"}) == Address(URL("http://127.0.0.1:5000"), is_guess=True)
+    assert not find_server(None, None, {"HTTP_PORT": "5000"}).is_guess
+    assert not find_server("http://127.0.0.1:5000", None, {}).is_guess
     Path(".env").write_text("HTTP_PORT=5002\nAPI_KEY=ours\n", encoding="utf-8")
     assert find_server(None, None, {}) == Address(URL("http://127.0.0.1:5002"), "ours")
 
