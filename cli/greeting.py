@@ -19,8 +19,8 @@ class Served:
     note: str
 
 
-def greeting(served: Served) -> str:
-    """A few lines for a person at a terminal."""
+def greeting(served: Served, *, curl: str = "curl") -> str:
+    """A few lines for a person at a terminal; `curl` is how that program is called there."""
     http = f"http://{reachable(served.settings.http_host)}:{served.http_port}"
     ws = f"ws://{reachable(served.settings.ws_host)}:{served.ws_port}"
     lines = [
@@ -30,19 +30,22 @@ def greeting(served: Served) -> str:
         *_painters(served),
         *_openness(served.settings),
         "",
-        *_first_pictures(http, needs_key=bool(served.settings.api_key)),
+        *_first_pictures(http, curl, needs_key=bool(served.settings.api_key)),
         *_real_server(served.status),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _first_pictures(http: str, *, needs_key: bool) -> list[str]:
-    """A link and a command. A link can hold no key, but the page asks for one; no key is shown here."""
+def _first_pictures(http: str, curl: str, *, needs_key: bool) -> list[str]:
+    """A link and a command. A link can hold no key, but the page asks for one; no key is shown here.
+
+    The command has an error end as one (`-fS`), and not as a monkey.png.
+    """
     link = f"{http}/image?input={EXAMPLE}"
-    key = '-H "Authorization: Bearer $API_KEY" ' if needs_key else ""
+    key = '-H "Authorization: Bearer YOUR_KEY" ' if needs_key else ""
     return [
         f"  click      {http}/  (it asks for the API_KEY)" if needs_key else f"  click      {link}",
-        f'  or         curl -s {key}"{link}" -o monkey.png',  # Windows knows no single quotes
+        f'  or         {curl} -fsS {key}"{link}" -o monkey.png',  # Windows knows no single quotes
     ]
 
 

@@ -3,6 +3,7 @@
 With REDIS_URL it joins the shared queue, and paints for it on the servers that SD_BACKENDS names.
 """
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -35,6 +36,9 @@ NOTES = {
 }
 """Why the server on A1111's usual port is not taken."""
 
+CURL = "curl.exe" if os.name == "nt" else "curl"
+"""In Windows' own PowerShell `curl` alone is another program, with other options."""
+
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal comes, then end in good order. Raises SettingsError."""
@@ -61,7 +65,7 @@ async def serve(settings: Settings) -> None:
         _discord(painted, gateway),
     ):
         status = await gateway.status(Caller("serve"))
-        say(greeting(Served(settings, http, ws, status, note)))
+        say(greeting(Served(settings, http, ws, status, note), curl=CURL))
         await stop.wait()
         say("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)

@@ -132,8 +132,8 @@ def has_said(id: str, words: str) -> bool:
     [
         ("python -m core.worker", "waiting for it", 1, 128 + signal.SIGTERM),
         ("python -m httpserver", "waiting for it", 1, 128 + signal.SIGTERM),
-        ("sd-b64 serve", "curl -s", 1, 0),
-        ("sd-b64 serve", "curl -s", 2, 128 + signal.SIGTERM),
+        ("sd-b64 serve", "curl -fsS", 1, 0),
+        ("sd-b64 serve", "curl -fsS", 2, 128 + signal.SIGTERM),
     ],
     ids=["a worker that waits for the queue", "an app that does", "gracefully", "at once"],
 )
@@ -218,7 +218,7 @@ def test_the_originals_docker_run(usual_ports: None, tmp_path: Path) -> None:
     """One process with the demo painter; open, which it says, and how to close it. Ctrl-C ends it."""
     terminal = Terminal("docker run -p 5000:5000 -it sd-b64-api")
     try:
-        until(lambda: terminal.shows("curl -s"), "its start")
+        until(lambda: terminal.shows("curl -fsS"), "its start")
         started = run("docker", "ps", "-q", "--filter", "publish=5000").strip()
         assert "open       to anybody who can reach this machine; to close it set API_KEY" in terminal.said
         assert python_client(tmp_path).startswith(b"\x89PNG")

@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import shutil
 import signal
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -190,6 +192,28 @@ async def _until_waiting(session: aiohttp.ClientSession, link: str) -> None:
             pass
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not here")
+async def test_the_command_that_it_prints_gives_a_picture_or_an_error(tmp_path: Path) -> None:
+    """As it stands, with a key in the place of YOUR_KEY: a wrong one leaves no monkey.png behind."""
+    async with (
+        A1111Double() as double,
+        _serve(tmp_path, SD_BACKENDS=double.url, HTTP_PORT="0", WS_PORT="0", API_KEY="s3cret") as serve,
+    ):
+        line = (await serve.says("curl")).splitlines()[-1].removeprefix("  or").strip()
+        code, said = await _in_a_shell(tmp_path, line)
+        assert (code, "401" in said) == (22, True)
+        assert not (tmp_path / "monkey.png").exists()
+        assert await _in_a_shell(tmp_path, line.replace("YOUR_KEY", "s3cret")) == (0, "")
+        assert (tmp_path / "monkey.png").read_bytes().startswith(b"\x89PNG")
+
+
+async def _in_a_shell(folder: Path, line: str) -> tuple[int | None, str]:
+    """Run a command as a person would; its exit code and what it says."""
+    process = await asyncio.create_subprocess_shell(line, cwd=folder, stdout=PIPE, stderr=STDOUT)
+    said, _ = await process.communicate()
+    return process.returncode, said.decode()
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 async def test_a_name_that_the_terminals_letters_lack_is_shown_all_the_same(
     tmp_path: Path, encoding: str
@@ -201,7 +225,7 @@ async def test_a_name_that_the_terminals_letters_lack_is_shown_all_the_same(
             tmp_path, SD_BACKENDS=double.url, HTTP_PORT="0", WS_PORT="0", PYTHONIOENCODING=encoding
         ) as serve,
     ):
-        assert r"model \u56fd\u98ce [31m3" in await serve.says("curl ")
+        assert r"model \u56fd\u98ce [31m3" in await serve.says("curl")
 
 
 async def _get(session: aiohttp.ClientSession, link: str) -> str:

@@ -9,10 +9,11 @@ GPU = Offer("gpu:7860", usable=True, models=("alpha",), loaded="alpha")
 GONE = Offer("10.0.0.2:7860", usable=False, problem="not reached")
 
 
-def said(*offers: Offer, note: str = "", **settings: object) -> str:
+def said(*offers: Offer, note: str = "", curl: str = "curl", **settings: object) -> str:
     backends = tuple(BackendStatus(offer, painting=False) for offer in offers)
     status = Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=backends)
-    return greeting(Served(Settings(**settings), 5000, 8765, status, note))  # type: ignore[arg-type]
+    served = Served(Settings(**settings), 5000, 8765, status, note)  # type: ignore[arg-type]
+    return greeting(served, curl=curl)
 
 
 def test_a_link_to_click_and_a_command_lead_to_the_first_picture() -> None:
@@ -20,14 +21,19 @@ def test_a_link_to_click_and_a_command_lead_to_the_first_picture() -> None:
     picture = "http://127.0.0.1:5000/image?input=a%20monkey%20with%20a%20hat"
     lines = said(DEMO).splitlines()
     assert f"  click      {picture}" in lines
-    assert f'  or         curl -s "{picture}" -o monkey.png' in lines
+    assert f'  or         curl -fsS "{picture}" -o monkey.png' in lines
+
+
+def test_the_command_bears_the_name_that_its_program_has_there() -> None:
+    """Windows' own PowerShell has another one by the name of curl."""
+    assert '  or         curl.exe -fsS "http' in said(DEMO, curl="curl.exe")
 
 
 def test_where_a_key_is_needed_link_and_command_are_such_that_lead_there() -> None:
-    """The page asks for the key; the command names the variable. The key itself is shown to nobody."""
+    """The page asks for the key; in the command one writes it. The key itself is shown to nobody."""
     text = said(DEMO, api_key="s3cret")
     assert "  click      http://127.0.0.1:5000/  (it asks for the API_KEY)\n" in text
-    assert 'curl -s -H "Authorization: Bearer $API_KEY" "http://127.0.0.1:5000/image?' in text
+    assert 'curl -fsS -H "Authorization: Bearer YOUR_KEY" "http://127.0.0.1:5000/image?' in text
     assert "s3cret" not in text
 
 
