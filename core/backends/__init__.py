@@ -18,6 +18,13 @@ class Unreachable(BackendError):
     """The server was not reached or let us not in: nothing was painted, so no attempt is used up."""
 
 
+class Limited(BackendError):
+    """The server answers only so often: no fault of the job, so no attempt is used up.
+
+    For `retry_after` seconds it is to be left alone.
+    """
+
+
 class Wishes:
     """The latest Wish of a claim, shared by the worker that hears it and the backend that heeds it."""
 
@@ -77,7 +84,8 @@ class Backend(Protocol):
         """Paint; `task` is our own name for it on that server.
 
         Progress is polled only while `wishes` says that somebody watches. Raises Unreachable (nothing was
-        painted), InvalidRequest (the server refused the parameters), BackendError (anything else).
+        painted), Limited (the server takes no more for a while), InvalidRequest (the server refused the
+        parameters), BackendError (anything else).
         Cancelled, it hangs up; the server may go on painting: that is what `interrupt` is for.
         """
 

@@ -55,6 +55,8 @@ class Again:
 
     counts: bool
     error: Failed
+    rest: float = 0.0
+    """Seconds for which the backend takes no more, where it says so itself: new work may wait for it."""
 
 
 class Queue(Protocol):

@@ -17,7 +17,7 @@ class Health:
         """It painted a picture."""
         self.failures = 0
 
-    def failed(self, now: float) -> None:
-        """It did not: let it rest."""
-        self.rests_until = now + min(LONGEST_REST, FIRST_REST * 2**self.failures)
+    def failed(self, now: float, least: float = 0.0) -> None:
+        """It did not: let it rest, for `least` seconds at least."""
+        self.rests_until = now + max(least, min(LONGEST_REST, FIRST_REST * 2**self.failures))
         self.failures = min(self.failures + 1, 20)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from core.backends import Backend, Unreachable, Wishes
+from core.backends import Backend, Limited, Unreachable, Wishes
 from core.errors import BackendError, Internal, InvalidRequest, JobTimeout, ShuttingDown
 from core.events import Completed, End, Failed, Progress
 from core.queues import VOID, Again, Claim, Queue
@@ -57,8 +57,7 @@ class Worker:
         self._free.set()
         self._retired = False
         self._claims: list[Claim] = []
-        """What this slot has in hand: jobs whose pictures are on their way to the queue, and the one that is
-        painted."""
+        """What it has in hand: jobs whose pictures are on their way to the queue, and the one it paints."""
         self._deliveries: set[asyncio.Task[None]] = set()
         self._limit = asyncio.timeout(None)
         """Of the turns: cuts short what is waited for, or painted."""
@@ -134,8 +133,7 @@ class Worker:
     async def _turn(self, tasks: asyncio.TaskGroup) -> None:
         """One picture, or one look, or a rest."""
         standing = self._standing
-        if (rest := standing.rest) > 0:
-            await asyncio.sleep(rest)
+        await standing.rest_over()
         if not standing.offer.usable or standing.look_due:
             await standing.look()
         if not standing.offer.usable or self._retired:
@@ -221,6 +219,8 @@ class Worker:
             return await self._backend.paint(task, claim.request, on_progress, wishes)
         except Unreachable as error:
             return Again(counts=False, error=Failed.of(error))
+        except Limited as error:
+            return Again(counts=False, error=Failed.of(error), rest=error.retry_after or 0.0)
         except BackendError as error:
             return Again(counts=True, error=Failed.of(error))
         except InvalidRequest as error:
@@ -273,7 +273,7 @@ class Worker:
         """Tell how it ended. The offer turns first, so that what goes back goes to somebody else."""
         if isinstance(outcome, Again):
             log.warning("%s", outcome.error.message)
-            await self._standing.failed(outcome.error.message, counts=outcome.counts)
+            await self._standing.failed(outcome.error.message, counts=outcome.counts, rest=outcome.rest)
         elif isinstance(outcome, Failed) and outcome.code == InvalidRequest.code:
             await self._standing.refused(outcome.message)
         await self._queue.finish(claim, outcome)

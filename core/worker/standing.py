@@ -53,6 +53,14 @@ class Standing:
             return rest
         return LOOK_SOON if self.offer.resting else 0.0
 
+    async def rest_over(self) -> None:
+        """Leave the backend alone for as long as it rests; in a long rest its offer would lapse."""
+        while (rest := self.rest) > LOOK_EVERY:
+            await asyncio.sleep(LOOK_EVERY)
+            await self.tell()
+        if rest > 0:
+            await asyncio.sleep(rest)
+
     async def look(self) -> None:
         """See what the backend offers now, and say so."""
         before, self.offer = self.offer, await self._backend.look()
@@ -96,10 +104,14 @@ class Standing:
         if self.offer != self._told:
             await self.tell()
 
-    async def failed(self, problem: str, *, counts: bool) -> None:
-        """It did not paint; `counts` if it answered, so that a moment's rest may help."""
-        (self._paintings if counts else self._looks).failed(self._clock())
-        await self.say_unusable(problem, resting=counts)
+    async def failed(self, problem: str, *, counts: bool, rest: float = 0.0) -> None:
+        """It did not paint; `counts` if it answered, so that a moment's rest may help.
+
+        Where it answered that it wants a rest of so many seconds, it gets them.
+        """
+        answered = counts or rest > 0
+        (self._paintings if answered else self._looks).failed(self._clock(), rest)
+        await self.say_unusable(problem, resting=answered)
 
     async def refused(self, problem: str) -> None:
         """It found a request wrong. One that finds all of them so draws the jobs of those that are well."""

@@ -44,7 +44,9 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
 
 Relatives: `missing` names the paths that answer 404 (NO_PROGRESS, NO_API, or any), `tells_task` says whether
 `/sdapi/v1/progress` has `current_task`, `names_tasks` whether `force_task_id` is heeded (SD.Next), `login`
-puts `/internal` behind the page's own login. A1111 itself and Forge heed the name and do not tell the task.
+puts `/internal` behind the page's own login, `rations` is how many pictures it hands out: what it paints
+after that it answers with 429 (SD.Next), and with `Retry-After` where `retry_after` is set. A1111 itself and
+Forge heed the name and do not tell the task.
 """
 
 import asyncio
@@ -58,7 +60,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from tests.doubles.a1111_answers import failure, refusal, success
+from tests.doubles.a1111_answers import LIMITED, failure, refusal, success
 from tests.doubles.pictures import JPEG, parameters_of, prompt_of, seed_of
 
 __all__ = [
@@ -168,6 +170,8 @@ class A1111Double:
         self.return_grid = return_grid
         self.deaf = False
         """Interrupts are heard and recorded, and not obeyed."""
+        self.rations: int | None = None
+        self.retry_after: str | None = None
         self.calls: list[Call] = []
         self.txt2img_requests: list[dict[str, Any]] = []
         self.paintings: list[Painting] = []
@@ -480,6 +484,11 @@ class A1111Double:
             return web.json_response({"error": "RuntimeError", "errors": "failed this once"}, status=500)
         if error := failure(prompt):
             return web.json_response(error, status=500)
+        if self.rations == 0:
+            asks = {} if self.retry_after is None else {"Retry-After": self.retry_after}
+            return web.json_response(LIMITED, status=429, headers=asks)
+        if self.rations is not None:
+            self.rations -= 1
         if "/not-json" in prompt:
             return web.Response(text="<html>Just a moment...</html>", content_type="text/html")
         sampler = painting.body.get("sampler_name") or next(iter(self.samplers), "Euler")

@@ -24,6 +24,14 @@ FAILURES = {
     },
 }
 """500 with A1111's error body, behind the painting."""
+LIMITED = {
+    "error": "HTTPException",
+    "code": 429,
+    "detail": "10.0.0.5:/sdapi/v1/txt2img: rate limit exceeded",
+    "body": "",
+    "errors": "429: 10.0.0.5:/sdapi/v1/txt2img: rate limit exceeded",
+}
+"""SD.Next's 429, which takes the place of a picture that is painted."""
 VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
 

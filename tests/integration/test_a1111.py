@@ -15,9 +15,10 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from core.backends import Unreachable, Wishes
+from core.backends import Limited, Unreachable, Wishes
 from core.backends.a1111 import A1111Backend, Found, discover, discovery, open_session
 from core.backends.a1111 import progress as progress_module
+from core.backends.a1111.backend import LISTS_SECONDS
 from core.errors import BackendError, InvalidRequest, SdError
 from core.events import Completed, Progress
 from core.queues import Wish
@@ -486,6 +487,38 @@ async def test_each_fault_has_its_end(prompt: str, error: type[SdError], words: 
         with pytest.raises(error, match=words) as caught:
             await it.paint(prompt)
         assert not isinstance(caught.value, Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [(None, 10), ("30", 30), ("0", 1), ("86400", 60), ("nan", 1), ("in a while", 10)]
+)
+async def test_a_server_that_limits_its_pictures_says_so_in_our_words_and_is_left_alone(
+    asked: str | None, seconds: float
+) -> None:
+    """SD.Next paints first, and then has a 429 in place of the picture: in it, our address as it sees it."""
+    async with studio() as it:
+        it.double.rations, it.double.retry_after = 1, asked
+        await it.paint("the first")
+        with pytest.raises(Limited) as caught:
+            await it.paint("the second")
+        assert caught.value.message == f"{it.double.name}: limits how many pictures it paints a minute"
+        assert caught.value.retry_after == seconds
+        assert [painting.prompt for painting in it.double.paintings] == ["the first", "the second"]
+
+
+@pytest.mark.parametrize("path", ["/sdapi/v1/sd-models", "/sdapi/v1/samplers", "/sdapi/v1/options"])
+async def test_a_server_that_limits_its_answers_has_the_models_that_it_had(path: str) -> None:
+    """A 429 does not say that there is nothing."""
+    now = 0.0
+    async with studio(clock=lambda: now) as it:
+        await it.backend.look()
+        now += LISTS_SECONDS
+        it.double.fault(path, 429)
+        offer = await it.backend.look()
+        assert (offer.usable, offer.problem) == (False, f"{path} answered 429")
+        assert (offer.models, offer.samplers) == (it.double.models, it.double.samplers)
+        it.double.heal()
+        assert (await it.backend.look()).usable
 
 
 async def test_a_traceback_is_cut_down_to_its_sentence() -> None:

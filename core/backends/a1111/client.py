@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -17,7 +17,7 @@ from aiohttp.client_exceptions import (
     ServerTimeoutError,
 )
 
-from core.backends import Unreachable
+from core.backends import Limited, Unreachable
 from core.errors import BackendError, InvalidRequest, SdError
 from core.variables import BackendAddress
 
@@ -33,6 +33,10 @@ FROM_CONTAINERS = "host.docker.internal"
 """What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
+TOO_MANY = 429
+SHORTEST_REST, USUAL_REST, LONGEST_REST = 1.0, 10.0, 60.0
+"""Seconds for which a server that answers 429 is left alone, whatever it asks for. SD.Next asks for nothing,
+and counts over a minute."""
 
 Words = dict[str, Any]
 
@@ -70,6 +74,14 @@ class Broken(BackendError):
     """There was no whole answer of the server itself: it may still paint what it was asked for."""
 
 
+class _Answer(NamedTuple):
+    """What of an HTTP answer is read."""
+
+    status: int
+    body: bytes
+    retry_after: str | None
+
+
 class Client:
     """Requests to one server."""
 
@@ -85,10 +97,13 @@ class Client:
             self._headers = {"Authorization": f"Basic {base64.b64encode(words).decode()}"}
 
     async def txt2img(self, words: Words) -> bytes:
-        """Paint, for as long as it takes. Raises Unreachable, InvalidRequest, BackendError."""
-        status, body = await self._request("POST", "/sdapi/v1/txt2img", PAINTING, json=words)
+        """Paint, for as long as it takes. Raises Unreachable, Limited, InvalidRequest, BackendError."""
+        status, body, retry_after = await self._request("POST", "/sdapi/v1/txt2img", PAINTING, json=words)
         if status == 200:
             return body
+        if status == TOO_MANY:  # SD.Next's own words name our address, and go to strangers
+            sentence = f"{self.name}: limits how many pictures it paints a minute"
+            raise Limited(sentence, retry_after=_rest(retry_after))
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
@@ -102,11 +117,11 @@ class Client:
 
         A login page or a redirect to one counts as none; if it `may_fail`, A1111's own error does, too.
         """
-        status, body = await self._request(method, path, ASKING, **options)
+        status, body, _ = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         failed = status >= 500 and status != NOT_IMPLEMENTED
-        if failed and not (may_fail and "error" in _object(body)):
+        if status == TOO_MANY or (failed and not (may_fail and "error" in _object(body))):
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None
@@ -117,7 +132,7 @@ class Client:
 
     async def status_of(self, path: str) -> int:
         """The HTTP status of a GET. Raises Unreachable, BackendError."""
-        return (await self._request("GET", path, ASKING))[0]
+        return (await self._request("GET", path, ASKING)).status
 
     def _refusal(self, status: int, body: bytes) -> SdError:
         """What an answer that is not 200 means."""
@@ -127,7 +142,7 @@ class Client:
 
     async def _request(
         self, method: str, path: str, patience: aiohttp.ClientTimeout, **options: Any
-    ) -> tuple[int, bytes]:
+    ) -> _Answer:
         try:
             async with self._session.request(
                 method,
@@ -137,7 +152,8 @@ class Client:
                 allow_redirects=False,
                 **options,
             ) as response:
-                return response.status, await response.read()
+                body = await response.read()
+                return _Answer(response.status, body, response.headers.get("Retry-After"))
         # aiohttp's errors may quote what was sent, the password included: none is kept as a cause.
         except ClientConnectorError as error:
             raise Unreachable(f"{self.name}: not reached ({_obstacle(error)})") from None
@@ -172,6 +188,15 @@ def _meant(host: str | None, environ: Mapping[str, str]) -> str:
     if environ.get("container") and host in {"127.0.0.1", "localhost", "::1"}:
         return f"; in a container that is the container itself: name it {FROM_CONTAINERS}"
     return ""
+
+
+def _rest(retry_after: str | None) -> float:
+    """The seconds of a Retry-After, within bounds; a date in it is by somebody else's clock."""
+    try:
+        seconds = USUAL_REST if retry_after is None else float(retry_after)
+    except ValueError:
+        seconds = USUAL_REST
+    return min(LONGEST_REST, max(SHORTEST_REST, seconds))
 
 
 def _refusal(name: str, status: int, body: bytes) -> SdError:

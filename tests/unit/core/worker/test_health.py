@@ -25,3 +25,11 @@ def test_a_picture_lets_the_rests_begin_anew() -> None:
     health.succeeded()
     health.failed(now=100.0)
     assert health.rests_until == 100.0 + FIRST_REST
+
+
+def test_what_asks_for_a_longer_rest_gets_it() -> None:
+    health = Health()
+    health.failed(now=50.0, least=60.0)
+    assert health.rests_until == 50.0 + 60.0
+    health.failed(now=200.0, least=0.1)
+    assert health.rests_until == 200.0 + 2 * FIRST_REST

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from msgspec.structs import replace
 
-from core.backends import Backend, OnProgress, Unreachable, Wishes
+from core.backends import Backend, Limited, OnProgress, Unreachable, Wishes
 from core.errors import BackendError, InvalidRequest
 from core.events import Cancelled, Completed, End, Failed, Progress, Queued, Started
 from core.offers import Offer
@@ -386,6 +386,16 @@ async def test_a_server_that_was_not_reached_costs_no_attempt() -> None:
         assert await soon((await bench.submit()).end()) == painted()
     assert bench.log == [
         *["look", "usable", "paint", "unusable", "Again accepted"] * 3,
+        *["look", "usable", "paint", "Completed accepted"],
+    ]
+
+
+async def test_a_server_that_takes_no_more_for_a_while_costs_no_attempt_and_may_be_waited_for() -> None:
+    bench = Bench(*[fail(Limited("gpu:1: no more", retry_after=0.001))] * 3, succeed, max_attempts=1)
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    assert bench.log == [
+        *["look", "usable", "paint", "resting", "Again accepted"] * 3,
         *["look", "usable", "paint", "Completed accepted"],
     ]
 

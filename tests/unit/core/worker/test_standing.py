@@ -110,6 +110,31 @@ async def test_a_failure_is_told_without_the_name_and_takes_work_where_it_answer
     assert last.models == ("a model",)
 
 
+async def test_a_backend_that_asks_for_a_rest_gets_it_and_its_offer_does_not_lapse_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What new work may wait for is told again and again, however long that takes."""
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.001)
+    bench = Bench(usable("gpu:1"))
+    await bench.standing.look()
+    await bench.standing.failed("gpu:1: no more", counts=False, rest=60.0)
+    assert bench.standing.rest == pytest.approx(60.0)
+    resting = asyncio.create_task(bench.standing.rest_over())
+    async with asyncio.timeout(5):
+        while len(bench.said) < 5:
+            await _turn()
+    assert not resting.done()
+    assert {(offer.resting, offer.problem) for offer in bench.said[1:]} == {(True, "no more")}
+    bench.clock.advance(60.0)
+    monkeypatch.setattr(standing, "LOOK_SOON", 0.0)
+    await soon(resting)
+    assert bench.backend.looks == 1
+
+
+async def _turn() -> None:
+    await asyncio.sleep(0)
+
+
 async def test_of_what_a_picture_shows_only_news_is_told() -> None:
     bench = Bench(usable("gpu:1", "a", "b", loaded="a"))
     await bench.standing.look()
