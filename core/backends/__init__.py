@@ -75,7 +75,7 @@ class Backend(Protocol):
         """Ask the server what it offers. Never raises for a server's faults: then `usable` is False.
 
         Not usable, too, while it still paints a job that was given up (which `look` tries to stop again),
-        and, before it was seen idle once, while it paints anything at all.
+        and, before it was seen idle once, while it paints anything at all that moves.
         """
 
     async def paint(

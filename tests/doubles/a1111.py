@@ -170,6 +170,8 @@ class A1111Double:
         self.return_grid = return_grid
         self.deaf = False
         """Interrupts are heard and recorded, and not obeyed."""
+        self.stuck = False
+        """It goes on saying that it paints: SD.Next, once a picture has failed."""
         self.rations: int | None = None
         self.retry_after: str | None = None
         self.calls: list[Call] = []
@@ -419,6 +421,8 @@ class A1111Double:
             answer["eta_relative"] = (active.of - active.steps) * self.step_seconds
             if request.query.get("skip_current_image") != "true":
                 answer["current_image"] = self._preview(active, -1)
+        elif self.stuck:
+            state |= {"job": "TXT2IMG", "job_count": 1}
         if self.tells_task:
             answer["current_task"] = active.task if active else None
         return web.json_response({**answer, "state": state})

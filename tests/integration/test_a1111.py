@@ -16,7 +16,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from core.backends import Limited, Unreachable, Wishes
-from core.backends.a1111 import A1111Backend, Found, discover, discovery, open_session
+from core.backends.a1111 import A1111Backend, Found, discover, discovery, open_session, standstill
 from core.backends.a1111 import progress as progress_module
 from core.backends.a1111.backend import LISTS_SECONDS
 from core.errors import BackendError, InvalidRequest, SdError
@@ -450,6 +450,39 @@ async def test_a_server_found_busy_is_used_once_it_is_idle_and_not_interrupted()
         await outside.done()
         assert (await it.backend.look()).usable
         assert it.double.interrupts == []
+
+
+async def test_a_server_that_only_says_that_it_paints_is_used_once_nothing_has_moved_for_minutes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """SD.Next does after a picture that failed, until the next one is begun: that may have to be ours."""
+    now = 0.0
+    async with studio(clock=lambda: now, tells_task=False) as it:
+        it.double.stuck = True
+        assert (await it.backend.look()).resting
+        now += standstill.LONGEST - 1
+        assert (await it.backend.look()).resting, "a model may be loaded"
+        now += 1
+        assert (await it.backend.look()).usable
+        assert f"{it.double.name}: says that it paints, and nothing moves there" in caplog.text
+        assert prompt_of((await it.paint()).images[0].base64) == "a cat"
+        assert it.double.interrupts == []
+
+
+async def test_a_server_whose_owner_paints_slowly_by_hand_is_not_taken_for_idle() -> None:
+    """Each step counts."""
+    now = 0.0
+    async with studio(clock=lambda: now) as it:
+        outside = await it.double.paint_outside(steps=3, held=True)
+        for step in (1, 2):
+            it.double.hold(at=step)
+            await it.double.until(lambda: outside.is_held)
+            assert (await it.backend.look()).resting
+            now += standstill.LONGEST - 1
+        assert (await it.backend.look()).resting
+        it.double.release()
+        await outside.done()
+        assert (await it.backend.look()).usable
 
 
 async def test_a_job_of_ours_that_a_dead_worker_left_is_interrupted() -> None:

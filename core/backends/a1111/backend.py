@@ -19,6 +19,7 @@ from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import api_problem
 from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_painting, sampler_names
 from core.backends.a1111.progress import Following, Painting, ProgressSource
+from core.backends.a1111.standstill import Standstill, is_busy
 from core.errors import BackendError, SdError
 from core.events import Completed
 from core.offers import Offer
@@ -76,6 +77,7 @@ class A1111Backend:
         self._paces = deque([] if pace is None else [pace], maxlen=MEASURED)
         self._pace = pace
         self._seen_idle = False
+        self._standstill = Standstill(clock)
         self._busy_elsewhere = False
         """Whether the last look found it well, but at work on what is none of our jobs."""
         self._offer = Offer(address.name, usable=False, problem="not looked at yet")
@@ -203,11 +205,15 @@ class A1111Backend:
             self._given_up.discard(task)
         if self._seen_idle:
             return ""
-        task_there = await self._progress.busy_with()
-        if task_there is None:
+        running = await self._progress.running()
+        if running is None or not is_busy(running):
             self._seen_idle = True
             return ""
-        if task_there.startswith(self._prefix):
+        if self._standstill.lasts(running):
+            log.warning("%s: says that it paints, and nothing moves there: taken for idle", self.name)
+            self._seen_idle = True
+            return ""
+        if str(running.get("current_task")).startswith(self._prefix):
             await self._stop()
         return "busy with a picture that is none of our jobs; waiting until it is idle"
 

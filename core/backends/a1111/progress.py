@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.client import Client
+from core.backends.a1111.standstill import is_busy
 from core.errors import BackendError
 from core.events import Progress
 from core.request import ImageRequest
@@ -123,24 +124,17 @@ class ProgressSource:
                 return "active" if words.get("active") and not tells else "queued"
         if running is None or not tells:
             return "unknown"
-        return "queued" if _busy(running) else "gone"
+        return "queued" if is_busy(running) else "gone"
 
     async def _is_idle(self, running: dict[str, Any] | None) -> bool:
         """Whether nothing runs by two answers, as a task may have begun between the first one and now.
 
         A1111 goes on calling a task active whose picture failed, and queued one that it could not begin.
         """
-        if running is None or _busy(running):
+        if running is None or is_busy(running):
             return False
         again = await self.running()
-        return again is not None and not _busy(again)
-
-    async def busy_with(self) -> str | None:
-        """The name of the task that runs on the server, empty if it has none; None when it is idle."""
-        running = await self.running()
-        if running is None or not _busy(running):
-            return None
-        return str(running.get("current_task") or "")
+        return again is not None and not is_busy(again)
 
     async def _ask(
         self, painting: Painting, elapsed: float, preview: bool, preview_id: int
@@ -269,11 +263,6 @@ def _timed(progress: Progress, painting: Painting, elapsed: float) -> Progress:
 
 def _late(share: float) -> float:
     return 0.9 + 0.09 * (1 - math.exp(-(share - 0.9) / 0.3))
-
-
-def _busy(running: dict[str, Any]) -> bool:
-    state = running.get("state")
-    return bool(running.get("current_task") or (isinstance(state, dict) and state.get("job_count")))
 
 
 def _fraction(value: object) -> float:
