@@ -10,6 +10,8 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /oom            500 OutOfMemoryError         /empty-images  200 and no picture
     /nan            500 NansException            /no-info       `info` is ""
     /traceback      500 with a long traceback    /broken-info   `info` is no JSON
+    /forge          500 in Forge's words
+    /large-body     500 with a whole answer in it
     /422            refused by validation        /jpeg /webp    a picture of that format
     /404-sampler    refused: sampler not found   /data-uri      `data:image/png;base64,` before it
     /status-502     a proxy's page, any number   /grid          with a batch: the grid comes first

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.doubles.pictures import JPEG, WEBP, png
 
-FAILURES = {
+FAILURES: dict[str, dict[str, Any]] = {
     "/fail-500": {"error": "RuntimeError", "errors": "mat1 and mat2 shapes cannot be multiplied"},
     "/oom": {
         "error": "OutOfMemoryError",
@@ -17,13 +17,19 @@ FAILURES = {
         "error": "NansException",
         "errors": "A tensor with all NaNs was produced in Unet. Use --disable-nan-check to disable this.",
     },
+    "/forge": {"error": "AttributeError", "message": "'NoneType' object has no attribute 'cond_stage_model'"},
+    "/large-body": {
+        "error": "ResponseValidationError",
+        "detail": [{"input": "iVBORw0KGgo" * 100_000}],
+        "body": "iVBORw0KGgo" * 100_000,
+    },
     "/traceback": {
         "error": "ValueError",
         "errors": "bad value\nTraceback (most recent call last):\n"
         + '  File "/home/owner/webui/modules/processing.py", line 1, in run\n' * 40,
     },
 }
-"""500 with A1111's error body, behind the painting."""
+"""500 with A1111's error body, or Forge's, behind the painting."""
 LIMITED = {
     "error": "HTTPException",
     "code": 429,
@@ -49,7 +55,7 @@ def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, str |
     return None
 
 
-def failure(prompt: str) -> dict[str, str] | None:
+def failure(prompt: str) -> dict[str, Any] | None:
     """The error body of a painting that fails."""
     error = next((error for word, error in FAILURES.items() if word in prompt), None)
     return {"detail": "", "body": "", **error} if error else None

@@ -502,6 +502,8 @@ async def test_a_job_of_ours_that_a_dead_worker_left_is_interrupted() -> None:
         ("/fail-500", BackendError, "RuntimeError: mat1"),
         ("/oom", BackendError, "OutOfMemoryError: CUDA out of memory"),
         ("/nan", BackendError, "NansException"),
+        ("/forge", BackendError, "AttributeError: 'NoneType' object has no attribute 'cond_stage_model'"),
+        ("/large-body", BackendError, "ResponseValidationError$"),
         ("/422", InvalidRequest, "steps"),
         ("/404-sampler", InvalidRequest, "Sampler not found"),
         ("/400-sampler", InvalidRequest, "Sampler not found"),

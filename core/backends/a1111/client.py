@@ -211,8 +211,7 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
         case 422:
             return _invalid(name, detail)
         case _ if words.get("error"):
-            reason = words.get("errors") or detail or words.get("body") or ""
-            sentence = f"{words['error']}: {_last_line(str(reason))}".rstrip(": ")
+            sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
             return BackendError(f"{name}: {_short(sentence)}")
     return BackendError(f"{name}: answered {status}")
 
@@ -236,6 +235,17 @@ def _object(body: bytes) -> Words:
     except (msgspec.DecodeError, RecursionError):
         return {}
     return words if isinstance(words, dict) else {}
+
+
+def _reason(words: Words) -> str:
+    """What the server says of its own fault: A1111 in `errors`, Forge in `message`.
+
+    `body` may be all that the server was sent, or was about to answer.
+    """
+    texts = [words.get(name) for name in ("errors", "message", "detail", "body")]
+    if isinstance(texts[-1], str) and len(texts[-1]) > LONGEST_REASON:
+        texts.pop()
+    return next((text for text in texts if isinstance(text, str) and text), "")
 
 
 def _last_line(reason: str) -> str:
