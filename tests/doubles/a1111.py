@@ -36,7 +36,7 @@ It records `calls`, `txt2img_requests`, `paintings` (in the order in which they 
 answered yet), `switches` (models loaded), `previews` (pictures handed out with progress).
 
     double.fault("/", 503)                # paths that begin so answer: a status, "html", "error" (a 500 in
-                                          # A1111's own words), "hang" or "drop"
+                                          # A1111's own words), "plain" (Starlette's), "hang" or "drop"
     double.heal()                         # takes all faults away; what hung goes on
     await double.go_away()                # a crash: nobody listens, every connection and painting is gone
     await double.come_back()              # on the same port
@@ -272,7 +272,7 @@ class A1111Double:
             raise AssertionError(f"did not happen in {within} s; last calls: {calls}") from None
 
     def fault(self, path: str, kind: int | str) -> None:
-        """Every path that begins so answers a status, `html`, `error`, `hang` or `drop`, until `heal`."""
+        """Every path that begins so answers a status, or as the module's docstring says, until `heal`."""
         self._faults[path] = kind
 
     def heal(self) -> None:
@@ -363,6 +363,8 @@ class A1111Double:
             return web.json_response({"detail": "as the test wants"}, status=kind)
         if kind == "error":
             return web.json_response({"error": "ResponseValidationError", "detail": ""}, status=500)
+        if kind == "plain":
+            return web.Response(status=500, text="Internal Server Error")
         if kind == "html":
             return web.Response(text="<html>Log in</html>", content_type="text/html")
         if kind == "drop":

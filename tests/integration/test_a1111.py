@@ -635,18 +635,20 @@ async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None
             assert (await backend.look()).problem == f"not reached ({problem})"
 
 
-async def test_a_server_whose_options_fail_by_its_own_words_paints_all_the_same() -> None:
-    """Some versions of A1111 and SD.Next answer so, since a value in them does not fit their own model."""
+@pytest.mark.parametrize("words", ["error", "plain"])
+async def test_a_server_whose_options_fail_by_its_own_words_paints_all_the_same(words: str) -> None:
+    """Some versions of A1111, SD.Next and Forge answer so: a value in them does not fit their own model."""
     async with studio() as it:
-        it.double.fault("/sdapi/v1/options", "error")
+        it.double.fault("/sdapi/v1/options", words)
         offer = await it.backend.look()
         assert offer.usable
         assert offer.models
         await it.paint()
-        it.double.fault("/sdapi/v1/options", 503)
-        assert not (await it.backend.look()).usable, "that is somebody else's word"
+        for status in (500, 502, 503, 504):
+            it.double.fault("/sdapi/v1/options", status)
+            assert not (await it.backend.look()).usable, "that is somebody else's word"
         it.double.heal()
-        it.double.fault("/sdapi/v1/sd-models", "error")
+        it.double.fault("/sdapi/v1/sd-models", words)
         assert not (await it.backend.look()).usable, "what it has must be known"
 
 

@@ -115,13 +115,13 @@ class Client:
     async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-        A login page or a redirect to one counts as none; if it `may_fail`, A1111's own error does, too.
+        A login page or a redirect to one counts as none; if it `may_fail`, an error of its own does, too.
         """
         status, body, _ = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         failed = status >= 500 and status != NOT_IMPLEMENTED
-        if status == TOO_MANY or (failed and not (may_fail and "error" in _object(body))):
+        if status == TOO_MANY or (failed and not (may_fail and _is_its_own(status, body))):
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None
@@ -188,6 +188,12 @@ def _meant(host: str | None, environ: Mapping[str, str]) -> str:
     if environ.get("container") and host in {"127.0.0.1", "localhost", "::1"}:
         return f"; in a container that is the container itself: name it {FROM_CONTAINERS}"
     return ""
+
+
+def _is_its_own(status: int, body: bytes) -> bool:
+    """Whether the server itself fails, and no proxy before it: in A1111's words, or in those of Starlette, as
+    Forge did in the middle of 2024."""
+    return "error" in _object(body) or (status == 500 and body == b"Internal Server Error")
 
 
 def _rest(retry_after: str | None) -> float:
