@@ -155,6 +155,8 @@ def read_backends(value: str) -> tuple[BackendAddress, ...]:
 def _backend(text: str) -> BackendAddress:
     """Read `http://user:password@host:7860`; the error never repeats the text, it may hold a password."""
     wanted = "comma-separated addresses are wanted, such as http://127.0.0.1:7860"
+    if "@" in text.partition("://")[2].partition("/")[2]:  # else the password would be a path, and shown
+        raise ValueError("an @ comes after a /; write / in a password as %2F, and @ in a path as %40")
     try:
         parts = urlsplit(text)
         port = parts.port or (443 if parts.scheme == "https" else 80)

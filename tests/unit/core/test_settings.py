@@ -44,6 +44,7 @@ GOOD = [
         "http://me:p%40ss@gpu:7860, http://[::1]:7861",
         (BackendAddress("http://gpu:7860", "me", "p@ss"), BackendAddress("http://[::1]:7861")),
     ),
+    ("SD_BACKENDS", "http://me:2024%2Fx@gpu/sd", (BackendAddress("http://gpu:80/sd", "me", "2024/x"),)),
 ]
 
 
@@ -83,6 +84,8 @@ BAD = [
     ("SD_BACKENDS", f"http://{'x' * 64}:7860", "comma-separated addresses"),
     ("SD_BACKENDS", "http://gpu/?x=1", "comma-separated addresses"),
     ("SD_BACKENDS", "http://gpu http://other", "comma-separated addresses"),
+    ("SD_BACKENDS", "http://admin:2024/hunter2@gpu:7860", "write / in a password as %2F"),
+    ("SD_BACKENDS", "http://admin:hunter2/x@gpu:7860", "write / in a password as %2F"),
 ]
 
 
@@ -119,7 +122,10 @@ def test_the_name_of_a_backend_may_be_shown_and_its_credentials_never_are() -> N
 
 @pytest.mark.parametrize(
     "address",
-    ["http://me:hunter2@gpu:port", "http://me:hunt#er2@gpu", "me:hunter2@gpu", "http://me:hunter2/x@g"],
+    [
+        *["http://me:hunter2@gpu:port", "http://me:hunt#er2@gpu", "me:hunter2@gpu", "http://me:hunter2/x@g"],
+        "http://me:2024/hunter2@gpu:7860",
+    ],
 )
 def test_an_address_that_cannot_be_read_shows_no_password(address: str) -> None:
     with pytest.raises(SettingsError) as refused:
