@@ -59,7 +59,7 @@ HOME = {
     "planet": "space", "house": "meadow", "castle": "mountains", "lighthouse": "sea", "balloon": "mountains",
     "tree": "meadow", "snowman": "mountains",
 }  # fmt: skip
-_LORA = re.compile(r"<[^>]*>")
+_LORA = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -80,8 +80,10 @@ class Plan:
 
 def words_of(prompt: str) -> list[str]:
     """The prompt's words in lower case, without accents, weights and <lora:...>."""
-    plain = unicodedata.normalize("NFKD", _LORA.sub(" ", prompt).lower())
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
+    text = _LORA.sub(" ", prompt).lower()
+    # Letter by letter: in a text a run of accents is sorted, in a time that grows with its square.
+    parts = (part for letter in text for part in unicodedata.normalize("NFKD", letter))
+    plain = "".join(part for part in parts if not unicodedata.combining(part))
     plain = plain.replace("top hat", "tophat").replace("bow tie", "bow").replace("milky way", "galaxy")
     return _WORD.findall(plain)
 

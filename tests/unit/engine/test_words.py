@@ -1,5 +1,7 @@
 """Reading a prompt: what it asks for, and what it leaves to chance."""
 
+import pytest
+
 from engine.palette import COLOURS
 from engine.task import Task
 from engine.words import Plan, read, words_of
@@ -60,6 +62,13 @@ def test_what_the_negative_prompt_names_is_left_out() -> None:
 
 def test_weights_and_loras_are_not_words() -> None:
     assert words_of("(a monkey:1.3) <lora:catStyle:0.8> [hat]") == ["a", "monkey", "hat"]
+
+
+@pytest.mark.parametrize("run", ["<", "\u0301\u0327", "\u0f73", "a", "red "])
+def test_a_long_prompt_is_read_at_once(run: str) -> None:
+    """Also one of brackets that nothing closes, or of accents out of order: compared with all others of them,
+    each would take longer than the one before, and this minutes."""
+    assert plan(run * (400_000 // len(run)) + " cat").subject == "cat"
 
 
 def test_seed_prompt_and_negative_prompt_make_the_key() -> None:
