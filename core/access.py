@@ -26,6 +26,9 @@ BELIEVED_SECONDS = 600.0
 
 REMEMBERED = 256
 """Texts whose meaning is kept at hand: strangers may send as many as they like, of 8 KB each."""
+LONGEST_URL = 300
+"""Characters of an origin: a host name has 253. Python sorts the accents in it, in a time that grows with the
+square of their number."""
 
 Headers = Callable[[str], Sequence[str]]
 """All values of a header by its name, in order; none is an empty sequence."""
@@ -239,6 +242,8 @@ def _bearer(value: str) -> str:
 @lru_cache(REMEMBERED)
 def _split(url: str) -> tuple[str | None, int | None]:
     """Host name and port of an origin or of `//` and a Host header; (None, None) where it is neither."""
+    if len(url) > LONGEST_URL:
+        return None, None
     try:
         parts = urlsplit(url)
         return parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

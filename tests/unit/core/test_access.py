@@ -51,6 +51,15 @@ def test_every_host_of_a_request_is_judged() -> None:
         access().check_browser(headers(Host=["localhost", "evil.example"]))
 
 
+def test_what_is_too_long_for_a_name_is_refused_at_once() -> None:
+    """Out of order, so many accents would take minutes to be sorted, and nobody else be served meanwhile."""
+    long = "a" + "\u0301\u0327" * 150_000
+    with pytest.raises(Forbidden, match="ALLOWED_HOSTS"):
+        access().check_browser(headers(Host=long))
+    with pytest.raises(Forbidden, match="ALLOWED_ORIGINS"):
+        access().check_browser(headers(Host="localhost", Origin=f"http://{long}"))
+
+
 def test_what_strangers_send_is_not_kept() -> None:
     """Not for long, that is: else they could fill the memory without a key."""
     ours = access()
