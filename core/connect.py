@@ -43,7 +43,8 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
             # Imported late, as all of Valkey: a process of its own need not know it.
             from core.coordination.valkey import ValkeyCoordination
 
-            yield Gateway(queue, ValkeyCoordination(queue.store), secret=await queue.agreed("secret"))
+            await queue.agreed("secret")
+            yield Gateway(queue, ValkeyCoordination(queue.store), secret=lambda: queue.word("secret"))
     else:
         async with _alone(settings) as gateway:
             yield gateway
@@ -87,7 +88,7 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
 async def _alone(settings: Settings) -> AsyncIterator[Gateway]:
     """A queue in memory, and workers beside it."""
     deployment = secrets.token_hex(4)
-    queue = MemoryQueue(settings)
+    queue, secret = MemoryQueue(settings), secrets.token_bytes(32)
     async with open_session() as session:
         backends = [
             A1111Backend(address, session, deployment=deployment)
@@ -101,7 +102,7 @@ async def _alone(settings: Settings) -> AsyncIterator[Gateway]:
                 group.create_task(worker.look())
         async with _background(queue.run(), *(worker.run() for worker in workers)):
             try:
-                yield Gateway(queue, MemoryCoordination(), secret=secrets.token_bytes(32))
+                yield Gateway(queue, MemoryCoordination(), secret=lambda: secret)
             finally:
                 await queue.drain(0)
                 await _let_go(workers)

@@ -40,11 +40,11 @@ class _Watching(AbstractAsyncContextManager[Watch]):
 class Gateway:
     """Submit, attach, cancel; nothing else of the core is a front end's business.
 
-    `secret` makes ids from the callers' own keys, so that nobody can guess another one's job.
+    `secret` tells what makes ids from the callers' own keys, so that nobody can guess another one's job.
     `coordination` is how front ends of one kind agree, where several of them share the queue.
     """
 
-    def __init__(self, queue: Queue, coordination: Coordination, *, secret: bytes) -> None:
+    def __init__(self, queue: Queue, coordination: Coordination, *, secret: Callable[[], bytes]) -> None:
         self._queue = queue
         self.coordination = coordination
         self._secret = secret
@@ -143,4 +143,4 @@ class Gateway:
         if key is None:
             return secrets.token_hex(16)
         words = f"{len(caller.name)}:{caller.name}{key}".encode()
-        return hmac.new(self._secret, words, hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self._secret(), words, hashlib.sha256).hexdigest()[:32]

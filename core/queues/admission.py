@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from core.errors import InvalidRequest, NoBackend, UnknownModel
-from core.offers import Catalog, Offer, flat_name, kind_of
+from core.offers import Catalog, Offer, bare_name, flat_name, kind_of
 from core.request import ImageRequest
 
 
@@ -19,7 +19,7 @@ def is_repeat(request: ImageRequest, known: ImageRequest) -> bool:
     unnamed = {"model": None, "sampler_name": None}
     return (
         replace(request, **unnamed) == replace(known, **unnamed)
-        and _is_alike(request.model, known.model, flat_name)
+        and any(_is_alike(request.model, known.model, alike) for alike in (flat_name, bare_name))
         and _is_alike(request.sampler_name, known.sampler_name, str.lower)
     )
 

@@ -8,6 +8,10 @@ from core.errors import QueueUnavailable
 from core.queues.valkey.records import CANCELLED
 from core.queues.valkey.store import Store
 
+MOST_DOUBTED = 10_000
+"""Jobs that may have been put while the queue was away. Of more of them the queue hears nothing: it ends by
+itself what nobody watches."""
+
 
 class Leaving:
     """Says it at once where it can, else with a later pulse. `is_watched`: by anybody here."""
@@ -35,6 +39,11 @@ class Leaving:
     def later(self, id: str, *, abandon: bool) -> None:
         """Say it as soon as the queue is there."""
         self._unsaid[id] = abandon
+
+    def doubt(self, id: str) -> None:
+        """Say it of a job that may have been put: only the answer may have been lost."""
+        if len(self._unsaid) < MOST_DOUBTED:
+            self.later(id, abandon=True)
 
     def say_all(self) -> None:
         """Say what is unsaid, beside the pulse: after a long absence that may be very many."""

@@ -53,7 +53,8 @@ class Pulse:
         self._listener = listener
         self._watching = watching
         self._holding = holding
-        self._agreed: dict[str, bytes] = {}
+        self.words: dict[str, bytes] = {}
+        """What all processes agree on, by name."""
         self._untold: dict[str, bytes] = {}
         """Of these, what Valkey may have forgotten."""
         self._version = -1
@@ -94,7 +95,7 @@ class Pulse:
     async def agreed(self, name: str) -> bytes:
         """A random word of 32 bytes on which all processes agree."""
         word: bytes = await self._store.insist("agreed", name, secrets.token_bytes(32))
-        self._agreed[name] = word
+        self.words[name] = word
         return word
 
     async def beat(self) -> None:
@@ -124,10 +125,10 @@ class Pulse:
             self._listener.hang_up()
         if not known:  # it took this process for dead
             self._watching.doubt()
-            self._untold = dict(self._agreed)
-        while self._untold:  # else those who come from now on agree on another one
+            self._untold = dict(self.words)
+        while self._untold:  # else those who come from now on agree on another one, as some may have by now
             name, word = next(iter(self._untold.items()))
-            await self._store.call("agreed", name, word)
+            self.words[name] = await self._store.call("agreed", name, word)
             del self._untold[name]
         await self._watching.enter_again()
         if waiting:

@@ -111,8 +111,8 @@ class ValkeyQueue:
             self._spawn(self._undo(id, putting, keep))
             raise
         except QueueUnavailable:
-            if not keep:  # it may have been put all the same, and only the answer was lost
-                self._watching.leaving.later(id, abandon=True)
+            if not keep:
+                self._watching.leaving.doubt(id)
             raise
         match code:
             case b"new" | b"known":
@@ -261,6 +261,10 @@ class ValkeyQueue:
     async def agreed(self, name: str) -> bytes:
         """A random word of 32 bytes on which all processes agree."""
         return await self._pulse.agreed(name)
+
+    def word(self, name: str) -> bytes:
+        """The same word, as it is now: a Valkey that came back empty may have heard of another one first."""
+        return self._pulse.words[name]
 
     def pace_of(self, backend: str) -> float | None:
         """What was measured on a backend, by whomever."""

@@ -1,5 +1,7 @@
 """Results: the pictures of ended jobs, fetched once for all who read them in this process."""
 
+import asyncio
+from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
 from core.errors import QueueUnavailable
@@ -7,6 +9,9 @@ from core.events import Completed, End
 from core.queues.valkey.records import GONE, decode_end
 from core.queues.valkey.store import Store
 from core.queues.valkey.watched import Watched
+
+LINGER = 20.0
+"""Seconds after which the queue hears that pictures are still on their way: it drops them after a minute."""
 
 
 class Results:
@@ -28,12 +33,25 @@ class Results:
         async with job.fetching:
             end: End | None = self._read.get(keys[0])
             if end is None:
-                end = decode_end(words, await self._store.pictures(keys))
+                end = decode_end(words, await self._fetch(job.id, keys))
                 if isinstance(end, Completed):
                     self._read[keys[0]] = end
         if end is GONE and not await self._has_ended(job, version):
             raise QueueUnavailable("the shared queue lost this job's end; ask again")
         return end
+
+    async def _fetch(self, id: str, keys: Sequence[str]) -> list[bytes | None]:
+        lingering = asyncio.create_task(self._linger(id))
+        try:
+            return await self._store.pictures(keys)
+        finally:
+            lingering.cancel()
+            await asyncio.wait({lingering})
+
+    async def _linger(self, id: str) -> None:
+        while True:
+            await asyncio.sleep(LINGER)
+            await self._store.attempt("linger", id)
 
     async def _has_ended(self, job: Watched, version: int) -> bool:
         """Whether the queue still says so."""

@@ -45,9 +45,9 @@ AT_ONCE = 12
 """Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
 PICTURES_AT_ONCE = CONNECTIONS - AT_ONCE
 """Pictures under way, beside those calls."""
-LONGEST_PICTURE = 64.0
-"""Seconds for one try to move a picture: three times what the last one took, and after a try that took too
-long twice as many."""
+LONGEST_PICTURE = 900.0
+"""Seconds for one try to move a picture, at the most. It gets three times what the last one took, and after a
+try that took too long twice as many."""
 PICTURE_SECONDS = 3600
 """When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
@@ -180,8 +180,9 @@ class Store:
                         async with asyncio.timeout(patience):
                             answer = await run()
                     except TimeoutError:
+                        slow = f"a picture takes more than {patience:g} s to or from the shared queue"
                         patience = min(2 * patience, LONGEST_PICTURE)
-                        raise
+                        raise QueueUnavailable(f"{slow}; it gets more time") from None
                     except REPLACED:
                         await self._connect_anew()
                         raise

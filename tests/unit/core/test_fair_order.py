@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.fair_order import FairOrder
+from core.fair_order import MOST_PASSES, FairOrder
 from core.line import FIRST
 from tests.unit.core.fair_model import Model
 
@@ -322,3 +322,13 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
         assert order.ahead(put.id, ("", "anime").__contains__) == model.ahead(
             put.id, ("", "anime").__contains__
         )
+
+
+def test_tiny_jobs_pass_over_a_job_so_many_times_and_no_more() -> None:
+    """Each pass is remembered: thousands of them would make every claim slow."""
+    order: FairOrder[str] = FairOrder()
+    order.add("other", "a", 1.0, "anime")
+    for number in range(MOST_PASSES + 1):
+        order.add(f"tiny{number}", "b", 0.001, "photo")
+    taken = served(order, loaded="photo", slack=4.0)
+    assert taken.index("other") == MOST_PASSES

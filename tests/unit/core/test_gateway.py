@@ -17,7 +17,7 @@ from tests.unit.core.queues.homes import Home
 @pytest.fixture
 async def gateway(queue: Queue) -> Gateway:
     await queue.offer(usable("gpu:1"))
-    return Gateway(queue, MemoryCoordination(), secret=b"a secret")
+    return Gateway(queue, MemoryCoordination(), secret=lambda: b"a secret")
 
 
 async def test_a_job_is_watched_as_long_as_its_context_lasts(gateway: Gateway, queue: Queue) -> None:
@@ -90,6 +90,18 @@ async def test_the_same_key_finds_its_job_also_when_no_server_has_its_sampler_an
         pass
     await queue.offer(then)
     async with gateway.submit(wish_for(sampler_name=loosely), ALICE, key="k", keep=True) as second:
+        assert second.id == first.id
+
+
+@pytest.mark.parametrize("loosely", ["anime", "sd15_anime", "SD15/Anime"])
+async def test_the_same_key_finds_its_job_by_any_name_of_a_model_whose_server_is_gone(
+    gateway: Gateway, queue: Queue, loosely: str
+) -> None:
+    await queue.offer(usable("gpu:1", "sd15/anime.safetensors [abc]"))
+    async with gateway.submit(wish_for(model=loosely), ALICE, key="k", keep=True) as first:
+        pass
+    await queue.offer(usable("gpu:1", "photo"))
+    async with gateway.submit(wish_for(model=loosely), ALICE, key="k", keep=True) as second:
         assert second.id == first.id
 
 

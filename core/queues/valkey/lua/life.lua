@@ -65,6 +65,7 @@ local function end_job(id, words, pictures, size)
   redis.call('DEL', P .. 'w:' .. id)
   redis.call('ZREM', P .. 'unwatched', id)
   if keep == '0' then
+    redis.call('HDEL', job(id), 'request')  -- nobody asks for it any more, and of these there may be very many
     redis.call('ZADD', P .. 'brief', NOW + BRIEF, id)
     return
   end

@@ -110,8 +110,8 @@ end
 
 -- Whether the head of a line whose model is loaded may go before all earlier heads; if so, that is noted.
 local function may_pass(heads, liked, slack)
-  local cost = cost_of(liked.member)
-  local passed = {}
+  local function pass(member) return math.max(cost_of(member), slack / 64) end  -- MOST_PASSES of fair_order.py
+  local cost, passed = pass(liked.member), {}
   for _, head in ipairs(heads) do
     if before(head, liked) then
       local key, still, sum = P .. 'passed:' .. head.kind, {}, cost
@@ -120,7 +120,7 @@ local function may_pass(heads, liked, slack)
         local start, member = words:match('^(%S+) (.*)$')
         if before(head, {start = tonumber(start), member = member}) then
           still[#still + 1] = words
-          sum = sum + cost_of(member)
+          sum = sum + pass(member)
         end
       end
       if #still < #before_it then

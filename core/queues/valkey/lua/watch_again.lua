@@ -1,6 +1,7 @@
 -- watch_again(process, id, flags, ...): this process hears of these jobs, as `watch` said before it was taken for
 -- dead, or before Valkey lost that. Those that have ended are left alone. Safe to repeat.
 local process = arg(1)
+although_full()
 for number = 2, #ARGV - 4, 2 do
   local id, flags = arg(number), arg(number + 1)
   local state = get(id, 'state')

@@ -92,6 +92,10 @@ class ValkeyHome:
             await self._turn()
         await self.settle()
 
+    def let_pass(self, seconds: float) -> None:
+        """Time passes, and whoever has something to do does it by itself."""
+        self._passed += seconds
+
     async def settle(self) -> None:
         """All calls are answered, and all that was published up to now is heard and worked on."""
         async with Redis.from_url(self._url) as client:

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.caller import Caller
-from core.errors import QueueUnavailable
+from core.errors import NotFound, QueueUnavailable
 from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues import Claim, Wish
 from core.queues.valkey import ValkeyQueue
@@ -538,3 +538,90 @@ async def test_one_who_leaves_with_a_job_ends_it_and_one_who_stays_keeps_it(
         if stays is not None:
             assert Cancelled() not in await told(stays[1])
     assert (await queue.status(ALICE)).waiting == 10
+
+
+async def test_what_was_missed_is_told_although_memory_is_full() -> None:
+    """Its subscription broke meanwhile, and is made anew: that begins with saying again what is watched."""
+    async with (
+        ValkeyServer() as server,
+        valkey(lambda: server.url) as home,
+        Redis.from_url(server.url) as admin,
+    ):
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        await queue.put("job", wish_for(), ALICE, keep=True)
+        await queue.put("other", wish_for(), ALICE, keep=True)
+        watch, other = await queue.events("job"), await queue.events("other")
+        await told(watch)
+        await admin.config_set("maxmemory", "100kb")
+        await admin.client_kill_filter(_type="pubsub")
+        assert await queue.cancel("job", ALICE)
+        await home.settle()
+        await home.pass_time(1)
+        assert (await told(watch))[-1] == Cancelled()
+        assert (await told(other))[-1] == Queued(0, None)
+
+
+async def test_a_result_stays_for_as_long_as_somebody_fetches_it(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures of a minute's way: else they are dropped on it, and painted again, for ever."""
+    monkeypatch.setattr("core.queues.valkey.results.LINGER", 0.001)
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    worker = await home.another()
+    fetch, arrives = queue.store.pictures, asyncio.Event()
+    attempt, lingered = queue.store.attempt, asyncio.Event()
+
+    async def fetch_slowly(keys: list[str]) -> list[bytes | None]:
+        await arrives.wait()
+        return await fetch(keys)
+
+    async def linger(script: str, *args: Any) -> None:
+        await attempt(script, *args)
+        lingered.set()
+
+    monkeypatch.setattr(queue.store, "pictures", fetch_slowly)
+    monkeypatch.setattr(queue.store, "attempt", linger)
+    assert await worker.finish(await soon(worker.claim("gpu:1")), painted())
+    for second in range(200):
+        home.let_pass(1)
+        await worker.pulse()
+        if second % 20 == 0:
+            lingered.clear()
+            await soon(lingered.wait())
+    arrives.set()
+    assert (await told(watch))[-1] == painted()
+    await home.pass_time(61)
+    with pytest.raises(NotFound):
+        await queue.events("job")
+
+
+async def test_a_job_that_ended_unkept_leaves_next_to_nothing(queue: ValkeyQueue, client: Redis) -> None:
+    """Else one who asks and hangs up, again and again, fills the memory with his prompts."""
+    await queue.put("job", wish_for(prompt="x" * 4000), ALICE, keep=False)
+    assert await queue.cancel("job", ALICE)
+    assert sum(map(len, (await client.hvals(f"{PREFIX}j:job")))) < 400
+    many = {f"old{number}": 1 for number in range(1500)}
+    await client.zadd(f"{PREFIX}brief", many)
+    await queue.pulse()
+    assert await client.zcard(f"{PREFIX}brief") == 1, (
+        "a pulse drops more of them than anybody ends in a second"
+    )
+
+
+async def test_what_may_have_been_put_while_the_queue_was_away_is_remembered_within_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.queues.valkey.leaving.MOST_DOUBTED", 3)
+    async with ValkeyServer() as server, valkey(lambda: server.url) as home:
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        await queue.pulse()
+        server.kill()
+        asked = [queue.put(f"job{number}", wish_for(), ALICE, keep=False) for number in range(9)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {QueueUnavailable}
+        assert sum(f"job{number}" in queue._watching.leaving for number in range(9)) == 3

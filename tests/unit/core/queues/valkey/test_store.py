@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.errors import QueueUnavailable
-from core.queues.valkey.store import Store
+from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, LONGEST_PICTURE, Store
 from core.settings import Settings
 from tests.unit.core.examples import soon
 from tests.valkey_server import ValkeyServer
@@ -69,6 +69,33 @@ async def test_a_picture_gets_the_time_that_a_slow_line_needs(
     await soon(store.store_pictures(["i:0", "i:1"], [b"zero", b"one"]))
     assert await soon(store.pictures(["i:0", "i:none", "i:1"])) == [b"zero", None, b"one"]
     assert len(tries) < 10
+
+
+async def test_large_pictures_that_share_a_slow_line_arrive(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two of 40 seconds each, here in hundredths: neither arrives in the time that it would take alone."""
+    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", CALL_SECONDS / 100)
+    monkeypatch.setattr("core.queues.valkey.store.LONGEST_PICTURE", LONGEST_PICTURE / 100)
+    monkeypatch.setattr("core.queues.valkey.store.AGAIN_SECONDS", AGAIN_SECONDS / 100)
+    on_the_line = 0
+    move = store._client.set
+
+    async def line(*args: object, **more: object) -> object:
+        nonlocal on_the_line
+        on_the_line += 1
+        try:
+            left = 0.4
+            while left > 0:
+                await asyncio.sleep(0.01)
+                left -= 0.01 / on_the_line
+        finally:
+            on_the_line -= 1
+        return await move(*args, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store._client, "set", line)
+    await soon(asyncio.gather(*(store.store_pictures([f"i:{name}"], [b"large"]) for name in "ab")))
+    assert "a picture takes more than 0.02 s to or from the shared queue; it gets more time" in caplog.text
 
 
 async def test_a_picture_outlasts_a_network_that_answers_nothing(

@@ -1,0 +1,7 @@
+-- with: order place life
+-- linger(id): its pictures are on their way to somebody whose line is slow, and stay for a while. Safe to repeat.
+local id = arg(1)
+although_full()
+redis.call('ZADD', P .. 'brief', 'XX', 'GT', NOW + BRIEF, id)
+if get(id, 'state') == 'expired' then let_pictures_lapse(id, BRIEF) end
+return 1
