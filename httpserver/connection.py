@@ -7,20 +7,38 @@ its place here, for ever.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
-from core import Internal, InvalidRequest, Stall
+from core import Internal, InvalidRequest, NotFound, Stall
 from httpserver.answers import ALWAYS, problem_answer
 from httpserver.cork import Corkable
 
 LONGEST_LINE = 131_072
 """Bytes of a request line: two texts of 4000 characters, each written as %F0%9F%90%92, fit."""
+LONGEST_PATH = 1000
+"""Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
+
+Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
+
+
+def with_short_paths(handler: Handler) -> Handler:
+    """Let only requests through whose path can be one of ours; what is at fault is said before the routes."""
+
+    async def handle(request: BaseRequest) -> web.StreamResponse:
+        if len(request.raw_path.partition("?")[0]) <= LONGEST_PATH:
+            return await handler(request)
+        answer = problem_answer(NotFound("there is nothing at so long a path"))
+        answer.headers.update(ALWAYS)
+        return answer
+
+    return handle
 
 
 class Connection(web.RequestHandler):

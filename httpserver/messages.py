@@ -144,7 +144,7 @@ def read_prefer(headers: Sequence[str]) -> Preference:
     if not headers:
         return Preference()
     found: dict[str, str] = {}
-    for word in ",".join(headers).split(","):
+    for word in ",".join(headers)[:LONGEST_PREFER].split(","):
         name, _, value = word.partition(";")[0].partition("=")
         found.setdefault(name.strip().lower(), value.strip().strip('"'))
     wait = found.get("wait", "")
@@ -240,3 +240,7 @@ def _is_utf8(query: str) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+LONGEST_PREFER = 16_384
+"""Characters of preferences that are read; who names more means nothing by them."""

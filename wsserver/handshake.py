@@ -13,16 +13,21 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from core import Access, Forbidden, SdError, ShuttingDown, Unauthorized
+from core import Access, Forbidden, InvalidRequest, SdError, ShuttingDown, Unauthorized
 from core.wire import encode, error_words
 from wsserver.peer import Peer
 
 STATUSES: dict[str, HTTPStatus] = {
+    InvalidRequest.code: HTTPStatus.BAD_REQUEST,
     Unauthorized.code: HTTPStatus.UNAUTHORIZED,
     Forbidden.code: HTTPStatus.FORBIDDEN,
     ShuttingDown.code: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status of each refusal; every other error is told over the websocket by its code alone."""
+LISTS = ("Connection", "Upgrade", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol")
+"""Headers of which the library reads each word by itself."""
+LONGEST_LISTS = 4000
+"""Characters of them all: a browser sends a hundred, and some programs a token as a protocol."""
 GUIDE = """\
 This is the websocket of sd-b64-api: connect to it with a websocket client (ws://, not http://),
 send {"input": "a monkey with a hat"} and read JSON messages until the one of type "image".
@@ -49,6 +54,8 @@ class Handshake:
                 answer = _answer(HTTPStatus.UPGRADE_REQUIRED, GUIDE.encode(), "text/plain", request)
                 answer.headers["Upgrade"] = "websocket"
                 return answer
+            if sum(len(value) for name in LISTS for value in request.headers.get_all(name)) > LONGEST_LISTS:
+                raise InvalidRequest(f"the lists in the headers have more than {LONGEST_LISTS} characters")
             self._check_key(peer, headers)
             address = peer.remote_address
             peer.visitor = await self._access.visitor(headers, str(address[0]) if address else "")

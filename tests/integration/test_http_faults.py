@@ -186,6 +186,32 @@ async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
     assert b"longer than 131072 bytes; POST /text" in answer
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"a/" * 60_000 + b" HTTP/1.1\r\n" + HOST, 404),
+        (b"POST /text HTTP/1.1\r\nContent-Type: application/json; " + b'"' * 8000 + b"\r\n" + HOST, 400),
+        (b"GET /jobs/x HTTP/1.1\r\n" + (b"Prefer: " + b"," * 8000 + b"\r\n") * 100 + HOST, 404),
+        (
+            b"GET / HTTP/1.1\r\nHost: "
+            + "\ufdfa".encode() * 2500
+            + b".localhost\r\n"
+            + b"".join(b"Origin: http://" + "\ufdfa".encode() * 2500 + b":%d\r\n" % n for n in range(60)),
+            403,
+        ),
+    ],
+    ids=["path", "content type", "preferences", "origins"],
+)
+async def test_what_takes_long_to_read_is_not_read(tmp_path: Path, head: bytes, status: int) -> None:
+    """No stranger's header stops the server for everybody."""
+    async with serving(tmp_path) as served:
+        await served.get("/healthz")
+        began = time.process_time()
+        answer = await served.send(head + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}")
+        assert time.process_time() - began < 0.1
+    assert int(answer.split(b" ", 2)[1]) == status
+
+
 async def test_a_path_or_method_that_is_not_known_is_a_problem(tmp_path: Path) -> None:
     """404 and 405 in our words; HEAD paints nothing."""
     async with serving(tmp_path) as served:

@@ -215,3 +215,12 @@ async def test_no_compression_is_agreed_on() -> None:
         assert client.socket.response is not None
         assert "Sec-WebSocket-Extensions" not in client.socket.response.headers
         assert isinstance(client.socket, websockets.ClientConnection)
+
+
+@pytest.mark.parametrize("name", ["Connection", "Sec-WebSocket-Protocol"])
+async def test_lists_that_take_long_to_read_are_refused(name: str) -> None:
+    """Each word of them costs time, before any key is looked at."""
+    async with serving() as served:
+        status, _, body = await served.ask(*UPGRADE, f"{name}: {'a,' * 4000}")
+    assert status == 400
+    assert json.loads(body)["code"] == "invalid_request"
