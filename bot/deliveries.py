@@ -107,14 +107,14 @@ class Deliveries:
     def refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]]) -> None:
         """Forget what was not accepted, however long the store is away; the refusal does not wait for it.
 
-        `told` waits until it is known whether whoever asked was told so. If not, another replica may have
-        accepted it meanwhile, under the same name: it stays, and is shown by whoever finds it.
+        `told` waits until it is known whether whoever asked was told so. If not, another replica, if there is
+        one, may have accepted it meanwhile, under the same name: it stays, and is shown by whoever finds it.
         """
         self._tend(ticket, self._refuse(ticket, told))
 
     async def _refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]]) -> None:
         async with self._kept(ticket.name, lambda: None):
-            if await told():
+            if await told() or not self._shared:
                 await self._forget(ticket)
 
     def _tend(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
@@ -247,16 +247,20 @@ class Deliveries:
         return True
 
     async def _let_others_try(self, ticket: Ticket) -> None:
-        """Be without the lease for a while. Raises Elsewhere where another replica has taken it by then.
+        """Be without the lease for a while, and for as long as another replica has it.
 
-        The picture stays at hand: its result may be gone when the outage is over.
+        The picture stays at hand: its result may be gone when the outage is over. Raises Elsewhere once
+        another one has delivered it.
         """
         with suppress(QueueUnavailable):
             await self.release(ticket.name)
-        await asyncio.sleep(REST)
-        with suppress(QueueUnavailable):  # then nobody else has got it either
-            if not await self.hold(ticket.name):
-                raise Elsewhere
+        while True:
+            await asyncio.sleep(REST)
+            with suppress(QueueUnavailable):
+                if await self.hold(ticket.name):
+                    return
+                if await self._was_delivered(ticket):
+                    raise Elsewhere
 
     async def _was_delivered(self, ticket: Ticket) -> bool:
         """Whether another replica did it, while this one hung and its lease ended.

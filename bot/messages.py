@@ -217,7 +217,8 @@ def error_text(error: SdError | Failed, locale: str) -> str:
 
 def parameters_page(text: str) -> Page:
     """What a picture says of itself."""
-    return Page(({"description": _cut(escape(text), LONGEST_DESCRIPTION), "color": DONE},))
+    beginning = text[: LONGEST_DESCRIPTION + 1]  # a text may be very long, and no more of it is shown
+    return Page(({"description": _cut(escape(beginning), LONGEST_DESCRIPTION), "color": DONE},))
 
 
 def escape(text: str) -> str:

@@ -42,8 +42,11 @@ MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
 OVERHEAD = 16_384
 """Bytes of a message beside its files."""
+EDIT_SECONDS = 10.0
+"""How long a change of a message may take that only shows how the job gets on."""
 
 Files = Sequence[tuple[str, bytes]]
+Way = Callable[[Page, Files], Awaitable[None]]
 
 _packers = ThreadPoolExecutor(2, "sd-b64-packer")
 """Packing a large picture takes seconds. The event loop looks up host names in its own threads."""
@@ -123,8 +126,10 @@ class Screen:
                     most //= 2
                     page, files = await self._last_page(end, most)
                     continue
-                # Too many edits of one message are a 429 as well; that one is not over in a moment.
-                if error.code == TOO_OFTEN or (error.status != 429 and error.status < 500):
+                # Too many edits of one message are a 429 as well; that one is not over in a moment. And a 500
+                # may be told of a token whose time is over.
+                passes = error.status == 429 or error.status >= 500
+                if error.code == TOO_OFTEN or not passes or self._is_over(ways[0]):
                     log.info("job %s: %s is no way: %s", self.ticket.job, ways[0].__name__[1:], error)
                     del ways[0]
                     continue
@@ -140,7 +145,8 @@ class Screen:
 
     async def _try_edit(self, page: Page, files: Files) -> None:
         try:
-            await self._edit(page, files)
+            async with asyncio.timeout(EDIT_SECONDS):  # meanwhile nobody hears that the picture is there
+                await self._edit(page, files)
             self._shown = page
         except discord.HTTPException as error:
             self.is_open = error.status != 401 and error.code not in CLOSED
@@ -163,6 +169,11 @@ class Screen:
         return [(PROMPT_FILE, infotext_of(self.ticket.request).encode())] if is_cut(page.embeds[0]) else ()
 
     # --- the ways
+
+    def _is_over(self, way: Way) -> bool:
+        """Whether this way leads over the interaction's token, and that is dead."""
+        by_token = way in {self._edit, self._follow_up}
+        return by_token and self._clock() > self.ticket.asked_at + TOKEN_LIFE
 
     async def _edit(self, page: Page, files: Files) -> None:
         """Change the message that answered the interaction."""

@@ -482,9 +482,42 @@ async def test_who_is_cut_off_from_discord_leaves_it_to_another(monkeypatch: pyt
         await served.discord.settled(asked)
 
 
-@pytest.mark.parametrize("taken", [False, True])
-async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
-    taken: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_token_whose_time_is_over_is_no_way_whatever_discord_says_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Some dead ones are told by a 500: the channel is tried, and the edit not for ever."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        monkeypatch.setattr(screen, "TOKEN_LIFE", 0.0)
+        served.discord.fault("PATCH", "/messages/@original", 500, times=1000)
+        served.double.release()
+        await new_message(served, asked)
+
+
+async def test_a_change_that_hangs_does_not_hold_up_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "EDIT_SECONDS", 0.05)
+    edit = screen.Screen._edit
+    hung = asyncio.Event()
+
+    async def hang_first(self: screen.Screen, page: Any, files: screen.Files) -> None:
+        if not hung.is_set():
+            hung.set()
+            served.double.release()
+            await asyncio.Event().wait()
+        await edit(self, page, files)
+
+    async with serving() as served:
+        monkeypatch.setattr(screen.Screen, "_edit", hang_first)
+        served.double.hold(at=1)
+        asked = await served.imagine()
+        assert (await served.discord.settled(asked)).title == "Done"
+        assert hung.is_set()
+
+
+@pytest.mark.parametrize("another", ["never came", "was cut off, too", "has delivered it"])
+async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_delivered_it(
+    another: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With the picture that it has: the outage may outlast its result."""
     caplog.set_level("INFO")
@@ -503,10 +536,13 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
         asked = await served.hold_one()
         own = await served.ticket()
         lease = f"discord:lease:{own.name}"
-        go_on, sleep = asyncio.Event(), asyncio.sleep
+        go_on, sleep, rests = asyncio.Event(), asyncio.sleep, list[float]()
 
         async def until_told(seconds: float) -> None:
-            await (go_on.wait() if seconds == deliveries.REST else sleep(seconds))
+            await sleep(0 if seconds == deliveries.REST else seconds)
+            if seconds == deliveries.REST:
+                await go_on.wait()
+                rests.append(seconds)
 
         monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": until_told}))
         served.double.release()
@@ -514,7 +550,7 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
         async with asyncio.timeout(10):
             while not await coordination.hold(lease, "another", ttl=60):
                 await sleep(0)
-        if not taken:
+        if another == "never came":
             await coordination.release(lease, "another")
         with suppress(Expired):
             async with asyncio.timeout(10):
@@ -522,7 +558,14 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_does(
                     async with served.gateway.attach(own.job):
                         await sleep(0)
         go_on.set()
-        if taken:
+        if another != "never came":
+            async with asyncio.timeout(10):
+                while len(rests) < 3:  # for as long as it takes
+                    await sleep(0)
+        if another == "was cut off, too":
+            await coordination.release(lease, "another")
+        if another == "has delivered it":
+            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
             async with asyncio.timeout(10):
                 while "left to another replica" not in caplog.text:
                     await sleep(0)

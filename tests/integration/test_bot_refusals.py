@@ -84,6 +84,28 @@ async def test_too_many_jobs_of_one_person_anywhere() -> None:
         await served.painted("now there is room")
 
 
+@pytest.mark.parametrize(("status", "code"), [(404, 10062), (502, 0)])
+async def test_what_was_refused_too_late_is_not_painted(
+    status: int, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody heard of the refusal; the limit holds all the same."""
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    without_pauses(monkeypatch)
+    async with serving(discord_max_jobs_per_user=1) as served:
+        first = await served.hold_one()
+        served.discord.fault("POST", "/callback", status, code, times=5)
+        await served.imagine("one too many")
+        await served.discord.until(lambda: served.discord.count("POST", "/callback") >= 2)
+        async with asyncio.timeout(10):
+            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.discord.faults_end()
+        served.double.release()
+        await served.discord.settled(first)
+        await served.nothing_left()
+        assert served.prompts == ["the one that holds"]
+
+
 async def test_too_many_jobs_of_one_server() -> None:
     async with serving(discord_max_jobs_per_server=1) as served:
         await served.hold_one()
@@ -186,6 +208,7 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
     monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
     async with serving() as served:
+        monkeypatch.setattr(served.bot.deliveries, "_shared", True)
 
         @asynccontextmanager
         async def full_here(ticket: Ticket, *_: object, **__: object) -> AsyncIterator[None]:

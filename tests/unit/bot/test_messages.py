@@ -173,3 +173,18 @@ def test_a_picture_tells_what_it_was_painted_from() -> None:
     request = request_painted(painted)
     assert (request.prompt, request.negative_prompt, request.cfg_scale) == ("a cat", "rain", 0.0)
     assert (request.seed, request.steps, request.model) == (42, 30, "beta")
+
+
+def test_of_a_very_long_text_no_more_is_read_than_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture of 234 bytes can hold 100,000 characters, and ten of them stop the bot for half a second."""
+    read: list[int] = []
+
+    def note(text: str) -> str:
+        read.append(len(text))
+        return escape(text)
+
+    monkeypatch.setattr("bot.messages.escape", note)
+    page = parameters_page("*" * 100_000)
+    assert read == [LONGEST_DESCRIPTION + 1]
+    assert is_cut(page.embeds[0])
+    assert not is_cut(parameters_page("x" * LONGEST_DESCRIPTION).embeds[0])
