@@ -175,7 +175,7 @@ class Answers:
             told = True
         except discord.HTTPException as error:
             if error.code == FORGOTTEN:
-                told = refuses  # too late, and by another one it would have been answered in time
+                told = refuses  # too late; another one that accepted it was most likely in time
                 raise Taken(error.text) from error
             if error.code != ANSWERED:
                 raise

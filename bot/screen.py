@@ -42,8 +42,6 @@ MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
 OVERHEAD = 16_384
 """Bytes of a message beside its files."""
-EDIT_SECONDS = 10.0
-"""How long a change of a message may take that only shows how the job gets on."""
 
 Files = Sequence[tuple[str, bytes]]
 Way = Callable[[Page, Files], Awaitable[None]]
@@ -145,8 +143,7 @@ class Screen:
 
     async def _try_edit(self, page: Page, files: Files) -> None:
         try:
-            async with asyncio.timeout(EDIT_SECONDS):  # meanwhile nobody hears that the picture is there
-                await self._edit(page, files)
+            await self._edit(page, files)
             self._shown = page
         except discord.HTTPException as error:
             self.is_open = error.status != 401 and error.code not in CLOSED

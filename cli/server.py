@@ -75,7 +75,8 @@ class Server:
                 is_websocket = response.status == HTTPStatus.UPGRADE_REQUIRED
                 # Other errors may be a proxy's that hands on other paths.
                 may_be_ours = response.content_type in OURS or response.status >= 400
-                return None if may_be_ours and not is_websocket and refusal.may_pass else refusal
+                is_final = is_websocket or refusal.code in {"unauthorized", "forbidden"}
+                return None if may_be_ours and not is_final else refusal
         except Failure:
             return None
 

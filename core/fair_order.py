@@ -20,9 +20,9 @@ from core.line import Key, Line
 
 K = TypeVar("K")
 
-MOST_PASSES = 64
-"""Passes over one job that its slack allows: each counts as that share of it at least. All are remembered and
-looked at with each job that is taken; of tiny ones there would be thousands."""
+SMALLEST_PASS = 1 / 16
+"""Cost units as which a pass over a job counts at least. All passes that the slack allows are remembered, and
+looked at with each job that is taken; by tiny jobs there would be thousands."""
 
 
 class _Share(Struct):
@@ -160,7 +160,7 @@ class FairOrder(Generic[K]):
         What arrives after a pass has a start not below V, so it never counts as passed over.
         """
         preferred = heads[liked]
-        cost = max(self._by_arrival[preferred[-1]].cost, slack / MOST_PASSES)
+        cost = max(self._by_arrival[preferred[-1]].cost, SMALLEST_PASS)
         passed = [kind for kind, head in heads.items() if head < preferred]
         for kind in passed:
             still = [(key, work) for key, work in self._passes.get(kind, ()) if key > heads[kind]]

@@ -155,8 +155,7 @@ def read_backends(value: str) -> tuple[BackendAddress, ...]:
 def _backend(text: str) -> BackendAddress:
     """Read `http://user:password@host:7860`; the error never repeats the text, it may hold a password."""
     wanted = "comma-separated addresses are wanted, such as http://127.0.0.1:7860"
-    if "@" in text.partition("://")[2].partition("/")[2]:  # else the password would be a path, and shown
-        raise ValueError("an @ comes after a /; write / in a password as %2F, and @ in a path as %40")
+    _check_password(text)
     try:
         parts = urlsplit(text)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -171,9 +170,17 @@ def _backend(text: str) -> BackendAddress:
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
+def _check_password(url: str) -> None:
+    """Refuse a / in it: the rest of it would be a path, and what stands before a port, which is shown."""
+    if "@" in url.partition("://")[2].partition("/")[2]:
+        raise ValueError("an @ comes after a /; write / in a password as %2F, and @ in a path as %40")
+
+
 def read_redis_url(value: str) -> str:
     """The address of Valkey or Redis. The error never repeats the text, it may hold a password."""
     url = value.strip()
+    if not url.startswith("unix:"):
+        _check_password(url)
     try:
         parts = urlsplit(url)
         usable = parts.scheme in {"redis", "rediss", "unix"} and (parts.hostname or parts.path)

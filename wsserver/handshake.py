@@ -55,7 +55,7 @@ class Handshake:
                 answer.headers["Upgrade"] = "websocket"
                 return answer
             if sum(len(value) for name in LISTS for value in request.headers.get_all(name)) > LONGEST_LISTS:
-                raise InvalidRequest(f"the lists in the headers have more than {LONGEST_LISTS} characters")
+                raise InvalidRequest(f"{', '.join(LISTS)}: more than {LONGEST_LISTS} characters in all")
             self._check_key(peer, headers)
             address = peer.remote_address
             peer.visitor = await self._access.visitor(headers, str(address[0]) if address else "")

@@ -19,8 +19,10 @@ def is_repeat(request: ImageRequest, known: ImageRequest) -> bool:
     unnamed = {"model": None, "sampler_name": None}
     return (
         replace(request, **unnamed) == replace(known, **unnamed)
-        and any(_is_alike(request.model, known.model, alike) for alike in (flat_name, bare_name))
-        and _is_alike(request.sampler_name, known.sampler_name, str.lower)
+        and _is_same(request.model, known.model, _means)
+        and _is_same(
+            request.sampler_name, known.sampler_name, lambda one, other: one.lower() == other.lower()
+        )
     )
 
 
@@ -46,8 +48,14 @@ def check_backends(request: ImageRequest, known: tuple[Offer, ...]) -> None:
     )
 
 
-def _is_alike(name: str | None, other: str | None, plain: Callable[[str], str]) -> bool:
-    return name == other if name is None or other is None else plain(name) == plain(other)
+def _is_same(name: str | None, other: str | None, alike: Callable[[str, str], bool]) -> bool:
+    return name == other if name is None or other is None else alike(name, other)
+
+
+def _means(name: str, other: str) -> bool:
+    """Whether two names may be one model's: one of them may lack the folder, but not name another one."""
+    flat, its_flat = flat_name(name), flat_name(other)
+    return flat == its_flat or flat == bare_name(other) or bare_name(name) == its_flat
 
 
 def _why_none(offers: tuple[Offer, ...]) -> str:

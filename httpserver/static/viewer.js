@@ -119,5 +119,5 @@ async function copyText(text) {
 	field.select();
 	const isCopied = document.execCommand("copy");
 	field.remove();
-	return isCopied ? undefined : Promise.reject();
+	if (!isCopied) throw new Error();
 }

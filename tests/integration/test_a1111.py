@@ -71,6 +71,14 @@ async def test_a_look_tells_models_samplers_and_what_is_loaded() -> None:
         assert offer.pace is None
 
 
+async def test_a_sampler_is_painted_with_under_the_name_that_it_had_before_1_9() -> None:
+    async with studio(schedulers=("Automatic", "Karras")) as it:
+        offer = await it.backend.look()
+        assert offer.samplers == ("Euler", "Euler a", "DPM++ 2M", "DPM++ 2M Karras")
+        await it.paint("a cat", sampler_name="DPM++ 2M Karras")
+        assert it.double.txt2img_requests[0]["sampler_name"] == "DPM++ 2M Karras"
+
+
 async def test_a_picture_comes_with_its_seed_and_teaches_the_pace() -> None:
     async with studio(step_seconds=0.001) as it:
         await it.backend.look()
@@ -541,7 +549,15 @@ async def test_a_server_that_limits_its_pictures_says_so_in_our_words_and_is_lef
         assert [painting.prompt for painting in it.double.paintings] == ["the first", "the second"]
 
 
-@pytest.mark.parametrize("path", ["/sdapi/v1/sd-models", "/sdapi/v1/samplers", "/sdapi/v1/options"])
+async def test_a_server_that_limits_how_often_it_is_looked_at_is_used_all_the_same() -> None:
+    """It is asked for its options every few seconds, and nothing in them is needed to paint."""
+    async with studio() as it:
+        before = await it.backend.look()
+        it.double.fault("/sdapi/v1/options", 429)
+        assert await it.backend.look() == before
+
+
+@pytest.mark.parametrize("path", ["/sdapi/v1/sd-models", "/sdapi/v1/samplers"])
 async def test_a_server_that_limits_its_answers_has_the_models_that_it_had(path: str) -> None:
     """A 429 does not say that there is nothing."""
     now = 0.0

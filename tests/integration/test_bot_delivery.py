@@ -495,26 +495,6 @@ async def test_a_token_whose_time_is_over_is_no_way_whatever_discord_says_of_it(
         await new_message(served, asked)
 
 
-async def test_a_change_that_hangs_does_not_hold_up_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(screen, "EDIT_SECONDS", 0.05)
-    edit = screen.Screen._edit
-    hung = asyncio.Event()
-
-    async def hang_first(self: screen.Screen, page: Any, files: screen.Files) -> None:
-        if not hung.is_set():
-            hung.set()
-            served.double.release()
-            await asyncio.Event().wait()
-        await edit(self, page, files)
-
-    async with serving() as served:
-        monkeypatch.setattr(screen.Screen, "_edit", hang_first)
-        served.double.hold(at=1)
-        asked = await served.imagine()
-        assert (await served.discord.settled(asked)).title == "Done"
-        assert hung.is_set()
-
-
 @pytest.mark.parametrize("another", ["never came", "was cut off, too", "has delivered it"])
 async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_delivered_it(
     another: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

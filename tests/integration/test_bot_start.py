@@ -99,7 +99,7 @@ async def test_commands_are_given_to_discord_only_when_they_changed() -> None:
 
 
 async def test_two_replicas_give_the_commands_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They share the place to agree, as on one Valkey."""
+    """They share the store of their claims, as on one Valkey."""
     async with LoopbackDiscord() as discord, A1111Double() as double:
         discord.gateway.identify_seconds = 0.2
         monkeypatch.setattr("bot.client.IDENTIFY_SECONDS", 0.25)

@@ -115,13 +115,14 @@ class Client:
     async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-        A login page or a redirect to one counts as none; if it `may_fail`, an error of its own does, too.
+        A login page or a redirect to one counts as none; if it `may_fail`, an error of its own does, too, and
+        that it answers no more for a while.
         """
         status, body, _ = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         failed = status >= 500 and status != NOT_IMPLEMENTED
-        if status == TOO_MANY or (failed and not (may_fail and _is_its_own(status, body))):
+        if (failed or status == TOO_MANY) and not (may_fail and _is_its_own(status, body)):
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None
@@ -192,8 +193,9 @@ def _meant(host: str | None, environ: Mapping[str, str]) -> str:
 
 def _is_its_own(status: int, body: bytes) -> bool:
     """Whether the server itself fails, and no proxy before it: in A1111's words, or in those of Starlette, as
-    Forge did in the middle of 2024."""
-    return "error" in _object(body) or (status == 500 and body == b"Internal Server Error")
+    Forge did in the middle of 2024; or whether it limits how often it is asked."""
+    starlettes = status == 500 and body == b"Internal Server Error"
+    return "error" in _object(body) or starlettes or status == TOO_MANY
 
 
 def _rest(retry_after: str | None) -> float:

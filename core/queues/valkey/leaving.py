@@ -9,8 +9,8 @@ from core.queues.valkey.records import CANCELLED
 from core.queues.valkey.store import Store
 
 MOST_DOUBTED = 10_000
-"""Jobs that may have been put while the queue was away. Of more of them the queue hears nothing: it ends by
-itself what nobody watches."""
+"""Jobs that may have been put while the queue was away. Of more of them it hears nothing: nearly all were not
+put, and what nobody watches ends by itself, or is painted for nobody."""
 
 
 class Leaving:

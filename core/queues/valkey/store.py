@@ -180,7 +180,7 @@ class Store:
                         async with asyncio.timeout(patience):
                             answer = await run()
                     except TimeoutError:
-                        slow = f"a picture takes more than {patience:g} s to or from the shared queue"
+                        slow = f"a picture has not come through to or from the shared queue in {patience:g} s"
                         patience = min(2 * patience, LONGEST_PICTURE)
                         raise QueueUnavailable(f"{slow}; it gets more time") from None
                     except REPLACED:

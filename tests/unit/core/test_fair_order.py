@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.fair_order import MOST_PASSES, FairOrder
+from core.fair_order import SMALLEST_PASS, FairOrder
 from core.line import FIRST
 from tests.unit.core.fair_model import Model
 
@@ -328,7 +328,7 @@ def test_tiny_jobs_pass_over_a_job_so_many_times_and_no_more() -> None:
     """Each pass is remembered: thousands of them would make every claim slow."""
     order: FairOrder[str] = FairOrder()
     order.add("other", "a", 1.0, "anime")
-    for number in range(MOST_PASSES + 1):
+    for number in range(65):
         order.add(f"tiny{number}", "b", 0.001, "photo")
-    taken = served(order, loaded="photo", slack=4.0)
-    assert taken.index("other") == MOST_PASSES
+    taken = served(order, loaded="photo", slack=64 * SMALLEST_PASS)
+    assert taken.index("other") == 64

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from core.coordination.memory import MemoryCoordination
-from core.errors import NoBackend, UnknownModel
+from core.errors import InvalidRequest, NoBackend, UnknownModel
 from core.events import Queued
 from core.gateway import Gateway
 from core.offers import Offer
@@ -103,6 +103,17 @@ async def test_the_same_key_finds_its_job_by_any_name_of_a_model_whose_server_is
     await queue.offer(usable("gpu:1", "photo"))
     async with gateway.submit(wish_for(model=loosely), ALICE, key="k", keep=True) as second:
         assert second.id == first.id
+
+
+async def test_a_model_of_the_same_name_in_another_folder_is_another_request(
+    gateway: Gateway, queue: Queue
+) -> None:
+    await queue.offer(usable("gpu:1", "anime/v1.safetensors [a]", "photo/v1.safetensors [b]"))
+    async with gateway.submit(wish_for(model="anime/v1"), ALICE, key="k", keep=True):
+        pass
+    with pytest.raises(InvalidRequest):
+        async with gateway.submit(wish_for(model="photo/v1"), ALICE, key="k", keep=True):
+            pass
 
 
 async def test_the_same_key_finds_its_job_also_when_no_server_has_its_model_any_more(

@@ -59,6 +59,7 @@ BAD = [
     ("HTTP_PORT", "http", "a whole number from 0 to 65535 is wanted"),
     ("HTTP_PORT", "65536", "a whole number"),
     ("MAX_QUEUE", "0", "a whole number from 1"),
+    ("REDIS_URL", "redis://:2024/secret@valkey:6379", "an @ comes after a /"),
     ("MODEL_SLACK", "-1", "cost units from 0 to 1e+06 are wanted"),
     ("LEASE_TTL", "nan", "seconds from 0.05"),
     ("RESULT_TTL", "inf", "seconds from 1"),

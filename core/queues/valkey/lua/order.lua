@@ -110,7 +110,7 @@ end
 
 -- Whether the head of a line whose model is loaded may go before all earlier heads; if so, that is noted.
 local function may_pass(heads, liked, slack)
-  local function pass(member) return math.max(cost_of(member), slack / 64) end  -- MOST_PASSES of fair_order.py
+  local function pass(member) return math.max(cost_of(member), 1 / 16) end  -- SMALLEST_PASS of fair_order.py
   local cost, passed = pass(liked.member), {}
   for _, head in ipairs(heads) do
     if before(head, liked) then
