@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from core.errors import InvalidRequest, NoBackend, UnknownModel
-from core.offers import Catalog, Offer, bare_name, flat_name, kind_of
+from core.offers import Catalog, Offer, flat_name, kind_of
 from core.request import ImageRequest
 
 
@@ -53,9 +53,9 @@ def _is_same(name: str | None, other: str | None, alike: Callable[[str, str], bo
 
 
 def _means(name: str, other: str) -> bool:
-    """Whether two names may be one model's: one of them may lack the folder, but not name another one."""
+    """Whether two names may be one model's: one of them may lack folders, but not name other ones."""
     flat, its_flat = flat_name(name), flat_name(other)
-    return flat == its_flat or flat == bare_name(other) or bare_name(name) == its_flat
+    return flat == its_flat or flat.endswith(f"_{its_flat}") or its_flat.endswith(f"_{flat}")
 
 
 def _why_none(offers: tuple[Offer, ...]) -> str:

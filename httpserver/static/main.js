@@ -88,11 +88,7 @@ function wake(...phases) {
 }
 
 function lookNow() {
-	look(form.offer, (state) => {
-		if (state === "locked") return unlock();
-		byId("lock").close();
-		wake("away", "locked");
-	});
+	look(form.offer, (state) => (state === "locked" ? unlock() : wake("away", "locked")));
 }
 
 form.begin(paint);

@@ -147,7 +147,6 @@ class A1111Double:
         *,
         models: Iterable[str] = ("alpha", "beta"),
         samplers: Iterable[str] = ("Euler", "Euler a", "DPM++ 2M"),
-        schedulers: Iterable[str] = (),
         step_seconds: float = 0.0,
         load_seconds: float = 0.0,
         credentials: tuple[str, str] | None = None,
@@ -161,8 +160,6 @@ class A1111Double:
     ) -> None:
         self.models = tuple(models)
         self.samplers = tuple(samplers)
-        self.schedulers = tuple(schedulers)
-        """None: a server that is older than its list of them."""
         self.loaded = self.models[0] if self.models else ""
         self.step_seconds = step_seconds
         self.load_seconds = load_seconds
@@ -231,7 +228,6 @@ class A1111Double:
                 web.get("/sdapi/v1/options", self._options),
                 web.get("/sdapi/v1/sd-models", self._sd_models),
                 web.get("/sdapi/v1/samplers", self._samplers),
-                web.get("/sdapi/v1/schedulers", self._schedulers),
                 web.get("/", self._page),
             ]
         )
@@ -402,19 +398,8 @@ class A1111Double:
             ]
         )
 
-    @property
-    def _takes(self) -> tuple[str, ...]:
-        """The names of samplers in requests, from 1.9 on also with a scheduler behind."""
-        both = (f"{sampler} {label}" for sampler in self.samplers for label in self.schedulers)
-        return (*self.samplers, *both)
-
     async def _samplers(self, request: web.Request) -> web.Response:
         return web.json_response([{"name": name, "aliases": [], "options": {}} for name in self.samplers])
-
-    async def _schedulers(self, request: web.Request) -> web.Response:
-        if not self.schedulers:
-            raise web.HTTPNotFound
-        return web.json_response([{"name": label.lower(), "label": label} for label in self.schedulers])
 
     async def _interrupt(self, request: web.Request) -> web.Response:
         active = self.active
@@ -481,7 +466,7 @@ class A1111Double:
         body = await request.json()
         self.txt2img_requests.append(body)
         self.overlaps += self._unanswered > 0
-        if refused := refusal(body, self._takes):
+        if refused := refusal(body, self.samplers):
             status, told = refused
             if isinstance(told, str):
                 return web.Response(status=status, text=told, content_type="text/html")

@@ -71,14 +71,6 @@ async def test_a_look_tells_models_samplers_and_what_is_loaded() -> None:
         assert offer.pace is None
 
 
-async def test_a_sampler_is_painted_with_under_the_name_that_it_had_before_1_9() -> None:
-    async with studio(schedulers=("Automatic", "Karras")) as it:
-        offer = await it.backend.look()
-        assert offer.samplers == ("Euler", "Euler a", "DPM++ 2M", "DPM++ 2M Karras")
-        await it.paint("a cat", sampler_name="DPM++ 2M Karras")
-        assert it.double.txt2img_requests[0]["sampler_name"] == "DPM++ 2M Karras"
-
-
 async def test_a_picture_comes_with_its_seed_and_teaches_the_pace() -> None:
     async with studio(step_seconds=0.001) as it:
         await it.backend.look()

@@ -185,8 +185,7 @@ class A1111Backend:
         if self._clock() >= self._lists_until:
             self._titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
-            schedulers = await self._client.ask("GET", "/sdapi/v1/schedulers", may_fail=True)
-            self._models, self._samplers = model_names(self._titles), sampler_names(samplers, schedulers)
+            self._models, self._samplers = model_names(self._titles), sampler_names(samplers)
             if options is self._titles is samplers is None and (problem := await api_problem(self._client)):
                 return problem
             self._lists_until = self._clock() + LISTS_SECONDS

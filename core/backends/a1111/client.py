@@ -122,7 +122,8 @@ class Client:
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         failed = status >= 500 and status != NOT_IMPLEMENTED
-        if (failed or status == TOO_MANY) and not (may_fail and _is_its_own(status, body)):
+        limits = status == TOO_MANY
+        if (failed or limits) and not (may_fail and (limits or _is_its_own(status, body))):
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None
@@ -193,9 +194,8 @@ def _meant(host: str | None, environ: Mapping[str, str]) -> str:
 
 def _is_its_own(status: int, body: bytes) -> bool:
     """Whether the server itself fails, and no proxy before it: in A1111's words, or in those of Starlette, as
-    Forge did in the middle of 2024; or whether it limits how often it is asked."""
-    starlettes = status == 500 and body == b"Internal Server Error"
-    return "error" in _object(body) or starlettes or status == TOO_MANY
+    Forge did in the middle of 2024."""
+    return "error" in _object(body) or (status == 500 and body == b"Internal Server Error")
 
 
 def _rest(retry_after: str | None) -> float:

@@ -5,22 +5,6 @@ from typing import Any
 
 from core.offers import bare_name, flat_name
 
-OLD_SAMPLERS = (
-    "DPM++ 2M Karras",
-    "DPM++ SDE Karras",
-    "DPM++ 2M SDE Karras",
-    "DPM++ 2M SDE Exponential",
-    "DPM++ 2M SDE Heun Karras",
-    "DPM++ 2M SDE Heun Exponential",
-    "DPM++ 3M SDE Karras",
-    "DPM++ 3M SDE Exponential",
-    "DPM++ 2S a Karras",
-    "LMS Karras",
-    "DPM2 Karras",
-    "DPM2 a Karras",
-)
-"""As A1111 before 1.9 named them, and as very many prompts still do. Later ones, and Forge, list the
-schedulers apart, and take these names all the same."""
 DEMO = "demo painter"
 """The built-in engine says in its model's name what it is."""
 
@@ -30,15 +14,9 @@ def model_names(words: Any) -> tuple[str, ...]:
     return _names(words, "model_name")
 
 
-def sampler_names(words: Any, schedulers: Any) -> tuple[str, ...]:
-    """`name` of each entry of `/sdapi/v1/samplers`; behind them the old names of those with a scheduler.
-
-    `schedulers` is what `/sdapi/v1/schedulers` answers, None where there is none.
-    """
-    names, known = _names(words, "name"), _names(schedulers, "label")
-    old = (name for name in OLD_SAMPLERS if name not in names)
-    split = ((name, *name.rsplit(" ", 1)) for name in old)
-    return (*names, *(name for name, sampler, label in split if sampler in names and label in known))
+def sampler_names(words: Any) -> tuple[str, ...]:
+    """`name` of each entry of `/sdapi/v1/samplers`."""
+    return _names(words, "name")
 
 
 def loaded_model(options: Any, models: Any) -> str | None:

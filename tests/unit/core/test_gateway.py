@@ -93,7 +93,7 @@ async def test_the_same_key_finds_its_job_also_when_no_server_has_its_sampler_an
         assert second.id == first.id
 
 
-@pytest.mark.parametrize("loosely", ["anime", "sd15_anime", "SD15/Anime"])
+@pytest.mark.parametrize("loosely", ["anime", "sd15_anime", "SD15/Anime", "Stable-diffusion/sd15/anime"])
 async def test_the_same_key_finds_its_job_by_any_name_of_a_model_whose_server_is_gone(
     gateway: Gateway, queue: Queue, loosely: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.backends.a1111.lists import model_called, models_called, models_painting, sampler_names
+from core.backends.a1111.lists import model_called, models_called, models_painting
 
 MODELS = [
     {"title": "alpha.safetensors", "model_name": "alpha"},
@@ -58,12 +58,3 @@ def test_without_a_list_nothing_is_known(models: object) -> None:
 def test_a_picture_may_be_by_any_model_of_that_name(name: object, known: set[str]) -> None:
     models = [*MODELS, {"title": "beta.safetensors", "model_name": "beta"}]
     assert models_painting(name, models) == known
-
-
-def test_samplers_are_known_by_their_old_names_too_where_the_server_takes_them() -> None:
-    samplers = [{"name": name} for name in ("Euler a", "DPM++ 2M", "DPM++ 2M SDE", "LMS", "LMS Karras")]
-    schedulers = [{"name": "karras", "label": "Karras"}, {"label": "Simple"}]
-    listed = ("Euler a", "DPM++ 2M", "DPM++ 2M SDE", "LMS", "LMS Karras")
-    assert sampler_names(samplers, schedulers) == (*listed, "DPM++ 2M Karras", "DPM++ 2M SDE Karras")
-    assert sampler_names(samplers, None) == listed
-    assert sampler_names(None, schedulers) == ()
