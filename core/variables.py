@@ -183,10 +183,12 @@ def read_redis_url(value: str) -> str:
         _check_password(url)
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"redis", "rediss", "unix"} and (parts.hostname or parts.path)
+        # A fragment is the rest of a password with a # in it.
+        names = bool(parts.hostname or parts.path) and not parts.fragment
+        usable = parts.scheme in {"redis", "rediss", "unix"} and names
         _ = parts.port
     except ValueError:
-        usable = None
+        usable = False
     if url and not usable:
         raise ValueError("an address such as redis://127.0.0.1:6379/0 is wanted")
     return url

@@ -60,6 +60,11 @@ BAD = [
     ("HTTP_PORT", "65536", "a whole number"),
     ("MAX_QUEUE", "0", "a whole number from 1"),
     ("REDIS_URL", "redis://:2024/secret@valkey:6379", "an @ comes after a /"),
+    (
+        "REDIS_URL",
+        "redis://me:2024#secret@valkey:6379",
+        "an address such as redis://127.0.0.1:6379/0 is wanted",
+    ),
     ("MODEL_SLACK", "-1", "cost units from 0 to 1e+06 are wanted"),
     ("LEASE_TTL", "nan", "seconds from 0.05"),
     ("RESULT_TTL", "inf", "seconds from 1"),
