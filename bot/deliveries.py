@@ -26,7 +26,8 @@ LEASE = 4.0
 """Seconds after which a silent replica's jobs go to another one."""
 SCAN = 2.0
 REST = 30.0
-"""Seconds for which a ticket that ended in a fault of ours, or cannot be read, is left alone."""
+"""Seconds for which a ticket that ended in a fault of ours, or cannot be read, is left alone, or left to
+others by a replica that does not reach Discord."""
 
 
 class Elsewhere(Exception):

@@ -140,7 +140,7 @@ def _known_elsewhere(address: BackendAddress) -> BackendAddress:
 
 
 def _process_prefix(pid: int) -> str:
-    """What the names of a process's queues begin with."""
+    """What a process's name on the shared queue begins with."""
     return f"{socket.gethostname()}-{pid}-"
 
 

@@ -54,6 +54,8 @@ LONGEST_KEY = 255
 """Characters of an Idempotency-Key or X-Request-ID."""
 LONGEST_WAIT = 600
 """Seconds that `Prefer: wait=N` may ask for."""
+LONGEST_PREFER = 16_384
+"""Characters of preferences that are read; who names more means nothing by them."""
 
 _FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
@@ -240,7 +242,3 @@ def _is_utf8(query: str) -> bool:
     except UnicodeError:
         return False
     return True
-
-
-LONGEST_PREFER = 16_384
-"""Characters of preferences that are read; who names more means nothing by them."""

@@ -121,9 +121,10 @@ class Client:
         status, body, _ = await self._request(method, path, ASKING, **options)
         if status in {401, 403} and path.startswith("/sdapi"):
             raise self._refusal(status, body)
-        failed = status >= 500 and status != NOT_IMPLEMENTED
         limits = status == TOO_MANY
-        if (failed or limits) and not (may_fail and (limits or _is_its_own(status, body))):
+        failed = limits or (status >= 500 and status != NOT_IMPLEMENTED)
+        passes = may_fail and (limits or _is_its_own(status, body))
+        if failed and not passes:
             raise BackendError(f"{self.name}: {path} answered {status}")
         if status != 200:
             return None

@@ -14,11 +14,7 @@ from functools import partial
 from typing import Any
 
 from core.caller import Caller
-from core.errors import (
-    QueueUnavailable,
-    SdError,
-    ShuttingDown,
-)
+from core.errors import QueueUnavailable, SdError, ShuttingDown
 from core.events import End, Failed, Progress
 from core.offers import Catalog, Offer, kind_of
 from core.queues import OFFER_TTL, Again, Claim, Wish
