@@ -136,7 +136,8 @@ class Worker:
         await standing.rest_over()
         if not standing.offer.usable or standing.look_due:
             await standing.look()
-        if not standing.offer.usable or self._retired:
+        # A queue that was away may take the offer so late that the next look is due: its alarm has rung.
+        if not standing.offer.usable or standing.look_due or self._retired:
             return
         self._waits = True
         while len(self._deliveries) > 1:  # the line is slower than the server

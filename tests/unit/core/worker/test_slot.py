@@ -740,6 +740,29 @@ async def test_an_idle_backend_is_looked_at_again_and_again(monkeypatch: pytest.
             await soon(_turn())
 
 
+async def test_a_queue_that_was_away_hears_of_an_idle_backend_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It took the offer only after the next look had come due: else that lapses, and nobody looks again."""
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.002)
+    bench = Bench()
+    say, away = bench.queue.offer, [True, True, True]
+
+    async def offer(offer: Offer) -> None:
+        while away and not bench.worker._standing.look_due:
+            await _turn()
+        if away:
+            away.pop()
+        await say(offer)
+
+    async def looks(more: int) -> None:
+        known = bench.log.count("look")
+        while bench.log.count("look") < known + more:
+            await _turn()
+
+    async with bench.at_work():
+        bench.queue.offer = offer  # type: ignore[method-assign]
+        await soon(looks(len(away) + 3))
+
+
 async def test_a_backend_that_is_down_is_asked_again_until_it_is_back() -> None:
     down = Offer("gpu:1", usable=False, problem="connection refused")
     bench = Bench(succeed)
