@@ -41,6 +41,7 @@ from core.request import (
     SMALLEST_SIDE,
     ImageRequest,
     Limits,
+    parse_flag,
     parse_request,
 )
 from core.settings import Settings, SettingsError, load_or_exit
@@ -111,6 +112,7 @@ __all__ = [
     "load_or_exit",
     "open_output",
     "open_session",
+    "parse_flag",
     "parse_request",
     "reachable",
     "run",

@@ -53,7 +53,7 @@ class Access:
         # May be names, those that the owner gave this machine; but 0.0.0.0 is where to listen, and no name.
         own = {host.lower() for host in (settings.http_host, settings.ws_host) if not _is_anywhere(host)}
         self._hosts = listed | own
-        self._origins = {origin.lower().rstrip("/") for origin in settings.allowed_origins}
+        self._origins = {_origin(origin) for origin in settings.allowed_origins}
         self._page_port = settings.http_port
         self._proxies = _Proxies(settings.trusted_proxies, clock)
 
@@ -69,6 +69,11 @@ class Access:
                 raise Forbidden(f"browsers may not call {host!r}: say 127.0.0.1, or list it in ALLOWED_HOSTS")
         origins = headers("Origin")
         for origin in origins:
+            if origin == "null":
+                raise Forbidden(
+                    "a page out of a file or a sandbox may not call: it cannot say where it comes from; "
+                    "open it over http, and list its origin in ALLOWED_ORIGINS"
+                )
             if not self.allows_origin(origin, hosts[0] if hosts else ""):
                 raise Forbidden(f"pages of {origin!r} may not call; list it in ALLOWED_ORIGINS to allow it")
         if not origins and "cross-site" in headers("Sec-Fetch-Site") and not _is_navigation(headers):
@@ -79,10 +84,10 @@ class Access:
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Whether a page of this origin may call: the one on our own host, or a listed one."""
-        if origin.lower() in self._origins:
+        scheme, page, page_port = _origin(origin)
+        if page is not None and (scheme, page, page_port) in self._origins:
             return True
-        page, page_port = _split(origin)
-        own, own_port = _split(f"{origin.partition(':')[0]}://{host}")
+        own, own_port = _split(f"{scheme}://{host}")
         return page is not None and page == own and page_port in {own_port, self._page_port}
 
     @property
@@ -232,6 +237,11 @@ def _is_loopback(host: str) -> bool:
 def _is_navigation(headers: Headers) -> bool:
     """A person followed a link or typed the address: the page that held it cannot read the answer."""
     return "navigate" in headers("Sec-Fetch-Mode") and "document" in headers("Sec-Fetch-Dest")
+
+
+def _origin(text: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host name and port of an origin: programs write it with a slash, or with the usual port."""
+    return text.partition(":")[0].lower(), *_split(text)
 
 
 def _bearer(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import median
 from typing import NamedTuple
 
 from core.request import ImageRequest
@@ -51,6 +52,12 @@ class Offer:
     def has_loaded(self, kind: Kind) -> bool:
         """Whether a job of this kind runs here without loading another model."""
         return not kind.model or kind.model == self.loaded
+
+
+def usual_pace(offers: Iterable[Offer]) -> float | None:
+    """The median pace of those that have painted; None where none has."""
+    paces = [offer.pace for offer in offers if offer.pace is not None]
+    return median(paces) if paces else None
 
 
 @dataclass(frozen=True, slots=True)

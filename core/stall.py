@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-STALL_SECONDS = 30.0
-"""A peer that takes nothing for so long is cut off."""
+STALL_SECONDS = 120.0
+"""A peer that takes nothing for so long is cut off. One that bounds its own rate, as curl does, takes a
+megabyte at once and then nothing for a minute."""
 UNSENT_BYTES = 32_768
 """What the kernel may hold for a peer beyond what is on its way: more would hide whether it reads, and would
 only make its progress stale."""

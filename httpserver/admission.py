@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from core import Forbidden, Headers, Internal, InvalidRequest, NotFound, SdError, ShuttingDown
 from httpserver.answers import ALWAYS, problem_answer
-from httpserver.keys import ACCESS, VISITOR
+from httpserver.keys import ACCESS, JOB, VISITOR
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
@@ -106,7 +106,7 @@ def _elsewhere(request: web.Request) -> web.Response | None:
 
 
 def _problem(request: web.Request, error: SdError, status: int | None = None) -> web.Response:
-    return problem_answer(error, status=status, line_break=request.path == "/text")
+    return problem_answer(error, status=status, id=request.get(JOB), line_break=request.path == "/text")
 
 
 def _http_problem(request: web.Request, refusal: web.HTTPException) -> web.Response:

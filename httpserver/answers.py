@@ -143,9 +143,11 @@ def picture_answer(completed: Completed, index: int, id: str) -> web.StreamRespo
     return PiecesResponse((first,), pieces, decoded_size(image.base64), headers)
 
 
-def problem_answer(error: SdError, *, status: int | None = None, line_break: bool = False) -> web.Response:
+def problem_answer(
+    error: SdError, *, status: int | None = None, id: str | None = None, line_break: bool = False
+) -> web.Response:
     """An error. With the `line_break` before it, the original bash client prints it instead of decoding."""
-    words = problem_words(error, status)
+    words = problem_words(error, status, id)
     return web.Response(
         body=(b"\n" if line_break else b"") + encode(words),
         status=words["status"],

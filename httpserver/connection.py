@@ -2,11 +2,12 @@
 
 A request that cannot be read reaches no route and no middleware; aiohttp would answer it in plain text, and
 log a traceback for each stranger who sends rubbish. A client that does not read its answer would hold it, and
-its place here, for ever.
+its place here, for ever. A URL with letters beyond ASCII as they are would not be read at all.
 """
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -22,6 +23,10 @@ LONGEST_LINE = 131_072
 """Bytes of a request line: two texts of 4000 characters, each written as %F0%9F%90%92, fit."""
 LONGEST_PATH = 1000
 """Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
+
+_BEGINNING = re.compile(rb"[A-Z]+ /\S*")
+_GOING_ON = re.compile(rb"\S*")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -44,15 +49,37 @@ def with_short_paths(handler: Handler) -> Handler:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_stall",)
+    __slots__ = ("_in_target", "_stall")
 
+    _in_target: bool
+    """Whether a request's URL has begun, and goes on with what comes next."""
     _stall: Stall
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         writer = cast(asyncio.Transport, transport)
+        self._in_target = False
         self._stall = Stall(writer, self._loop)
         super().connection_made(cast(asyncio.Transport, Corkable(writer)))
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol. A request's URL is made readable; what follows its head is not touched."""
+        if self._waiter is not None and not self._messages:
+            if data.isascii() and b"\n" in data:
+                self._in_target = False
+            else:
+                data = self._with_escapes(data)
+        super().data_received(data)
+
+    def _with_escapes(self, data: bytes) -> bytes:
+        """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
+
+        It may come in several parts.
+        """
+        target = (_GOING_ON if self._in_target else _BEGINNING).match(data)
+        end = target.end() if target else 0
+        self._in_target = bool(target) and end == len(data)
+        return _BEYOND_ASCII.sub(lambda found: f"%{found[0][0]:02X}".encode(), data[:end]) + data[end:]
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

@@ -15,3 +15,5 @@ CLOSING = web.AppKey("closing", asyncio.Event)
 """Set when the server closes: from then on a connection that ends is not its client's doing."""
 VISITOR = web.RequestKey("visitor", Visitor)
 """Who asks: the middleware finds out, before any handler runs."""
+JOB = web.RequestKey("job", str)
+"""The id of the job that is watched for it, from then on: what goes wrong later names it."""

@@ -22,6 +22,7 @@ from core import (
     Limits,
     SdError,
     Unauthorized,
+    parse_flag,
     parse_request,
 )
 from core.wire import STATES, Parts, Words, decode, encode, error_words, event_words, images_answer
@@ -56,8 +57,6 @@ LONGEST_WAIT = 600
 """Seconds that `Prefer: wait=N` may ask for."""
 LONGEST_PREFER = 16_384
 """Characters of preferences that are read; who names more means nothing by them."""
-
-_FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
 
 
 class Wanted(Struct, frozen=True):
@@ -138,7 +137,7 @@ def read_options(fields: Mapping[str, object], allowed: Sequence[str] = ()) -> d
         if name not in allowed:
             there_are = f"; there are: {', '.join(allowed)}" if allowed else " here"
             raise _refusal(name, f"no such parameter{there_are}")
-    return {name: _flag(name, fields.get(name)) for name in OPTIONS}
+    return {name: parse_flag(name, fields.get(name)) for name in OPTIONS}
 
 
 def read_prefer(headers: Sequence[str]) -> Preference:
@@ -169,14 +168,18 @@ def is_key(value: str) -> bool:
     return 0 < len(value) <= LONGEST_KEY and all("!" <= letter <= "~" for letter in value)
 
 
-def problem_words(error: SdError, status: int | None = None) -> Words:
-    """An error as RFC 9457 has it, with our `code`; `status` where HTTP itself has a word for it."""
+def problem_words(error: SdError, status: int | None = None, id: str | None = None) -> Words:
+    """An error as RFC 9457 has it, with our `code`; `status` where HTTP itself has a word for it.
+
+    `id` is that of the job that it is about.
+    """
     status = status or STATUSES[error.code]
     words = error_words(error)
     # What a stranger sent may be quoted here, and half a surrogate pair cannot be written.
     detail = words.pop("message").encode(errors="replace").decode()
     code = words.pop("code")
-    return {"code": code, "status": status, "title": HTTPStatus(status).phrase, "detail": detail, **words}
+    problem = {"code": code, "status": status, "title": HTTPStatus(status).phrase, "detail": detail, **words}
+    return problem if id is None else {**problem, "id": id}
 
 
 def problem_headers(error: SdError) -> dict[str, str]:
@@ -209,15 +212,6 @@ def file_name(completed: Completed, index: int, id: str) -> str:
     words = "-".join(re.findall("[a-z0-9]+", prompt))[:60].strip("-")
     number = f"-{index + 1}" if len(completed.images) > 1 else ""
     return f"{words or id}{number}.{image.format}"
-
-
-def _flag(name: str, value: object) -> bool:
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    flag = _FLAGS.get(value.lower()) if isinstance(value, str) else None
-    if flag is None:
-        raise _refusal(name, "true or false is wanted")
-    return flag
 
 
 def _refusal(name: str, problem: str) -> InvalidRequest:

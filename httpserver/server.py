@@ -79,7 +79,7 @@ def _routes() -> list[web.RouteDef]:
         web.get("/", page.get_page),
         web.get("/static/{name}", page.get_static),
         web.get("/text", text.get_text, allow_head=False),
-        web.post("/text", text.post_text),
+        web.post("/text", text.post_text, expect_handler=text.expect),
         web.get("/image", text.get_image, allow_head=False),
         web.get("/jobs/{id}", jobs.get_job, allow_head=False),
         web.delete("/jobs/{id}", jobs.delete_job),

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from core import Completed, End, InvalidRequest
 from core.wire import images_answer
@@ -67,16 +67,25 @@ def _in_query(request: web.Request) -> Wanted:
     return read_wanted(read_query(request.rel_url), request.app[LIMITS])
 
 
+async def expect(request: web.Request) -> None:
+    """Say nothing yet to `Expect: 100-continue`; aiohttp would want the body before it is known who asks."""
+
+
 async def _in_body(request: web.Request) -> Wanted:
     if request.rel_url.raw_query_string:
         raise InvalidRequest("POST takes its parameters in the body, not in the URL")
+    most = request.client_max_size
+    if (request.content_length or 0) > most:
+        raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=request.content_length or 0)
+    if request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # no answer has begun
     try:
         async with asyncio.timeout(BODY_SECONDS):
             body = await request.read()
     except TimeoutError:
         late = f"the body did not arrive within {BODY_SECONDS:g} seconds"
         raise web.HTTPRequestTimeout(reason=late) from None
-    most = request.client_max_size
     body = unpack(request.headers.get("Content-Encoding", "").lower(), body, most)
     if len(body) > most:
         raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=len(body))

@@ -9,7 +9,7 @@ from types import TracebackType
 from aiohttp import web
 
 from core import Completed, End, Event, Expired, Failed, JobCancelled, NotFound, ShuttingDown, Watch
-from httpserver.keys import CLOSING, GATEWAY, VISITOR
+from httpserver.keys import CLOSING, GATEWAY, JOB, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
 
 _ID = re.compile("[0-9a-f]{32}")
@@ -31,7 +31,8 @@ def submitted(
         key = f"idempotency-key {read_idempotency_key(request.headers['Idempotency-Key'])}"
         keep = True
     elif visitor.request_id is not None and is_key(visitor.request_id):
-        key = f"x-request-id {visitor.request_id}"
+        # With the request itself: a proxy may hand on its clients' own, the same for all that one does.
+        key = f"x-request-id {visitor.request_id} {wanted.image}"
     return _WhileThere(
         request,
         request.app[GATEWAY].submit(
@@ -107,6 +108,7 @@ class _WhileThere(AbstractAsyncContextManager[Watch]):
 
     async def __aenter__(self) -> Watch:
         self._watch = await self._job.__aenter__()
+        self._request[JOB] = self._watch.id
         return self._watch
 
     async def __aexit__(

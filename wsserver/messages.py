@@ -7,7 +7,18 @@ from outside ends as a command or as an InvalidRequest that names the field.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from core import FIELDS, Completed, End, Event, ImageRequest, InvalidRequest, Limits, SdError, parse_request
+from core import (
+    FIELDS,
+    Completed,
+    End,
+    Event,
+    ImageRequest,
+    InvalidRequest,
+    Limits,
+    SdError,
+    parse_flag,
+    parse_request,
+)
 from core.wire import Parts, Words, decode, encode, error_words, event_words, image_message
 
 LONGEST_LABEL = 200
@@ -87,7 +98,11 @@ def parse(fields: Mapping[str, object], limits: Limits) -> Command:
             return _cancel(fields)
         case "attach":
             _check_names(fields, "attach", ("id", "label", "preview"))
-            return Attach(_word(fields, "id", LONGEST_ID), label_of(fields), _flag(fields, "preview"))
+            return Attach(
+                _word(fields, "id", LONGEST_ID),
+                label_of(fields),
+                parse_flag("preview", fields.get("preview")),
+            )
         case "auth":
             _check_names(fields, "auth", ("key",))
             return Auth(_word(fields, "key", LONGEST_API_KEY))
@@ -154,9 +169,9 @@ def _generate(fields: Words, limits: Limits) -> Generate:
     return Generate(
         parse_request(fields["input"], parameters, limits),
         label=label_of(fields),
-        preview=_flag(fields, "preview"),
+        preview=parse_flag("preview", fields.get("preview")),
         # Who names a request may come back for it, also over another connection.
-        keep=_flag(fields, "keep") or key is not None,
+        keep=parse_flag("keep", fields.get("keep")) or key is not None,
         key=key,
     )
 
@@ -184,13 +199,6 @@ def _word(fields: Mapping[str, object], name: str, longest: int) -> str:
     value = fields.get(name)
     if not isinstance(value, str) or not 0 < len(value) <= longest:
         raise InvalidRequest(f"{name}: a text of 1 to {longest} characters is wanted", field=name)
-    return value
-
-
-def _flag(fields: Mapping[str, object], name: str) -> bool:
-    value = fields.get(name, False)
-    if not isinstance(value, bool):
-        raise InvalidRequest(f"{name}: true or false is wanted", field=name)
     return value
 
 

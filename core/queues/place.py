@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.eta import Outlook, Server
 from core.events import Queued
-from core.offers import Kind, Offer
+from core.offers import Kind, Offer, usual_pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,15 @@ def queued_event(outlook: Outlook, ahead: int, work: float, cost: float, attempt
 
 
 def outlook(kind: Kind, offers: Iterable[Offer], busy: Mapping[str, float]) -> Outlook:
-    """What jobs of a kind have to expect of the backends that can paint them."""
+    """What jobs of a kind have to expect of the backends that can paint them.
+
+    One that has not painted yet is reckoned to be as fast as the others: else all work ahead would seem to be
+    for those that have.
+    """
+    able = [offer for offer in offers if offer.accepts(kind)]
+    usual = usual_pace(able)
+    if usual is None:
+        return Outlook(())
     return Outlook(
-        Server(offer.pace, busy.get(offer.backend, 0.0))
-        for offer in offers
-        if offer.pace is not None and offer.accepts(kind)
+        Server(usual if offer.pace is None else offer.pace, busy.get(offer.backend, 0.0)) for offer in able
     )

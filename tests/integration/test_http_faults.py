@@ -115,7 +115,7 @@ async def test_a_body_that_is_too_large_is_refused(tmp_path: Path) -> None:
 
 RUBBISH = {
     "space": b"GET /text?input=a monkey HTTP/1.1\r\n" + HOST,
-    "letter": "GET /text?input=é HTTP/1.1\r\n".encode() + HOST,
+    "letter": "GET /text?input=a é HTTP/1.1\r\n".encode() + HOST,
     "tls": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "word": b"HELLO\r\n",
     "version": b"GET / HTTP/9.9\r\n" + HOST,
@@ -144,6 +144,28 @@ async def test_what_is_no_http_is_answered_all_the_same(
         assert json.loads(body)["code"] == "invalid_request"
         await goes_on(served)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("cut", [0, 2, 20, 22, 30], ids=["whole", "verb", "letter", "half a letter", "line"])
+async def test_letters_may_stand_in_a_url_as_they_are(tmp_path: Path, cut: int) -> None:
+    """As curl and Java send them; the URL may come in parts, and a body with such a line in it is a body."""
+    get = "GET /text?input=Käfer🐒 HTTP/1.1\r\n".encode() + HOST + b"X-Name: \xe9\r\n\r\n"
+    body = json.dumps({"input": "GET /é HTTP/1.1\r\n"}, ensure_ascii=False).encode()
+    post = b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nConnection: close\r\n"
+    async with serving(tmp_path) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(get[:cut])
+        await served.get("/healthz")  # by now the first part was read
+        writer.write(get[cut:])
+        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        writer.write(post + b"Content-Length: %d\r\n\r\n" % len(body))
+        await served.get("/healthz")
+        writer.write(body)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        prompts = [request["prompt"] for request in served.double.txt2img_requests]
+    assert prompts == ["Käfer🐒", "GET /é HTTP/1.1\r\n"]
 
 
 @pytest.mark.parametrize(
@@ -235,6 +257,19 @@ async def test_an_expectation_is_met(tmp_path: Path) -> None:
         raw = head + b'Content-Length: 14\r\nExpect: 100-continue\r\n\r\n{"input": "a"}'
         answer = await served.send(raw)
         assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
+        strange = await served.send(raw.replace(b"100-continue", b"rain"))
+        assert strange.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(("length", "key", "status"), [(14, "secret", 401), (400_000_000, "", 413)])
+async def test_a_body_that_is_not_read_is_not_asked_for(
+    tmp_path: Path, length: int, key: str, status: int
+) -> None:
+    """A client that asks before it sends is spared it."""
+    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
+    asking = head + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % length
+    async with serving(tmp_path, api_key=key) as served, served.connection(asking) as reader:
+        assert int((await reader.readline()).split(b" ", 2)[1]) == status
 
 
 async def test_a_fault_of_our_own_is_an_error_and_is_logged(
@@ -287,6 +322,7 @@ async def test_who_waits_for_a_job_is_told_that_the_process_ends_and_not_that_th
         await served.until_status(lambda status: status["waiting"] == 1)
         drained = asyncio.create_task(served.gateway.drain(10))
         assert (await waiting).refusal == (503, "shutting_down")
+        assert (await waiting).json["id"] == asked.json["id"], "there it may ask for it again"
         served.double.release()
         assert (await running).status == 200
         await drained

@@ -252,6 +252,20 @@ async def test_a_proxy_may_repeat_a_request(tmp_path: Path) -> None:
         assert (await served.get("/text", headers=too_long, input="a")).status == 200
 
 
+async def test_another_request_under_the_same_id_of_a_proxy_is_another_job(tmp_path: Path) -> None:
+    """It may hand on its client's own id, the same for all that this one does; nobody sent a key."""
+    async with serving(tmp_path, trusted_proxies=("127.0.0.1",)) as served:
+        served.double.hold()
+        traced = {"X-Request-ID": "trace-1"}
+        first = asyncio.create_task(served.get("/text", headers=traced, input="a"))
+        await served.double.until(lambda: served.double.active)
+        second = asyncio.create_task(served.get("/text", headers=traced, input="a", seed=7))
+        await served.until_status(lambda status: status["waiting"] == 1)
+        served.double.release()
+        assert [(await first).status, (await second).status] == [200, 200]
+        assert (await first).json["id"] != (await second).json["id"]
+
+
 async def test_a_stranger_s_request_id_means_nothing(tmp_path: Path) -> None:
     """Without a trusted proxy two requests are two pictures."""
     async with serving(tmp_path) as served:

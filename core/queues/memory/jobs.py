@@ -15,7 +15,7 @@ from core.caller import Caller
 from core.eta import Outlook
 from core.events import End, Queued, Started
 from core.line import Key
-from core.offers import Kind, Offer, kind_of
+from core.offers import Kind, Offer, kind_of, usual_pace
 from core.queues import Claim
 from core.queues.memory.job import Job, Lease
 from core.queues.memory.kept import Kept
@@ -130,14 +130,15 @@ class Jobs:
         return self._places.returned()
 
     def busy(self) -> dict[str, float]:
-        """How many seconds each backend that paints will go on, by its own pace."""
+        """How many seconds each backend that paints will go on, by its own pace, or by the usual one."""
         now = self._clock()
+        usual = usual_pace(self._offers.all(now)) or 0.0
         busy = {}
         for job in self._running.values():
             assert job.lease is not None
             offer = self._offers.get(job.lease.backend, now)
-            pace = offer.pace if offer else None
-            busy[job.lease.backend] = max(0.0, job.lease.started + (pace or 0.0) * job.request.cost - now)
+            pace = usual if offer is None or offer.pace is None else offer.pace
+            busy[job.lease.backend] = max(0.0, job.lease.started + pace * job.request.cost - now)
         return busy
 
     # --- who looks

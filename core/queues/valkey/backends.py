@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from core.offers import Offer
+from core.offers import Offer, usual_pace
 
 
 class Backends:
@@ -28,8 +28,9 @@ class Backends:
         return [offer for offer in self.offers if offer.takes_work]
 
     def busy(self) -> dict[str, float]:
-        """How many seconds each one that paints will go on, by its own pace."""
-        paces = {offer.backend: offer.pace or 0.0 for offer in self.offers}
+        """How many seconds each one that paints will go on, by its own pace, or by the usual one."""
+        usual = usual_pace(self.offers) or 0.0
+        paces = {offer.backend: usual if offer.pace is None else offer.pace for offer in self.offers}
         now = self._clock()
         busy: dict[str, float] = {}
         for backend, began, cost in self._runs:  # two where the last picture is still on its way to the queue

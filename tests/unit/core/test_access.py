@@ -127,6 +127,21 @@ def test_a_listed_page_may_call() -> None:
     )
 
 
+@pytest.mark.parametrize("origin", ["http://localhost/", "http://localhost:80", "HTTP://LocalHost"])
+def test_a_program_may_write_a_listed_origin_in_its_own_way(origin: str) -> None:
+    """As the websocket of Go does, which sends what it was given."""
+    ours = access(allowed_origins=("http://localhost",))
+    ours.check_browser(headers(Host="127.0.0.1:8765", Origin=origin))
+    for other in ("https://localhost", "http://localhost:81"):
+        with pytest.raises(Forbidden):
+            ours.check_browser(headers(Host="127.0.0.1:8765", Origin=other))
+
+
+def test_a_page_out_of_a_file_is_not_told_to_list_what_cannot_be_listed() -> None:
+    with pytest.raises(Forbidden, match="open it over http"):
+        access().check_browser(headers(Host="localhost:5000", Origin="null"))
+
+
 def test_another_sites_page_may_link_to_us_and_nothing_more() -> None:
     ours = access()
     picture = headers(Host="localhost", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")

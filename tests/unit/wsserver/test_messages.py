@@ -106,6 +106,12 @@ def test_an_idempotency_key_implies_keep() -> None:
     assert (found.key, found.keep) == ("k", True)
 
 
+def test_yes_and_no_may_be_texts_as_over_http() -> None:
+    found = command('{"input": "a", "preview": "true", "keep": "0"}')
+    assert isinstance(found, Generate)
+    assert (found.preview, found.keep) == (True, False)
+
+
 def test_null_is_not_given() -> None:
     message = '{"type": null, "input": "a", "steps": null, "label": null, "keep": null, "model": null}'
     assert command(message) == command("a")
@@ -158,7 +164,7 @@ def test_a_key_is_not_shown() -> None:
         ('{"input": "a", "label": 7}', "label"),
         ('{"input": "a", "label": ""}', "label"),
         ('{"input": "a", "label": "' + "x" * 201 + '"}', "label"),
-        ('{"input": "a", "preview": "yes"}', "preview"),
+        ('{"input": "a", "preview": "perhaps"}', "preview"),
         ('{"input": "a", "keep": 1}', "keep"),
         ('{"input": "a", "idempotency_key": 5}', "idempotency_key"),
         ('{"input": "a", "idempotency_key": "' + "x" * 256 + '"}', "idempotency_key"),

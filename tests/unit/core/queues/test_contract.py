@@ -462,6 +462,23 @@ async def test_eta_is_known_once_a_pace_is(queue: Queue, home: Home) -> None:
     assert now.eta == pytest.approx(7.0, abs=0.5), "what runs has five seconds to go"
 
 
+async def test_a_server_that_has_not_painted_yet_is_reckoned_to_be_as_fast_as_the_others(
+    queue: Queue, home: Home
+) -> None:
+    """Else three idle servers of which one is known would seem to take three times as long."""
+    await queue.offer(usable("gpu:1", pace=2.0))
+    await queue.offer(usable("gpu:2"))
+    await submit(queue, "a1", cost=1)
+    assert await told(await submit(queue, "a2", cost=1)) == [Queued(1, 2.5)]
+    await claim(queue, "gpu:1")
+    await claim(queue, "gpu:2")
+    last = await submit(queue, "a3", cost=1)
+    await home.pass_time(1)
+    now = (await told(last))[-1]
+    assert isinstance(now, Queued)
+    assert now.eta == pytest.approx(3.0, abs=0.5), "both have another second to go"
+
+
 async def test_a_job_whose_model_nobody_offers_any_more_keeps_its_place_without_an_eta(
     queue: Queue, home: Home
 ) -> None:
