@@ -57,8 +57,12 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
 
     @property
     def cost(self) -> float:
-        """The expected work; one unit is one picture of 512x512 pixels in 20 steps."""
-        return self.batch_size * (self.steps / 20) * (self.width * self.height / 512**2)
+        """The expected work; one unit is one picture of 512x512 pixels in 20 steps.
+
+        In whole 2**-20 of a unit: sums of such numbers are exact, so that a caller gets back just what it was
+        charged for a job that it cancelled, and ties are ties.
+        """
+        return round(self.batch_size * self.steps * self.width * self.height / 5) / 2**20
 
 
 FIELDS = (
