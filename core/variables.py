@@ -5,7 +5,7 @@ Each reader answers with a value, or raises ValueError with what is wanted.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,15 +159,22 @@ def _backend(text: str) -> BackendAddress:
     try:
         parts = urlsplit(text)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        (parts.hostname or "").encode("idna")  # as it is looked up
+        usable = parts.scheme in {"http", "https"} and _names_door(parts)
     except ValueError as error:
         raise ValueError(wanted) from error
-    host, beyond = parts.hostname or "", parts.query or parts.fragment
-    if parts.scheme not in {"http", "https"} or not host or " " in host or beyond:
+    if not usable or parts.query or parts.fragment:
         raise ValueError(wanted)
+    host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
     url = f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def _names_door(parts: SplitResult) -> bool:
+    """Whether a host is named, as it is looked up, and no port but one to knock at. May raise ValueError."""
+    host = parts.hostname or ""
+    host.encode("idna")
+    return bool(host) and " " not in host and parts.port != 0
 
 
 def _check_password(url: str) -> None:

@@ -86,6 +86,7 @@ BAD = [
     ("SD_BACKENDS", "gpu:7860", "such as http://127.0.0.1:7860"),
     ("SD_BACKENDS", "http://gpu,http://gpu:80", "names the same server twice"),
     ("SD_BACKENDS", "http://gpu:99999", "comma-separated addresses"),
+    ("SD_BACKENDS", "http://gpu:0", "comma-separated addresses"),
     ("SD_BACKENDS", "http://gpu..lan:7860", "comma-separated addresses"),
     ("SD_BACKENDS", f"http://{'x' * 64}:7860", "comma-separated addresses"),
     ("SD_BACKENDS", "http://gpu/?x=1", "comma-separated addresses"),
