@@ -3,9 +3,13 @@
 Each reader answers with a value, or raises ValueError with what is wanted.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
+"""What REDIS_URL may say behind its ?. How long a call waits and what an answer looks like is the store's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +182,12 @@ def _names_door(parts: SplitResult) -> bool:
 
 
 def _check_password(url: str) -> None:
-    """Refuse a / in it: the rest of it would be a path, and what stands before a port, which is shown."""
-    if "@" in url.partition("://")[2].partition("/")[2]:
-        raise ValueError("an @ comes after a /; write / in a password as %2F, and @ in a path as %40")
+    """Refuse a /, ? or # in it: it ends the host's part, and what stands before it is shown as a port."""
+    if "@" in "".join(re.split("[/?#]", url.partition("://")[2], maxsplit=1)[1:]):
+        raise ValueError(
+            "an @ comes after a /, ? or #; write / in a password as %2F, ? as %3F, # as %23, "
+            "and @ anywhere else as %40"
+        )
 
 
 def read_redis_url(value: str) -> str:
@@ -190,12 +197,24 @@ def read_redis_url(value: str) -> str:
         _check_password(url)
     try:
         parts = urlsplit(url)
-        # A fragment is the rest of a password with a # in it.
-        names = bool(parts.hostname or parts.path) and not parts.fragment
-        usable = parts.scheme in {"redis", "rediss", "unix"} and names
-        _ = parts.port
+        usable = _names_redis(parts)
     except ValueError:
         usable = False
     if url and not usable:
         raise ValueError("an address such as redis://127.0.0.1:6379/0 is wanted")
+    tls = parts.scheme == "rediss"
+    for option, _ in parse_qsl(parts.query, keep_blank_values=True):
+        if option not in REDIS_OPTIONS and not (tls and option.startswith("ssl_")):
+            raise ValueError(f"behind its ? may stand {', '.join(REDIS_OPTIONS)}, and ssl_... with rediss://")
     return url
+
+
+def _names_redis(parts: SplitResult) -> bool:
+    """Whether it names one server and database: what redis-py cannot read there it takes for its defaults."""
+    if parts.fragment:
+        return False
+    if parts.scheme == "unix":
+        return bool(parts.path) and not parts.hostname
+    database = parts.path.strip("/")
+    whole = not database or (database.isascii() and database.isdigit())
+    return parts.scheme in {"redis", "rediss"} and whole and _names_door(parts)

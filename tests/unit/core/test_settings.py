@@ -59,12 +59,10 @@ BAD = [
     ("HTTP_PORT", "http", "a whole number from 0 to 65535 is wanted"),
     ("HTTP_PORT", "65536", "a whole number"),
     ("MAX_QUEUE", "0", "a whole number from 1"),
-    ("REDIS_URL", "redis://:2024/secret@valkey:6379", "an @ comes after a /"),
-    (
-        "REDIS_URL",
-        "redis://me:2024#secret@valkey:6379",
-        "an address such as redis://127.0.0.1:6379/0 is wanted",
-    ),
+    ("REDIS_URL", "redis://valkey?foo=bar", "behind its ? may stand db, username, password"),
+    ("REDIS_URL", "redis://valkey?decode_responses=true", "behind its ? may stand db"),
+    ("REDIS_URL", "redis://valkey?ssl_cert_reqs=none", "and ssl_... with rediss://"),
+    ("REDIS_URL", "unix:///run/valkey.sock?socket_timeout=5", "behind its ? may stand db"),
     ("MODEL_SLACK", "-1", "cost units from 0 to 1e+06 are wanted"),
     ("LEASE_TTL", "nan", "seconds from 0.05"),
     ("RESULT_TTL", "inf", "seconds from 1"),
@@ -106,6 +104,45 @@ def test_a_value_that_cannot_be_used_is_an_error_in_one_line_that_names_the_vari
     assert str(refused.value).startswith(f"{variable}: ")
     assert problem in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *["redis://valkey", "redis://me:p%40%2Fss@[::1]:6379/15", "redis://valkey:6379/?db=2"],
+        *["rediss://valkey/0?ssl_ca_certs=/ca.crt&ssl_cert_reqs=none", "unix:///valkey.sock?password=p@ss"],
+    ],
+)
+def test_the_shared_queue_has_an_address(url: str) -> None:
+    assert read(REDIS_URL=f" {url} ").redis_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *["valkey:6379", "http://valkey:6379", "redis:valkey:6379", "redis:/valkey:6379/2", "redis:///2"],
+        *["redis://:6379", "redis://my..valkey:6379", "redis://my valkey", "redis://valkey:0"],
+        *["redis://valkey:99999", "redis://valkey/abc", "redis://valkey/0/1", "redis://valkey/0#x"],
+        *["unix://run/valkey.sock", "unix://"],
+    ],
+)
+def test_the_shared_queue_is_never_another_one_than_the_address_says(url: str) -> None:
+    """redis-py takes its defaults for what it cannot read: this machine, port 6379, database 0."""
+    with pytest.raises(SettingsError, match=r"^REDIS_URL: an address such as redis://127\.0\.0\.1:6379/0 "):
+        read(REDIS_URL=url)
+
+
+@pytest.mark.parametrize("sign", ["/", "?", "#"])
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [("REDIS_URL", "redis://me:12%shunter2@valkey:6379/0"), ("SD_BACKENDS", "http://me:12%sx@gpu")],
+)
+def test_a_sign_that_ends_the_host_in_the_middle_of_a_password_is_refused(
+    variable: str, url: str, sign: str
+) -> None:
+    """Else the user would be the host, the first digits of the password its port, and both would be told."""
+    with pytest.raises(SettingsError, match=rf"^{variable}: an @ comes after a /, \? or #; write / in a"):
+        read(**{variable: url % sign})
 
 
 @pytest.mark.parametrize("variable", [item.name.upper() for item in SETTINGS])
