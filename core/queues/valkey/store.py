@@ -16,7 +16,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
 from redis.exceptions import (
@@ -32,7 +32,7 @@ from redis.exceptions import ConnectionError as AwayError
 from redis.exceptions import TimeoutError as SlowError
 
 from core.errors import QueueUnavailable
-from core.settings import Settings
+from core.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -69,23 +69,12 @@ Arg = bytes | str | int | float | memoryview
 class Store:
     """Scripts, and pictures, which are too large for them.
 
-    `skew` is seconds that are added to Valkey's clock: tests let time pass with it.
+    `skew` is seconds that are added to Valkey's clock: tests let time pass with it. Raises SettingsError
+    where no connection can be made of REDIS_URL.
     """
 
     def __init__(self, settings: Settings, *, skew: Callable[[], float] = lambda: 0.0) -> None:
-        self._client: Redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                settings.redis_url,
-                max_connections=CONNECTIONS,
-                timeout=CALL_SECONDS,
-                # Not socket_timeout: its wait_for swallows cancellations on Python 3.11. `call` has its own.
-                socket_timeout=None,
-                socket_connect_timeout=CALL_SECONDS,
-                **BRIEF_GREETING,
-                retry=Retry(ConstantBackoff(0.1), 10),
-                retry_on_error=[AwayError],
-            )
-        )
+        self._client: Redis = Redis.from_pool(_pool(settings.redis_url))
         self._skew = skew
         self._times = (
             round(settings.lease_ttl * 1000),
@@ -194,6 +183,28 @@ class Store:
             return await _until_there(attempt)
         finally:
             self.calls -= 1
+
+
+def _pool(url: str) -> BlockingConnectionPool:
+    """The connections to an address; one of them is made that leads nowhere, for what is wrong to show."""
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS,
+            timeout=CALL_SECONDS,
+            # Not socket_timeout: its wait_for swallows cancellations on Python 3.11. `call` has its own.
+            socket_timeout=None,
+            socket_connect_timeout=CALL_SECONDS,
+            **BRIEF_GREETING,
+            retry=Retry(ConstantBackoff(0.1), 10),
+            retry_on_error=[AwayError],
+        )
+        unconnected = pool.connection_class(**pool.connection_kwargs)
+        if isinstance(unconnected, SSLConnection):
+            unconnected.ssl_context.get()  # reads the certificates
+    except (TypeError, ValueError, OSError, RedisError) as error:
+        raise SettingsError("REDIS_URL", f"no connection can be made of it: {error}") from None
+    return pool
 
 
 async def _until_there(attempt: Callable[[], Any]) -> Any:

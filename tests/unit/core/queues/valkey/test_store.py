@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from core.errors import QueueUnavailable
 from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, LONGEST_PICTURE, Store
-from core.settings import Settings
+from core.settings import Settings, SettingsError, load
 from tests.unit.core.examples import soon
 from tests.valkey_server import ValkeyServer
 
@@ -38,6 +38,22 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             assert await soon(waiting) == WORD
         finally:
             await store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("redis://127.0.0.1/0?db=abc", "Invalid value for 'db'"),
+        ("rediss://127.0.0.1/0?ssl_cert_reqs=CERT_NONE", "Flag: CERT_NONE"),
+        ("rediss://127.0.0.1/0?ssl_ca_certs=/nowhere/ca.crt", "No such file"),
+        ("rediss://127.0.0.1/0?ssl_foo=bar", "unexpected keyword argument 'ssl_foo'"),
+        ("unix:///valkey.sock?socket_keepalive=true", "unexpected keyword argument 'socket_keepalive'"),
+    ],
+)
+async def test_an_address_of_which_no_connection_can_be_made_is_told_at_once(url: str, problem: str) -> None:
+    """Also while Valkey is away. redis-py would say so with each connection, or take it for an outage."""
+    with pytest.raises(SettingsError, match=f"^REDIS_URL: no connection can be made of it: .*{problem}"):
+        Store(load({"REDIS_URL": url}, dotenv=None))
 
 
 @pytest.fixture
