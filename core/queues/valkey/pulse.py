@@ -8,6 +8,8 @@ import asyncio
 import logging
 import secrets
 
+from redis.exceptions import RedisError
+
 from core.errors import QueueUnavailable
 from core.events import Failed
 from core.queues.refusals import unwanted, workers_vanished
@@ -15,9 +17,9 @@ from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
 from core.queues.valkey.records import decode_offers, encode_end
-from core.queues.valkey.store import CALL_SECONDS, Store
+from core.queues.valkey.store import CALL_SECONDS, Store, reason, refuses
 from core.queues.valkey.watching import Watching
-from core.settings import Settings
+from core.settings import Settings, SettingsError
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,8 @@ class Pulse:
         """What all processes agree on, by name."""
         self._untold: dict[str, bytes] = {}
         """Of these, what Valkey may have forgotten."""
+        self._begun = asyncio.Event()
+        """Set once the first beat has been."""
         self._version = -1
         """Of the state that the last beat saw; -1: see to everything."""
         self._usual_pause = min(PULSE, settings.lease_ttl / 3)
@@ -64,33 +68,42 @@ class Pulse:
         """Seconds until the next beat."""
 
     async def run(self) -> None:
-        """Beat for ever; ends only by being cancelled."""
+        """Beat for ever, once the first beat has been; ends only by being cancelled."""
+        await self._begun.wait()
         while True:
             try:
                 await self.beat()
             except QueueUnavailable as error:
                 log.warning("%s", error.message)
                 self.see_to_everything()
+            except RedisError as error:  # a right was taken away, say
+                log.error("the shared queue refuses: %s", reason(error))
+                self.see_to_everything()
             except Exception:  # a fault of ours in one beat must not end all of them
                 log.exception("a fault in the queue's pulse")
             await asyncio.sleep(self.pause)
 
     async def first(self) -> None:
-        """Wait until the queue is there and this process is known to it; says so if that takes long."""
+        """Wait until the queue is there and this process is known to it; says so if that takes long.
+
+        Raises SettingsError where the queue is there, and refuses what we do.
+        """
         waited = False
-        while True:
+        while not self._begun.is_set():
             try:
+                await self.beat()
                 async with asyncio.timeout(CALL_SECONDS):
                     await self._listener.listening.wait()
-                await self.beat()
-            except (QueueUnavailable, TimeoutError) as error:
+                self._begun.set()
+            except (QueueUnavailable, TimeoutError, RedisError) as error:
+                why = error if refuses(error) else self._listener.problem or error.__cause__
+                if refuses(why):
+                    raise SettingsError("REDIS_URL", f"the shared queue refuses: {reason(why)}") from None
                 if not waited:
-                    why = self._listener.problem or error.__cause__ or "no answer"
-                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it (%s)", why)
+                    told = reason(why) if why else "no answer"
+                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it (%s)", told)
                 waited = True
                 await asyncio.sleep(FIRST_AGAIN)
-            else:
-                return
 
     async def agreed(self, name: str) -> bytes:
         """A random word of 32 bytes on which all processes agree."""

@@ -249,8 +249,18 @@ def load(script: str) -> tuple[str, str]:
     return whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()
 
 
+def refuses(error: BaseException | None) -> bool:
+    """Whether Valkey says no, and goes on saying it: it has no such database, or this user lacks a right."""
+    return isinstance(error, RedisError) and not isinstance(error, AWAY) and not _is_passing(error)
+
+
+def reason(error: BaseException | None) -> str:
+    """What an error says, without the user's name; of a time-out, which says nothing, what it is."""
+    return re.sub(r"\bUser \S+ has", "the user has", str(error)) or type(error).__name__
+
+
 def _is_passing(error: RedisError) -> bool:
-    """Whether Valkey says that it cannot do it now: no memory is left, it is replaced, or has a script."""
+    """Whether Valkey says that it cannot do it now: it has no room, is replaced, or is busy with a script."""
     return isinstance(error, PASSING) or str(error).startswith(
-        ("LOADING", "BUSY", "NOREPLICAS", "OOM", "MISCONF")
+        ("LOADING", "BUSY", "NOREPLICAS", "OOM", "MISCONF", "max number of clients")
     )

@@ -40,6 +40,18 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             await store.close()
 
 
+@pytest.mark.parametrize("cluster", ["yes", "no"])
+async def test_a_valkey_that_is_full_of_clients_is_away_for_a_while(cluster: str) -> None:
+    """In a cluster it says so in words of its own."""
+    full = ValkeyServer("--maxclients", "1", "--cluster-enabled", cluster)
+    async with full as server, Redis.from_url(server.url) as admin:
+        await admin.ping()
+        store = Store(Settings(redis_url=server.url))
+        with pytest.raises(QueueUnavailable):
+            await store.call("agreed", "a word", WORD)
+        await store.close()
+
+
 @pytest.mark.parametrize(
     ("url", "problem"),
     [
