@@ -162,11 +162,18 @@ async def _let_go(workers: Sequence[Worker]) -> None:
 async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run these beside the body, and stop them with it. A TaskGroup would wrap the body's own errors."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    for task in tasks:
+        task.add_done_callback(_tell_fault)
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        for ended in await asyncio.gather(*tasks, return_exceptions=True):
-            if isinstance(ended, Exception):
-                log.error("what ran beside ended with a fault", exc_info=ended)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _tell_fault(task: "asyncio.Task[None]") -> None:
+    """At once: the body may go on for days, without what ran beside it."""
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        log.error("what ran beside ended with a fault", exc_info=fault)

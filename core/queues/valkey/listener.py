@@ -47,6 +47,9 @@ class Listener:
             except (RedisError, OSError, TimeoutError) as error:
                 log.debug("the subscription broke: %r", error)
                 self.problem = error
+            except Exception as error:  # a fault of ours in one subscription must not end all of them
+                log.exception("a fault in the subscription to the shared queue")
+                self.problem = error
             finally:
                 self.listening.clear()
             await asyncio.sleep(AGAIN_SECONDS)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from core import BackendAddress, Settings, connect, work
+from core.connect import _background
 from tests.doubles.a1111 import A1111Double
 from tests.unit.core.examples import ALICE
 from tests.valkey_server import flush
@@ -55,3 +56,16 @@ async def test_a_second_machine_of_the_same_name_says_why_its_server_stands_idle
                     await gateway.catalog()
             assert len(one.painting) + len(other.painting) == 1
     assert f"ubuntu:{port}: another worker has it; if that is another machine's server, give" in caplog.text
+
+
+async def test_what_runs_beside_and_ends_with_a_fault_is_told_at_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The program may go on for days without it."""
+
+    async def queue() -> None:
+        raise KeyError("a fault")
+
+    async with _background(queue()):
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+        assert "what ran beside ended with a fault" in caplog.text
