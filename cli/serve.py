@@ -105,7 +105,7 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
         yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port"
         return
     host, seconds = settings.engine_host, settings.engine_step_seconds
-    check_exposure(settings, "ENGINE_HOST", host)
+    check_exposure(settings, "ENGINE_HOST", host, asks_key=False)
     async with listening(
         settings, "ENGINE", lambda port: engine.server.serve(host, port, seconds), may_move=True
     ) as port:

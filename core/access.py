@@ -188,14 +188,20 @@ class _Proxies:
         return any(address in found for found in self._found.values())
 
 
-def check_exposure(settings: Settings, variable: str, host: str) -> None:
-    """Refuse to listen beyond loopback without a key. Raises SettingsError with what would allow it."""
+def check_exposure(settings: Settings, variable: str, host: str, *, asks_key: bool = True) -> None:
+    """Refuse to listen beyond loopback without a key. Raises SettingsError with what would allow it.
+
+    What asks for no key is not helped by one; but where it listens on loopback, nobody publishes it.
+    """
     shown = settings.bind or host
-    if _is_loopback(shown) or settings.api_key or settings.allow_anonymous:
+    if _is_loopback(shown) or settings.allow_anonymous:
         return
+    if settings.api_key if asks_key else _is_loopback(host):
+        return
+    wanted = ": set API_KEY, or" if asks_key else ", and no key is asked for there: set"
     raise SettingsError(
         "BIND" if settings.bind else variable,
-        f"{shown} can be reached from other machines: set API_KEY, or ALLOW_ANONYMOUS=true to let anybody in",
+        f"{shown} can be reached from other machines{wanted} ALLOW_ANONYMOUS=true to let anybody in",
     )
 
 

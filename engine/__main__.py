@@ -12,7 +12,7 @@ async def serve(settings: Settings) -> None:
     """Paint for whoever asks; at the end what is painted is finished. Raises SettingsError."""
     host, seconds = settings.engine_host, settings.engine_step_seconds
     grace = settings.shutdown_grace + AFTER_WORKERS
-    check_exposure(settings, "ENGINE_HOST", host)
+    check_exposure(settings, "ENGINE_HOST", host, asks_key=False)
     async with (
         stop_signal() as stop,
         listening(settings, "ENGINE", lambda port: paint(host, port, seconds, grace)) as port,

@@ -149,7 +149,18 @@ async def test_no_program_listens_to_other_machines_unasked(
     async with program(tmp_path, "-m", package, **FREE, **{variable: "0.0.0.0"}) as alone:
         code, said = await alone.ends()
     assert (code, said.count("\n")) == (2, 1)
-    assert said.startswith(f"sd-b64: {variable}: 0.0.0.0 can be reached from other machines: set API_KEY")
+    assert said.startswith(f"sd-b64: {variable}: 0.0.0.0 can be reached from other machines")
+
+
+@pytest.mark.parametrize("command", ["-m engine", "serve"])
+async def test_a_key_does_not_open_the_engine_to_other_machines(tmp_path: Path, command: str) -> None:
+    """It asks for none."""
+    arguments = ["-c", WITHOUT_A1111, "serve"] if command == "serve" else command.split()
+    chosen = {"ENGINE_HOST": "0.0.0.0", "API_KEY": "secret"}
+    async with program(tmp_path, *arguments, **FREE, **chosen) as alone:
+        code, said = await alone.ends()
+    assert (code, said.count("\n")) == (2, 1)
+    assert "ENGINE_HOST: 0.0.0.0 can be reached from other machines, and no key is asked for there" in said
 
 
 async def test_what_listens_on_the_usual_port_and_never_answers_is_told(tmp_path: Path, taken: int) -> None:

@@ -314,6 +314,26 @@ def test_in_a_container_the_address_counts_on_which_it_is_published() -> None:
         check_exposure(Settings(bind="0.0.0.0"), "HTTP_HOST", "127.0.0.1")
 
 
+def test_a_key_protects_nothing_that_asks_for_none() -> None:
+    """The built-in engine, as A1111 itself: whoever reaches it paints, and breaks off what others paint."""
+    keyed = Settings(api_key="x")
+    with pytest.raises(
+        SettingsError, match=r"^ENGINE_HOST: 0\.0\.0\.0 can be .*: set ALLOW_ANONYMOUS=true to"
+    ):
+        check_exposure(keyed, "ENGINE_HOST", "0.0.0.0", asks_key=False)
+    check_exposure(keyed, "ENGINE_HOST", "127.0.0.1", asks_key=False)
+    check_exposure(Settings(allow_anonymous=True), "ENGINE_HOST", "0.0.0.0", asks_key=False)
+    check_exposure(Settings(bind="127.0.0.1"), "ENGINE_HOST", "0.0.0.0", asks_key=False)
+
+
+def test_what_listens_on_loopback_in_a_container_is_published_nowhere() -> None:
+    """`serve` there, with its ports and a key: its engine is no way in."""
+    published = Settings(api_key="x", bind="0.0.0.0")
+    check_exposure(published, "ENGINE_HOST", "127.0.0.1", asks_key=False)
+    with pytest.raises(SettingsError, match=r"^BIND: 0\.0\.0\.0 can be reached"):
+        check_exposure(published, "ENGINE_HOST", "0.0.0.0", asks_key=False)
+
+
 def names_from(monkeypatch: pytest.MonkeyPatch, look_up: Callable[[], Awaitable[list[str]]]) -> None:
     """Let whoever knows the names answer so."""
 
