@@ -24,6 +24,7 @@ from core.variables import (
     read_ids,
     read_names,
     read_origins,
+    read_proxies,
     read_redis_url,
     read_text,
     read_words,
@@ -82,7 +83,7 @@ class Settings:
     )
     trusted_proxies: tuple[str, ...] = _setting(
         (),
-        read_words,
+        read_proxies,
         "addresses, networks or host names whose X-Forwarded-For and X-Request-ID are believed",
     )
     api_key: str = _setting(

@@ -6,6 +6,7 @@ Each reader answers with a value, or raises ValueError with what is wanted.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
@@ -124,6 +125,27 @@ def read_names(value: str) -> tuple[str, ...]:
         return tuple(name.encode("idna").decode() for name in names)
     except UnicodeError as error:
         raise ValueError(wanted) from error
+
+
+def read_proxies(value: str) -> tuple[str, ...]:
+    """Addresses, networks and host names between commas."""
+    words = read_words(value)
+    for word in words:
+        try:
+            if not _is_network(word):
+                read_names(word)
+        except ValueError:
+            raise ValueError(f"{word!r} is no address, network or host name") from None
+    return words
+
+
+def _is_network(word: str) -> bool:
+    """Whether these are addresses, one or a network of them."""
+    try:
+        ip_network(word, strict=False)
+    except ValueError:
+        return False
+    return True
 
 
 def read_origins(value: str) -> tuple[str, ...]:

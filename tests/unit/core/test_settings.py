@@ -37,6 +37,7 @@ GOOD = [
     ("ALLOWED_ORIGINS", "https://bücher.example", ("https://xn--bcher-kva.example",)),
     ("API_KEY", " secret\n", "secret"),
     ("PROMPT_FILE", "", ""),
+    ("TRUSTED_PROXIES", "nginx,, 10.0.0.1/8,::1", ("nginx", "10.0.0.1/8", "::1")),
     ("SD_BACKENDS", "http://Gpu", (BackendAddress("http://gpu:80"),)),
     ("SD_BACKENDS", "https://gpu/sd/,", (BackendAddress("https://gpu:443/sd"),)),
     (
@@ -81,6 +82,10 @@ BAD = [
     ("ALLOWED_HOSTS", "a.example:5000", "host names are wanted"),
     ("ALLOWED_HOSTS", "*", "host names are wanted"),
     ("ALLOWED_HOSTS", "a..example", "host names are wanted"),
+    ("TRUSTED_PROXIES", "nginx,10.0.0.0/99", "'10.0.0.0/99' is no address, network or host name"),
+    ("TRUSTED_PROXIES", "nginx:80", "'nginx:80' is no address"),
+    ("TRUSTED_PROXIES", "http://nginx", "'http://nginx' is no address"),
+    ("TRUSTED_PROXIES", "ng..inx", "'ng..inx' is no address"),
     ("SD_BACKENDS", "gpu:7860", "such as http://127.0.0.1:7860"),
     ("SD_BACKENDS", "http://gpu,http://gpu:80", "names the same server twice"),
     ("SD_BACKENDS", "http://gpu:99999", "comma-separated addresses"),
