@@ -51,11 +51,10 @@ def install(testing):
 
 def make_venv(uv):
     if uv:
-        call([uv, "venv", "--clear", "--seed", "--python", sys.executable, VENV])
-        return
+        return call([uv, "venv", "--clear", "--seed", "--python", sys.executable, VENV])
     if subprocess.call([sys.executable, "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
         sys.exit("this Python makes no virtual environments; on Debian or Ubuntu: apt install python3-venv")
-    call([sys.executable, "-m", "venv", "--clear", VENV])
+    return call([sys.executable, "-m", "venv", "--clear", VENV])
 
 
 def read(path):

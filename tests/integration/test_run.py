@@ -134,3 +134,8 @@ async def test_ctrl_c_ends_the_installation_without_a_traceback(checkout: Checko
         _, errors = await process.communicate()
     assert process.returncode == 130
     assert b"Traceback" not in errors
+
+
+def test_it_can_be_read_before_it_is_run() -> None:
+    """It is the first thing that the README has anybody start."""
+    assert len((ROOT / "run.py").read_text(encoding="utf-8").splitlines()) <= 80
