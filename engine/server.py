@@ -22,11 +22,13 @@ GRACE: web.AppKey[float] = web.AppKey("grace", float)
 _MAX_SEED = 2**32 - 1
 _CLOSE_SECONDS = 0.3
 _PIECE = 256 * 1024
+_LONGEST_BODY = 32 * 1024 * 1024
+"""Bytes. MAX_PROMPT may be a million: both prompts of an order, all emojis, are 24 million bytes of JSON."""
 
 
 def init_app(step_seconds: float, grace: float = 0.0) -> web.Application:
     """The application; each of its steps takes `step_seconds` (0: as fast as can be)."""
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[_errors], client_max_size=_LONGEST_BODY)
     app[GRACE] = grace
     app.cleanup_ctx.append(_studio(step_seconds))
     app.on_response_prepare.append(_hang_up)

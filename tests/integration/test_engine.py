@@ -99,6 +99,16 @@ async def test_whatever_the_settings_may_allow_is_painted(fast: Client) -> None:
         assert (await fast.post(TXT2IMG, {**SMALL, **many}))["images"]
 
 
+async def test_prompts_as_long_as_the_settings_may_allow_are_painted(fast: Client) -> None:
+    """In the longest words of JSON for them."""
+    monkeys = "\N{MONKEY}" * 1_000_000
+    body = io.BytesIO(json.dumps({**SMALL, "prompt": monkeys, "negative_prompt": monkeys}).encode())
+    headers = {"Content-Type": "application/json"}
+    async with fast.session.post(TXT2IMG, data=body, headers=headers) as response:
+        assert response.status == 200
+        assert (await response.json())["images"]
+
+
 async def test_the_answer_tells_what_was_asked_and_what_came_of_it(fast: Client) -> None:
     answer = await fast.post(
         TXT2IMG, {**SMALL, "negative_prompt": "blur", "override_settings": {"x": 1}, "styles": []}
