@@ -107,8 +107,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.json_response({"detail": "Sampler not found"}, status=404)
     except web.HTTPException as error:
         return web.json_response({"detail": error.reason}, status=error.status)
-    except ConnectionError:  # the client hung up while it was answered: aiohttp knows what to do
-        raise
+    except ConnectionError:  # the client hung up before it was answered: nothing went wrong here
+        return web.Response(status=499)
     except Exception as error:  # noqa: BLE001 - A1111 answers every fault in JSON, and lives on
         return _fault(500, type(error).__name__, str(error))
 
