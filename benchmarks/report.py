@@ -16,9 +16,9 @@ HEAD = """\
 # Performance
 
 What the service costs, and where it stands against what it could be compared with. `python -m benchmarks
-KIND` measures it and writes this page; `KIND` is one of {kinds}. `--quick` takes at most three minutes a
-kind, without it at most twenty. It needs Linux, two cores, a C compiler, and `pip install -e '.[bench]'`;
-nginx where it is installed.
+KIND` measures it and writes this page, with `--dry` it only prints; `KIND` is one of {kinds}.
+`--quick` takes at most three minutes a kind, without it at most twenty. It needs Linux, two cores, a C
+compiler, and `pip install -e '.[bench]'`; nginx where it is installed.
 
 Everything runs on one machine over the loopback interface: what is measured on one core, all that measures
 it on another. What is compared runs side by side in turns, at least five rounds. **Only ratios within one

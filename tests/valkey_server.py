@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
@@ -25,6 +24,8 @@ def binary() -> str:
     except ImportError:
         found = shutil.which("valkey-server") or shutil.which("redis-server")
         if found is None:
+            import pytest  # the benchmarks start this server too, and have none
+
             pytest.skip("no Valkey: install the test extra, valkey-server or redis-server")
         return found
     return str(get_binary_path())
