@@ -67,18 +67,21 @@ class Json:
 
     def __init__(self) -> None:
         self._last = b""
+        self._is_away = False
 
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
         if body != self._last:
             print(body.decode(), flush=True)
         self._last = body
+        self._is_away = False
 
     def lost(self, failure: Failure) -> None:
-        """Tell standard error, once."""
-        if self._last:
+        """Tell standard error: once, until it is back."""
+        if not self._is_away:
             print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
         self._last = b""
+        self._is_away = True
 
 
 class Tables:
@@ -91,6 +94,7 @@ class Tables:
         self._console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE)
         self._lines = terminal
         self._shown = False
+        self._is_away = False
 
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
@@ -100,12 +104,14 @@ class Tables:
             self._console.print(table(self._server, status, lines=self._lines))
             self._shown = True
         self._last = status
+        self._is_away = False
 
     def lost(self, failure: Failure) -> None:
-        """Tell standard error, once."""
-        if self._last:
+        """Tell standard error: once, until it is back."""
+        if not self._is_away:
             print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
         self._last = None
+        self._is_away = True
 
 
 class Redrawn:

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from cli import status
+from cli.exit_codes import UNREACHABLE
+from cli.failures import Failure
+from cli.messages import Status
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.cli_fixture import HASTY, UNSET, client, started
 from tests.doubles.http_fixture import Served, serving
@@ -91,13 +94,16 @@ async def test_exit_codes(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 @pytest.mark.parametrize("kind", [["--json"], []])
 async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[str]) -> None:
-    """Through an absence of the server, until a signal."""
+    """Through absences of the server, also one from the start, until a signal."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
+        await relay.refuse()
         async with started(tmp_path, relay.url, "status", "--watch", *kind, program=HASTY) as process:
             assert process.stdout is not None
             assert process.stderr is not None
             idle, painting = (b'"idle"', b'"painting"') if kind else (b" idle ", b" painting ")
+            await until(process.stderr, b"is not reached: ")
+            await relay.listen()
             await until(process.stdout, idle)
             await served.get("/text", input="first", headers={"Prefer": "respond-async"})
             await until(process.stdout, painting)
@@ -108,6 +114,21 @@ async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[st
             await until(process.stdout, idle)
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_watch_tells_of_each_absence_once(capsys: Capture, as_json: bool) -> None:
+    """Not once a second; the first time, though nothing was shown yet, and again after it was back."""
+    view: status.View = status.Json() if as_json else status.Tables("http://127.0.0.1:5000")
+    gone = Failure(UNREACHABLE, "http://127.0.0.1:5000 is not reached: Connection refused")
+    seen = Status(waiting=0, running=0, callers=0, backends=[])
+    for _ in range(2):
+        view.lost(gone)
+        view.lost(gone)
+        view.show(seen, b"{}")
+        told = capsys.readouterr()
+        assert told.err == f"sd-b64: {gone}; looking for it\n"
+        assert told.out, "what is shown after an absence is shown as if it were new"
 
 
 async def until(stream: asyncio.StreamReader, word: bytes) -> None:
