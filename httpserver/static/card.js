@@ -14,7 +14,7 @@ const USELESS_AGAIN = ["invalid_request", "unknown_model", "forbidden"];
 
 /** The card's element and its `show()` and `close()`. `acts` are edit, remove and unlock. */
 export function buildCard(job, acts) {
-	const { root, preview, big, note, bar, prompt, line, tools } = build("card");
+	const { root, preview, big, note, gauge, prompt, line, tools } = build("card");
 	const { record } = job;
 	let seen;
 
@@ -24,8 +24,8 @@ export function buildCard(job, acts) {
 		write(big, words.big);
 		write(note, words.note);
 		write(line, words.line);
-		bar.hidden = state.phase !== "painting";
-		bar.value = state.fraction ?? 0;
+		gauge.hidden = state.phase !== "painting";
+		gauge.value = state.fraction ?? 0;
 		showPreview(state.preview);
 		if (root.dataset.phase !== state.phase) offer(state);
 		root.dataset.phase = state.phase;
@@ -36,7 +36,7 @@ export function buildCard(job, acts) {
 		const again = problem && !USELESS_AGAIN.includes(problem.code) ? [problem.retryAfter ? "insist" : "retry"] : [];
 		const names = phase === "failed" ? [...again, "edit", "remove"] : OFFERED[phase] ?? ["cancel"];
 		const focused = root.contains(document.activeElement) && document.activeElement;
-		for (const button of tools.children) button.hidden = !names.includes(button.dataset.act);
+		for (const button of tools.children) button.hidden = !names.includes(button.name);
 		if (focused === root ? !job.isOver : !focused.hidden) return;
 		(phase === "cancelling" ? root : tools.querySelector(":not([hidden])") ?? root).focus();
 	}
@@ -56,7 +56,7 @@ export function buildCard(job, acts) {
 
 	root.order = [record.at, 0];
 	write(prompt, record.request.input);
-	bar.ariaLabel = `Progress of “${record.request.input}”`;
+	gauge.ariaLabel = `Progress of “${record.request.input}”`;
 	const own = ["cancel", "retry", "insist", "relent"].map((act) => [act, () => job[act]()]);
 	onAct(root, { ...acts, ...Object.fromEntries(own) });
 	return { root, show, close };

@@ -2,16 +2,16 @@
 
 export const byId = (id) => document.getElementById(id);
 
-/** A copy of a template's element as `root`, and its parts by name. */
+/** A copy of a template's element as `root`, and its parts by class. */
 export function build(template) {
 	const root = byId(template).content.firstElementChild.cloneNode(true);
-	const parts = [...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]);
+	const parts = [...root.querySelectorAll("[class]")].map((part) => [part.className, part]);
 	return { root, ...Object.fromEntries(parts) };
 }
 
-/** Call `acts[name](what)` when a button with this data-act is pressed in the element. */
+/** Call `acts[name](what)` when a button of this name is pressed in the element. */
 export function onAct(root, acts, what) {
-	root.onclick = ({ target }) => acts[target.closest("[data-act]")?.dataset.act]?.(what);
+	root.onclick = ({ target }) => acts[target.closest("button")?.name]?.(what);
 }
 
 /** Write only what changed, so that a screen reader has nothing to do. */

@@ -8,7 +8,6 @@ const form = byId("composer");
 const options = byId("options");
 const shapes = [...byId("shapes").children];
 const { input, width, height, steps, cfg_scale: guidance, sampler_name: sampler, seed, batch_size: count, model } = form.elements;
-const named = [...form.elements].filter(({ name }) => name);
 let limits = { pixels: Infinity };
 
 export function begin(paint) {
@@ -26,8 +25,8 @@ export function begin(paint) {
 	form.onsubmit = (event) => {
 		event.preventDefault();
 		if (matchMedia("(pointer: coarse)").matches) input.blur(); // its keyboard hides what comes
-		const given = named.filter(({ value }) => value !== "");
-		paint(Object.fromEntries(given.map(({ name, value }) => [name, NUMBERS.includes(name) ? Number(value) : value])));
+		const given = [...new FormData(form)].filter(([, value]) => value !== "");
+		paint(Object.fromEntries(given.map(([name, value]) => [name, NUMBERS.includes(name) ? Number(value) : value])));
 	};
 	recall();
 	tell();
@@ -80,7 +79,7 @@ function tell() {
 }
 
 function remember() {
-	const values = Object.fromEntries(named.map(({ name, value }) => [name, value]));
+	const values = Object.fromEntries(new FormData(form));
 	try {
 		localStorage.setItem(REMEMBERED, JSON.stringify({ values, open: options.open }));
 	} catch {}

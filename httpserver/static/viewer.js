@@ -44,7 +44,7 @@ export function openViewer(gallery, { again, edit }) {
 
 	function speak(chosen) {
 		language = chosen;
-		for (const button of languages) button.ariaPressed = button.dataset.act === language;
+		for (const button of languages) button.ariaPressed = button.name === language;
 		const here = { base: HERE, host: location.hostname, locked: hasKey() };
 		write(byId("viewer-code"), CODE[language](requestOf(picture), here));
 	}
