@@ -85,14 +85,17 @@ function remember() {
 	} catch {}
 }
 
+/** Only where nothing was chosen yet: on a slow line one may write before the scripts come. */
 function recall() {
 	try {
 		const { values, open } = JSON.parse(localStorage.getItem(REMEMBERED));
-		options.open = open;
+		options.open ||= open;
 		steps.max = Math.max(steps.max, values.steps);
-		for (const [name, value] of Object.entries(values)) set(name, value);
+		for (const [name, value] of Object.entries(values)) if (isUntouched(form.elements[name])) set(name, value);
 	} catch {}
 }
+
+const isUntouched = ({ value, defaultValue, options }) => value === (options?.[0].value ?? defaultValue);
 
 /** A remembered model is unknown until the catalog comes. */
 function set(name, value) {

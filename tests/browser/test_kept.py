@@ -1,5 +1,6 @@
 """What the web page keeps stays kept, and what was taken away stays away: its store, its choices."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ import pytest
 from tests.doubles.http_fixture import serving
 
 if TYPE_CHECKING:
+    from playwright.async_api import Route
+
     from tests.browser.window import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -128,6 +131,40 @@ async def test_more_steps_than_usual_stay_chosen(tmp_path: Path, open_window: "O
         await window.page.reload()
         await window.sees(window.page.locator("#service"), "Ready")
         await window.sees(window.page.locator("#chosen"), "250 steps")
+
+
+async def test_what_is_written_before_the_scripts_come_stays(tmp_path: Path, open_window: "Open") -> None:
+    """On a slow line; what was left alone is as it was the last time."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        page = window.page
+        pictures, come = page.get_by_role("combobox", name="Pictures"), asyncio.Event()
+        await page.locator("summary").click()
+        await page.get_by_label("Negative prompt").fill("rain")
+        await page.get_by_label("Seed").fill("5")
+        await pictures.select_option("3")
+        await page.locator("summary").click()
+        await window.paint("of the last time")
+        await window.sees_picture("of the last time", 3)
+
+        async def delay(route: "Route") -> None:
+            await come.wait()
+            await route.continue_()
+
+        await page.route("**/static/main.js", delay)
+        await page.reload(wait_until="commit")
+        await window.prompt.fill("of this time")
+        await pictures.select_option("2")
+        await page.locator("summary").click()
+        await page.get_by_label("Seed").fill("7")
+        come.set()
+        await window.sees_picture("of the last time", 3)
+        await window.prompt.press("Enter")
+        await window.sees_picture("of this time", 2)
+        assert await page.get_by_label("Seed").is_visible()
+    sent = served.double.txt2img_requests[-1]
+    wanted = {"prompt": "of this time", "batch_size": 2, "seed": 7, "negative_prompt": "rain"}
+    assert {name: sent[name] for name in wanted} == wanted
 
 
 async def test_a_prompt_is_as_long_as_the_server_counts_it(tmp_path: Path, open_window: "Open") -> None:
