@@ -101,5 +101,9 @@ window.ononline = window.onoffline = () => {
 	wake("sending", "waiting", "painting", "away", "cancelling");
 };
 document.onvisibilitychange = lookNow;
+/** A key that is held down presses once. */
+document.onkeydown = (event) => {
+	if (event.repeat && event.key === "Enter" && event.target.type !== "textarea") event.preventDefault();
+};
 setInterval(() => [...cards.keys()].forEach(show), 1000);
 lookNow();

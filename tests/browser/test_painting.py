@@ -13,6 +13,8 @@ from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.http_fixture import serving
 
 if TYPE_CHECKING:
+    from playwright.async_api import Locator
+
     from tests.browser.window import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -78,6 +80,39 @@ async def test_enter_paints_once_however_long_it_is_held(tmp_path: Path, open_wi
         await window.sees_picture("a lighthouse")
         await window.sees_number(window.jobs, 0)
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
+
+
+async def test_a_key_that_is_held_presses_once_wherever_it_is(tmp_path: Path, open_window: "Open") -> None:
+    """In a field, on a button, on a card and in the large view; a prompt gets its new lines all the same."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        page, again = window.page, "Again, with a new seed"
+
+        async def hold(where: "Locator", key: str) -> None:
+            await where.focus()
+            for _ in range(5):
+                await page.keyboard.down(key)
+            await page.keyboard.up(key)
+
+        await window.prompt.fill("a lighthouse")
+        await page.locator("summary").click()
+        await hold(page.get_by_label("Negative prompt"), "Enter")
+        await window.sees_picture("a lighthouse", 1)
+        await hold(page.get_by_role("button", name="Paint"), "Enter")
+        await window.sees_picture("a lighthouse", 2)
+        await hold(page.get_by_role("button", name="Paint"), "Space")
+        await window.sees_picture("a lighthouse", 3)
+        await hold(window.pictures.first.get_by_role("button", name=again), "Enter")
+        await window.sees_picture("a lighthouse", 4)
+        await window.pictures.first.locator(".frame").click()
+        await hold(window.viewer.get_by_role("button", name="Again"), "Enter")
+        await window.sees_number(window.viewer, 0)
+        await window.sees_picture("a lighthouse", 5)
+        await page.keyboard.down("Shift")
+        await hold(window.prompt, "Enter")
+        await page.keyboard.up("Shift")
+        assert await window.prompt.input_value() == "a lighthouse" + 5 * "\n"
+    assert len(served.double.txt2img_requests) == 5
 
 
 async def test_a_job_is_cancelled(tmp_path: Path, open_window: "Open") -> None:
