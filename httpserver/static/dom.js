@@ -5,9 +5,10 @@ export const byId = (id) => document.getElementById(id);
 /** A copy of a template's element as `root`, and its parts by class. */
 export function build(template) {
 	const root = byId(template).content.firstElementChild.cloneNode(true);
-	const parts = [...root.querySelectorAll("[class]")].map((part) => [part.className, part]);
-	return { root, ...Object.fromEntries(parts) };
+	return { root, ...partsOf(root) };
 }
+
+export const partsOf = (root) => Object.fromEntries([...root.querySelectorAll("[class]")].map((part) => [part.className, part]));
 
 /** Call `acts[name](what)` when a button of this name is pressed in the element. */
 export function onAct(root, acts, what) {

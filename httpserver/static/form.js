@@ -12,7 +12,7 @@ let limits = { pixels: Infinity };
 
 export function begin(paint) {
 	byId("shapes").hidden = byId("defaults").hidden = false;
-	for (const button of shapes) button.onclick = () => reshape(button.dataset.shape);
+	for (const button of shapes) button.onclick = () => reshape(button.name);
 	byId("defaults").onclick = () => fill({ input: input.value });
 	input.onkeydown = (event) => {
 		if (event.keyCode !== 13 || event.shiftKey) return; // 229: composing
@@ -65,8 +65,7 @@ function tell() {
 	const { pixels, prompt } = limits;
 	const shape = Math.sign(width.value - height.value);
 	shapes.forEach((button, index) => button.setAttribute("aria-pressed", shape === [0, -1, 1][index]));
-	write(byId("steps-told"), steps.value);
-	write(byId("guidance-told"), guidance.value);
+	for (const range of [steps, guidance]) write(range.labels[0].querySelector("small"), range.value);
 	const { length } = [...input.value];
 	const isLong = length > prompt && `${length} characters; at most ${prompt} are read.`;
 	input.setCustomValidity(isLong || (input.value.trim() ? "" : "Write what should be painted."));

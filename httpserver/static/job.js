@@ -23,9 +23,9 @@ export class Job {
 	#failures = 0;
 	#pictures;
 
-	/** `record` is what `jobs` keeps; `changed(job)` after each change, `finished(job, pictures)` at the end. */
-	constructor(record, { jobs, changed, finished }) {
-		this.#with = { jobs, changed, finished };
+	/** `record` is what the given `jobs` keeps; `changed(job)` after each change, `finished(job, pictures)` at the end. */
+	constructor(record, given) {
+		this.#with = given;
 		this.record = record;
 		const { problem, insist, cancelled } = record;
 		this.state = problem && !insist ? { phase: "failed", problem } : { phase: cancelled ? "cancelling" : "sending" };

@@ -48,7 +48,6 @@ function show(state, { running, waiting, backends = [] } = {}) {
 	const counts = [running && `${running} painting`, waiting && `${waiting} waiting`].filter(Boolean);
 	const problems = backends.map(({ name, problem }) => problem && `${name}: ${problem}. `).filter(Boolean);
 	byId("service").dataset.state = byId("notice").dataset.state = state;
-	byId("service").hidden = false;
 	write(byId("service"), counts.join(", ") || word);
 	byId("notice").hidden = !title;
 	write(byId("notice-title"), title);

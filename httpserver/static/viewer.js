@@ -2,12 +2,13 @@
 
 import { CODE } from "./code.js";
 import { confirmed } from "./dialogs.js";
-import { byId, onAct, write } from "./dom.js";
+import { byId, onAct, partsOf, write } from "./dom.js";
 import { parametersOf, requestOf } from "./picture.js";
 import { HERE, hasKey } from "./wire.js";
 
 const dialog = byId("viewer");
-const languages = [...dialog.querySelectorAll("[aria-pressed]")];
+const { image, facts, line, code } = partsOf(dialog);
+const languages = [...dialog.querySelectorAll(".row button")];
 
 /** A function that shows a picture; `again` and `edit` are called with one. */
 export function openViewer(gallery, { again, edit }) {
@@ -17,11 +18,10 @@ export function openViewer(gallery, { again, edit }) {
 	function show(chosen) {
 		picture = chosen;
 		const { request, told, seed } = picture;
-		const image = byId("viewer-image");
 		image.src = gallery.at(picture).url;
 		image.alt = request.input;
 		write(byId("viewer-prompt"), request.input);
-		write(byId("viewer-told"), "");
+		write(line, "");
 		showFacts({
 			"Not seen": request.negative_prompt,
 			Size: `${told.width} × ${told.height}`,
@@ -46,7 +46,7 @@ export function openViewer(gallery, { again, edit }) {
 		language = chosen;
 		for (const button of languages) button.ariaPressed = button.name === language;
 		const here = { base: HERE, host: location.hostname, locked: hasKey() };
-		write(byId("viewer-code"), CODE[language](requestOf(picture), here));
+		write(code, CODE[language](requestOf(picture), here));
 	}
 
 	async function remove() {
@@ -72,7 +72,7 @@ export function openViewer(gallery, { again, edit }) {
 		save: () => gallery.save(picture),
 		"copy-picture": () => copy("The picture is", copyPicture(picture.blob)),
 		"copy-parameters": () => copy("The parameters are", copyText(parametersOf(picture))),
-		"copy-code": () => copy("The code is", copyText(byId("viewer-code").textContent)),
+		"copy-code": () => copy("The code is", copyText(code.textContent)),
 		...Object.fromEntries(Object.keys(CODE).map((name) => [name, () => speak(name)])),
 	});
 	dialog.onkeydown = ({ key, target }) => {
@@ -83,9 +83,9 @@ export function openViewer(gallery, { again, edit }) {
 	return show;
 }
 
-function showFacts(facts) {
-	const rows = Object.entries(facts).filter(([, value]) => value || value === 0);
-	byId("viewer-facts").replaceChildren(...rows.map((texts) => {
+function showFacts(known) {
+	const rows = Object.entries(known).filter(([, value]) => value || value === 0);
+	facts.replaceChildren(...rows.map((texts) => {
 		const row = document.createElement("div");
 		["dt", "dd"].forEach((tag, index) => row.appendChild(document.createElement(tag)).append(texts[index]));
 		return row;
@@ -94,7 +94,7 @@ function showFacts(facts) {
 
 async function copy(what, copied) {
 	const told = await copied.then(() => "in the clipboard.", () => "not copied: that works only on https.");
-	write(byId("viewer-told"), `${what} ${told}`);
+	write(line, `${what} ${told}`);
 }
 
 /** Clipboards take PNG: another format is drawn anew. */
