@@ -14,6 +14,7 @@ const LOOK = 2_000; // between two looks without a line
 const LONGEST_PAUSE = 15_000;
 const PASSES = ["shutting_down", "queue_unavailable"]; // by itself
 const DAY = 86_400_000; // what is older is not asked again
+const ANEW = { expired: 1, not_found: 9 }; // at most: results may always go too soon
 
 export class Job {
 	#with;
@@ -159,9 +160,11 @@ export class Job {
 		} else if (record.cancelled && ![...PASSES, "forbidden"].includes(code)) {
 			await this.#end("cancelled");
 		} else {
-			const isForgotten = ["not_found", "expired"].includes(code) && record.id && Date.now() - record.at < DAY;
+			const { anew = 0 } = record;
+			const isForgotten = anew < ANEW[code] && record.id && Date.now() - record.at < DAY;
 			if (!isForgotten && !PASSES.includes(code)) return this.#fail(error);
 			if (!record.cancelled) record.id = null;
+			if (isForgotten) record.anew = anew + 1;
 			if (!isForgotten || this.#failures++) await this.#away();
 		}
 	}

@@ -34,6 +34,11 @@ AWAY: dict[str, Any] = {
     ),
 }
 """What a server answers whose shared queue is away."""
+HIDE = """(isHidden) => {
+    Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""Hides a tab, or shows it: without a screen Chromium hides none."""
 
 
 @asynccontextmanager
@@ -184,10 +189,6 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
     tmp_path: Path, open_window: "Open", own_address: str
 ) -> None:
     """There tabs have no locks: one that is seen streams, hidden ones look, and a picture comes once."""
-    hide = """(isHidden) => {
-        Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""  # without a screen Chromium hides no tab
     large = "a lighthouse" + " by the sea" * 300  # the picture tells it
     sent = """() => performance.getEntriesByType("resource")
         .filter(({ name, decodedBodySize: size }) => name.includes("/jobs/") && size > 3000).length"""
@@ -199,7 +200,7 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         await window.sees(window.job("a lighthouse"), "step 4")
         tabs = [window]
         for _ in range(3):
-            await tabs[-1].page.evaluate(hide, True)
+            await tabs[-1].page.evaluate(HIDE, True)
             tabs.append(type(window)(await window.page.context.new_page()))
             await tabs[-1].page.goto(window.page.url)
             await tabs[-1].sees(tabs[-1].job("a lighthouse"), "step 4")
@@ -207,8 +208,8 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         await tabs[-1].press(tabs[-1].job("a tower"), "Cancel")
         for tab in tabs:
             await tab.sees(tab.job("a tower"), "Cancelled")
-        await tabs[-1].page.evaluate(hide, True)
-        await window.page.evaluate(hide, False)
+        await tabs[-1].page.evaluate(HIDE, True)
+        await window.page.evaluate(HIDE, False)
         served.double.release()
         for tab in tabs:
             await tab.sees_picture("a lighthouse")
@@ -232,6 +233,25 @@ async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
         await window.sees_picture("a lighthouse")
     first, second = served.double.txt2img_requests
     assert first["seed"] == second["seed"]
+
+
+async def test_a_result_that_always_goes_too_soon_is_not_painted_for_ever(
+    tmp_path: Path, open_window: "Open", own_address: str
+) -> None:
+    """A hidden tab without locks only looks now and then; after the second picture a person decides."""
+    async with serving(
+        tmp_path, http_host="0.0.0.0", allow_anonymous=True, result_max_bytes=1
+    ) as served:
+        window = await open_window(f"http://{own_address}:{served.port}/")
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.page.evaluate(HIDE, True)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "The server no longer has this picture")
+        await window.page.evaluate(HIDE, False)
+        assert len(served.double.txt2img_requests) == 2
+        await window.press(window.job("a lighthouse"), "Try now")
+        await window.sees_picture("a lighthouse")
+    assert len({each["seed"] for each in served.double.txt2img_requests}) == 1
 
 
 async def test_it_works_behind_a_proxy_under_a_path_of_its_own(tmp_path: Path, open_window: "Open") -> None:
