@@ -39,6 +39,7 @@ export function offer(catalog) {
 	choose(sampler, catalog.samplers);
 	choose(count, Array.from({ length: limits.batch_size }, (_, index) => index + 1), 0);
 	steps.max = limits.steps;
+	width.defaultValue = height.defaultValue = Math.min(512, fit(Math.sqrt(limits.pixels)));
 	tell();
 }
 
@@ -53,12 +54,15 @@ export function fill(request, field = "input") {
 }
 
 function reshape(shape) {
-	const short = Math.min(width.value, height.value) || 512;
-	const long = Math.floor(Math.min(short * 1.5, limits.pixels / short) / width.step) * width.step;
+	const most = Math.sqrt(limits.pixels / (shape === "square" ? 1 : 1.5));
+	const short = Math.max(width.min, fit(Math.min(Math.min(width.value, height.value) || 512, most)));
+	const long = fit(Math.min(short * 1.5, limits.pixels / short));
 	width.value = shape === "landscape" ? long : short;
 	height.value = shape === "portrait" ? long : short;
 	tell();
 }
+
+const fit = (side) => Math.floor(side / width.step) * width.step;
 
 /** Say what is chosen, mark what cannot be painted, and remember it. */
 function tell() {
@@ -84,17 +88,17 @@ function remember() {
 	} catch {}
 }
 
-/** Only where nothing was chosen yet: on a slow line one may write before the scripts come. */
+/** What was written before the scripts came stays, and what is as usual goes on to follow the limits. */
 function recall() {
 	try {
 		const { values, open } = JSON.parse(localStorage.getItem(REMEMBERED));
 		options.open ||= open;
 		steps.max = Math.max(steps.max, values.steps);
-		for (const [name, value] of Object.entries(values)) if (isUntouched(form.elements[name])) set(name, value);
+		for (const [name, value] of Object.entries(values)) if (isOther(form.elements[name], value)) set(name, value);
 	} catch {}
 }
 
-const isUntouched = ({ value, defaultValue, options }) => value === (options?.[0].value ?? defaultValue);
+const isOther = ({ value, defaultValue, options }, kept) => value !== kept && value === (options?.[0].value ?? defaultValue);
 
 /** A remembered model is unknown until the catalog comes. */
 function set(name, value) {

@@ -133,6 +133,53 @@ async def test_more_steps_than_usual_stay_chosen(tmp_path: Path, open_window: "O
         await window.sees(window.page.locator("#chosen"), "250 steps")
 
 
+async def test_a_shape_fits_into_what_the_server_allows(tmp_path: Path, open_window: "Open") -> None:
+    """At the limit its short side gives way: a square has no room for a side that is longer."""
+    async with serving(tmp_path, max_pixels=640_000) as served:
+        window = await open_window(served.url)
+        page, chosen = window.page, window.page.locator("#chosen")
+        await window.sees(page.locator("#service"), "Ready")
+        await page.locator("summary").click()
+        await page.get_by_label("Width").fill("800")
+        await page.get_by_label("Height").fill("800")
+        for shape, size in (
+            ("Landscape", "968 × 648"),
+            ("Portrait", "648 × 968"),
+            ("Square", "648 × 648"),
+        ):
+            await window.press(page.get_by_role("group", name="Shape"), shape)
+            await window.sees(chosen, size)
+        await page.get_by_label("Width").fill("4000")  # a slip
+        await page.get_by_label("Height").fill("4000")
+        await window.press(page.get_by_role("group", name="Shape"), "Square")
+        await window.sees(chosen, "800 × 800")
+        await window.press(page.get_by_role("group", name="Shape"), "Landscape")
+        await window.paint("a wide sea")
+        await window.sees_picture("a wide sea")
+    assert served.double.txt2img_requests[0]["width"] == 968
+
+
+@pytest.mark.parametrize(("most", "square", "portrait"), [(70_000, 264, "216 × 320"), (4096, 64, "64 × 64")])
+async def test_the_form_begins_with_what_the_server_allows(
+    tmp_path: Path, open_window: "Open", most: int, square: int, portrait: str
+) -> None:
+    """Where that is less than usual, nobody is refused for a size that they never chose, then or later."""
+    async with serving(tmp_path, max_pixels=most) as served:
+        window = await open_window(served.url)
+        chosen = window.page.locator("#chosen")
+        await window.sees(chosen, f"{square} × {square}")
+        await window.paint("a small house")
+        await window.sees_picture("a small house")
+        await window.page.reload()
+        await window.sees(chosen, f"{square} × {square}")
+        await window.press(window.page.get_by_role("group", name="Shape"), "Portrait")
+        await window.sees(chosen, portrait)
+        await window.page.locator("summary").click()
+        await window.press(window.page.locator("#options"), "Back to the defaults")
+        await window.sees(chosen, f"{square} × {square}")
+    assert served.double.txt2img_requests[0]["width"] == square
+
+
 async def test_what_is_written_before_the_scripts_come_stays(tmp_path: Path, open_window: "Open") -> None:
     """On a slow line; what was left alone is as it was the last time."""
     async with serving(tmp_path) as served:
