@@ -80,15 +80,15 @@ function retitle() {
 async function unlock() {
 	if (!(await askKey())) return;
 	wake("locked", "cancelling");
-	lookNow();
+	lookNow(true);
 }
 
 function wake(...phases) {
 	for (const job of cards.keys()) if (phases.includes(job.state.phase)) job.wake();
 }
 
-function lookNow() {
-	look(form.offer, (state) => (state === "locked" ? unlock() : wake("away", "locked")));
+function lookNow(isNews) {
+	look(form.offer, (state) => (state === "locked" ? unlock() : wake("away", "locked")), isNews);
 }
 
 form.begin(paint);
@@ -100,7 +100,7 @@ window.ononline = window.onoffline = () => {
 	lookNow();
 	wake("sending", "waiting", "painting", "away", "cancelling");
 };
-document.onvisibilitychange = lookNow;
+document.onvisibilitychange = () => lookNow();
 /** A key that is held down presses once. */
 document.onkeydown = (event) => {
 	if (event.repeat && event.key === "Enter" && event.target.type !== "textarea") event.preventDefault();

@@ -17,15 +17,15 @@ const STATES = {
 let timer;
 let before;
 
-/** Look now and again: `offered(catalog)` for what there is, `changed(state)` for a new state. */
-export async function look(offered, changed) {
+/** Look now and again: `offered(catalog)` for what there is, `changed(state)` for a new state, or where any is news. */
+export async function look(offered, changed, isNews) {
 	clearTimeout(timer);
 	timer = setTimeout(look, EVERY, offered, changed);
 	if (document.hidden) return;
 	const { state, status, catalog } = await find();
 	if (catalog) offered(catalog);
 	show(state, status);
-	if (state !== before) changed(state);
+	if (isNews || state !== before) changed(state);
 	before = state;
 }
 
