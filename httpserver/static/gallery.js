@@ -3,7 +3,7 @@
 import { confirmed } from "./dialogs.js";
 import { build, byId, onAct, write } from "./dom.js";
 import { fileName } from "./picture.js";
-import { beside, hang, tidy } from "./wall.js";
+import { beside, hang } from "./wall.js";
 import { plural } from "./words.js";
 
 const MOST = 200;
@@ -61,7 +61,6 @@ export function openGallery({ pictures: kept }, acts) {
 		URL.revokeObjectURL(root.url);
 		root.remove();
 		shown.delete(key);
-		tidy();
 	}
 
 	async function clear() {
@@ -76,8 +75,8 @@ export function openGallery({ pictures: kept }, acts) {
 		const text = `${plural(shown.size, "picture")}, ${(size() / 1e6).toFixed(1)} MB, in this browser only. The latest ${MOST} stay.`;
 		const passing = pictures().filter(({ isPassing }) => isPassing).length;
 		const lost = passing ? ` It keeps ${passing} of them only until you close this page.` : "";
-		write(byId("kept"), shown.size ? text + lost : "");
-		byId("clear").hidden = !shown.size;
+		write(byId("kept"), text + lost);
+		byId("clear").parentNode.hidden = !shown.size;
 	}
 
 	async function load() {

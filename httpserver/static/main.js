@@ -11,7 +11,7 @@ import { look } from "./service.js";
 import { store } from "./store.js";
 import { openViewer } from "./viewer.js";
 import { tell } from "./voice.js";
-import { hang, tidy } from "./wall.js";
+import { hang } from "./wall.js";
 import { titleWords } from "./words.js";
 
 const TITLE = document.title;
@@ -23,7 +23,7 @@ const opening = (async () => {
 	const open = openViewer(gallery, { again, edit });
 	await gallery.load();
 	for (const record of await store.jobs.all()) start(record, gallery);
-	tidy();
+	byId("empty").hidden = false; // the style hides it where anything hangs
 	return gallery;
 })();
 
@@ -41,7 +41,6 @@ function start(record, gallery) {
 		job.forget();
 		cards.get(job).close();
 		cards.delete(job);
-		tidy();
 		retitle();
 		byId("input").focus({ preventScroll: true });
 	};

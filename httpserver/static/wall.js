@@ -9,13 +9,6 @@ export function hang(element) {
 	const [at, index] = element.order;
 	const next = [...wall.children].find(({ order }) => order[0] < at || (order[0] === at && order[1] > index));
 	wall.insertBefore(element, next ?? null);
-	tidy();
-}
-
-/** Show the wall, or what to do while it is empty; for whoever took something down. */
-export function tidy() {
-	byId("empty").hidden = wall.children.length > 0;
-	byId("pictures").hidden = !wall.children.length;
 }
 
 export function beside(element) {
