@@ -34,12 +34,13 @@ export function openGallery({ pictures: kept }, acts) {
 
 	function save(picture) {
 		const link = document.createElement("a");
-		link.href = at(picture).url;
+		link.href = urlOf(picture);
 		link.download = fileName(picture);
 		link.click();
 	}
 
 	const at = ({ key }) => shown.get(key);
+	const urlOf = (picture) => at(picture)?.url ?? URL.createObjectURL(picture.blob); // pushed out while it is large
 
 	function show(picture) {
 		takeDown(picture.key);
@@ -85,5 +86,5 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	byId("clear").onclick = clear;
-	return { load, add, remove, save, at, beside: (picture) => beside(at(picture)) };
+	return { load, add, remove, save, at, urlOf, beside: (picture) => beside(at(picture)) };
 }

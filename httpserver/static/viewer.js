@@ -18,7 +18,7 @@ export function openViewer(gallery, { again, edit }) {
 	function show(chosen) {
 		picture = chosen;
 		const { request, told, seed } = picture;
-		image.src = gallery.at(picture).url;
+		image.src = gallery.urlOf(picture);
 		image.alt = request.input;
 		write(byId("viewer-prompt"), request.input);
 		write(line, "");
@@ -50,8 +50,8 @@ export function openViewer(gallery, { again, edit }) {
 	}
 
 	async function remove() {
-		const { newer, older } = gallery.beside(picture);
 		if (!(await confirmed("Remove this picture?", "It is kept nowhere but in this browser.", "Remove it"))) return;
+		const { newer, older } = gallery.beside(picture);
 		await gallery.remove(picture);
 		if (older ?? newer) show(older ?? newer);
 		else dialog.close();

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.doubles.a1111 import prompt_of
 from tests.doubles.http_fixture import serving
 
 if TYPE_CHECKING:
@@ -66,6 +67,40 @@ async def test_a_picture_that_was_tried_again_is_new_also_in_a_full_gallery(
         await window.press(window.job("/fail-once at last"), "Keep trying")
         await window.sees_picture("/fail-once at last")
         await window.sees_number(window.pictures, 200)
+
+
+async def test_a_picture_that_is_pushed_out_while_it_is_large_can_still_be_had(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """A full gallery lets its oldest go just then: it is shown, saved and left as before."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("the oldest")
+        await window.sees_picture("the oldest")
+        await window.keep_copies(199)
+        await window.page.reload()
+        await window.sees_number(window.pictures, 200)
+        served.double.hold(at=1)
+        await window.paint("the newest")
+        await window.sees(window.job("the newest"), "step 1")
+        await window.pictures.last.locator(".frame").click()
+        heading = window.viewer.locator("h2")
+        await window.sees(heading, "the oldest")
+        served.double.release()
+        await window.sees_number(window.picture("the newest"), 1)
+        await window.sees_number(window.picture("the oldest"), 0)
+        _, content = await window.saved(window.viewer)
+        assert prompt_of(content) == "the oldest"
+        await window.page.keyboard.press("ArrowRight")  # there is none
+        await window.sees(heading, "the oldest")
+        image = window.viewer.get_by_role("img", name="the oldest")
+        await image.evaluate("image => image.decode()")
+        await window.page.keyboard.press("ArrowLeft")
+        await window.sees(heading, "another")
+        await window.page.keyboard.press("ArrowRight")
+        await window.sees(heading, "another")
+        await window.page.keyboard.press("Escape")
+        await window.sees_number(window.viewer, 0)
 
 
 async def test_a_model_whose_server_is_away_for_a_moment_stays_chosen(
