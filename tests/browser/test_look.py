@@ -137,6 +137,15 @@ async def test_on_a_phone_nothing_is_cut_off(tmp_path: Path, open_window: "Open"
         await window.sees_number(window.viewer, 0)
 
 
+async def test_a_phone_stays_as_it_is_where_one_writes(tmp_path: Path, open_window: "Open") -> None:
+    """An iPhone zooms into a field whose letters are smaller than 16 pixels, and does not zoom out again."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, **PHONE)
+        fields = window.page.locator("input, select, textarea")
+        sizes = await fields.evaluate_all("all => all.map(each => parseFloat(getComputedStyle(each).fontSize))")
+    assert min(sizes) >= 16
+
+
 @pytest.mark.parametrize(("width", "columns"), [(390, 2), (820, 2), (1000, 2), (1280, 3)])
 async def test_the_wall_uses_the_width_that_there_is(
     tmp_path: Path, open_window: "Open", width: int, columns: int
