@@ -3,7 +3,7 @@
 import { byId, write } from "./dom.js";
 
 const REMEMBERED = "sd-b64 form";
-const NUMBERS = ["width", "height", "steps", "cfg_scale", "seed", "batch_size"];
+const TEXTS = ["input", "negative_prompt", "sampler_name", "model"];
 const form = byId("composer");
 const options = byId("options");
 const shapes = [...byId("shapes").children];
@@ -26,7 +26,7 @@ export function begin(paint) {
 		event.preventDefault();
 		if (matchMedia("(pointer: coarse)").matches) input.blur(); // its keyboard hides what comes
 		const given = [...new FormData(form)].filter(([, value]) => value !== "");
-		paint(Object.fromEntries(given.map(([name, value]) => [name, NUMBERS.includes(name) ? Number(value) : value])));
+		paint(Object.fromEntries(given.map(([name, value]) => [name, TEXTS.includes(name) ? value : Number(value)])));
 	};
 	recall();
 	tell();

@@ -23,7 +23,7 @@ const opening = (async () => {
 	const open = openViewer(gallery, { again, edit });
 	await gallery.load();
 	for (const record of await store.jobs.all()) start(record, gallery);
-	byId("empty").hidden = false; // the style hides it where anything hangs
+	byId("empty").hidden = false; // where nothing hangs
 	return gallery;
 })();
 

@@ -12,7 +12,7 @@ export function hang(element) {
 }
 
 export function beside(element) {
-	const pictures = [...wall.querySelectorAll(".item:not(.job)"), undefined]; // the place of one that was pushed out
+	const pictures = [...wall.querySelectorAll(".item:not(.job)"), undefined]; // for one that was pushed out
 	const at = pictures.indexOf(element);
 	return { newer: pictures[at - 1]?.picture, older: pictures[at + 1]?.picture };
 }
