@@ -106,6 +106,20 @@ async def test_axe_finds_nothing_where_nothing_can_be_painted(
         assert await window.findings() == []
 
 
+async def test_a_screen_reader_is_told_how_the_service_is(tmp_path: Path, open_window: "Open") -> None:
+    """By words that come into a region which is there before: one that comes with its words is often unread."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        region = window.page.locator("[aria-live=polite]", has=window.page.locator("#notice"))
+        await window.sees(window.page.locator("#service"), "Ready")
+        assert await region.evaluate("region => [getComputedStyle(region).display, region.innerText]") == [
+            "block",
+            "",
+        ]
+        await window.page.context.set_offline(True)
+        await window.sees(region, "You are offline.")
+
+
 @pytest.mark.parametrize("theme", THEMES)
 async def test_on_a_phone_nothing_is_cut_off(tmp_path: Path, open_window: "Open", theme: str) -> None:
     """Nobody has to scroll sideways, in any state; long words and large pictures included."""
