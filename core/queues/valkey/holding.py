@@ -165,7 +165,7 @@ class Holding:
 
     async def _withdraw(self, token: str, backend: str) -> None:
         """Give back what a cut-off claim got. If the queue is away, its lease will lapse."""
-        await self._store.attempt("unclaim", token, backend, self._process)
+        await self._store.attempt("unclaim", token, backend, self._process, whole=True)
 
     async def _wish_of(self, claim: Claim) -> Wish:
         return _wish(await self._store.insist("renew", claim.id, claim.attempt))

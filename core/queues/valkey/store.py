@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from importlib.resources import files
 from typing import Any
@@ -60,6 +60,16 @@ AWAY = (AwayError, SlowError, OSError)
 """redis-py's own TimeoutError, of a connection that was not made in time, is no OSError; Python's is one."""
 PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
 """Answers that pass by themselves, and of which redis-py drops the first word."""
+PASSING_WORDS = (
+    "LOADING",
+    "BUSY",
+    "NOREPLICAS",
+    "OOM",
+    "MISCONF",
+    "max number of clients",
+    "Protocol error: unauthenticated",
+)
+"""How others begin. The last stands for NOAUTH where more than a few words were sent."""
 REPLACED = (ReadOnlyError, MasterDownError)
 """Those of a server that is a replica by now; its address may lead to another one."""
 
@@ -98,10 +108,14 @@ class Store:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
         return await _until_there(lambda: self.call(script, *args, last=last))
 
-    async def attempt(self, script: str, *args: Arg) -> None:
-        """One script, if the queue is there: for what it would find out by itself."""
+    async def attempt(self, script: str, *args: Arg, whole: bool = False) -> None:
+        """One script, if the queue is there: for what it would find out by itself.
+
+        `whole`: with its source. A Valkey that stands still hears it when it goes on; nobody is there then to
+        hear that it does not know the script.
+        """
         try:
-            await self.call(script, *args)
+            await self._within(lambda: self._run(script, args, whole=whole))
         except QueueUnavailable:
             return
 
@@ -118,13 +132,13 @@ class Store:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _run(self, script: str, args: Sequence[Arg]) -> Any:
+    async def _run(self, script: str, args: Sequence[Arg], *, whole: bool = False) -> Any:
         source, digest = load(script)
         head = (round(self._skew() * 1000), *self._times)
-        try:
-            return await self._client.evalsha(digest, 1, PREFIX, *head, *args)
-        except NoScriptError:  # it was restarted, or is another one after a failover
-            return await self._client.eval(source, 1, PREFIX, *head, *args)
+        if not whole:
+            with suppress(NoScriptError):  # it was restarted, or is another one after a failover
+                return await self._client.evalsha(digest, 1, PREFIX, *head, *args)
+        return await self._client.eval(source, 1, PREFIX, *head, *args)
 
     async def _within(self, run: Callable[[], Any]) -> Any:
         self.calls += 1
@@ -261,6 +275,4 @@ def reason(error: BaseException | None) -> str:
 
 def _is_passing(error: RedisError) -> bool:
     """Whether Valkey says that it cannot do it now: it has no room, is replaced, or is busy with a script."""
-    return isinstance(error, PASSING) or str(error).startswith(
-        ("LOADING", "BUSY", "NOREPLICAS", "OOM", "MISCONF", "max number of clients")
-    )
+    return isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS)

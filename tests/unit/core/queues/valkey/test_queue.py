@@ -415,6 +415,26 @@ async def test_a_crowd_is_told_in_the_time_of_one_call_that_a_frozen_queue_is_aw
         assert status.waiting == 0, "who was told 503 has no job in the queue"
 
 
+async def test_what_a_claim_got_after_it_was_given_up_goes_back_at_once() -> None:
+    """A frozen queue hears of both when it goes on, of a script that it never ran before as well."""
+    async with ValkeyServer() as server, valkey(lambda: server.url) as home:
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        await queue.put("another", wish_for(), ALICE, keep=True)
+        await queue.finish(await queue.claim("gpu:1"), painted())
+        await queue.put("job", wish_for(), ALICE, keep=True)
+        server.freeze()
+        try:
+            claiming = asyncio.create_task(queue.claim("gpu:1"))
+            for _ in range(20):  # it is sent
+                await asyncio.sleep(0)
+            claiming.cancel()
+            await asyncio.wait([claiming])
+        finally:
+            server.thaw()
+        assert (await soon(queue.claim("gpu:1"))).id == "job"
+
+
 async def test_a_job_whose_answer_was_lost_is_painted_for_nobody(
     home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
