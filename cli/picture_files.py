@@ -8,6 +8,7 @@ import re
 import sys
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from cli.exit_codes import UNWRITABLE, USAGE
@@ -104,13 +105,41 @@ def _save(path: Path, data: bytes) -> None:
             return
         part = target.with_name(f".{uuid.uuid4().hex}.part")
         try:
-            part.write_bytes(data)
+            _write(part, data, _rights(target))
             part.replace(target)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
     except OSError as error:
         raise Failure(UNWRITABLE, f"{path} cannot be written: {error.strerror}") from error
+
+
+def _rights(path: Path) -> os.stat_result | None:
+    """Whose the file is that is replaced, and who may read it; None where there is none.
+
+    And on Windows, where the folder says who may.
+    """
+    try:
+        return None if os.name == "nt" else path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, data: bytes, rights: os.stat_result | None) -> None:
+    """Write a new file, with these rights or those of new files: at no moment can others read it.
+
+    All by its descriptor: in a folder of somebody else's, the name may lead elsewhere a moment later.
+    """
+    mode = 0o666 if rights is None else rights.st_mode & 0o777
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        if rights is not None:
+            with suppress(OSError):  # a group of one's own
+                os.fchown(file.fileno(), -1, rights.st_gid)
+            with suppress(OSError):  # root alone can give it to somebody else
+                os.fchown(file.fileno(), rights.st_uid, -1)
+            with suppress(OSError):  # not every file system has such rights
+                os.fchmod(file.fileno(), mode)  # what the umask took is given again
+        file.write(data)
 
 
 def _save_new(folder: Path, name: str, data: bytes) -> Path:

@@ -119,6 +119,32 @@ def test_a_file_has_the_rights_that_new_files_have() -> None:
     assert Path("out.png").stat().st_mode & 0o777 == 0o644
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there the folder says who may read it")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444], ids=oct)
+def test_a_file_that_is_replaced_keeps_its_rights(mode: int) -> None:
+    """Who hides a picture hides the next one, too, whatever new files are like."""
+    Path("out.png").write_bytes(b"old")
+    Path("out.png").chmod(mode)
+    before = os.umask(0o022)
+    try:
+        save("out.png", "a", [SEVEN])
+    finally:
+        os.umask(before)
+    assert Path("out.png").read_bytes() == b"seven"
+    assert Path("out.png").stat().st_mode & 0o777 == mode
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_root_replaces_stays_with_its_owner() -> None:
+    """Else its owner could not read it any more."""
+    Path("out.png").write_bytes(b"old")
+    os.chown("out.png", 1234, 1235)
+    Path("out.png").chmod(0o600)
+    save("out.png", "a", [SEVEN])
+    now = Path("out.png").stat()
+    assert (now.st_uid, now.st_gid, now.st_mode & 0o777) == (1234, 1235, 0o600)
+
+
 def test_what_cannot_be_written_is_a_failure_and_leaves_nothing() -> None:
     Path("file").write_bytes(b"")
     for output in ("file/out.png", "none/out.png"):
@@ -130,14 +156,13 @@ def test_what_cannot_be_written_is_a_failure_and_leaves_nothing() -> None:
 
 @pytest.mark.parametrize("output", ["out.png", None])
 def test_what_a_signal_cuts_off_leaves_nothing(output: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither half a picture nor an empty file that bears its name."""
+    """Neither a picture under another name nor an empty file that bears its name."""
 
-    def write_half(path: Path, data: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(data[: len(data) // 2])
-            raise KeyboardInterrupt
+    def interrupt(path: Path, target: Path) -> None:
+        assert path.read_bytes() == b"seven"
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_bytes", write_half)
+    monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
         save(output, "a", [SEVEN])
     assert os.listdir() == []
