@@ -1,5 +1,6 @@
 """What `serve` says when it is ready: where things run, what paints, and what to try first. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cli.messages import plain
@@ -17,6 +18,8 @@ class Served:
     ws_port: int
     status: Status
     note: str
+    named: Sequence[str] = ()
+    """Servers to be told of although the status may not know them yet."""
 
 
 def greeting(served: Served, *, curl: str = "curl") -> str:
@@ -51,6 +54,8 @@ def _first_pictures(http: str, curl: str, *, needs_key: bool) -> list[str]:
 
 def _painters(served: Served) -> list[str]:
     said = [_painter(backend) for backend in served.status.backends]
+    known = {backend.offer.backend for backend in served.status.backends}
+    said += [f"{name}: not looked at yet" for name in served.named if name not in known]
     if served.note:
         said.append(served.note)
     return [f"  {'' if number else 'paints':<9}  {words}" for number, words in enumerate(said)]

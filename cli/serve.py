@@ -3,9 +3,10 @@
 With REDIS_URL it joins the shared queue, and paints for it on the servers that SD_BACKENDS names.
 """
 
+import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
 import engine.server
@@ -39,13 +40,16 @@ NOTES = {
 CURL = "curl.exe" if os.name == "nt" else "curl"
 """In Windows' own PowerShell `curl` alone is another program, with other options."""
 
+FIRST_LOOKS = 2.0
+"""Seconds that the start on a shared queue waits at most for the first looks at the servers it has there."""
+
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal comes, then end in good order. Raises SettingsError."""
     check_exposure(settings, "HTTP_HOST", settings.http_host)
     check_exposure(settings, "WS_HOST", settings.ws_host)
     async with (
-        _painting(settings) as (painted, note),
+        _painting(settings) as (painted, note, named),
         connect(painted) as gateway,
         stop_signal() as stop,
         listening(
@@ -65,7 +69,7 @@ async def serve(settings: Settings) -> None:
         _discord(painted, gateway),
     ):
         status = await gateway.status(Caller("serve"))
-        say(greeting(Served(settings, http, ws, status, note), curl=CURL))
+        say(greeting(Served(settings, http, ws, status, note, named), curl=CURL))
         await stop.wait()
         say("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)
@@ -84,25 +88,31 @@ async def _discord(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
+async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Sequence[str]]]:
     """The settings with something that paints: what is named, what is found, or the engine; and why.
 
     On the shared queue others may paint: there the servers that are named are worked for, and none is found.
+    These come third, by their names on that queue, which may not know them yet.
     """
     if settings.redis_url:
+        named: Sequence[str] = ()
         async with AsyncExitStack() as stack:
             if settings.sd_backends:
                 fleet = await stack.enter_async_context(work(settings))
                 stack.push_async_callback(fleet.stop, settings.shutdown_grace)
-            yield settings, "on the shared queue of REDIS_URL"
+                named = fleet.backends
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FIRST_LOOKS):
+                        await fleet.first_looks()
+            yield settings, "on the shared queue of REDIS_URL", named
         return
     if settings.sd_backends:
-        yield settings, ""
+        yield settings, "", ()
         return
     async with open_session() as session:
         found = await discover(session)
     if found is Found.A1111:
-        yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port"
+        yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port", ()
         return
     host, seconds = settings.engine_host, settings.engine_step_seconds
     check_exposure(settings, "ENGINE_HOST", host, asks_key=False)
@@ -110,4 +120,4 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str]]:
         settings, "ENGINE", lambda port: engine.server.serve(host, port, seconds), may_move=True
     ) as port:
         painter = BackendAddress(f"http://{reachable(host)}:{port}")
-        yield settings.with_backends(painter), NOTES.get(found, "")
+        yield settings.with_backends(painter), NOTES.get(found, ""), ()

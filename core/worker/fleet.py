@@ -57,7 +57,8 @@ class Fleet:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ownership = ownership
-        self._backends = backends
+        self.backends = backends
+        """Those that it may paint on."""
         self._new_slot = new_slot
         self._pause = min(TURN, lease_ttl / 3)
         self._lease_ttl = lease_ttl
@@ -67,6 +68,8 @@ class Fleet:
         self._first_answer: float | None = None
         self._slots: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
         self._giving: dict[str, asyncio.Task[None]] = {}
+        self._began = asyncio.Event()
+        """Set once a turn has begun the slots of what is ours."""
         self._stopping = False
 
     @property
@@ -88,6 +91,15 @@ class Fleet:
         finally:
             await self._ownership.resign()
 
+    async def first_looks(self) -> None:
+        """Wait until the queue knows what a look has found of each backend that was ours at first.
+
+        A server that does not answer takes long, and Valkey may be away: the caller sets the limit.
+        """
+        await self._began.wait()
+        for worker in self.painting.values():
+            await worker.first_look.wait()
+
     async def stop(self, grace: float) -> None:
         """Begin no more pictures, and give those that are painted `grace` seconds to end.
 
@@ -101,7 +113,7 @@ class Fleet:
     async def _turn(self, group: asyncio.TaskGroup) -> float:
         """See what is ours now, and make the slots be so. Answers the seconds until that may change."""
         asked = self._clock()
-        wanted = list(self._slots) if self._stopping else self._backends
+        wanted = list(self._slots) if self._stopping else self.backends
         giving = set(self._giving)
         owned, given, seconds = await self._ownership.own(self._idle_first(wanted), list(giving))
         if self._clock() - asked >= self._lease_ttl:
@@ -120,6 +132,7 @@ class Fleet:
         for name in given:
             if name in self._slots and name not in self._giving:
                 self._giving[name] = group.create_task(self._give(name))
+        self._began.set()
         return seconds
 
     def _tell_of_missed(self, owned: set[str]) -> None:

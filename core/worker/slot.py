@@ -53,6 +53,7 @@ class Worker:
         self._job_timeout = job_timeout
         self._clock = clock
         self._standing = Standing(queue, backend, clock, self._stop_waiting)
+        self.first_look = self._standing.first_look
         self._free = asyncio.Event()
         self._free.set()
         self._retired = False

@@ -39,6 +39,8 @@ class Standing:
         self._alarm: asyncio.TimerHandle | None = None
         self.offer = self._told
         self.look_due = True
+        self.first_look = asyncio.Event()
+        """Set once the queue knows what a look has found."""
 
     def close(self) -> None:
         """No more look comes due."""
@@ -72,6 +74,7 @@ class Standing:
         else:
             self._looks.failed(self._clock())
         await self.tell()
+        self.first_look.set()
 
     def looked(self) -> None:
         """From now on the next look is due after a while."""

@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import signal
+import socket
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.program import WITHOUT_A1111, Program, program
+from tests.doubles.relay import Relay
 from tests.valkey_server import ValkeyServer
 
 WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None\n" + WITHOUT_A1111
@@ -93,6 +95,24 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
                 serve.signal(signal.SIGTERM)
                 assert (await serve.ends())[0] == 0
     assert len(double.paintings) == 2
+
+
+async def test_with_a_shared_queue_it_says_how_the_servers_are_that_it_is_to_use(tmp_path: Path) -> None:
+    """One that paints, one that is down, and one that is silent for longer than the start waits for it."""
+    async with ValkeyServer() as valkey, A1111Double() as double, Relay() as silent:
+        async with A1111Double() as down:
+            pass
+        silent.target = int(double.url.rpartition(":")[2])
+        silent.freeze()
+        urls = [double.url, down.url, silent.url]
+        environ = {"HTTP_PORT": "0", "WS_PORT": "0", "REDIS_URL": valkey.url, "SD_BACKENDS": ",".join(urls)}
+        async with _serve(tmp_path, **environ) as serve:
+            said = await serve.says("on the shared queue")
+        names = [url.replace("http://127.0.0.1", socket.gethostname()) for url in urls]
+    told = {line.removeprefix("  paints").strip() for line in said.splitlines()}
+    assert f"{names[0]}, model alpha" in told
+    assert f"{names[1]}: not reached (connection refused)" in told
+    assert f"{names[2]}: not looked at yet" in told
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """What `serve` says when it is ready."""
 
+from collections.abc import Sequence
+
 from cli.greeting import Served, greeting
 from core import BackendStatus, Settings, Status
 from core.offers import Offer
@@ -9,10 +11,12 @@ GPU = Offer("gpu:7860", usable=True, models=("alpha",), loaded="alpha")
 GONE = Offer("10.0.0.2:7860", usable=False, problem="not reached")
 
 
-def said(*offers: Offer, note: str = "", curl: str = "curl", **settings: object) -> str:
+def said(
+    *offers: Offer, note: str = "", named: Sequence[str] = (), curl: str = "curl", **settings: object
+) -> str:
     backends = tuple(BackendStatus(offer, painting=False) for offer in offers)
     status = Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=backends)
-    served = Served(Settings(**settings), 5000, 8765, status, note)  # type: ignore[arg-type]
+    served = Served(Settings(**settings), 5000, 8765, status, note, named)  # type: ignore[arg-type]
     return greeting(served, curl=curl)
 
 
@@ -45,6 +49,15 @@ def test_every_server_is_shown_with_its_model_or_with_what_is_wrong() -> None:
     ]
     assert "For real pictures" not in said(GPU, GONE)
     assert "SD_BACKENDS=http://" in said(DEMO)
+
+
+def test_a_server_that_is_named_is_shown_although_nobody_has_looked_at_it_yet() -> None:
+    """As on a shared queue, where another worker may have it, or where it takes long to answer."""
+    assert said(GPU, note="on the shared queue", named=("gpu:7860", "slow:7860")).splitlines()[3:6] == [
+        "  paints     gpu:7860, model alpha",
+        "             slow:7860: not looked at yet",
+        "             on the shared queue",
+    ]
 
 
 def test_whoever_can_come_in_from_outside_is_said() -> None:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from core.events import Completed
+from core.offers import Offer
 from core.queues.memory import MemoryQueue
 from core.settings import Settings
 from core.worker import Fleet, Worker
@@ -109,6 +110,26 @@ async def _running(house: House) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_first_look_at_each_backend_that_is_owned_can_be_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So a start can tell how its servers are. It does not wait for what another worker has."""
+    house, answers = House(), asyncio.Event()
+    house.owned.owned = {"gpu:2"}
+
+    async def look() -> Offer:
+        await answers.wait()
+        return Offer("gpu:2", usable=False, problem="not reached")
+
+    monkeypatch.setattr(house.backends["gpu:2"], "look", look)
+    first_looks = asyncio.create_task(house.fleet.first_looks())
+    async with _running(house):
+        assert not first_looks.done()
+        answers.set()
+        await soon(first_looks)
+        assert [offer.problem for offer in (await house.queue.offers()).offers] == ["not reached"]
 
 
 async def test_there_is_a_slot_for_each_backend_that_is_owned(house: House) -> None:
