@@ -88,7 +88,7 @@ function remember() {
 	} catch {}
 }
 
-/** What was written before the scripts came stays, and what is as usual goes on to follow the limits. */
+/** But not over what was chosen before the scripts came; what is as usual follows the limits. */
 function recall() {
 	try {
 		const { values, open } = JSON.parse(localStorage.getItem(REMEMBERED));

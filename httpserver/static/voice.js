@@ -1,6 +1,5 @@
 /** Voice: tells a screen reader how the jobs are, and not too much of it. */
 
-import { byId } from "./dom.js";
 import { stateWords } from "./words.js";
 
 const QUIET = 5_000; // milliseconds between words about one phase
@@ -19,5 +18,8 @@ export function tell(job, now) {
 	last = now;
 	const { big, note, line } = stateWords(state, now);
 	const words = phase === "done" ? ["Picture ready"] : quarter ? [`${25 * quarter} percent`] : [big, note, line];
-	byId("voice").textContent = `${record.request.input.slice(0, 80)}: ${words.filter(Boolean).join(". ")}`;
+	const textContent = `${record.request.input.slice(0, 80)}: ${words.filter(Boolean).join(". ")}`;
+	const log = document.querySelector(":is([open], body) > [role=log]"); // the large view hides the other
+	log.append(Object.assign(document.createElement("p"), { textContent }));
+	if (log.children.length > 9) log.firstChild.remove();
 }

@@ -34,7 +34,7 @@ export function stateWords(state, now) {
 	const [big = "", note = "", below = ""] = {
 		sending: ["", "Sending"],
 		waiting: [position || "Next", position && `picture${position > 1 ? "s" : ""} ahead of yours`, line("Waiting", left)],
-		painting: ["", state.preview ? "" : "Painting", line("Painting", step && `step ${step} of ${state.steps}`, left)],
+		painting: ["", state.preview ? "" : "Painting", line(state.preview && "Painting", step && `step ${step} of ${state.steps}`, left)],
 		away: state.offline ? ["Offline", kept, "Waiting for the network"] : ["No answer", kept, `Asked again in ${again}`],
 		locked: ["Locked", "The server wants a key.", "Waiting for the key"],
 		cancelling: ["", "Cancelling"],

@@ -106,6 +106,29 @@ async def test_axe_finds_nothing_where_nothing_can_be_painted(
         assert await window.findings() == []
 
 
+async def test_a_screen_reader_is_told_of_every_job(tmp_path: Path, open_window: "Open") -> None:
+    """No word takes another's place before it is read; and also where the large view hides all else."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        log = window.page.get_by_role("log")
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        served.double.hold(at=1)
+        await window.paint("a tower", "a mill")
+        await window.sees(log, "a mill: Next")
+        said = await log.locator("p").all_text_contents()
+        painted = [words for words in said if "Painting" in words]
+        assert [words.count("Painting") for words in painted] == [1, 1], painted
+        await window.pictures.first.locator(".frame").click()
+        served.double.release()
+        await window.sees(window.viewer.get_by_role("log"), "a tower: Picture ready")
+        await window.sees(window.viewer.get_by_role("log"), "a mill: Picture ready")
+        await window.page.keyboard.press("Escape")
+        await window.paint("one", "two", "three", "four")
+        await window.sees(log, "four: Picture ready")
+        await window.sees_number(log.locator("p"), 9)
+
+
 async def test_a_screen_reader_is_told_how_the_service_is(tmp_path: Path, open_window: "Open") -> None:
     """By words that come into a region which is there before: one that comes with its words is often unread."""
     async with serving(tmp_path) as served:

@@ -32,12 +32,12 @@ async def test_a_prompt_becomes_a_picture(tmp_path: Path, open_window: "Open") -
         await window.sees_title("25 % · a monkey with a hat")
         await window.sees_number(card.locator("img[src^=blob]"), 1)
         assert await card.get_by_role("progressbar").get_attribute("value") == "0.25"
-        await window.sees(window.page.get_by_role("status"), "a monkey with a hat: 25 percent")
+        await window.sees(window.page.get_by_role("log"), "a monkey with a hat: 25 percent")
         assert not await window.page.locator("#empty").is_visible()
         served.double.release()
         await window.sees_picture("a monkey with a hat")
         await window.sees_title("A sentence in, a picture out")
-        await window.sees(window.page.get_by_role("status"), "a monkey with a hat: Picture ready")
+        await window.sees(window.page.get_by_role("log"), "a monkey with a hat: Picture ready")
         name, content = await window.saved(window.picture("a monkey with a hat"))
     assert prompt_of(content) == "a monkey with a hat"
     assert name == f"a-monkey-with-a-hat-{seed_of(content)}.png"
