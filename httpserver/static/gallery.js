@@ -40,7 +40,7 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	const at = ({ key }) => shown.get(key);
-	const urlOf = (picture) => at(picture)?.url ?? URL.createObjectURL(picture.blob); // pushed out while it is large
+	const urlOf = (picture) => at(picture)?.url ?? URL.createObjectURL(picture.blob); // or pushed out
 
 	function show(picture) {
 		takeDown(picture.key);

@@ -14,7 +14,7 @@ export function pictureOf({ key, at, request }, { "image-base64": base64, index,
 }
 
 /** The request that paints this one picture again. */
-export const requestOf = ({ request, seed }) => ({ ...request, seed, batch_size: 1 });
+export const requestOf = ({ request, seed }) => ({ ...request, seed: seed < 2 ** 32 ? seed : -1, batch_size: 1 });
 
 export function fileName({ request, seed, blob }) {
 	const words = request.input.toLowerCase().match(/[\p{L}\p{M}\p{N}]+/gu) ?? ["picture"];

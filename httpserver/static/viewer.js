@@ -54,7 +54,7 @@ export function openViewer(gallery, { again, edit }) {
 		const { newer, older } = gallery.beside(picture);
 		await gallery.remove(picture);
 		if (older ?? newer) show(older ?? newer);
-		else dialog.close();
+		else close();
 	}
 
 	const close = () => dialog.close();

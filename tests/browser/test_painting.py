@@ -297,6 +297,24 @@ async def test_edit_leads_from_the_large_view_to_the_form(tmp_path: Path, open_w
     assert sent == [(7, 3), (9, 1)]
 
 
+async def test_a_picture_behind_the_last_seed_is_edited_with_a_seed_of_chance(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """A server counts the seeds of several pictures upwards, also beyond what may be asked for."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.get_by_role("combobox", name="Pictures").select_option("2")
+        await window.page.locator("summary").click()
+        await window.page.get_by_label("Seed").fill("4294967295")
+        await window.paint("twins")
+        await window.sees_picture("twins", 2)
+        await window.sees(window.pictures.last, "seed 4294967296")
+        await window.press(window.pictures.last, "Edit")
+        await window.paint("a twin")
+        await window.sees_picture("a twin")
+    assert 0 <= served.double.txt2img_requests[-1]["seed"] < 2**32
+
+
 async def test_again_from_far_down_shows_what_was_asked_for(tmp_path: Path, open_window: "Open") -> None:
     """On a phone, where the new card hangs high above; its keyboard goes, too, so that nothing is covered."""
     phone = {"viewport": {"width": 390, "height": 700}, "is_mobile": True, "has_touch": True}
