@@ -12,7 +12,7 @@ from tests.doubles.http_fixture import serving
 if TYPE_CHECKING:
     from playwright.async_api import Route
 
-    from tests.browser.window import Open
+    from tests.browser.window import Open, Window
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -172,47 +172,51 @@ async def test_a_shape_fits_into_what_the_server_allows(tmp_path: Path, open_win
     """At the limit its short side gives way: a square has no room for a side that is longer."""
     async with serving(tmp_path, max_pixels=640_000) as served:
         window = await open_window(served.url)
-        page, chosen = window.page, window.page.locator("#chosen")
+        page = window.page
         await window.sees(page.locator("#service"), "Ready")
         await page.locator("summary").click()
         await page.get_by_label("Width").fill("800")
         await page.get_by_label("Height").fill("800")
-        for shape, size in (
-            ("Landscape", "968 × 648"),
-            ("Portrait", "648 × 968"),
-            ("Square", "648 × 648"),
+        for shape, width, height in (
+            ("Landscape", 968, 648),
+            ("Portrait", 648, 968),
+            ("Square", 648, 648),
         ):
             await window.press(page.get_by_role("group", name="Shape"), shape)
-            await window.sees(chosen, size)
+            await _sees_size(window, width, height)
         await page.get_by_label("Width").fill("4000")  # a slip
         await page.get_by_label("Height").fill("4000")
         await window.press(page.get_by_role("group", name="Shape"), "Square")
-        await window.sees(chosen, "800 × 800")
+        await _sees_size(window, 800, 800)
         await window.press(page.get_by_role("group", name="Shape"), "Landscape")
         await window.paint("a wide sea")
         await window.sees_picture("a wide sea")
     assert served.double.txt2img_requests[0]["width"] == 968
 
 
-@pytest.mark.parametrize(("most", "square", "portrait"), [(70_000, 264, "216 × 320"), (4096, 64, "64 × 64")])
+@pytest.mark.parametrize(("most", "square", "portrait"), [(70_000, 264, (216, 320)), (4096, 64, (64, 64))])
 async def test_the_form_begins_with_what_the_server_allows(
-    tmp_path: Path, open_window: "Open", most: int, square: int, portrait: str
+    tmp_path: Path, open_window: "Open", most: int, square: int, portrait: tuple[int, int]
 ) -> None:
     """Where that is less than usual, nobody is refused for a size that they never chose, then or later."""
     async with serving(tmp_path, max_pixels=most) as served:
         window = await open_window(served.url)
-        chosen = window.page.locator("#chosen")
-        await window.sees(chosen, f"{square} × {square}")
+        await _sees_size(window, square, square)
         await window.paint("a small house")
         await window.sees_picture("a small house")
         await window.page.reload()
-        await window.sees(chosen, f"{square} × {square}")
+        await _sees_size(window, square, square)
         await window.press(window.page.get_by_role("group", name="Shape"), "Portrait")
-        await window.sees(chosen, portrait)
+        await _sees_size(window, *portrait)
         await window.page.locator("summary").click()
         await window.press(window.page.locator("#options"), "Back to the defaults")
-        await window.sees(chosen, f"{square} × {square}")
+        await _sees_size(window, square, square)
     assert served.double.txt2img_requests[0]["width"] == square
+
+
+async def _sees_size(window: "Window", width: int, height: int) -> None:
+    """Wait until this size is chosen."""
+    await window.sees(window.page.locator("#chosen"), f"{width} \N{MULTIPLICATION SIGN} {height}")
 
 
 async def test_what_is_written_before_the_scripts_come_stays(tmp_path: Path, open_window: "Open") -> None:

@@ -130,7 +130,7 @@ async def test_a_screen_reader_is_told_of_every_job(tmp_path: Path, open_window:
 
 
 async def test_a_screen_reader_is_told_how_the_service_is(tmp_path: Path, open_window: "Open") -> None:
-    """By words that come into a region which is there before: one that comes with its words is often unread."""
+    """By words that come into a region which is there: one that comes with its words is often unread."""
     async with serving(tmp_path) as served:
         window = await open_window(served.url)
         region = window.page.locator("[aria-live=polite]", has=window.page.locator("#notice"))
@@ -179,7 +179,9 @@ async def test_a_phone_stays_as_it_is_where_one_writes(tmp_path: Path, open_wind
     async with serving(tmp_path) as served:
         window = await open_window(served.url, **PHONE)
         fields = window.page.locator("input, select, textarea")
-        sizes = await fields.evaluate_all("all => all.map(each => parseFloat(getComputedStyle(each).fontSize))")
+        sizes = await fields.evaluate_all(
+            "all => all.map(each => parseFloat(getComputedStyle(each).fontSize))"
+        )
     assert min(sizes) >= 16
 
 

@@ -239,9 +239,7 @@ async def test_a_result_that_always_goes_too_soon_is_not_painted_for_ever(
     tmp_path: Path, open_window: "Open", own_address: str
 ) -> None:
     """A hidden tab without locks only looks now and then; after the second picture a person decides."""
-    async with serving(
-        tmp_path, http_host="0.0.0.0", allow_anonymous=True, result_max_bytes=1
-    ) as served:
+    async with serving(tmp_path, http_host="0.0.0.0", allow_anonymous=True, result_max_bytes=1) as served:
         window = await open_window(f"http://{own_address}:{served.port}/")
         await window.sees(window.page.locator("#service"), "Ready")
         await window.page.evaluate(HIDE, True)

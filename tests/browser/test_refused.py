@@ -170,7 +170,7 @@ async def test_the_key_that_one_tab_was_given_serves_all(tmp_path: Path, open_wi
 
 
 async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:
-    """A wrong one is told at once, and asked for again; jobs wait for it; code that is copied does not hold it."""
+    """A wrong one is told at once; jobs wait for the right one; code that is copied does not hold it."""
     async with serving(tmp_path, api_key="open-sesame") as served:
         window = await open_window(served.url)
         lock = window.page.locator("#lock")
