@@ -2,7 +2,8 @@
 
 Discord sends each interaction to every session of the bot, takes one answer and refuses the second (40060).
 So the replicas race for a claim; the losers look again after LOOK_AGAIN seconds, and the next one takes over
-from a winner that died or hangs. Where the store of the claims is away, all answer and Discord decides.
+from a winner that died or hangs. Where the store of the claims is away, all answer and Discord decides. What
+it took, a promise or a refusal, is then read from Discord itself.
 """
 
 import asyncio
@@ -47,8 +48,6 @@ NETWORK = (aiohttp.ClientError, OSError)
 """What a call fails with where Discord was not reached."""
 UNREACHABLE = (discord.DiscordServerError, *NETWORK)
 """What an answer fails with where neither we nor the caller are to blame."""
-REFUSED = b":refused"
-"""Ends what is stored of an answer that refused what was asked."""
 
 Interaction = discord.Interaction[Any]
 
@@ -99,18 +98,10 @@ class Answers:
         return False
 
     async def is_told(self, interaction: Interaction) -> bool:
-        """Wait until whoever asked has an answer: whether it is this replica's, or a refusal as well."""
+        """Wait until whoever asked for a picture has an answer: whether that is a refusal, of any replica."""
         told: asyncio.Future[bool | None] = interaction.extras["told"]
         came_through = await asyncio.shield(told)
-        if came_through is not None:
-            return came_through
-        while True:
-            await asyncio.sleep(LOOK_AGAIN)  # another one would have said so by then
-            try:
-                by = await self._answered_by(interaction.id)
-                return by in {None, self._owner.encode()} or by.endswith(REFUSED)
-            except QueueUnavailable:
-                log.debug("whose an answer is cannot be seen at the moment")
+        return await _shows_refusal(interaction) if came_through is None else came_through
 
     def seconds_left(self, interaction: Interaction) -> float:
         """In which all that is asked before this interaction's answer must be known."""
@@ -127,10 +118,13 @@ class Answers:
         except TimeoutError:
             raise QueueUnavailable("the shared queue does not answer at the moment") from None
 
-    async def defer(self, interaction: Interaction, *, private: bool = False) -> None:
-        """Promise a message; `private` is for the caller alone. Whoever did it, the message is the same."""
-        with suppress(Answered):
+    async def defer(self, interaction: Interaction, *, private: bool = False) -> bool:
+        """Promise a message; `private` is for the caller alone. False if there was an answer before."""
+        try:
             await self._answer(interaction, interaction.response.defer(thinking=True, ephemeral=private))
+        except Answered:
+            return False
+        return True
 
     async def acknowledge(self, interaction: Interaction) -> None:
         """Say that a button was heard, and nothing more: its message stays as it is."""
@@ -183,19 +177,18 @@ class Answers:
             told = None  # whose that is Discord does not say
             with suppress(QueueUnavailable):
                 if await self._answered_by(interaction.id) is None:  # as by one's own first attempt
-                    await self._tell_others(interaction, refuses=refuses)
+                    await self._tell_others(interaction)
             raise Answered(error.text) from error
         finally:
             _note(interaction, told)
             now = self._clock()
             if now - interaction.extras.get("heard", now) > LATE:
                 self._stands_back_until = now + STAND_BACK
-        await self._tell_others(interaction, refuses=refuses)
+        await self._tell_others(interaction)
 
-    async def _tell_others(self, interaction: Interaction, *, refuses: bool) -> None:
-        who = self._owner.encode() + (REFUSED if refuses else b"")
+    async def _tell_others(self, interaction: Interaction) -> None:
         try:
-            await self._coordination.put(KIND, str(interaction.id), who, ttl=REMEMBERED)
+            await self._coordination.put(KIND, str(interaction.id), self._owner.encode(), ttl=REMEMBERED)
         except QueueUnavailable:
             log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
 
@@ -207,7 +200,7 @@ class Answers:
             return True
 
     async def _answered_by(self, id: int) -> bytes | None:
-        """The owner who said that it has answered, and how; None if nobody has. Raises QueueUnavailable."""
+        """The owner who said that it has answered; None if nobody has. Raises QueueUnavailable."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._coordination.get(KIND, str(id))
@@ -222,6 +215,21 @@ def obstacle(error: Exception) -> str:
     """
     quotes_nothing = isinstance(error, (discord.HTTPException, aiohttp.ClientConnectorError))
     return str(error) if quotes_nothing else type(error).__name__
+
+
+async def _shows_refusal(interaction: Interaction) -> bool:
+    """Whether the answer that Discord has to this order is a refusal: that is text, a job's message has none.
+
+    That one alone sees it does not tell: Discord hides also what it promises where a person's own apps may
+    not write. What cannot be read is no refusal: a picture too many is better than one that is lost.
+    """
+    for _ in range(TURNS):
+        try:
+            return bool((await interaction.original_response()).content)
+        except (discord.DiscordException, *NETWORK) as error:  # as where it is still on its way
+            log.debug("an answer cannot be read: %s", obstacle(error))
+        await asyncio.sleep(LOOK_AGAIN)
+    return False
 
 
 def _note(interaction: Interaction, told: bool | None) -> None:

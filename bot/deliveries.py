@@ -17,8 +17,8 @@ import msgspec
 
 from bot.screen import CutOff, Screen
 from bot.showing import AWAY, end_of
-from bot.ticket import DELIVERED, HIDDEN, KIND, TTL, Ticket, decode, encode
-from core import End, Failed, Gateway, QueueUnavailable, Settings, ShuttingDown
+from bot.ticket import DELIVERED, HIDDEN, KIND, TTL, Ticket, caller_of, decode, encode
+from core import End, Expired, Failed, Gateway, NotFound, QueueUnavailable, Settings, ShuttingDown
 
 log = logging.getLogger(__name__)
 
@@ -105,18 +105,19 @@ class Deliveries:
         """Follow a job in a task of its own."""
         self._tend(ticket, self._follow(ticket))
 
-    def refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]]) -> None:
+    def refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]], *, submitted: bool = False) -> None:
         """Forget what was not accepted, however long the store is away; the refusal does not wait for it.
 
         `told` waits until it is known whether whoever asked was told so. If not, another replica, if there is
         one, may have accepted it meanwhile, under the same name: it stays, and is shown by whoever finds it.
+        `submitted`: its job was put into the queue here, and is cancelled.
         """
-        self._tend(ticket, self._refuse(ticket, told))
+        self._tend(ticket, self._refuse(ticket, told, submitted))
 
-    async def _refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]]) -> None:
+    async def _refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]], submitted: bool) -> None:
         async with self._kept(ticket.name, lambda: None):
             if await told() or not self._shared:
-                await self._forget(ticket)
+                await self._forget(ticket, submitted=submitted)
 
     def _tend(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None or ticket.name in self._tended:
@@ -206,12 +207,15 @@ class Deliveries:
             yield
             keeper.cancel()
 
-    async def _forget(self, ticket: Ticket, *, delivered: bool = False) -> None:
+    async def _forget(self, ticket: Ticket, *, delivered: bool = False, submitted: bool = False) -> None:
         """Drop a ticket under its lease: else another replica would paint it, or deliver it once more."""
         while True:
             try:
                 if delivered:
                     await self._gateway.coordination.put(DELIVERED, ticket.name, b"1", ttl=TTL)
+                if submitted:
+                    with suppress(NotFound, Expired):
+                        await self._gateway.cancel(ticket.job, caller_of(ticket.user))
                 await self._gateway.coordination.delete(KIND, ticket.name)
             except QueueUnavailable:
                 await asyncio.sleep(AWAY)

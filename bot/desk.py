@@ -69,16 +69,21 @@ class Desk:
         ticket = self.ticket(interaction, request, spoiler=spoiler)
         with self.deliveries.accepting(ticket):
             held = await self._accept(interaction, ticket)
+            first = True
             try:
                 with suppress(Taken):  # nobody can answer any more: the picture comes as a new message
-                    await self.answers.defer(interaction)
+                    first = await self.answers.defer(interaction)
             except (discord.HTTPException, *NETWORK) as error:
                 # That may have taken long: whoever holds the lease by now follows it.
                 log.warning(
                     "job %s was accepted, and that could not be said: %s", ticket.job, obstacle(error)
                 )
                 return
-            if held:
+            if not first and self.settings.shares_queue:
+                # Another replica may have refused it while the store was away, and could not say so.
+                told = partial(self.answers.is_told, interaction)
+                self.deliveries.refuse(ticket, told, submitted=True)
+            elif held:
                 self.deliveries.begin(ticket)
 
     async def _accept(self, interaction: Interaction, ticket: Ticket) -> bool:

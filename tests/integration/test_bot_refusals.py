@@ -3,15 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, NoReturn
 from unittest.mock import AsyncMock
 
+import aiohttp
 import pytest
+from discord.http import Route
 
 from bot import answers, deliveries
-from bot.ticket import KIND, Ticket
+from bot.answers import Interaction
+from bot.ticket import KIND
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
+from tests.doubles.discord.limits import Words
 from tests.doubles.discord_fixture import Served, serving, without_pauses
 
 
@@ -201,38 +206,109 @@ async def test_a_refused_order_leaves_nothing() -> None:
         assert served.prompts == ["another"]
 
 
-async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_from_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """That one has accepted it, under the same name: its ticket stays, and its picture comes."""
+PROMISE: Words = {"type": 5}
+HIDDEN_PROMISE: Words = {"type": 5, "data": {"flags": 64}}
+"""As Discord keeps one where a person's own apps may not write for all."""
+REFUSAL: Words = {"type": 4, "data": {"content": "The queue is away.", "flags": 64}}
+
+
+async def answer_first(interaction: Interaction, answer: Words) -> None:
+    """What another replica says, that cannot tell this one of it."""
+    address = f"{Route.BASE}/interactions/{interaction.id}/{interaction.token}/callback"
+    async with aiohttp.ClientSession() as session, session.post(address, json=answer) as response:
+        assert response.status == 200
+
+
+@asynccontextmanager
+async def among_others(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> AsyncIterator[Served]:
+    """A bot that takes itself for one of several replicas; the others are this test."""
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
     monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
-    async with serving() as served:
+    async with serving(**settings) as served:
+        served.bot.desk.settings = replace(served.settings, redis_url="redis://shared")
         monkeypatch.setattr(served.bot.deliveries, "_shared", True)
+        yield served
 
-        @asynccontextmanager
-        async def full_here(ticket: Ticket, *_: object, **__: object) -> AsyncIterator[None]:
-            name = str(ticket.interaction)
-            await served.gateway.coordination.put(answers.KIND, name, b"another", ttl=60)
-            yield full()
 
-        get, away = served.gateway.coordination.get, iter(range(3))
+async def overtaken(served: Served, answer: Words, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Ask for a picture that this replica accepts, when another one has just given this answer."""
+    defer = served.bot.desk.answers.defer
 
-        async def get_later(kind: str, name: str) -> bytes | None:
-            if kind == answers.KIND and next(away, None) is not None:
-                raise QueueUnavailable("away")
-            return await get(kind, name)
+    async def too_late(interaction: Interaction, **options: bool) -> bool:
+        await answer_first(interaction, answer)
+        return await defer(interaction, **options)
 
-        monkeypatch.setattr(served.gateway.coordination, "get", get_later)
-        with monkeypatch.context() as patch:
-            patch.setattr("bot.desk.submit", full_here)
-            served.discord.fault("POST", "/callback", 400, 40060)
-            asked = await served.imagine()
-            await served.discord.until(lambda: served.discord.count("POST", "/callback"))
-        # No interaction's message is there to be changed: it comes as a new one.
-        await served.discord.until(lambda: served.discord.pictures == 1)
-        assert asked.answer is None
+    with monkeypatch.context() as patch:
+        patch.setattr(served.bot.desk.answers, "defer", too_late)
+        asked = await served.imagine()
+        await served.discord.until(lambda: asked.refused)
+    return asked
+
+
+@pytest.mark.parametrize("unread", [0, 1])
+async def test_what_another_replica_refused_while_the_store_was_away_is_not_painted(
+    unread: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could tell nobody, and this one had put the job into the queue already."""
+    async with among_others(monkeypatch) as served:
+        holding = await served.hold_one()
+        served.discord.fault("GET", "/messages/@original", 404, 10008, times=unread)  # still on its way
+        asked = await overtaken(served, REFUSAL, monkeypatch)
+        async with asyncio.timeout(10):
+            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await served.discord.settled(holding)
+        await served.painted("another")
         await served.nothing_left()
+        assert served.prompts == ["the one that holds", "another"]
+        assert asked.said == "The queue is away."
+        assert not asked.message.embeds
+
+
+@pytest.mark.parametrize("promise", [PROMISE, HIDDEN_PROMISE])
+async def test_what_another_replica_accepted_as_well_is_painted_once(
+    promise: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Discord says of both alike that there is an answer."""
+    async with among_others(monkeypatch) as served:
+        asked = await overtaken(served, promise, monkeypatch)
+        assert (await served.discord.settled(asked)).title == "Done"
+        await served.nothing_left()
+        assert served.prompts == ["a monkey"]
+
+
+async def test_where_nobody_can_read_what_was_answered_no_picture_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with among_others(monkeypatch) as served:
+        served.discord.fault("GET", "/messages/@original", 404, 10008, times=answers.TURNS)
+        asked = await overtaken(served, PROMISE, monkeypatch)
+        assert (await served.discord.settled(asked)).title == "Done"
+
+
+@pytest.mark.parametrize("answer", [PROMISE, REFUSAL])
+async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_from_it(
+    answer: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where that one has accepted it, its ticket stays, though a store that came back empty tells nobody."""
+    async with among_others(monkeypatch) as served:
+        accepted = answer is PROMISE
+        refuse = served.bot.desk.answers.refuse
+
+        async def too_late(interaction: Interaction, text: str) -> None:
+            await answer_first(interaction, answer)
+            await refuse(interaction, text)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("bot.desk.submit", full)
+            patch.setattr(served.bot.desk.answers, "refuse", too_late)
+            asked = await served.imagine()
+            await served.discord.until(lambda: asked.refused)
+        if accepted:
+            assert (await served.discord.settled(asked)).title == "Done"
+        await served.nothing_left()
+        assert served.prompts == ["a monkey"] * accepted
 
 
 async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(

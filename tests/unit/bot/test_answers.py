@@ -3,7 +3,6 @@
 import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
-from unittest.mock import AsyncMock
 
 import aiohttp
 import pytest
@@ -62,22 +61,6 @@ async def test_the_third_follows_where_the_second_does_not_answer_either() -> No
     names = ("one", "two", "three")
     won = await asyncio.gather(*(Answers(shared, name).wins(interaction()) for name in names))
     assert list(won) == [True, True, True]
-
-
-async def test_an_order_that_another_replica_refused_as_well_was_refused() -> None:
-    """Else its ticket would stay, and be painted: the caller was told that it is not."""
-    shared = MemoryCoordination()
-    one, two = Answers(shared, "one"), Answers(shared, "two")
-    refused = interaction()
-    refused.response = SimpleNamespace(is_done=lambda: False, send_message=AsyncMock())
-    assert await two.wins(refused)
-    await two.refuse(refused, "You may not have more.")
-    late = interaction()
-    await one.wins(late)
-    late.extras["told"].set_result(None)  # Discord said: there is an answer
-    assert await one.is_told(late)
-    await shared.put(KIND, "1", b"two", ttl=60)
-    assert not await one.is_told(late), "that one has accepted it"
 
 
 def test_no_obstacle_quotes_the_address_which_holds_a_token() -> None:
