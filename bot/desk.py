@@ -25,6 +25,7 @@ from bot.showing import submit
 from bot.ticket import Ticket, caller_of, fields_of, key_of
 from core import (
     LARGEST_SEED,
+    Catalog,
     Expired,
     Gateway,
     ImageRequest,
@@ -135,7 +136,7 @@ class Desk:
             case "cancel":
                 await self._cancel(interaction, press)
             case "again":
-                request = await self._request_of(interaction)
+                request = await self._repeatable(interaction)
                 await self.take(
                     interaction, replace(request, seed=-1), spoiler=is_hidden(interaction.message)
                 )
@@ -157,7 +158,7 @@ class Desk:
         seed = inputs.pop("seed", "").strip() or "-1"
         if not seed.removeprefix("-").isdecimal() or not -1 <= int(seed) <= LARGEST_SEED:
             raise Refused("refused.seed", most=LARGEST_SEED)
-        fields = fields_of(await self._request_of(interaction))
+        fields = fields_of(await self._repeatable(interaction))
         del fields["prompt"]
         fields |= {"negative_prompt": inputs.get("negative_prompt", ""), "seed": int(seed)}
         request = parse_request(inputs.get("prompt", ""), fields, self.settings.limits)
@@ -185,6 +186,12 @@ class Desk:
         page = lost_page(embeds[0], locale)
         view = view_of(page.buttons, press.owner, press.job, locale, hidden=press.hidden)
         await self.answers.rewrite(interaction, discord.Embed.from_dict(cast(Any, page.embeds[0])), view)
+
+    async def _repeatable(self, interaction: Interaction) -> ImageRequest:
+        """What the message of this button shows, as far as it can still be painted."""
+        request = await self._request_of(interaction)
+        async with self.answers.in_time(interaction):
+            return without_unknown(request, await self.gateway.catalog())
 
     async def _request_of(self, interaction: Interaction) -> ImageRequest:
         """What the message of this button shows, read from its words, or else from its files."""
@@ -218,6 +225,22 @@ class Desk:
                 return text
             texts.append(text)
         return None if None in texts else ""
+
+
+def without_unknown(request: ImageRequest, catalog: Catalog) -> ImageRequest:
+    """Leave model and sampler to the server where none has them any more.
+
+    A page names them also where nobody had chosen them: else nothing could be done with what the demo, or a
+    model that has another name now, had painted. Where no server paints, that is what is wrong.
+    """
+    if not catalog.takes_work:
+        return request
+    model = request.model and catalog.model_named(request.model)
+    sampler = request.sampler_name and (catalog.sampler_named(request.sampler_name) or request.sampler_name)
+    offers = [offer for offer in catalog.offers if not model or model in offer.models]
+    # A server that is down has no list either; one that paints without a list may be asked for any.
+    taken = any(sampler in offer.samplers or (offer.takes_work and not offer.samplers) for offer in offers)
+    return replace(request, model=model or None, sampler_name=sampler if taken else None)
 
 
 def place_of(interaction: Interaction) -> Place:

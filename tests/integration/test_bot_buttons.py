@@ -7,8 +7,9 @@ import pytest
 from bot import answers, desk
 from bot.client import listen
 from core import connect
+from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import MANAGE_MESSAGES, Asked, Message
-from tests.doubles.discord_fixture import Served, serving
+from tests.doubles.discord_fixture import Served, serving, settings_of
 from tests.doubles.pictures import prompt_of
 
 
@@ -128,6 +129,36 @@ async def test_edit_asks_with_the_fields_filled_in_and_paints_what_was_changed()
         _, request = served.double.txt2img_requests
         assert (request["seed"], request["steps"], request["negative_prompt"]) == (7, 3, "")
         assert served.double.loaded == "beta"
+
+
+@pytest.mark.parametrize(
+    ("models", "samplers", "chosen"),
+    [
+        (("gamma",), ("Heun",), ("gamma", None)),
+        (("gamma", "beta"), ("Heun",), ("beta", None)),
+        (("gamma",), ("Heun", "euler a"), ("gamma", "euler a")),
+        (("gamma",), (), ("gamma", "Euler a")),
+    ],
+)
+async def test_again_and_edit_leave_to_the_server_what_none_has_any_more(
+    models: tuple[str, ...], samplers: tuple[str, ...], chosen: tuple[str, str | None]
+) -> None:
+    """As the model of the demo, once a real server is there: the message names it, nobody had chosen it."""
+    async with serving() as served, A1111Double(models=models, samplers=samplers) as other:
+        first = await served.painted("a monkey", model="beta", sampler="Euler a", steps=3)
+        await served.bot.close()
+        served.discord.gateway.identifies.clear()  # five seconds are over
+        settings = settings_of(served.discord, other)
+        async with connect(settings) as gateway, listen(gateway, settings):
+            await served.discord.ready()
+            again = await served.discord.press(served.ann, first, "Again")
+            assert (await served.discord.settled(again)).title == "Done"
+            form = await press(served, first, "Edit")
+            edited = await served.discord.fill(form, prompt="a cat")
+            assert (await served.discord.settled(edited)).title == "Done"
+    for request in other.txt2img_requests:
+        assert (other.loaded, request.get("sampler_name")) == chosen
+        assert request["steps"] == 3
 
 
 @pytest.mark.parametrize("seed", ["x", "-2", "4294967296", "1.5"])
