@@ -25,6 +25,7 @@ from bot.showing import submit
 from bot.ticket import Ticket, caller_of, fields_of, key_of
 from core import (
     LARGEST_SEED,
+    Cancelled,
     Catalog,
     Expired,
     Gateway,
@@ -168,13 +169,20 @@ class Desk:
         _check_owner(interaction, press.owner)
         try:
             async with self.answers.in_time(interaction):
-                cancelled = await self.gateway.cancel(press.job, caller_of(press.owner))
+                cancelled = await self._cancelled(press)
         except (NotFound, Expired):
             await self._say_lost(interaction, press)
             return
         if not cancelled:
             raise Refused("refused.ended")
         await self.answers.acknowledge(interaction)  # who follows the job shows its end
+
+    async def _cancelled(self, press: Press) -> bool:
+        """Whether the job is cancelled now: by this press, perhaps as another replica heard it, or before."""
+        if await self.gateway.cancel(press.job, caller_of(press.owner)):
+            return True
+        async with self.gateway.attach(press.job, progress=False) as watch:
+            return isinstance(await anext(watch), Cancelled)
 
     async def _say_lost(self, interaction: Interaction, press: Press) -> None:
         """The queue was in memory, and is gone: the message says how to go on."""

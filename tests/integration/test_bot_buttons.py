@@ -6,7 +6,7 @@ import pytest
 
 from bot import answers, desk
 from bot.client import listen
-from core import connect
+from core import Caller, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import MANAGE_MESSAGES, Asked, Message
 from tests.doubles.discord_fixture import Served, serving, settings_of
@@ -256,3 +256,21 @@ async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.M
         late = await press(served, asked.message, "Cancel")
         assert "ended before" in late.said
         await served.discord.settled(asked)
+
+
+async def test_cancel_that_another_replica_heard_first_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has cancelled, and is slow to say so: this one looks again meanwhile, and answers first."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        cancel = served.gateway.cancel
+
+        async def as_another_did(id: str, caller: Caller) -> bool:
+            assert await cancel(id, caller)
+            return await cancel(id, caller)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(served.gateway, "cancel", as_another_did)
+            pressed = await press(served, asked.message, "Cancel")
+        assert pressed.message is asked.message
+        assert pressed.followups == []
+        assert (await served.discord.settled(asked)).title == "Cancelled"
