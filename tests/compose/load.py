@@ -81,13 +81,23 @@ class Load:
         assert len({picture.id for picture in pictures}) == len(pictures)
         return pictures
 
-    async def keep_busy(self, jobs: int) -> None:
-        """Jobs that everybody else waits for: each keeps an engine for some seconds."""
+    async def keep_busy(self, jobs: int) -> list[str]:
+        """Jobs that everybody else waits for: each keeps an engine for some seconds. Where they are found."""
+        found = []
         async with aiohttp.ClientSession(headers={"Prefer": "respond-async"}) as session:
             for _ in range(jobs):
                 words = {"input": "a monkey that takes its time", "steps": 150}
                 async with session.post(f"{self.http}/text", json=words) as answer:
                     assert answer.status == 202
+                    found.append(f"{self.http}{answer.headers['Location']}")
+        return found
+
+    async def end(self, jobs: Iterable[str]) -> None:
+        """Cancel what waits or runs of them, so that others have their turn."""
+        async with aiohttp.ClientSession() as session:
+            for job in jobs:
+                async with session.delete(job) as answer:
+                    await answer.read()
 
     async def until_done(self, number: int) -> None:
         """Wait until so many have their picture."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import secrets
 import signal
 from functools import partial
@@ -16,6 +17,7 @@ from tests.compose.stack import (
     Stack,
     commands_of_a_new_version,
     fetch,
+    health,
     inspect,
     is_unhealthy,
     run,
@@ -44,6 +46,13 @@ def load(service: Stack) -> Load:
 def painted_once(painted: Painted, pictures: list[Picture]) -> None:
     """No job was begun twice."""
     assert {picture.id: painted.times(picture.id) for picture in pictures} == {p.id: 1 for p in pictures}
+
+
+def replace(old: str, new: str) -> None:
+    """A container that is stopped serves; then one that serves stops."""
+    run("docker", "start", new)
+    until(lambda: health(new) == "healthy", "a new one that serves")
+    run("docker", "stop", "-t", "60", old)
 
 
 async def test_every_replica_gets_work_and_everybody_gets_the_right_picture(
@@ -154,6 +163,44 @@ async def test_a_new_version_comes_without_a_gap_by_the_commands_of_the_docs(
     assert {kind: len(ids) for kind, ids in new.items()} == SCALES
     assert not set(old) & {id for ids in new.values() for id in ids}
     assert all("RESULT_TTL=901" in inspect(id)["Config"]["Env"] for ids in new.values() for id in ids)
+
+
+async def test_who_waits_through_several_new_versions_gets_the_picture(service: Stack, load: Load) -> None:
+    """Each time one replica comes and the only other one goes: of those that a request knew none is left."""
+    old, *others = service.containers("app")
+    await asyncio.to_thread(run, "docker", "stop", "-t", "60", *others)
+    jobs = await load.keep_busy(40)
+    first = next(NUMBERS)
+    clients = asyncio.create_task(load.run(range(first, first + 4), (), patient=False))
+    status = partial(fetch, f"{load.http}/status")
+    await asyncio.to_thread(until, lambda: status()["waiting"] >= len(jobs), "that they wait")
+    for _ in range(4):
+        new = others.pop(0)
+        await asyncio.to_thread(replace, old, new)
+        assert not clients.done(), "somebody was sent away"
+        others.append(old)
+        old = new
+    await load.end(jobs)
+    pictures = await clients
+    painted_once(service.painted(), pictures)
+    assert min(picture.replica.count(":5000") for picture in pictures) >= 5
+    await asyncio.to_thread(run, "docker", "start", *others)
+
+
+async def test_without_any_replica_nginx_says_at_once_that_it_comes_back(service: Stack, load: Load) -> None:
+    """To shell clients, too: the line break shows them the error. And then it does come back."""
+    replicas = service.containers("app")
+    await asyncio.to_thread(run, "docker", "stop", "-t", "60", *replicas)
+    async with aiohttp.ClientSession() as session, session.get(f"{load.http}/text?input=a%20cat") as answer:
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "2"
+        body = await answer.text()
+    assert body.startswith("\n{")
+    assert json.loads(body)["code"] == "shutting_down"
+    await asyncio.to_thread(run, "docker", "start", *replicas)
+    await asyncio.to_thread(service.settle)
+    first = next(NUMBERS)
+    await load.run(range(first, first + 4), (), patient=False)
 
 
 @pytest.mark.parametrize("way", ["through nginx", "directly"])
