@@ -51,7 +51,8 @@ def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
     """Raises Refused if too many of the jobs under way came before this one.
 
     Names are those of tickets, `user:guild:interaction`, own's among them. Interactions are numbered in the
-    order of time, so of two that come at once on two replicas just the later one is refused.
+    order of time, so of two that come at once on two replicas just the later one is refused. What a replica
+    has not stored yet is not among them: in a burst each replica may accept as many.
     """
     user, guild, number = own.split(":")
     before = [name.split(":") for name in names]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cli.messages import plain
-from core import BackendStatus, Settings, SettingsError, Status, check_exposure, reachable
+from core import FROM_CONTAINERS, BackendStatus, Settings, SettingsError, Status, check_exposure, reachable
 
 EXAMPLE = "a%20monkey%20with%20a%20hat"
 
@@ -20,6 +20,8 @@ class Served:
     note: str
     named: Sequence[str] = ()
     """Servers to be told of although the status may not know them yet."""
+    contained: bool = False
+    """Whether this is a container: a server on the machine around it has another address there."""
 
 
 def greeting(served: Served, *, curl: str = "curl") -> str:
@@ -34,7 +36,7 @@ def greeting(served: Served, *, curl: str = "curl") -> str:
         *_openness(served.settings),
         "",
         *_first_pictures(http, curl, needs_key=bool(served.settings.api_key)),
-        *_real_server(served.status),
+        *_real_server(served),
     ]
     return "\n".join(lines) + "\n"
 
@@ -81,9 +83,15 @@ def _openness(settings: Settings) -> list[str]:
     return []
 
 
-def _real_server(status: Status) -> list[str]:
-    if not any(backend.offer.demo for backend in status.backends):
+def _real_server(served: Served) -> list[str]:
+    if not any(backend.offer.demo for backend in served.status.backends):
         return []
+    if served.contained:
+        return [
+            "",
+            "  For real pictures start A1111, Forge or SD.Next with --api --listen, then this again with:",
+            f"  --add-host {FROM_CONTAINERS}:host-gateway -e SD_BACKENDS=http://{FROM_CONTAINERS}:7860",
+        ]
     return [
         "",
         "  For real pictures start A1111, Forge or SD.Next with --api, then this again;",

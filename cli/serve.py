@@ -69,7 +69,8 @@ async def serve(settings: Settings) -> None:
         _discord(painted, gateway),
     ):
         status = await gateway.status(Caller("serve"))
-        say(greeting(Served(settings, http, ws, status, note, named), curl=CURL))
+        contained = "container" in os.environ  # systemd's word for one
+        say(greeting(Served(settings, http, ws, status, note, named, contained), curl=CURL))
         await stop.wait()
         say("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)

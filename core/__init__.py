@@ -4,7 +4,7 @@ Front ends import these names, and HTTP and the websocket `core.wire`; only `cli
 """
 
 from core.access import Access, Headers, Visitor, check_exposure
-from core.backends.a1111 import USUAL, Found, discover, open_session
+from core.backends.a1111 import FROM_CONTAINERS, USUAL, Found, discover, open_session
 from core.caller import Caller
 from core.connect import connect, is_heard, work
 from core.coordination import Coordination
@@ -53,6 +53,7 @@ from core.watch import Watch
 __all__ = [
     "ERRORS",
     "FIELDS",
+    "FROM_CONTAINERS",
     "LARGEST_CFG_SCALE",
     "LARGEST_SEED",
     "SIZE_STEP",

@@ -11,8 +11,11 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from email.message import Message
 from functools import partial
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -32,6 +35,13 @@ def usual_ports(image: str) -> None:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 pytest.skip(f"port {port} is taken by another program, and the original's commands need it")
+
+
+def printed(heading: str, language: str) -> str:
+    """The block of that language which docs/scaling.md prints under this heading."""
+    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").partition(f"### {heading}\n")[2]
+    (block,) = re.findall(rf"```{language}\n(.*?)```", text.partition("\n### ")[0], re.DOTALL)
+    return str(block)
 
 
 def inside(image: str, script: str, *options: str) -> str:
@@ -92,9 +102,7 @@ def test_published_beyond_loopback_without_a_key_the_front_ends_stop_with_the_li
 
 def test_secrets_come_from_files_as_the_docs_say(image: str, tmp_path: Path) -> None:
     """Also those that have a value in the compose file."""
-    text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8").partition("### Secrets in files")[2]
-    (override,) = re.findall(r"```yaml\n(.*?)```", text.partition("\n### ")[0], re.DOTALL)
-    (tmp_path / "override.yml").write_text(override)
+    (tmp_path / "override.yml").write_text(printed("Secrets in files", "yaml"))
     (tmp_path / "key.txt").write_text("sesame\n")
     (tmp_path / "servers.txt").write_text("http://one:7860,http://two:7860\n")
     tell = "import os; from core.settings import load; s = load(os.environ); print(s.api_key, *s.sd_backends)"
@@ -104,6 +112,30 @@ def test_secrets_come_from_files_as_the_docs_say(image: str, tmp_path: Path) -> 
         for service, found in (("app", "sesame"), ("ws", "sesame"), ("worker", "http://two:7860")):
             words = ("run", "--rm", "--no-deps", "-T", service, "python", "-c", tell)
             assert found in stack.compose(*files, *words)
+    finally:
+        stack.close()
+
+
+def test_a_proxy_in_front_is_believed_as_the_docs_say(image: str, tmp_path: Path) -> None:
+    """One on the same machine: its clients are callers of their own, and cannot cancel one another's jobs."""
+    heading = "A proxy in front, as for TLS"
+    (tmp_path / "override.yml").write_text(printed(heading, "yaml"))
+    settings = dict(line.split("=", 1) for line in printed(heading, "bash").splitlines())
+    stack = Stack("docker-compose.yml", str(tmp_path / "override.yml"), **settings)
+
+    def ask(method: str, path: str, client: str) -> Message:
+        headers = {"Host": "pictures.example", "X-Forwarded-For": client, "Prefer": "respond-async"}
+        request = Request(f"http://127.0.0.1:{stack.http}{path}", method=method, headers=headers)
+        with urlopen(request) as answer:
+            found: Message = answer.headers
+            return found
+
+    try:
+        stack.compose("up", "-d", "--wait")
+        job = ask("GET", "/text?input=a%20cat&steps=150", "203.0.113.7")["Location"]
+        with pytest.raises(HTTPError, match="403"):
+            ask("DELETE", job, "198.51.100.9")
+        ask("DELETE", job, "203.0.113.7")
     finally:
         stack.close()
 

@@ -12,11 +12,16 @@ GONE = Offer("10.0.0.2:7860", usable=False, problem="not reached")
 
 
 def said(
-    *offers: Offer, note: str = "", named: Sequence[str] = (), curl: str = "curl", **settings: object
+    *offers: Offer,
+    note: str = "",
+    named: Sequence[str] = (),
+    contained: bool = False,
+    curl: str = "curl",
+    **settings: object,
 ) -> str:
     backends = tuple(BackendStatus(offer, painting=False) for offer in offers)
     status = Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=backends)
-    served = Served(Settings(**settings), 5000, 8765, status, note, named)  # type: ignore[arg-type]
+    served = Served(Settings(**settings), 5000, 8765, status, note, named, contained)  # type: ignore[arg-type]
     return greeting(served, curl=curl)
 
 
@@ -49,6 +54,15 @@ def test_every_server_is_shown_with_its_model_or_with_what_is_wrong() -> None:
     ]
     assert "For real pictures" not in said(GPU, GONE)
     assert "SD_BACKENDS=http://" in said(DEMO)
+
+
+def test_in_a_container_the_way_to_a_server_outside_is_another_one() -> None:
+    """There 127.0.0.1 is the container itself, and no .env is read."""
+    text = said(DEMO, contained=True)
+    assert (
+        "--add-host host.docker.internal:host-gateway -e SD_BACKENDS=http://host.docker.internal:7860" in text
+    )
+    assert ".env" not in text
 
 
 def test_a_server_that_is_named_is_shown_although_nobody_has_looked_at_it_yet() -> None:
