@@ -169,7 +169,7 @@ class Desk:
         _check_owner(interaction, press.owner)
         try:
             async with self.answers.in_time(interaction):
-                cancelled = await self._cancelled(press)
+                cancelled = await self._cancelled(interaction, press)
         except (NotFound, Expired):
             await self._say_lost(interaction, press)
             return
@@ -177,18 +177,22 @@ class Desk:
             raise Refused("refused.ended")
         await self.answers.acknowledge(interaction)  # who follows the job shows its end
 
-    async def _cancelled(self, press: Press) -> bool:
-        """Whether the job is cancelled now: by this press, perhaps as another replica heard it, or before."""
+    async def _cancelled(self, interaction: Interaction, press: Press) -> bool:
+        """Whether this press cancelled the job; of several replicas another one may have heard it before.
+
+        A job's own message has no such button any more once it shows a cancelled job; a list of jobs has.
+        """
         if await self.gateway.cancel(press.job, caller_of(press.owner)):
             return True
+        if _is_list(interaction):
+            return False
         async with self.gateway.attach(press.job, progress=False) as watch:
             return isinstance(await anext(watch), Cancelled)
 
     async def _say_lost(self, interaction: Interaction, press: Press) -> None:
         """The queue was in memory, and is gone: the message says how to go on."""
         embeds = _embeds_of(interaction)
-        # What the caller alone sees is the answer of /queue, which tells of other jobs as well.
-        if not embeds or (interaction.message and interaction.message.flags.ephemeral):
+        if not embeds or _is_list(interaction):
             raise NotFound("no job has this id")
         locale = str(interaction.locale)
         page = lost_page(embeds[0], locale)
@@ -249,6 +253,11 @@ def without_unknown(request: ImageRequest, catalog: Catalog) -> ImageRequest:
     # A server that is down has no list either; one that paints without a list may be asked for any.
     taken = any(sampler in offer.samplers or (offer.takes_work and not offer.samplers) for offer in offers)
     return replace(request, model=model or None, sampler_name=sampler if taken else None)
+
+
+def _is_list(interaction: Interaction) -> bool:
+    """Whether the button stands below the answer of /queue, which its caller alone sees."""
+    return interaction.message is not None and interaction.message.flags.ephemeral
 
 
 def place_of(interaction: Interaction) -> Place:
