@@ -69,7 +69,7 @@ class Access:
                 raise Forbidden(f"browsers may not call {host!r}: say 127.0.0.1, or list it in ALLOWED_HOSTS")
         origins = headers("Origin")
         for origin in origins:
-            if origin == "null":
+            if _origin(origin)[1] is None:  # null, file://
                 raise Forbidden(
                     "a page out of a file or a sandbox may not call: it cannot say where it comes from; "
                     "open it over http, and list its origin in ALLOWED_ORIGINS"

@@ -55,6 +55,10 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
     """What every answer bears, streams as well; pages of allowed origins may read it."""
     headers = response.headers
     headers.update(ALWAYS)
+    if "Expect" in request.headers and not request.content.is_eof():
+        # Its body was not wanted, and may come or not: what follows could be either (RFC 9110, 10.1.1).
+        headers["Connection"] = "close"
+        response.force_close()
     origin = request.headers.get("Origin")
     if origin is None:
         return

@@ -11,7 +11,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import cast
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
@@ -26,7 +26,7 @@ LONGEST_PATH = 1000
 
 _BEGINNING = re.compile(rb"[A-Z]+ /\S*")
 _GOING_ON = re.compile(rb"\S*")
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -49,8 +49,10 @@ def with_short_paths(handler: Handler) -> Handler:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_in_target", "_stall")
+    __slots__ = ("_body", "_in_target", "_stall")
 
+    _body: StreamReader | None
+    """Of the last request that was read."""
     _in_target: bool
     """Whether a request's URL has begun, and goes on with what comes next."""
     _stall: Stall
@@ -58,18 +60,21 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         writer = cast(asyncio.Transport, transport)
+        self._body = None
         self._in_target = False
         self._stall = Stall(writer, self._loop)
         super().connection_made(cast(asyncio.Transport, Corkable(writer)))
 
     def data_received(self, data: bytes) -> None:
-        """See asyncio.Protocol. A request's URL is made readable; what follows its head is not touched."""
-        if self._waiter is not None and not self._messages:
+        """See asyncio.Protocol. A request's URL is made readable; no body is touched."""
+        if not self._messages and (self._body is None or self._body.is_eof()):
             if data.isascii() and b"\n" in data:
                 self._in_target = False
             else:
                 data = self._with_escapes(data)
         super().data_received(data)
+        if self._messages:
+            self._body = self._messages[-1][1]
 
     def _with_escapes(self, data: bytes) -> bytes:
         """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
@@ -79,7 +84,8 @@ class Connection(web.RequestHandler):
         target = (_GOING_ON if self._in_target else _BEGINNING).match(data)
         end = target.end() if target else 0
         self._in_target = bool(target) and end == len(data)
-        return _BEYOND_ASCII.sub(lambda found: f"%{found[0][0]:02X}".encode(), data[:end]) + data[end:]
+        end = min(end, LONGEST_LINE)  # what is longer is refused, and would take its time
+        return _BEYOND_ASCII.sub(_escaped, data[:end]) + data[end:]
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -114,6 +120,10 @@ class Connection(web.RequestHandler):
         answer.headers.update(ALWAYS)
         answer.force_close()
         return answer
+
+
+def _escaped(letters: re.Match[bytes]) -> bytes:
+    return b"%" + letters[0].hex("%").upper().encode()
 
 
 def _reason(error: HttpProcessingError) -> str:

@@ -3,7 +3,10 @@
 import asyncio
 import gzip
 import json
+import socket
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +21,17 @@ HOST = b"Host: localhost\r\n"
 async def goes_on(served: Served) -> None:
     """The next request is served as ever."""
     assert (await served.get("/text", input="goes on")).status == 200
+
+
+@asynccontextmanager
+async def connected(served: Served) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection of one's own, to say one thing after another."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 @pytest.mark.parametrize(
@@ -153,19 +167,44 @@ async def test_letters_may_stand_in_a_url_as_they_are(tmp_path: Path, cut: int) 
     body = json.dumps({"input": "GET /é HTTP/1.1\r\n"}, ensure_ascii=False).encode()
     post = b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nConnection: close\r\n"
     async with serving(tmp_path) as served:
-        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-        writer.write(get[:cut])
-        await served.get("/healthz")  # by now the first part was read
-        writer.write(get[cut:])
-        assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-        writer.write(post + b"Content-Length: %d\r\n\r\n" % len(body))
-        await served.get("/healthz")
-        writer.write(body)
-        await reader.read()
-        writer.close()
-        await writer.wait_closed()
+        async with connected(served) as (reader, writer):
+            writer.write(get[:cut])
+            await served.get("/healthz")  # by now the first part was read
+            writer.write(get[cut:])
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+            writer.write(post + b"Content-Length: %d\r\n\r\n" % len(body))
+            await served.get("/healthz")
+            writer.write(body)
+            await reader.read()
         prompts = [request["prompt"] for request in served.double.txt2img_requests]
     assert prompts == ["Käfer🐒", "GET /é HTTP/1.1\r\n"]
+
+
+def test_letters_may_stand_in_the_first_url_and_in_the_next(tmp_path: Path) -> None:
+    """On the event loop that serves where it is installed: it reads before a connection's task has run."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def serve() -> None:
+        async with serving(tmp_path) as served:
+            for requests in (*(1,) * 50, 200):
+                assert await asyncio.to_thread(statuses, served.port, requests) == {b"200"}
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())
+
+
+def statuses(port: int, requests: int) -> set[bytes]:
+    """What is answered to that many requests on one connection, each sent as soon as can be."""
+    get = "GET /healthz?input=Käfer HTTP/1.1\r\n".encode() + HOST + b"\r\n"
+    found = set()
+    with socket.create_connection(("127.0.0.1", port)) as line:
+        for _ in range(requests):
+            line.sendall(get)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += line.recv(65_536)
+            found.add(answer.split(b" ", 2)[1])
+    return found
 
 
 @pytest.mark.parametrize(
@@ -212,6 +251,7 @@ async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
     ("head", "status"),
     [
         (b"GET /" + b"a/" * 60_000 + b" HTTP/1.1\r\n" + HOST, 404),
+        (b"GET /" + b"\xc3a" * 100_000 + b" HTTP/1.1\r\n" + HOST, 400),
         (b"POST /text HTTP/1.1\r\nContent-Type: application/json; " + b'"' * 8000 + b"\r\n" + HOST, 400),
         (b"GET /jobs/x HTTP/1.1\r\n" + (b"Prefer: " + b"," * 8000 + b"\r\n") * 100 + HOST, 404),
         (
@@ -222,7 +262,7 @@ async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
             403,
         ),
     ],
-    ids=["path", "content type", "preferences", "origins"],
+    ids=["path", "letters", "content type", "preferences", "origins"],
 )
 async def test_what_takes_long_to_read_is_not_read(tmp_path: Path, head: bytes, status: int) -> None:
     """No stranger's header stops the server for everybody."""
@@ -254,10 +294,13 @@ async def test_an_expectation_is_met(tmp_path: Path) -> None:
     """A client that asks before it sends its body is told to go on."""
     head = b"POST /text HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
     async with serving(tmp_path) as served:
-        raw = head + b'Content-Length: 14\r\nExpect: 100-continue\r\n\r\n{"input": "a"}'
-        answer = await served.send(raw)
-        assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")
-        strange = await served.send(raw.replace(b"100-continue", b"rain"))
+        asking, body = head + b"Content-Length: 14\r\nExpect: 100-continue\r\n\r\n", b'{"input": "a"}'
+        async with connected(served) as (reader, writer):
+            writer.write(asking)
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(body)
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+        strange = await served.send(asking.replace(b"100-continue", b"rain") + body)
         assert strange.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
@@ -265,11 +308,13 @@ async def test_an_expectation_is_met(tmp_path: Path) -> None:
 async def test_a_body_that_is_not_read_is_not_asked_for(
     tmp_path: Path, length: int, key: str, status: int
 ) -> None:
-    """A client that asks before it sends is spared it."""
-    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Connection: close\r\nContent-Type: application/json\r\n"
+    """A client that asks before it sends is spared it; what it asks next would be taken for the body."""
+    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
     asking = head + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % length
     async with serving(tmp_path, api_key=key) as served, served.connection(asking) as reader:
-        assert int((await reader.readline()).split(b" ", 2)[1]) == status
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert int(answer.split(b" ", 2)[1]) == status
+        assert b"\r\nConnection: close\r\n" in answer
 
 
 async def test_a_fault_of_our_own_is_an_error_and_is_logged(
