@@ -89,8 +89,9 @@ def _real_server(served: Served) -> list[str]:
     if served.contained:
         return [
             "",
-            "  For real pictures start A1111, Forge or SD.Next with --api --listen, then this again with:",
-            f"  --add-host {FROM_CONTAINERS}:host-gateway -e SD_BACKENDS=http://{FROM_CONTAINERS}:7860",
+            "  For real pictures start A1111, Forge or SD.Next with --api --listen, then this again with",
+            f"  -e SD_BACKENDS=http://{FROM_CONTAINERS}:7860 --add-host {FROM_CONTAINERS}:host-gateway",
+            "  or with another machine's: -e SD_BACKENDS=http://192.168.1.20:7860 (several: with commas).",
         ]
     return [
         "",

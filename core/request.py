@@ -64,6 +64,14 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
         """
         return round(self.batch_size * self.steps * self.width * self.height / 5) / 2**20
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What it asks for beside the defaults: the same words for every version that knows these fields."""
+        usual = ImageRequest(prompt="")
+        names = ("prompt", *FIELDS)
+        found = {name: getattr(self, name) for name in names if getattr(self, name) != getattr(usual, name)}
+        return found | ({"extra": dict(self.extra)} if self.extra else {})
+
 
 FIELDS = (
     "negative_prompt",

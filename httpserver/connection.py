@@ -79,7 +79,7 @@ class Connection(web.RequestHandler):
     def _with_escapes(self, data: bytes) -> bytes:
         """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
 
-        It may come in several parts.
+        It may come in several parts, the first of which holds its beginning.
         """
         target = (_GOING_ON if self._in_target else _BEGINNING).match(data)
         end = target.end() if target else 0

@@ -9,6 +9,7 @@ from types import TracebackType
 from aiohttp import web
 
 from core import Completed, End, Event, Expired, Failed, JobCancelled, NotFound, ShuttingDown, Watch
+from core.wire import encode
 from httpserver.keys import CLOSING, GATEWAY, JOB, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
 
@@ -32,7 +33,7 @@ def submitted(
         keep = True
     elif visitor.request_id is not None and is_key(visitor.request_id):
         # With the request itself: a proxy may hand on its clients' own, the same for all that one does.
-        key = f"x-request-id {visitor.request_id} {wanted.image}"
+        key = f"x-request-id {visitor.request_id} {encode(wanted.image.chosen).decode()}"
     return _WhileThere(
         request,
         request.app[GATEWAY].submit(

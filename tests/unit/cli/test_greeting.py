@@ -59,10 +59,9 @@ def test_every_server_is_shown_with_its_model_or_with_what_is_wrong() -> None:
 def test_in_a_container_the_way_to_a_server_outside_is_another_one() -> None:
     """There 127.0.0.1 is the container itself, and no .env is read."""
     text = said(DEMO, contained=True)
-    assert (
-        "--add-host host.docker.internal:host-gateway -e SD_BACKENDS=http://host.docker.internal:7860" in text
-    )
+    assert "  -e SD_BACKENDS=http://host.docker.internal:7860 --add-host host.docker.internal:host-" in text
     assert ".env" not in text
+    assert "For real pictures" not in said(GPU, contained=True)
 
 
 def test_a_server_that_is_named_is_shown_although_nobody_has_looked_at_it_yet() -> None:

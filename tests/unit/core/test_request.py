@@ -115,6 +115,18 @@ def test_cost_is_pictures_times_steps_times_pixels(fields: dict[str, int], cost:
     assert parse(**fields).cost == cost
 
 
+def test_what_is_chosen_is_told_without_the_defaults() -> None:
+    """So it is the same for a version that knows more parameters, while both serve."""
+    assert parse().chosen == {"prompt": "a monkey"}
+    assert parse(steps=20, seed=7, model="alpha").chosen == {
+        "prompt": "a monkey",
+        "seed": 7,
+        "model": "alpha",
+    }
+    extra = ImageRequest(prompt="a", extra={"tiling": True})
+    assert extra.chosen == {"prompt": "a", "extra": {"tiling": True}}
+
+
 VALUES = st.recursive(
     st.none()
     | st.booleans()
