@@ -90,6 +90,7 @@ class Answers:
             if turn == 0 and self._clock() < self._stands_back_until:
                 await asyncio.sleep(HEAD_START)
             if await self._claim(interaction.id, turn):
+                interaction.extras["took_over"] = turn > 0
                 return True
             await asyncio.sleep(LOOK_AGAIN)
             with suppress(QueueUnavailable):
@@ -102,6 +103,10 @@ class Answers:
         told: asyncio.Future[bool | None] = interaction.extras["told"]
         came_through = await asyncio.shield(told)
         return await _shows_refusal(interaction) if came_through is None else came_through
+
+    def took_over(self, interaction: Interaction) -> bool:
+        """Whether another replica was to answer this, and may have done what it asks."""
+        return bool(interaction.extras.get("took_over"))
 
     def seconds_left(self, interaction: Interaction) -> float:
         """In which all that is asked before this interaction's answer must be known."""

@@ -68,7 +68,7 @@ class Deliveries:
         await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
 
     async def names(self) -> list[str]:
-        """Of the tickets of all replicas."""
+        """Of the tickets of all replicas, in the order in which they were stored."""
         return await self._gateway.coordination.names(KIND)
 
     async def read(self, name: str) -> Ticket | None:

@@ -178,13 +178,10 @@ class Desk:
         await self.answers.acknowledge(interaction)  # who follows the job shows its end
 
     async def _cancelled(self, interaction: Interaction, press: Press) -> bool:
-        """Whether this press cancelled the job; of several replicas another one may have heard it before.
-
-        A job's own message has no such button any more once it shows a cancelled job; a list of jobs has.
-        """
+        """Cancel; whether this press did it, also where another replica did and was slow to say so."""
         if await self.gateway.cancel(press.job, caller_of(press.owner)):
             return True
-        if _is_list(interaction):
+        if not self.answers.took_over(interaction):
             return False
         async with self.gateway.attach(press.job, progress=False) as watch:
             return isinstance(await anext(watch), Cancelled)
@@ -192,7 +189,8 @@ class Desk:
     async def _say_lost(self, interaction: Interaction, press: Press) -> None:
         """The queue was in memory, and is gone: the message says how to go on."""
         embeds = _embeds_of(interaction)
-        if not embeds or _is_list(interaction):
+        # What the caller alone sees is the answer of /queue, which tells of other jobs as well.
+        if not embeds or (interaction.message and interaction.message.flags.ephemeral):
             raise NotFound("no job has this id")
         locale = str(interaction.locale)
         page = lost_page(embeds[0], locale)
@@ -253,11 +251,6 @@ def without_unknown(request: ImageRequest, catalog: Catalog) -> ImageRequest:
     # A server that is down has no list either; one that paints without a list may be asked for any.
     taken = any(sampler in offer.samplers or (offer.takes_work and not offer.samplers) for offer in offers)
     return replace(request, model=model or None, sampler_name=sampler if taken else None)
-
-
-def _is_list(interaction: Interaction) -> bool:
-    """Whether the button stands below the answer of /queue, which its caller alone sees."""
-    return interaction.message is not None and interaction.message.flags.ephemeral
 
 
 def place_of(interaction: Interaction) -> Place:

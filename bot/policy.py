@@ -6,6 +6,7 @@ A refusal is told to the caller alone, with its reason.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from core import Settings
 
@@ -50,13 +51,12 @@ def check_prompt(prompt: str, settings: Settings) -> None:
 def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
     """Raises Refused if too many of the jobs under way came before this one.
 
-    Names are those of tickets, `user:guild:interaction`, own's among them. Interactions are numbered in the
-    order of time, so of two that come at once on two replicas just the later one is refused. What a replica
-    has not stored yet is not among them: in a burst each replica may accept as many.
+    Names are those of tickets, `user:guild:interaction`, own's among them, in the order in which they were
+    stored, to the millisecond. All replicas see the same one, and each looks when its own is stored: so of
+    two that come at once just the later one is refused. One that is stored again counts as the last.
     """
-    user, guild, number = own.split(":")
-    before = [name.split(":") for name in names]
-    before = [parts for parts in before if int(parts[2]) < int(number)]
+    user, guild, _ = own.split(":")
+    before = [name.split(":") for name in takewhile(lambda name: name != own, names)]
     users = sum(parts[0] == user for parts in before)
     if users >= settings.discord_max_jobs_per_user:
         raise Refused("refused.user", count=users)

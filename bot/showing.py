@@ -6,12 +6,14 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 from bot.screen import Screen
 from bot.ticket import Ticket, caller_of, key_of
-from core import End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, Watch
+from core import End, Event, Failed, Gateway, NotFound, QueueUnavailable, SdError, ShuttingDown, Watch
 
 EVERY = 2.5
 """Seconds between two changes of a message."""
 AWAY = 1.0
 """Seconds between two attempts to reach the queue."""
+REFUSED_FOR = 300.0
+"""Seconds for which an accepted job that the queue refuses is put again: a server may be starting."""
 
 
 async def end_of(ticket: Ticket, screen: Screen, gateway: Gateway, *, previews: bool) -> End:
@@ -43,14 +45,37 @@ def submit(
 
 @asynccontextmanager
 async def _watch(ticket: Ticket, gateway: Gateway, *, progress: bool, preview: bool) -> AsyncIterator[Watch]:
-    """The ticket's job. One that its replica could not submit any more is submitted here."""
+    """The ticket's job. One that its replica could not submit, or that was lost, is submitted here."""
     async with AsyncExitStack() as stack:
         try:
             job = gateway.attach(ticket.job, progress=progress, preview=preview)
             watch = await stack.enter_async_context(job)
         except NotFound:
-            job = submit(ticket, gateway, progress=progress, preview=preview)
+            job = _submit_at_last(ticket, gateway, progress=progress, preview=preview)
             watch = await stack.enter_async_context(job)
+        yield watch
+
+
+@asynccontextmanager
+async def _submit_at_last(
+    ticket: Ticket, gateway: Gateway, *, progress: bool, preview: bool
+) -> AsyncIterator[Watch]:
+    """Put a ticket's job into a queue that may refuse it for a while.
+
+    One that came back empty knows no server yet, then not all of them; and whoever asked was not refused.
+    """
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + REFUSED_FOR
+    async with AsyncExitStack() as stack:
+        while True:
+            job = submit(ticket, gateway, progress=progress, preview=preview)
+            try:
+                watch = await stack.enter_async_context(job)
+                break
+            except SdError as error:
+                if isinstance(error, QueueUnavailable | ShuttingDown) or loop.time() >= give_up_at:
+                    raise
+            await asyncio.sleep(AWAY)
         yield watch
 
 

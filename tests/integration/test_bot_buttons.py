@@ -260,16 +260,19 @@ async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.M
 
 async def test_cancel_that_another_replica_heard_first_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has cancelled, and is slow to say so: this one looks again meanwhile, and answers first."""
+    monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
     async with serving() as served:
         asked = await served.hold_one()
-        cancel = served.gateway.cancel
+        claim, job = served.gateway.coordination.claim, (await served.ticket()).job
 
-        async def as_another_did(id: str, caller: Caller) -> bool:
-            assert await cancel(id, caller)
-            return await cancel(id, caller)
+        async def another_first(name: str, owner: str, *, ttl: float) -> bool:
+            if await claim(name, "another", ttl=ttl) and name.endswith(":0"):
+                assert await served.gateway.cancel(job, Caller(f"discord:{served.ann.id}"))
+                return False
+            return True
 
         with monkeypatch.context() as patch:
-            patch.setattr(served.gateway, "cancel", as_another_did)
+            patch.setattr(served.gateway.coordination, "claim", another_first)
             pressed = await press(served, asked.message, "Cancel")
         assert pressed.message is asked.message
         assert pressed.followups == []

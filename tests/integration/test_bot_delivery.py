@@ -1,8 +1,8 @@
 """No picture is lost or doubled: every way in which Discord refuses a message, and what comes of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from bot import deliveries, screen, showing, ticket
+from bot.client import listen
 from core import (
     Caller,
     Cancelled,
@@ -20,9 +21,12 @@ from core import (
     Expired,
     Gateway,
     Image,
+    NoBackend,
     Progress,
     QueueUnavailable,
     ShuttingDown,
+    Watch,
+    connect,
     work,
 )
 from tests.doubles.a1111 import A1111Double
@@ -600,6 +604,54 @@ async def test_a_job_that_valkey_lost_is_submitted_again() -> None:
         assert prompt_of(message.pictures[0]) == "held"
         assert served.discord.pictures == 1
         await served.nothing_left()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_job_that_valkey_lost_with_its_servers_waits_for_one_and_not_for_ever(
+    comes_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was accepted: that nobody can paint at first is no end. Where nobody ever can, that is told."""
+    monkeypatch.setattr(showing, "AWAY", 0.02)
+    async with ValkeyServer() as server, serving(redis_url=server.url) as served:
+        async with work(served.settings):
+            async with asyncio.timeout(10):
+                while not (await served.gateway.catalog()).takes_work:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            asked = await served.hold_one("held")
+        served.double.release()
+        await served.bot.close()
+        served.discord.gateway.identifies.clear()  # five seconds are over
+        refused, submit = asyncio.Event(), showing.submit
+
+        @asynccontextmanager
+        async def watched(*arguments: Any, **options: Any) -> AsyncIterator[Watch]:
+            try:
+                async with submit(*arguments, **options) as watch:
+                    yield watch
+            except NoBackend:
+                refused.set()
+                raise
+
+        monkeypatch.setattr(showing, "submit", watched)
+        monkeypatch.setattr(showing, "REFUSED_FOR", 3600.0 if comes_back else 0.5)
+        async with connect(served.settings) as gateway, listen(gateway, served.settings) as another:
+            async with asyncio.timeout(20):
+                while not another.deliveries._tended:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            await flush(server.url)
+            async with asyncio.timeout(20):
+                await refused.wait()
+            if not comes_back:
+                message = await served.discord.settled(asked)
+                assert message.title == "No picture"
+                assert "No painting server" in message.embed["author"]["name"]
+                return
+            async with work(served.settings):
+                message = await served.discord.settled(asked)
+            assert message.title == "Done"
+            assert prompt_of(message.pictures[0]) == "held"
+            await served.nothing_left()
 
 
 async def test_one_that_runs_when_the_queue_is_told_to_stop_ends_with_buttons_to_go_on() -> None:

@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from discord.http import Route
 
-from bot import answers, deliveries
+from bot import answers, deliveries, ticket
 from bot.answers import Interaction
-from bot.ticket import KIND
+from bot.ticket import KIND, encode
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
 from tests.doubles.discord.limits import Words
@@ -132,6 +132,22 @@ async def test_of_a_burst_as_many_are_taken_as_may_be() -> None:
         assert sum(not asked.message.is_private for asked in burst) == 3
         served.double.release()
         await served.discord.until(lambda: served.discord.pictures == 3)
+
+
+async def test_a_limit_holds_where_another_replica_came_to_a_later_command_first() -> None:
+    """That one saw no other, and accepted it."""
+    async with serving(discord_max_jobs_per_user=1) as served:
+        holding = await served.hold_one()
+        later = await served.ticket()
+        coordination = served.gateway.coordination
+        await coordination.delete(KIND, later.name)
+        name = later.name.replace(str(later.interaction), str(later.interaction + (1 << 40)))
+        await coordination.put(KIND, name, encode(later), ttl=ticket.TTL)
+        refused = await served.discord.answered(await served.imagine("one too many"))
+        assert "under way: 1" in refused.said
+        await coordination.delete(KIND, name)
+        served.double.release()
+        await served.discord.settled(holding)
 
 
 async def test_errors_of_the_queue_are_told_to_the_caller_alone() -> None:
