@@ -131,10 +131,13 @@ def _write(path: Path, data: bytes, rights: os.stat_result | None) -> None:
     All by its descriptor: in a folder of somebody else's, the name may lead elsewhere a moment later.
     """
     mode = 0o666 if rights is None else rights.st_mode & 0o777
-    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+    first = mode if rights is None else mode & 0o700
+    with open(path, "xb", opener=lambda name, flags: os.open(name, flags, first)) as file:
         if rights is not None:
-            with suppress(OSError):  # a group of one's own
+            try:
                 os.fchown(file.fileno(), -1, rights.st_gid)
+            except OSError:  # we are not in that group, and ours is another one
+                mode &= ~0o070
             with suppress(OSError):  # root alone can give it to somebody else
                 os.fchown(file.fileno(), rights.st_uid, -1)
             with suppress(OSError):  # not every file system has such rights

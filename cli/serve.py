@@ -5,7 +5,7 @@ With REDIS_URL it joins the shared queue, and paints for it on the servers that 
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -30,6 +30,7 @@ from core import (
     stop_signal,
     work,
 )
+from core.worker import Fleet
 
 NOTES = {
     Found.OTHER: "what listens on port 7860 has no /sdapi: start it with --api",
@@ -49,7 +50,7 @@ async def serve(settings: Settings) -> None:
     check_exposure(settings, "HTTP_HOST", settings.http_host)
     check_exposure(settings, "WS_HOST", settings.ws_host)
     async with (
-        _painting(settings) as (painted, note, named),
+        _painting(settings) as (painted, note, fleet),
         connect(painted) as gateway,
         stop_signal() as stop,
         listening(
@@ -68,6 +69,11 @@ async def serve(settings: Settings) -> None:
         ) as ws,
         _discord(painted, gateway),
     ):
+        if fleet is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LOOKS):
+                    await fleet.first_looks()
+        named = fleet.backends if fleet else ()
         status = await gateway.status(Caller("serve"))
         contained = "container" in os.environ  # systemd's word for one
         say(greeting(Served(settings, http, ws, status, note, named, contained), curl=CURL))
@@ -89,31 +95,27 @@ async def _discord(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Sequence[str]]]:
+async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Fleet | None]]:
     """The settings with something that paints: what is named, what is found, or the engine; and why.
 
     On the shared queue others may paint: there the servers that are named are worked for, and none is found.
-    These come third, by their names on that queue, which may not know them yet.
+    Who works for them comes third.
     """
     if settings.redis_url:
-        named: Sequence[str] = ()
+        fleet = None
         async with AsyncExitStack() as stack:
             if settings.sd_backends:
                 fleet = await stack.enter_async_context(work(settings))
                 stack.push_async_callback(fleet.stop, settings.shutdown_grace)
-                named = fleet.backends
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(FIRST_LOOKS):
-                        await fleet.first_looks()
-            yield settings, "on the shared queue of REDIS_URL", named
+            yield settings, "on the shared queue of REDIS_URL", fleet
         return
     if settings.sd_backends:
-        yield settings, "", ()
+        yield settings, "", None
         return
     async with open_session() as session:
         found = await discover(session)
     if found is Found.A1111:
-        yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port", ()
+        yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port", None
         return
     host, seconds = settings.engine_host, settings.engine_step_seconds
     check_exposure(settings, "ENGINE_HOST", host, asks_key=False)
@@ -121,4 +123,4 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Se
         settings, "ENGINE", lambda port: engine.server.serve(host, port, seconds), may_move=True
     ) as port:
         painter = BackendAddress(f"http://{reachable(host)}:{port}")
-        yield settings.with_backends(painter), NOTES.get(found, ""), ()
+        yield settings.with_backends(painter), NOTES.get(found, ""), None

@@ -1,6 +1,6 @@
 """Offers: what the backends can do at the moment, and what of it a job asks for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
@@ -52,6 +52,12 @@ class Offer:
     def has_loaded(self, kind: Kind) -> bool:
         """Whether a job of this kind runs here without loading another model."""
         return not kind.model or kind.model == self.loaded
+
+
+def paces_of(offers: Sequence[Offer]) -> dict[str, float]:
+    """The pace of each backend, and the usual one for those that have not painted yet."""
+    usual = usual_pace(offers) or 0.0
+    return {offer.backend: usual if offer.pace is None else offer.pace for offer in offers}
 
 
 def usual_pace(offers: Iterable[Offer]) -> float | None:

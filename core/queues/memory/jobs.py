@@ -15,7 +15,7 @@ from core.caller import Caller
 from core.eta import Outlook
 from core.events import End, Queued, Started
 from core.line import Key
-from core.offers import Kind, Offer, kind_of, usual_pace
+from core.offers import Kind, Offer, kind_of, paces_of
 from core.queues import Claim
 from core.queues.memory.job import Job, Lease
 from core.queues.memory.kept import Kept
@@ -132,13 +132,12 @@ class Jobs:
     def busy(self) -> dict[str, float]:
         """How many seconds each backend that paints will go on, by its own pace, or by the usual one."""
         now = self._clock()
-        usual = usual_pace(self._offers.all(now)) or 0.0
+        paces = paces_of(self._offers.all(now))
         busy = {}
         for job in self._running.values():
             assert job.lease is not None
-            offer = self._offers.get(job.lease.backend, now)
-            pace = usual if offer is None or offer.pace is None else offer.pace
-            busy[job.lease.backend] = max(0.0, job.lease.started + pace * job.request.cost - now)
+            left = job.lease.started + paces.get(job.lease.backend, 0.0) * job.request.cost - now
+            busy[job.lease.backend] = max(0.0, left)
         return busy
 
     # --- who looks

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from core.offers import Offer, usual_pace
+from core.offers import Offer, paces_of
 
 
 class Backends:
@@ -29,8 +29,7 @@ class Backends:
 
     def busy(self) -> dict[str, float]:
         """How many seconds each one that paints will go on, by its own pace, or by the usual one."""
-        usual = usual_pace(self.offers) or 0.0
-        paces = {offer.backend: usual if offer.pace is None else offer.pace for offer in self.offers}
+        paces = paces_of(self.offers)
         now = self._clock()
         busy: dict[str, float] = {}
         for backend, began, cost in self._runs:  # two where the last picture is still on its way to the queue

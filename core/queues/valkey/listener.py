@@ -20,6 +20,8 @@ from core.queues.valkey.store import AGAIN_SECONDS, BRIEF_GREETING, CALL_SECONDS
 
 log = logging.getLogger(__name__)
 
+AFTER_FAULT = 1.0
+"""Seconds until the next try after a fault of our own, so that one that stays does not fill the log."""
 PING_SECONDS = 1.0
 """A connection on which nothing is heard is asked whether it is there; unanswered, it is given up."""
 
@@ -42,6 +44,7 @@ class Listener:
     async def run(self) -> None:
         """Listen for ever, over every break; ends only by being cancelled."""
         while True:
+            pause = AGAIN_SECONDS
             try:
                 await self._listen()
             except (RedisError, OSError, TimeoutError) as error:
@@ -50,9 +53,10 @@ class Listener:
             except Exception as error:  # a fault of ours in one subscription must not end all of them
                 log.exception("a fault in the subscription to the shared queue")
                 self.problem = error
+                pause = AFTER_FAULT
             finally:
                 self.listening.clear()
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(pause)
 
     def hang_up(self) -> None:
         """Give this subscription up, and make another one: it hears nothing."""

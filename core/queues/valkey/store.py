@@ -112,7 +112,8 @@ class Store:
         """One script, if the queue is there: for what it would find out by itself.
 
         `whole`: with its source. A Valkey that stands still hears it when it goes on; nobody is there then to
-        hear that it does not know the script.
+        hear that it does not know the script. (It hears nothing where a new connection has to be greeted, as
+        with a password: what it would find out by itself takes its time then.)
         """
         try:
             await self._within(lambda: self._run(script, args, whole=whole))
@@ -248,7 +249,7 @@ def _unavailable() -> Iterator[None]:
     except RedisError as error:
         if not _is_passing(error):
             raise
-        raise QueueUnavailable(f"the shared queue does not answer now: {error}") from None
+        raise QueueUnavailable(f"the shared queue does not answer now: {error}") from error
 
 
 @cache
