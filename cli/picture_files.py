@@ -136,8 +136,8 @@ def _write(path: Path, data: bytes, rights: os.stat_result | None) -> None:
         if rights is not None:
             try:
                 os.fchown(file.fileno(), -1, rights.st_gid)
-            except OSError:  # we are not in that group, and ours is another one
-                mode &= ~0o070
+            except OSError:  # we are not in that group: for the old file ours was one of the others
+                mode &= 0o707 | (mode & 0o007) << 3
             with suppress(OSError):  # root alone can give it to somebody else
                 os.fchown(file.fileno(), rights.st_uid, -1)
             with suppress(OSError):  # not every file system has such rights

@@ -74,6 +74,7 @@ async def serve(settings: Settings) -> None:
                 async with asyncio.timeout(FIRST_LOOKS):
                     await fleet.first_looks()
         named = fleet.backends if fleet else ()
+        await gateway.catalog()  # the offers anew: the status tells of those of the last beat
         status = await gateway.status(Caller("serve"))
         contained = "container" in os.environ  # systemd's word for one
         say(greeting(Served(settings, http, ws, status, note, named, contained), curl=CURL))

@@ -213,6 +213,7 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         served.double.release()
         for tab in tabs:
             await tab.sees_picture("a lighthouse")
+            await tab.page.wait_for_function(f"() => ({sent})() > 0")  # it is counted once the answer ends
             assert await tab.page.evaluate(sent) == 1
     assert [each["prompt"] for each in served.double.txt2img_requests] == [large]
 

@@ -112,8 +112,8 @@ class Store:
         """One script, if the queue is there: for what it would find out by itself.
 
         `whole`: with its source. A Valkey that stands still hears it when it goes on; nobody is there then to
-        hear that it does not know the script. (It hears nothing where a new connection has to be greeted, as
-        with a password: what it would find out by itself takes its time then.)
+        hear that it does not know the script. Where a new connection begins with a password or a database, it
+        waits for the answer to that, and the script is never sent.
         """
         try:
             await self._within(lambda: self._run(script, args, whole=whole))

@@ -146,17 +146,20 @@ def test_a_file_that_root_replaces_stays_with_its_owner() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there the folder says who may read it")
-def test_a_group_that_we_are_not_in_hands_its_rights_to_none_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new file is of our own group, which could not read the old one."""
+@pytest.mark.parametrize(("old", "new"), [(0o660, 0o600), (0o644, 0o644)], ids=oct)
+def test_a_group_that_we_are_not_in_hands_its_rights_to_none_of_ours(
+    old: int, new: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new file is of our own group, which may what all others might."""
     Path("out.png").write_bytes(b"old")
-    Path("out.png").chmod(0o660)
+    Path("out.png").chmod(old)
 
     def refuse(*_: object) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "fchown", refuse)
     save("out.png", "a", [SEVEN])
-    assert Path("out.png").stat().st_mode & 0o777 == 0o600
+    assert Path("out.png").stat().st_mode & 0o777 == new
 
 
 def test_what_cannot_be_written_is_a_failure_and_leaves_nothing() -> None:
