@@ -62,56 +62,53 @@ async def _watch(server: Server, view: View) -> None:
         await asyncio.sleep(PERIOD)
 
 
-class Json:
-    """The server's own words, a line whenever they have changed."""
+class _Printed:
+    """What is printed one below the other; after the server was away also where nothing has changed."""
 
     def __init__(self) -> None:
-        self._last = b""
-        self._is_away = False
-
-    def show(self, status: Status, body: bytes) -> None:
-        """Print it, unless it is as before."""
-        if body != self._last:
-            print(body.decode(), flush=True)
-        self._last = body
         self._is_away = False
 
     def lost(self, failure: Failure) -> None:
         """Tell standard error: once, until it is back."""
         if not self._is_away:
             print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
-        self._last = b""
         self._is_away = True
 
 
-class Tables:
+class Json(_Printed):
+    """The server's own words, a line whenever they have changed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = b""
+
+    def show(self, status: Status, body: bytes) -> None:
+        """Print it, unless it is as before."""
+        if self._is_away or body != self._last:
+            print(body.decode(), flush=True)
+        self._last, self._is_away = body, False
+
+
+class Tables(_Printed):
     """A table whenever something has changed, one below the other."""
 
     def __init__(self, server: str) -> None:
+        super().__init__()
         self._server = server
         self._last: Status | None = None
         terminal = is_terminal(sys.stdout)
         self._console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE)
         self._lines = terminal
         self._shown = False
-        self._is_away = False
 
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
-        if status != self._last:
+        if self._is_away or status != self._last:
             if self._shown:
                 self._console.print()
             self._console.print(table(self._server, status, lines=self._lines))
             self._shown = True
-        self._last = status
-        self._is_away = False
-
-    def lost(self, failure: Failure) -> None:
-        """Tell standard error: once, until it is back."""
-        if not self._is_away:
-            print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
-        self._last = None
-        self._is_away = True
+        self._last, self._is_away = status, False
 
 
 class Redrawn:

@@ -196,7 +196,8 @@ def check_exposure(settings: Settings, variable: str, host: str, *, asks_key: bo
     shown = settings.bind or host
     if _is_loopback(shown) or settings.allow_anonymous:
         return
-    if settings.api_key if asks_key else _is_loopback(host):
+    enough = settings.api_key if asks_key else _is_loopback(host)
+    if enough:
         return
     wanted = ": set API_KEY, or" if asks_key else ", and no key is asked for there: set"
     raise SettingsError(

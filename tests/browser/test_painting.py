@@ -383,11 +383,7 @@ async def test_the_gallery_is_bounded(tmp_path: Path, open_window: "Open") -> No
     """The oldest picture goes when there are more than 200."""
     async with serving(tmp_path) as served:
         window = await open_window(served.url)
-        await window.paint("the oldest")
-        await window.sees_picture("the oldest")
-        await window.keep_copies(199)
-        await window.page.reload()
-        await window.sees_number(window.pictures, 200)
+        await window.fill_gallery("the oldest")
         await window.sees_picture("the oldest")
         await window.paint("the newest")
         await window.sees_picture("the newest")

@@ -117,6 +117,14 @@ class Window:
             count,
         )
 
+    async def fill_gallery(self, oldest: str) -> None:
+        """Paint this, and have the browser keep as many pictures behind it as it may."""
+        await self.paint(oldest)
+        await self.sees_picture(oldest)
+        await self.keep_copies(199)
+        await self.page.reload()
+        await self.sees_number(self.pictures, 200)
+
     async def is_too_wide(self) -> bool:
         """Whether one has to scroll sideways."""
         answer: bool = await self.page.evaluate(
