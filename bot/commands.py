@@ -18,9 +18,9 @@ from bot.messages import (
     error_text,
     escape,
     parameters_page,
-    progress_title,
     request_of,
     request_painted,
+    title_of,
 )
 from bot.policy import Refused
 from bot.screen import embeds_of, show_result
@@ -221,7 +221,7 @@ async def _own_job(desk: Desk, name: str, locale: str) -> tuple[str, str] | None
         return None
     try:
         async with asyncio.timeout(PEEK), desk.gateway.attach(ticket.job) as watch:
-            title = progress_title(await anext(watch), locale)
+            title = title_of(await anext(watch), locale)
     except (TimeoutError, SdError):
         title = say(locale, "state.accepted")
     return ticket.job, f"**{escape(ticket.request.prompt[:60])}**\n{title}  ·  `{ticket.job}`"

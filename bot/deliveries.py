@@ -197,7 +197,7 @@ class Deliveries:
                 if delivered:
                     await self._forget(ticket, delivered=True)
             if not delivered:
-                await self._let_others_try(ticket)
+                await self._let_others_try(screen)
 
     @asynccontextmanager
     async def _kept(self, name: str, stored: Callable[[], Ticket | None]) -> AsyncIterator[None]:
@@ -251,18 +251,20 @@ class Deliveries:
             return False
         return True
 
-    async def _let_others_try(self, ticket: Ticket) -> None:
+    async def _let_others_try(self, screen: Screen) -> None:
         """Be without the lease for a while, and for as long as another replica has it.
 
         The picture stays at hand: its result may be gone when the outage is over. Raises Elsewhere once
         another one has delivered it.
         """
+        ticket = screen.ticket
         with suppress(QueueUnavailable):
             await self.release(ticket.name)
         while True:
             await asyncio.sleep(REST)
             with suppress(QueueUnavailable):
                 if await self.hold(ticket.name):
+                    screen.ticket = await self.read(ticket.name) or ticket  # another may have begun an answer
                     return
                 if await self._was_delivered(ticket):
                     raise Elsewhere

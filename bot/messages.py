@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec.structs import replace
+
 from bot.infotext import cfg_scale_in, prompts_in
 from bot.policy import Refused
 from bot.texts import meanings, say
@@ -16,6 +18,7 @@ from core import (
     FIELDS,
     Cancelled,
     Completed,
+    End,
     Event,
     Failed,
     ImageRequest,
@@ -52,6 +55,8 @@ SIZES = (
 """What people paint with Stable Diffusion 1.5 and XL."""
 WAITING, PAINTING, DONE, ENDED = 0x8A8F98, 0x5865F2, 0x3BA55D, 0xC9443F
 """Colours at the edge of an embed."""
+OVER = ("again", "edit", "delete")
+"""Buttons of a job that has ended."""
 _SPECIAL = re.compile(r"([\\*_~`|>#\[\]()<:@+\-])")
 _ESCAPED = re.compile(r"\\([\\*_~`|>#\[\]()<:@+\-])")
 _OPTIONS = {"sampler": "sampler_name", "count": "batch_size"}
@@ -127,26 +132,14 @@ def is_cut(embed: Words) -> bool:
 # --- events and errors to words
 
 
-def page_of(
-    event: Event | None, request: ImageRequest, id: str, locale: str, *, image: str | None = None
-) -> Page:
-    """What a job looks like at this event; None: it was only just accepted. `image` names a file."""
-    match event:
-        case Completed():
-            return completed_page(event, request, id, locale, images=[image] if image else [])
-        case Failed():
-            about = error_text(event, locale)
-            title = say(locale, "state.failed")
-            embed = _embed(request, id, locale, title=title, colour=ENDED, about=about)
-            return Page((embed,), ("again", "edit", "delete"))
-        case Cancelled():
-            embed = _embed(request, id, locale, title=say(locale, "state.cancelled"), colour=ENDED)
-            return Page((embed,), ("again", "edit", "delete"))
-        case _:
-            colour = PAINTING if isinstance(event, Started | Progress) else WAITING
-            title = progress_title(event, locale)
-            embed = _embed(request, id, locale, title=title, colour=colour, image=image)
-            return Page((embed,), ("cancel",))
+def page_of(event: Event, request: ImageRequest, id: str, locale: str, *, image: str | None = None) -> Page:
+    """What a job looks like at this event; `image` names a file. Its pictures have a `completed_page`."""
+    over = isinstance(event, End)
+    colour = ENDED if over else PAINTING if isinstance(event, Started | Progress) else WAITING
+    about = say(locale, f"error.{event.code}", message=event.message) if isinstance(event, Failed) else ""
+    title = title_of(event, locale)
+    embed = _embed(request, id, locale, title=title, colour=colour, image=image, about=about)
+    return Page((embed,), OVER if over else ("cancel",))
 
 
 def late_page(request: ImageRequest, id: str, locale: str) -> Page:
@@ -157,10 +150,9 @@ def late_page(request: ImageRequest, id: str, locale: str) -> Page:
 
 def lost_page(embed: Words, locale: str) -> Page:
     """A page whose job nobody knows any more: the same, and how to go on."""
-    title, about = say(locale, "state.lost"), say(locale, "state.lost.about")
-    author = {"name": about}
+    title, author = say(locale, "state.lost"), {"name": say(locale, "state.lost.about")}
     kept: Words = {name: embed[name] for name in ("description", "fields", "footer") if name in embed}
-    return Page(({**kept, "title": title, "color": ENDED, "author": author},), ("again", "edit", "delete"))
+    return Page(({**kept, "title": title, "color": ENDED, "author": author},), OVER)
 
 
 def completed_page(
@@ -169,28 +161,25 @@ def completed_page(
     id: str,
     locale: str,
     *,
-    images: Sequence[str] = (),
+    images: Sequence[str],
     note: str = "",
 ) -> Page:
     """The end that everybody waits for. `images` are names of files; none: they stand below by themselves."""
-    painted = _painted(request, completed)
-    title = say(locale, "state.completed")
-    seconds = say(locale, "seconds", seconds=f"{completed.seconds:.1f}")
     first = _embed(
-        painted,
+        _painted(request, completed),
         id,
         locale,
-        title=title,
+        title=title_of(completed, locale),
         colour=DONE,
         image=images[0] if images else None,
-        fields={"seconds": seconds},
+        fields={"seconds": say(locale, "seconds", seconds=f"{completed.seconds:.1f}")},
         note=note,
     )
     more = ({"image": {"url": f"attachment://{name}"}, "color": DONE} for name in images[1:])
-    return Page((first, *more), ("again", "edit", "delete"))
+    return Page((first, *more), OVER)
 
 
-def progress_title(event: Event | None, locale: str) -> str:
+def title_of(event: Event, locale: str) -> str:
     """Where a job is, in one line."""
     match event:
         case Queued(position, eta, attempt):
@@ -205,8 +194,12 @@ def progress_title(event: Event | None, locale: str) -> str:
             if step:
                 parts.append(say(locale, "state.step", step=step, steps=steps))
             parts.append(_eta(eta, locale))
-        case _:
-            parts = [say(locale, "state.accepted")]
+        case Completed():
+            parts = [say(locale, "state.completed")]
+        case Failed():
+            parts = [say(locale, "state.failed")]
+        case Cancelled():
+            parts = [say(locale, "state.cancelled")]
     return "  ·  ".join(part for part in parts if part)
 
 
@@ -241,16 +234,13 @@ def _cut(text: str, most: int) -> str:
 def _painted(request: ImageRequest, completed: Completed) -> ImageRequest:
     """The request with what was left to the server and to chance filled in."""
     seed = completed.images[0].seed
-    return ImageRequest(
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
+    return replace(
+        request,
         steps=completed.steps,
         width=completed.width,
         height=completed.height,
-        cfg_scale=request.cfg_scale,
         sampler_name=completed.sampler_name or request.sampler_name,
         seed=request.seed if seed is None else seed,
-        batch_size=request.batch_size,
         model=completed.model or request.model,
     )
 
@@ -283,7 +273,7 @@ def _embed(
         "footer": {"text": f"{foot}  ·  {note}" if note else foot},
     }
     if about:
-        words["author"] = {"name": _plain(about)[:256]}  # an author's name knows no markdown
+        words["author"] = {"name": about[:256]}  # as it is: an author's name knows no markdown
     if image:
         words["image"] = {"url": f"attachment://{image}"}
     return words

@@ -81,10 +81,8 @@ class Screen:
         """Until the message says its last words."""
         return self.ticket.asked_at + TOKEN_LIFE - LAST_WORDS - self._clock()
 
-    async def show(self, event: Event | None) -> None:
+    async def show(self, event: Event) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
-        if not self.is_open:
-            return
         ticket, preview = self.ticket, self._preview
         if not isinstance(event, Progress):
             self._preview = None
@@ -101,9 +99,8 @@ class Screen:
 
     async def say_last_words(self) -> None:
         """The picture will come as a new message."""
-        if self.is_open:
-            page = late_page(self.ticket.request, self.ticket.job, self.ticket.locale)
-            await self._try_edit(page, self._prompts(page))
+        page = late_page(self.ticket.request, self.ticket.job, self.ticket.locale)
+        await self._try_edit(page, self._prompts(page))
         self.is_open = False
 
     async def deliver(self, end: End, *, alone: bool) -> bool:
@@ -186,7 +183,7 @@ class Screen:
         """A new message; needs the bot to be there."""
         guild = self.ticket.guild or None
         channel = self._bot.get_partial_messageable(self.ticket.channel, guild_id=guild)
-        await self._send(channel.send, page, files, nonce=self.ticket.nonce)
+        await self._send(channel.send, page, files)
 
     async def _follow_up(self, page: Page, files: Files) -> None:
         """One more answer to the interaction, where the bot itself may not write."""
@@ -202,17 +199,15 @@ class Screen:
     async def _send_to_user(self, page: Page, files: Files) -> None:
         """A direct message."""
         user = await self._bot.create_dm(discord.Object(self.ticket.user))
-        await self._send(user.send, page, files, nonce=self.ticket.nonce)
+        await self._send(user.send, page, files)
 
-    async def _send(
-        self, send: Callable[..., Awaitable[Any]], page: Page, files: Files, **options: Any
-    ) -> None:
+    async def _send(self, send: Callable[..., Awaitable[Any]], page: Page, files: Files) -> None:
         await send(
             content=f"<@{self.ticket.user}>",
             embeds=embeds_of(page),
             files=discord_files(files),
             view=self._view(page),
-            **options,
+            nonce=self.ticket.nonce,
         )
 
     @property

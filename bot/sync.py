@@ -58,12 +58,11 @@ async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordi
 
 
 async def _payload(tree: discord.app_commands.CommandTree[Any]) -> list[dict[str, Any]]:
-    """The commands as `tree.sync` sends them."""
-    commands = [*tree.get_commands(type=discord.AppCommandType.chat_input)]
-    menus = [*tree.get_commands(type=discord.AppCommandType.message)]
+    """The commands as `tree.sync` sends them, with the translator that the client has set by now."""
+    commands = tree.get_commands(type=discord.AppCommandType.chat_input)
+    menus = tree.get_commands(type=discord.AppCommandType.message)
     translator = tree.translator
-    if translator is None:
-        return [command.to_dict(tree) for command in (*commands, *menus)]
+    assert translator is not None
     return [await command.get_translated_payload(tree, translator) for command in (*commands, *menus)]
 
 

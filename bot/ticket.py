@@ -59,7 +59,7 @@ class Ticket(msgspec.Struct, frozen=True):
     @property
     def nonce(self) -> str:
         """The same for every attempt to send this job's picture; Discord takes 25 characters."""
-        return f"{self.interaction}"[:25]
+        return str(self.interaction)
 
 
 def caller_of(user: int) -> Caller:

@@ -17,16 +17,17 @@ from bot.messages import (
     lost_page,
     page_of,
     parameters_page,
-    progress_title,
     request_in,
     request_of,
     request_painted,
+    title_of,
 )
 from bot.policy import Refused
 from core import (
     BackendError,
     Cancelled,
     Completed,
+    Event,
     Failed,
     Image,
     ImageRequest,
@@ -78,7 +79,6 @@ def test_a_size_and_a_side_contradict_each_other() -> None:
 @pytest.mark.parametrize(
     "event",
     [
-        None,
         Queued(3, None),
         Started("gpu"),
         Progress(0.5, 5, 10, 2.0),
@@ -86,7 +86,7 @@ def test_a_size_and_a_side_contradict_each_other() -> None:
         Cancelled(),
     ],
 )
-def test_every_page_says_enough_to_paint_it_again(event: Queued | None, locale: str) -> None:
+def test_every_page_says_enough_to_paint_it_again(event: Event, locale: str) -> None:
     assert request_in(page_of(event, REQUEST, "ab", locale).embeds, LIMITS) == REQUEST
     assert request_in(late_page(REQUEST, "ab", locale).embeds, LIMITS) == REQUEST
 
@@ -96,7 +96,7 @@ def test_every_page_says_enough_to_paint_it_again(event: Queued | None, locale: 
 def test_no_prompt_is_changed_on_its_way_through_a_message(prompt: str, negative: str) -> None:
     negative = negative if negative.strip() else ""
     request = ImageRequest(prompt=prompt, negative_prompt=negative)
-    embeds = page_of(None, request, "ab", "en").embeds
+    embeds = page_of(Queued(0, None), request, "ab", "en").embeds
     # One that holds the mark of a cut is read from the file beside the message, as one that was cut.
     assert is_cut(embeds[0]) == (CUT in prompt or CUT in negative)
     elsewhere = (prompt, negative) if is_cut(embeds[0]) else None
@@ -144,15 +144,12 @@ def test_a_prompt_is_shown_as_it_is_and_pings_nobody() -> None:
 
 
 def test_progress_in_one_line() -> None:
-    assert progress_title(None, "en") == "Accepted"
-    assert progress_title(Queued(3, 12.4), "en") == "In the queue, 3 ahead  ·  about 12 s"
-    assert progress_title(Queued(0, None), "de") == "Als Nächstes an der Reihe"
-    assert progress_title(Queued(0, 300.0, 2), "en").startswith("A server failed")
-    assert progress_title(Queued(1, 36_000.0), "en").endswith("about 10 h")
-    assert (
-        progress_title(Progress(0.25, 5, 20, 95.0), "en")
-        == "▰▰▰▱▱▱▱▱▱▱▱▱ 25 %  ·  step 5 of 20  ·  about 2 min"
-    )
+    assert title_of(PAINTED, "en") == "Done"
+    assert title_of(Queued(3, 12.4), "en") == "In the queue, 3 ahead  ·  about 12 s"
+    assert title_of(Queued(0, None), "de") == "Als Nächstes an der Reihe"
+    assert title_of(Queued(0, 300.0, 2), "en").startswith("A server failed")
+    assert title_of(Queued(1, 36_000.0), "en").endswith("about 10 h")
+    assert title_of(Progress(0.25, 5, 20, 95.0), "en") == "▰▰▰▱▱▱▱▱▱▱▱▱ 25 %  ·  step 5 of 20  ·  about 2 min"
 
 
 def test_a_lost_job_keeps_its_words_and_offers_to_begin_anew() -> None:
