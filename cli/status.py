@@ -36,12 +36,12 @@ class View(Protocol):
 async def status(options: Namespace) -> int:
     """Show it. Raises Failure."""
     async with reach(find_server(options.server, options.key, os.environ)) as server:
+        redraws = options.watch and not options.json and is_terminal(sys.stdout)
+        live = Live(auto_refresh=False) if redraws else None
+        view: View = Redrawn(server.name, live) if live else Json() if options.json else Tables(server.name)
         if not options.watch:
-            view: View = Json() if options.json else Tables(server.name)
             view.show(*await server.status())
             return 0
-        live = Live(auto_refresh=False) if is_terminal(sys.stdout) and not options.json else None
-        view = Redrawn(server.name, live) if live else Json() if options.json else Tables(server.name)
         moving: AbstractContextManager[object] = live or nullcontext()
         async with stop_signal() as stop, begun(_watch(server, view)) as watching:
             with moving:
@@ -99,15 +99,13 @@ class Tables(_Printed):
         terminal = is_terminal(sys.stdout)
         self._console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE)
         self._lines = terminal
-        self._shown = False
 
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
         if self._is_away or status != self._last:
-            if self._shown:
+            if self._last is not None:
                 self._console.print()
             self._console.print(table(self._server, status, lines=self._lines))
-            self._shown = True
         self._last, self._is_away = status, False
 
 

@@ -211,9 +211,7 @@ def robot(brush: Brush, chance: Chance, tone: Colour | None) -> None:
     brush.form(block(0, 0.05, 1.65, 1.05, 0.32), (0.11, 0.13, 0.2), 0.6, 0.2)
     for side in (-1, 1):
         brush.form(block(side * 0.4, -0.06, 0.3, 0.4, 0.14), glow, 0.6, 0.1)
-        c, s = math.cos(brush.turn), math.sin(brush.turn)
-        x = brush.x + (side * 0.4 * c) * brush.scale
-        brush.canvas.spot(x, brush.y + side * 0.4 * s * brush.scale, brush.scale * 0.62, glow, 0.4)
+        brush.canvas.spot(brush.x + side * 0.4 * brush.scale, brush.y, brush.scale * 0.62, glow, 0.4)
     brush.flat(curve((-0.22, 0.32), (0, 0.46), (0.22, 0.32), 0.04), glow)
     brush.blur(limb(-0.8, -0.66, -0.2, -0.7, 0.03), WHITE, 0.07, 0.6)
 

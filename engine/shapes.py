@@ -56,18 +56,17 @@ def ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> Shap
     return Shape(distance, (x - w, y - h, x + w, y + h))
 
 
-def block(x: float, y: float, width: float, height: float, round_: float = 0.0, turn: float = 0.0) -> Shape:
-    """A box around (x, y) with rounded corners, turned clockwise by radians."""
+def block(x: float, y: float, width: float, height: float, round_: float = 0.0) -> Shape:
+    """A box around (x, y) with rounded corners."""
 
     def distance(px: Field, py: Field) -> Field:
-        dx, dy = _turned(px, py, x, y, turn)
-        qx = np.abs(dx) - np.float32(width / 2 - round_)
-        qy = np.abs(dy) - np.float32(height / 2 - round_)
+        qx = np.abs(px - np.float32(x)) - np.float32(width / 2 - round_)
+        qy = np.abs(py - np.float32(y)) - np.float32(height / 2 - round_)
         outside = np.hypot(np.maximum(qx, 0), np.maximum(qy, 0))
-        return outside + np.minimum(np.maximum(qx, qy), 0) - np.float32(round_)
+        far: Field = outside + np.minimum(np.maximum(qx, qy), 0) - np.float32(round_)
+        return far
 
-    c, s = abs(math.cos(turn)), abs(math.sin(turn))
-    w, h = (width * c + height * s) / 2, (width * s + height * c) / 2
+    w, h = width / 2, height / 2
     return Shape(distance, (x - w, y - h, x + w, y + h))
 
 

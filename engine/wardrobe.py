@@ -28,11 +28,11 @@ def hat(brush: Brush, chance: Chance, wide: float, felt: Colour | None, kind: st
      "wizard": _wizard}[chosen](worn, tone, band)  # fmt: skip
 
 
-def _brim(brush: Brush, tone: Colour, wide: float, tall: float, y: float = 0.0) -> None:
-    shape = ellipse(0, y, wide, tall)
+def _brim(brush: Brush, tone: Colour, wide: float, tall: float) -> None:
+    shape = ellipse(0, 0, wide, tall)
     brush.shadow(shape, 0.03, 0.13, 0.16, 0.42)
     brush.form(shape, tone, 1.0, 0.12)
-    brush.flat(cut(shape, ellipse(0, y - 0.035, wide * 0.99, tall * 0.93)), shaded(tone, -0.35), 0.6)
+    brush.flat(cut(shape, ellipse(0, -0.035, wide * 0.99, tall * 0.93)), shaded(tone, -0.35), 0.6)
 
 
 def _fedora(brush: Brush, tone: Colour, band: Colour) -> None:

@@ -53,11 +53,8 @@ class PiecesResponse(web.StreamResponse):
         # for the next picture, which finds it in the processor's cache.
         first, self._first = self._first, ()
         transport = request.transport
-        if not isinstance(transport, Corkable):
-            writer = await super().prepare(request)
-            if writer is not None:
-                await write_pieces(writer, first)
-            return writer
+        if not isinstance(transport, Corkable):  # None: the client is gone
+            raise ConnectionResetError
         kept = transport.cork()
         try:
             writer = await super().prepare(request)

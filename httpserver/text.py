@@ -42,25 +42,18 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
         return web.Response(status=204)
     request.app[PROMPTS].remember(wanted.image.prompt)
     prefer = read_prefer(request.headers.getall("Prefer", ()))
-    # Whose answer ends before the job does comes again for it.
-    keep = prefer.respond_async or (streams and prefer.wait is not None)
-    # For who waits for the picture alone, no server is asked how far it is, and no place is reckoned.
-    async with (
-        resumed(request, wanted, keep=keep)
-        if streams
-        else submitted(request, wanted, keep=keep, progress=False, place=keep)
-    ) as watch:
-        if streams:
+    later = prefer.respond_async
+    if streams:
+        # Whose stream ends before the job does comes again for it.
+        async with resumed(request, wanted, keep=later or prefer.wait is not None) as watch:
             return await stream_events(request, watch, prefer.wait)
-        if not prefer.respond_async:
-            end: End = await watch.end()
-        else:
-            event = await last_event(watch, prefer.wait or 0)
-            if not isinstance(event, End):
-                headers = {"Location": f"/jobs/{watch.id}", "Preference-Applied": "respond-async"}
-                return words_answer(job_words(event, watch.id), status=202, headers=headers)
-            end = event
-    return answer(completed(end), watch.id)
+    # For who waits for the picture alone, no server is asked how far it is, and no place is reckoned.
+    async with submitted(request, wanted, keep=later, progress=False, place=later) as watch:
+        event = await (last_event(watch, prefer.wait or 0) if later else watch.end())
+    if not isinstance(event, End):
+        headers = {"Location": f"/jobs/{watch.id}", "Preference-Applied": "respond-async"}
+        return words_answer(job_words(event, watch.id), status=202, headers=headers)
+    return answer(completed(event), watch.id)
 
 
 def _in_query(request: web.Request) -> Wanted:

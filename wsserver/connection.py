@@ -7,7 +7,7 @@ from collections.abc import Callable
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from core import Access, Gateway, Limits, NotFound, RateLimited, SdError, Unauthorized
+from core import Access, Cancelled, Gateway, Limits, NotFound, RateLimited, SdError, Unauthorized
 from wsserver.jobs import Jobs
 from wsserver.messages import (
     Attach,
@@ -15,7 +15,7 @@ from wsserver.messages import (
     Cancel,
     Command,
     Generate,
-    cancelled_message,
+    event_message,
     names_of,
     parse,
     read,
@@ -139,7 +139,7 @@ class Connection:
             return  # its own task tells how it ends
         if not ended:
             raise NotFound("this job had ended before")
-        await self._outbox.send(cancelled_message(id))
+        await self._outbox.send(event_message(Cancelled(), id))
 
     async def _turn_away(self) -> None:
         await self._outbox.send_error(Unauthorized(KEY_WANTED), refused=True)

@@ -155,11 +155,6 @@ def error_message(error: SdError, *, refused: bool, id: str | None = None, label
     return encode(_named(words, id, label))
 
 
-def cancelled_message(id: str) -> bytes:
-    """What a client is told that cancelled a job which it does not watch."""
-    return encode({"type": "cancelled", "id": id})
-
-
 def _generate(fields: Words, limits: Limits) -> Generate:
     _check_names(fields, "generate", ("input", *FIELDS, "label", "preview", "keep", "idempotency_key"))
     if "input" not in fields:

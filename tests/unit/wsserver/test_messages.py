@@ -30,8 +30,8 @@ from wsserver.messages import (
     Cancel,
     Command,
     Generate,
-    cancelled_message,
     error_message,
+    event_message,
     event_messages,
     names_of,
     parse,
@@ -324,4 +324,4 @@ def test_every_error_has_its_words(code: str) -> None:
 
 
 def test_a_cancelled_job_of_another_connection() -> None:
-    assert json.loads(cancelled_message("i")) == {"type": "cancelled", "id": "i"}
+    assert json.loads(event_message(Cancelled(), "i")) == {"type": "cancelled", "id": "i"}
