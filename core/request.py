@@ -19,6 +19,10 @@ LARGEST_CFG_SCALE = 30.0
 LONGEST_NAME = 200
 """Characters of a model's or sampler's name."""
 
+EXTRA_ARGUMENTS = "<sd_cpp_extra_args>"
+"""stable-diffusion.cpp's server takes what follows this in a prompt, and in no other text, for parameters
+that count instead of ours: with them a stranger paints beyond all limits. It looks for just these letters."""
+
 BYTES_BESIDE_PROMPTS = 65_536
 BYTES_OF_A_CHARACTER = 12
 r"""At the most: an emoji that an ASCII-only JSON writer sends as two times \uXXXX."""
@@ -115,6 +119,10 @@ def parse_request(prompt: object, fields: Mapping[str, object], limits: Limits) 
     request = ImageRequest(prompt=_text("input", prompt, limits.max_prompt), **given)
     if not request.prompt.strip():
         raise InvalidRequest("input: the prompt is empty", field="input")
+    if EXTRA_ARGUMENTS in request.prompt:
+        raise InvalidRequest(
+            f"input: {EXTRA_ARGUMENTS} is not let through; parameters go beside the prompt", field="input"
+        )
     pixels = request.width * request.height
     if pixels > limits.max_pixels:
         raise InvalidRequest(

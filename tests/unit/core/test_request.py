@@ -92,6 +92,17 @@ def test_a_prompt_that_cannot_be_painted_is_refused_as_input(prompt: object) -> 
     assert refused.value.field == "input"
 
 
+def test_a_prompt_brings_no_parameters_of_its_own() -> None:
+    """stable-diffusion.cpp's server would take them out of it, and paint eight pictures for one; what it
+    reads no parameters in is a text as any other."""
+    tag = "sd_cpp_extra_args"
+    for prompt in (f'a monkey <{tag}>{{"width": 4096, "batch_count": 8}}</{tag}>', f"<{tag}>"):
+        with pytest.raises(InvalidRequest, match=rf"^input: <{tag}> is not let through") as refused:
+            parse_request(prompt, {}, Limits())
+        assert refused.value.field == "input"
+    assert parse_request(tag, {"negative_prompt": f"<{tag}>"}, Limits()).prompt == tag
+
+
 def test_the_whole_area_is_limited_and_not_only_the_sides() -> None:
     assert parse(width=1024, height=256).cost == 1
     with pytest.raises(InvalidRequest, match="at most 262144") as refused:
