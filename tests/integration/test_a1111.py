@@ -315,7 +315,7 @@ async def test_a_picture_that_waited_behind_somebody_elses_says_little_about_the
         # these four, which is less than twice the mean of the second and the third, the pace before.
         for _ in range(4):
             await it.paint(steps=10)
-        before = it.backend.pace
+        before = (await it.backend.look()).pace
         assert before is not None
         outside = await it.double.paint_outside(held=True)
         painting = asyncio.create_task(it.paint(steps=10))
@@ -324,8 +324,9 @@ async def test_a_picture_that_waited_behind_somebody_elses_says_little_about_the
         outside.release()
         waited = await painting
         assert waited.seconds > 5 * before
-        assert it.backend.pace is not None
-        assert it.backend.pace < 2 * before
+        pace = (await it.backend.look()).pace
+        assert pace is not None
+        assert pace < 2 * before
 
 
 async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_to_first() -> None:

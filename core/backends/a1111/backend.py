@@ -97,11 +97,6 @@ class A1111Backend:
         """See Backend.offer."""
         return self._offer
 
-    @property
-    def pace(self) -> float | None:
-        """Seconds per cost unit; None before the first picture."""
-        return self._pace
-
     async def look(self) -> Offer:
         """See Backend.look."""
         self._busy_elsewhere = False
@@ -118,7 +113,7 @@ class A1111Backend:
             models=self._models,
             samplers=self._samplers,
             loaded=self._loaded,
-            pace=self.pace,
+            pace=self._pace,
             resting=self._busy_elsewhere,
             problem=problem,
             demo=any(DEMO in model for model in self._models),
