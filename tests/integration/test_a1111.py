@@ -358,6 +358,39 @@ async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behin
         assert (await it.backend.look()).usable
 
 
+async def test_a_given_up_picture_that_goes_by_another_name_is_waited_for() -> None:
+    """SD.Next names each task itself, and tells only that something runs, ours or its owner's."""
+    async with studio(names_tasks=False, tells_task=False) as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        with pytest.raises(BackendError, match="answered 504"):
+            await it.paint("/impatient")
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, True)
+        assert "none of our jobs, or one given up" in offer.problem
+        it.double.release()
+        await it.double.paintings[0].done()
+        assert (await it.backend.look()).usable
+        assert it.double.interrupts == []
+
+
+@pytest.mark.parametrize("tells_task", [True, False])
+async def test_once_a_given_up_picture_is_known_to_be_finished_nothing_is_waited_for(
+    tells_task: bool,
+) -> None:
+    """A1111 says so by its name: what its owner paints by hand then is no reason to leave it alone."""
+    async with studio(tells_task=tells_task) as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        with pytest.raises(BackendError, match="answered 504"):
+            await it.paint("/impatient")
+        it.double.release()
+        await it.double.paintings[0].done()
+        outside = await it.double.paint_outside(held=True)
+        assert (await it.backend.look()).usable
+        outside.release()
+
+
 async def test_a_failed_picture_that_the_server_still_calls_active_is_gone_once_it_is_idle() -> None:
     """A1111 does so; a job that was given up before must not keep its server from all others."""
     async with studio(tells_task=False) as it:

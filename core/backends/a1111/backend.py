@@ -167,7 +167,7 @@ class A1111Backend:
             if state == "active":
                 await self._stop()
             elif task not in self._in_flight and (
-                state == "unknown" or (state == "gone" and self._clock() - began >= NOT_YET)
+                state in {"unknown", "finished"} or (state == "gone" and self._clock() - began >= NOT_YET)
             ):
                 return
             await _wait(answered, ASK_AGAIN)
@@ -198,6 +198,9 @@ class A1111Backend:
             if state in {"active", "queued"}:
                 return "still paints a job that was given up"
             self._given_up.discard(task)
+            if state != "finished" and self._seen_idle:
+                # SD.Next paints it under a name of its own: what runs there may be this one.
+                self._seen_idle, self._standstill = False, Standstill(self._clock)
         if self._seen_idle:
             return ""
         running = await self._progress.running()
@@ -210,7 +213,7 @@ class A1111Backend:
             return ""
         if str(running.get("current_task")).startswith(self._prefix):
             await self._stop()
-        return "busy with a picture that is none of our jobs; waiting until it is idle"
+        return "busy with a picture that is none of our jobs, or one given up; waiting until it is idle"
 
     async def _state(self, task: str) -> str:
         """Where our task is on the server; `queued` while the server cannot be asked."""

@@ -110,7 +110,8 @@ class ProgressSource:
         return words if isinstance(words, dict) else None
 
     async def state(self, task: str) -> str:
-        """`active`, `queued`, `gone` (or not there yet), `unknown` where the server does not tell."""
+        """`active`, `queued`, `finished`, `gone` (or not there yet, or there under another name), `unknown`
+        where the server does not tell."""
         running = await self.running()
         tells = running is not None and "current_task" in running
         if running is not None and tells and running["current_task"] == task:
@@ -119,7 +120,7 @@ class ProgressSource:
             words = await self._internal(task, preview=False, preview_id=-1)
             if words is not None:
                 if not (words.get("active") or words.get("queued")) or await self._is_idle(running):
-                    return "gone"
+                    return "finished" if words.get("completed") else "gone"
                 # Between two answers another task may have begun: what runs must be ours by both.
                 return "active" if words.get("active") and not tells else "queued"
         if running is None or not tells:
