@@ -246,10 +246,17 @@ async def test_a_server_that_tells_nothing_is_estimated_by_time_and_says_so(rela
         await painting
 
 
-@pytest.mark.parametrize("status", [404, 405, 501])
+@pytest.mark.parametrize("status", [403, 404, 405, 501])
 async def test_each_optional_endpoint_may_be_missing_in_each_way(status: int) -> None:
+    """Also when a proxy forbids it, as one does that lets nothing through but what paints."""
     async with studio() as it:
-        for path in ("/internal/progress", "/sdapi/v1/progress", "/sdapi/v1/samplers", "/sdapi/v1/sd-models"):
+        for path in (
+            "/internal/progress",
+            "/sdapi/v1/progress",
+            "/sdapi/v1/options",
+            "/sdapi/v1/samplers",
+            "/sdapi/v1/sd-models",
+        ):
             it.double.fault(path, status)
         offer = await it.backend.look()
         assert (offer.usable, offer.models, offer.samplers, offer.problem) == (True, (), (), "")
@@ -752,6 +759,17 @@ async def test_who_was_given_no_password_is_told_where_to_write_it() -> None:
         assert (await it.backend.look()).problem == told
         with pytest.raises(BackendError, match="wants a user and a password"):
             await it.paint()
+
+
+async def test_who_is_forbidden_everything_is_not_sent_to_look_for_a_password() -> None:
+    """A proxy or a firewall answers so: A1111 itself says 401."""
+    async with studio() as it, open_session() as session:
+        it.double.fault("/", 403)
+        assert (await it.backend.look()).problem == "answers 403: something before it forbids it"
+        with pytest.raises(BackendError, match="answers 403") as caught:
+            await it.paint()
+        assert not isinstance(caught.value, Unreachable), "it would be tried for ever"
+        assert await discover(session, it.double.url) is Found.OTHER
 
 
 async def test_credentials_let_us_in_and_appear_nowhere(caplog: pytest.LogCaptureFixture) -> None:

@@ -33,6 +33,8 @@ FROM_CONTAINERS = "host.docker.internal"
 """What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
+FORBIDDEN = "answers 403: something before it forbids it"
+"""A1111 itself asks for a password with 401, and forbids nothing."""
 TOO_MANY = 429
 SHORTEST_REST, USUAL_REST, LONGEST_REST = 1.0, 10.0, 60.0
 """Seconds for which a server that answers 429 is left alone, whatever it asks for. SD.Next asks for nothing,
@@ -115,11 +117,11 @@ class Client:
     async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-        A login page or a redirect to one counts as none; if it `may_fail`, an error of its own does, too, and
-        that it answers no more for a while.
+        A login page, a redirect to one and what is forbidden count as none; if it `may_fail`, an error of its
+        own does, too, and that it answers no more for a while.
         """
         status, body, _ = await self._request(method, path, ASKING, **options)
-        if status in {401, 403} and path.startswith("/sdapi"):
+        if status == 401 and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         limits = status == TOO_MANY
         failed = limits or (status >= 500 and status != NOT_IMPLEMENTED)
@@ -139,7 +141,7 @@ class Client:
 
     def _refusal(self, status: int, body: bytes) -> SdError:
         """What an answer that is not 200 means."""
-        if status in {401, 403}:
+        if status == 401:
             return Unreachable(f"{self.name}: {self._locked}")
         return _refusal(self.name, status, body)
 
@@ -213,6 +215,8 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
     words = _object(body)
     detail = words.get("detail")
     match status:
+        case 403:
+            return Unreachable(f"{name}: {FORBIDDEN}")
         case 404 if not detail or detail == "Not Found":
             return Unreachable(f"{name}: no /sdapi there: start it with --api")
         case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from core.backends import Unreachable
-from core.backends.a1111.client import Client
+from core.backends.a1111.client import FORBIDDEN, Client
 from core.errors import BackendError
 from core.settings import SettingsError
 from core.variables import BackendAddress
@@ -76,8 +76,10 @@ async def api_problem(client: Client) -> str:
     Raises Unreachable, BackendError.
     """
     status = await client.status_of("/sdapi/v1/txt2img")
-    if status in {401, 403, 405, 422}:
+    if status in {401, 405, 422}:
         return ""
+    if status == 403:
+        return FORBIDDEN
     if status in {301, 302, 303, 307, 308}:
         return "it redirects to another address: https://, or that one, may be meant"
     return "no /sdapi there: start it with --api"
