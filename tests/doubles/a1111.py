@@ -12,6 +12,8 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /traceback      500 with a long traceback    /broken-info   `info` is no JSON
     /forge          500 in Forge's words
     /large-body     500 with a whole answer in it
+    /detail-500     a relative's own words: FastAPI's shape
+    /busy-503 /text-500            KoboldCpp's, SD.Next's
     /422            refused by validation        /jpeg /webp    a picture of that format
     /404-sampler    refused: sampler not found   /data-uri      `data:image/png;base64,` before it
     /status-502     a proxy's page, any number   /grid          with a batch: the grid comes first
@@ -468,8 +470,8 @@ class A1111Double:
         self.overlaps += self._unanswered > 0
         if refused := refusal(body, self.samplers):
             status, told = refused
-            if isinstance(told, str):
-                return web.Response(status=status, text=told, content_type="text/html")
+            if isinstance(told, bytes):
+                return web.Response(status=status, body=told, content_type="text/html")
             return web.json_response(told, status=status)
         self._unanswered += 1
         try:

@@ -38,11 +38,17 @@ LIMITED = {
     "errors": "429: 10.0.0.5:/sdapi/v1/txt2img: rate limit exceeded",
 }
 """SD.Next's 429, which takes the place of a picture that is painted."""
+RELATIVES: dict[str, tuple[int, Any]] = {
+    "/detail-500": (500, {"detail": "Invalid image format"}),
+    "/busy-503": (503, {"detail": {"msg": "Server is busy; please try again later.", "type": ""}}),
+    "/text-500": (500, "unsupported operand type(s) for +"),
+}
+"""In shapes that A1111 itself has not: FastAPI's, KoboldCpp's, SD.Next's."""
 VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
 
-def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, str | dict[str, Any]] | None:
-    """Status and body of what is answered before anything is painted: JSON, or a page of HTML."""
+def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, Any] | None:
+    """Status and body of what is answered before anything is painted: JSON, or a page of HTML as bytes."""
     prompt, sampler = str(body.get("prompt", "")), body.get("sampler_name")
     if "/404-sampler" in prompt or (sampler and samplers and sampler not in samplers):
         return 404, {"detail": "Sampler not found"}
@@ -51,8 +57,8 @@ def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, str |
     if "/422" in prompt:
         return 422, {"detail": [VALIDATION]}
     if status := re.search(r"/status-(\d{3})", prompt):
-        return int(status[1]), f"<html><center><h1>{status[1]}</h1></center><hr>nginx</html>"
-    return None
+        return int(status[1]), f"<html><center><h1>{status[1]}</h1></center><hr>nginx</html>".encode()
+    return next((answer for word, answer in RELATIVES.items() if word in prompt), None)
 
 
 def failure(prompt: str) -> dict[str, Any] | None:

@@ -566,6 +566,25 @@ async def test_each_fault_has_its_end(prompt: str, error: type[SdError], words: 
 
 
 @pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("/detail-500", "answered 500: Invalid image format"),
+        ("/busy-503", "answered 503: Server is busy; please try again later."),
+        ("/text-500", "answered 500: unsupported operand type(s) for +"),
+    ],
+)
+async def test_what_a_relative_of_a1111_says_of_its_fault_is_told(prompt: str, words: str) -> None:
+    """It is an answer of the server itself, and no proxy's: it paints our picture no more."""
+    async with studio(names_tasks=False, tells_task=False) as it:
+        await it.backend.look()
+        with pytest.raises(BackendError) as caught:
+            await it.paint(prompt)
+        assert caught.value.message == f"{it.double.name}: {words}"
+        it.double.stuck = True
+        assert (await it.backend.look()).usable
+
+
+@pytest.mark.parametrize(
     ("asked", "seconds"), [(None, 10), ("30", 30), ("0", 1), ("86400", 60), ("nan", 1), ("in a while", 10)]
 )
 async def test_a_server_that_limits_its_pictures_says_so_in_our_words_and_is_left_alone(

@@ -109,8 +109,8 @@ class Client:
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
-        # Not in A1111's words, nor in FastAPI's: a proxy waited for too long, or lost its server.
-        if status >= 500 and not {"error", "detail"} & _object(body).keys():
+        # Not in A1111's words, nor in its relatives': a proxy waited for too long, or lost its server.
+        if status >= 500 and not _said(body) and not {"error", "detail"} & _object(body).keys():
             raise Broken(refusal.message)
         raise refusal
 
@@ -128,12 +128,7 @@ class Client:
         passes = may_fail and (limits or _is_its_own(status, body))
         if failed and not passes:
             raise BackendError(f"{self.name}: {path} answered {status}")
-        if status != 200:
-            return None
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError):
-            return None
+        return _json(body) if status == 200 else None
 
     async def status_of(self, path: str) -> int:
         """The HTTP status of a GET. Raises Unreachable, BackendError."""
@@ -226,7 +221,7 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
         case _ if words.get("error"):
             sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
             return BackendError(f"{name}: {_short(sentence)}")
-    return BackendError(f"{name}: answered {status}")
+    return BackendError(f"{name}: {_short(f'answered {status}: {_last_line(_said(body))}'.rstrip(': '))}")
 
 
 def _invalid(name: str, detail: object) -> InvalidRequest:
@@ -243,11 +238,16 @@ def _field(detail: str) -> str | None:
 
 
 def _object(body: bytes) -> Words:
-    try:
-        words = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return {}
+    words = _json(body)
     return words if isinstance(words, dict) else {}
+
+
+def _json(body: bytes) -> Any:
+    """What a body says; None where it is no JSON."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _reason(words: Words) -> str:
@@ -259,6 +259,15 @@ def _reason(words: Words) -> str:
     if isinstance(texts[-1], str) and len(texts[-1]) > LONGEST_REASON:
         texts.pop()
     return next((text for text in texts if isinstance(text, str) and text), "")
+
+
+def _said(body: bytes) -> str:
+    """What relatives of A1111 say in another shape: FastAPI's `detail`, with a `msg` in it by KoboldCpp, or
+    nothing but a text of JSON by SD.Next."""
+    words = _json(body)
+    detail = words.get("detail") if isinstance(words, dict) else words
+    text = detail.get("msg") if isinstance(detail, dict) else detail
+    return text if isinstance(text, str) else ""
 
 
 def _last_line(reason: str) -> str:
