@@ -41,9 +41,10 @@ LIMITED = {
 RELATIVES: dict[str, tuple[int, Any]] = {
     "/detail-500": (500, {"detail": "Invalid image format"}),
     "/busy-503": (503, {"detail": {"msg": "Server is busy; please try again later.", "type": ""}}),
+    "/error-400": (400, {"error": "invalid params"}),
     "/text-500": (500, "unsupported operand type(s) for +"),
 }
-"""In shapes that A1111 itself has not: FastAPI's, KoboldCpp's, SD.Next's."""
+"""In shapes that A1111 itself has not: FastAPI's, KoboldCpp's, stable-diffusion.cpp's, SD.Next's."""
 VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
 
@@ -54,6 +55,8 @@ def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, Any] 
         return 404, {"detail": "Sampler not found"}
     if "/400-sampler" in prompt:
         return 400, {"detail": "Sampler not found"}
+    if "/errors-400" in prompt:
+        return 400, {"error": "ValueError", "detail": "", "body": "", "errors": "bad value"}
     if "/422" in prompt:
         return 422, {"detail": [VALIDATION]}
     if status := re.search(r"/status-(\d{3})", prompt):

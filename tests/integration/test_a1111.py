@@ -548,6 +548,8 @@ async def test_a_job_of_ours_that_a_dead_worker_left_is_interrupted() -> None:
         ("/422", InvalidRequest, "steps"),
         ("/404-sampler", InvalidRequest, "Sampler not found"),
         ("/400-sampler", InvalidRequest, "Sampler not found"),
+        ("/error-400", InvalidRequest, "invalid params"),
+        ("/errors-400", BackendError, "ValueError: bad value"),
         ("/status-400", BackendError, "answered 400"),
         ("/truncate", BackendError, "truncated"),
         ("/not-json", BackendError, "no JSON"),

@@ -218,6 +218,10 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
             return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
         case 422:
             return _invalid(name, detail)
+        # So stable-diffusion.cpp's server says what is wrong with the parameters; A1111 tells of its own
+        # fault in `errors`, whatever the status.
+        case 400 if isinstance(words.get("error"), str) and "errors" not in words:
+            return InvalidRequest(f"{name}: {_short(words['error'])}", field=_field(words["error"]))
         case _ if words.get("error"):
             sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
             return BackendError(f"{name}: {_short(sentence)}")
