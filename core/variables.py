@@ -12,6 +12,9 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
 """What REDIS_URL may say behind its ?. How long a call waits and what an answer looks like is the store's."""
 
+API = "/sdapi/v1"
+"""Where a backend's own path ends, should its address have been copied together with this."""
+
 
 @dataclass(frozen=True, slots=True)
 class BackendAddress:
@@ -192,7 +195,8 @@ def _backend(text: str) -> BackendAddress:
         raise ValueError(wanted)
     host = parts.hostname or ""
     shown = f"[{host}]" if ":" in host else host
-    url = f"{parts.scheme}://{shown}:{port}{parts.path.rstrip('/')}"
+    path = parts.path.rstrip("/").removesuffix(API)
+    url = f"{parts.scheme}://{shown}:{port}{path}"
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 

@@ -39,8 +39,9 @@ It records `calls`, `txt2img_requests`, `paintings` (in the order in which they 
 (the task that each one hit, None if it hit nothing), `overlaps` (txt2img that came while another was not
 answered yet), `switches` (models loaded), `previews` (pictures handed out with progress).
 
-    double.fault("/", 503)                # paths that begin so answer: a status, "html", "error" (a 500 in
-                                          # A1111's own words), "plain" (Starlette's), "hang" or "drop"
+    double.fault("/", 503)                # paths that begin so answer: a status, "html", "page-404" (or any),
+                                          # "error" (a 500 in A1111's own words), "plain" (Starlette's),
+                                          # "hang" or "drop"
     double.heal()                         # takes all faults away; what hung goes on
     await double.go_away()                # a crash: nobody listens, every connection and painting is gone
     await double.come_back()              # on the same port
@@ -371,6 +372,8 @@ class A1111Double:
             return web.Response(status=500, text="Internal Server Error")
         if kind == "html":
             return web.Response(text="<html>Log in</html>", content_type="text/html")
+        if kind.startswith("page-"):
+            return web.Response(status=int(kind[5:]), text="<html>nginx</html>", content_type="text/html")
         if kind == "drop":
             return _hang_up(request)
         while self._faults and self._runner is not None:

@@ -356,7 +356,7 @@ async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behin
     async with studio() as it:
         await it.backend.look()
         it.double.hold(at=2)
-        with pytest.raises(BackendError, match="answered 504"):
+        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
             await it.paint("/impatient")
         offer = await it.backend.look()
         assert (offer.usable, offer.resting) == (False, True)
@@ -370,7 +370,7 @@ async def test_a_given_up_picture_that_goes_by_another_name_is_waited_for() -> N
     async with studio(names_tasks=False, tells_task=False) as it:
         await it.backend.look()
         it.double.hold(at=2)
-        with pytest.raises(BackendError, match="answered 504"):
+        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
             await it.paint("/impatient")
         offer = await it.backend.look()
         assert (offer.usable, offer.resting) == (False, True)
@@ -389,7 +389,7 @@ async def test_once_a_given_up_picture_is_known_to_be_finished_nothing_is_waited
     async with studio(tells_task=tells_task) as it:
         await it.backend.look()
         it.double.hold(at=2)
-        with pytest.raises(BackendError, match="answered 504"):
+        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
             await it.paint("/impatient")
         it.double.release()
         await it.double.paintings[0].done()
@@ -741,6 +741,18 @@ async def test_a_web_ui_without_its_api_is_told_how_to_start_it() -> None:
     async with studio(missing=NO_API) as it, open_session() as session:
         assert "start it with --api" in (await it.backend.look()).problem
         assert await discover(session, it.double.url) is Found.OTHER
+
+
+@pytest.mark.parametrize(("fault", "status"), [("html", 200), ("page-404", 404), ("page-400", 400)])
+async def test_a_page_of_somebody_else_is_not_taken_for_a_web_ui_without_its_api(
+    fault: str, status: int
+) -> None:
+    """A tunnel warns with one, or says so that it is closed; a port for https:// answers http:// so."""
+    async with studio() as it:
+        it.double.fault("/", fault)
+        problem = (await it.backend.look()).problem
+        assert f"no A1111 (status {status}): a tunnel or proxy does, or https:// is meant" in problem
+        assert "--api" not in problem
 
 
 async def test_discovery_finds_an_api_or_nothing() -> None:

@@ -35,6 +35,8 @@ NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
 FORBIDDEN = "answers 403: something before it forbids it"
 """A1111 itself asks for a password with 401, and forbids nothing."""
+IMPATIENT = {504, 524}
+"""What a proxy answers that has waited for long enough; the second is Cloudflare's."""
 TOO_MANY = 429
 SHORTEST_REST, USUAL_REST, LONGEST_REST = 1.0, 10.0, 60.0
 """Seconds for which a server that answers 429 is left alone, whatever it asks for. SD.Next asks for nothing,
@@ -111,7 +113,8 @@ class Client:
             raise BackendError(refusal.message)
         # Not in A1111's words, nor in its relatives': a proxy waited for too long, or lost its server.
         if status >= 500 and not _said(body) and not {"error", "detail"} & _object(body).keys():
-            raise Broken(refusal.message)
+            sentence = f"a proxy before it answered {status}: it may not wait as long as a picture takes"
+            raise Broken(f"{self.name}: {sentence}" if status in IMPATIENT else refusal.message)
         raise refusal
 
     async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
@@ -130,9 +133,10 @@ class Client:
             raise BackendError(f"{self.name}: {path} answered {status}")
         return _json(body) if status == 200 else None
 
-    async def status_of(self, path: str) -> int:
-        """The HTTP status of a GET. Raises Unreachable, BackendError."""
-        return (await self._request("GET", path, ASKING)).status
+    async def knock(self, path: str) -> tuple[int, str]:
+        """The status of a GET, and what it means if nothing is there. Raises Unreachable, BackendError."""
+        status, body, _ = await self._request("GET", path, ASKING)
+        return status, _nothing(status, body)
 
     def _refusal(self, status: int, body: bytes) -> SdError:
         """What an answer that is not 200 means."""
@@ -205,6 +209,13 @@ def _rest(retry_after: str | None) -> float:
     return min(LONGEST_REST, max(SHORTEST_REST, seconds))
 
 
+def _nothing(status: int, body: bytes) -> str:
+    """Why there is no txt2img: only A1111 itself says that it lacks it in FastAPI's words."""
+    if status == 404 and _object(body).get("detail") == "Not Found":
+        return "no /sdapi there: start it with --api"
+    return f"what answers there is no A1111 (status {status}): a tunnel or proxy does, or https:// is meant"
+
+
 def _refusal(name: str, status: int, body: bytes) -> SdError:
     """What an answer means that is neither 200 nor about who asks."""
     words = _object(body)
@@ -213,7 +224,7 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
         case 403:
             return Unreachable(f"{name}: {FORBIDDEN}")
         case 404 if not detail or detail == "Not Found":
-            return Unreachable(f"{name}: no /sdapi there: start it with --api")
+            return Unreachable(f"{name}: {_nothing(status, body)}")
         case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version
             return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
         case 422:

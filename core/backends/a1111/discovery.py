@@ -75,11 +75,11 @@ async def api_problem(client: Client) -> str:
 
     Raises Unreachable, BackendError.
     """
-    status = await client.status_of("/sdapi/v1/txt2img")
+    status, problem = await client.knock("/sdapi/v1/txt2img")
     if status in {401, 405, 422}:
         return ""
     if status == 403:
         return FORBIDDEN
     if status in {301, 302, 303, 307, 308}:
         return "it redirects to another address: https://, or that one, may be meant"
-    return "no /sdapi there: start it with --api"
+    return problem

@@ -169,6 +169,12 @@ def test_the_name_of_a_backend_may_be_shown_and_its_credentials_never_are() -> N
         assert "hunter" not in shown
 
 
+def test_an_address_of_the_api_names_its_server() -> None:
+    """It is what stands in the browser, or in a line of curl that was tried before."""
+    settings = read(SD_BACKENDS="http://gpu:7860/sdapi/v1,http://gpu/sd/sdapi/v1/")
+    assert [backend.url for backend in settings.sd_backends] == ["http://gpu:7860", "http://gpu:80/sd"]
+
+
 @pytest.mark.parametrize(
     "address",
     [
