@@ -19,6 +19,11 @@ from core.request import ImageRequest
 
 FORMATS = {b"iVBORw0KGgo": "png", b"/9j/": "jpeg", b"UklGR": "webp"}
 """How the base64 of each format begins."""
+NOTHING = "answered without a picture"
+UNKNOWN = (
+    "answered a picture that is neither PNG, JPEG nor WebP; "
+    "set its image format (samples_format) to png, jpg or webp"
+)
 TAIL = 64
 """Characters at a picture's end that are decoded, to see that it is whole."""
 LONGEST_REST = 16_384
@@ -154,7 +159,7 @@ def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:
         start = bytes(base64[:64])
     format = _format_of(start)
     if format is None:
-        raise BackendError(f"{backend}: answered a picture that is neither PNG, JPEG nor WebP")
+        raise BackendError(f"{backend}: {UNKNOWN if start else NOTHING}")
     try:
         tail = a2b_base64(base64[-TAIL:], strict_mode=True) if len(base64) % 4 == 0 else b""
     except Error:

@@ -199,7 +199,9 @@ def test_a_picture_s_text_never_breaks_out_of_our_json(odd: str) -> None:
         (b'{"images":["' + PNG[:40].encode() + b"\x01" + PNG[40:].encode() + b'"]}', "no JSON"),
         (b'{"images":["' + PNG.encode() + b'",]}', "no JSON"),
         (b'{"images":\x0b["' + PNG.encode() + b'"]}', "no JSON"),
-        ({"images": ["aGVsbG8="]}, "neither PNG, JPEG nor WebP"),
+        ({"images": [""]}, "without a picture"),
+        ({"images": [PNG, ""]}, "without a picture"),
+        ({"images": ["aGVsbG8="]}, r"neither PNG, JPEG nor WebP; set .*samples_format\) to png"),
     ],
 )
 def test_what_holds_no_whole_picture_is_a_fault_of_the_backend(words: Any, reason: str) -> None:
