@@ -5,6 +5,7 @@ unescaping: they are spans of the body, and only what stands around them is pars
 the parser whole.
 """
 
+import json
 import re
 from binascii import Error, a2b_base64
 from typing import Any
@@ -65,7 +66,7 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BackendError(f"{backend}: answered something that is no JSON of A1111") from error
     if not images:
-        raise BackendError(f"{backend}: answered without a picture")
+        raise BackendError(f"{backend}: {NOTHING}")
     info = _info(rest.info)
     seeds, infotexts = info.all_seeds, info.infotexts
     if len(images) > request.batch_size:
@@ -194,6 +195,16 @@ def _info(info: object) -> _Info:
             return msgspec.json.decode(info, type=_Info)
         return msgspec.convert(info, _Info)
     except (msgspec.DecodeError, RecursionError):
+        return _python_info(info)
+
+
+def _python_info(info: object) -> _Info:
+    """The same where Python wrote NaN or Infinity into it, which are no JSON: they are left out."""
+    try:
+        words = json.loads(info, parse_constant=lambda _: None) if isinstance(info, str) else None
+        # By the same parser after all: Python's also lets in texts that nobody can hand on.
+        return msgspec.json.decode(json.dumps(words), type=_Info)
+    except (ValueError, RecursionError):
         return _Info()
 
 

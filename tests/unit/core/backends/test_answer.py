@@ -209,6 +209,21 @@ def test_what_holds_no_whole_picture_is_a_fault_of_the_backend(words: Any, reaso
         read(words)
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+def test_what_python_writes_and_json_has_not_costs_no_infotext(odd: float) -> None:
+    """A server writes its `info` with Python's own writer, extensions and all."""
+    info = json.dumps({"infotexts": ["a cat"], "sd_model_name": "alpha", "seed": odd, "denoising": odd})
+    completed = read({"images": [PNG], "info": info})
+    assert (completed.images[0].infotext, completed.model) == ("a cat", "alpha")
+    assert type(completed.images[0].seed) is int
+
+
+def test_half_a_character_in_info_is_not_told_on() -> None:
+    """Python reads and writes it, and nobody can hand it on."""
+    info = json.dumps({"infotexts": ["a \ud83d"], "denoising": float("nan")})
+    assert read({"images": [PNG], "info": info}).images[0].infotext == ""
+
+
 def test_the_text_of_a_grid_is_dropped_with_it() -> None:
     info = json.dumps({"infotexts": ["the grid", "one", "two"]})
     completed = read({"images": [PNG, PNG, PNG], "info": info}, batch_size=2)
