@@ -681,6 +681,18 @@ async def test_from_a_container_it_says_why_this_machine_is_not_reached(
             assert said == "not reached (connection refused; A1111 listens for containers with --listen)"
 
 
+async def test_of_another_machine_it_says_why_nothing_may_listen_there() -> None:
+    """A1111 is there and paints for its owner: with --api alone it listens for its own machine only."""
+    async with studio() as it:
+        await it.double.go_away()
+        url = it.double.url.replace("127.0.0.1", "gpu")
+        connector = aiohttp.TCPConnector(resolver=ThisMachine())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            backend = A1111Backend(BackendAddress(url), session, deployment="test")
+            said = (await backend.look()).problem
+            assert said == "not reached (connection refused; is it started with --listen?)"
+
+
 async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:
     """Its address may be meant with http://, or its certificate may be one of its owner's own making."""
     openssl = shutil.which("openssl")

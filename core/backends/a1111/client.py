@@ -29,6 +29,7 @@ ASKING = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
 LONGEST_REASON = 300
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FROM_CONTAINERS = "host.docker.internal"
 """What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
@@ -186,10 +187,12 @@ def _obstacle(error: ClientConnectorError) -> str:
 
 
 def _meant(host: str | None, environ: Mapping[str, str]) -> str:
-    """What is nearly always wrong where nothing listens, seen from a container (systemd's word for one)."""
+    """What is nearly always wrong where nothing listens: A1111 does on loopback only unless told to."""
     if host == FROM_CONTAINERS:
         return "; A1111 listens for containers with --listen"
-    if environ.get("container") and host in {"127.0.0.1", "localhost", "::1"}:
+    if host not in LOOPBACK:
+        return "; is it started with --listen?"
+    if environ.get("container"):  # systemd's word for one
         return f"; in a container that is the container itself: name it {FROM_CONTAINERS}"
     return ""
 
