@@ -21,7 +21,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /status-502     a proxy's page, any number   /grid          with a batch: the grid comes first
     /truncate       the picture ends half-way    /kb-450        a picture of about that many KB
     /bad-base64     the picture is no base64     /slow          50 ms a step
-    /odd-letter     its beginning is no base64
+    /odd-letter     its beginning is no base64   /fewer         of a batch, one picture: KoboldCpp
     /400-sampler    the same, as other versions of A1111 say it
     /hang-up        closes the socket in the middle of its answer
     /drop           closes the socket in the middle of the painting, with no answer at all

@@ -76,6 +76,7 @@ def success(body: dict[str, Any], seed: int, model: str, sampler: str, *, return
     seeds = [seed + index for index in range(int(body.get("batch_size", 1)))]
     infotexts = [infotext(body, seed, model, sampler) for seed in seeds]
     pictures = [] if "/empty-images" in prompt else [_picture(body, text) for text in infotexts]
+    pictures = pictures[:1] if "/fewer" in prompt else pictures
     if (return_grid or "/grid" in prompt) and len(pictures) > 1:
         pictures.insert(0, _picture(body, "the grid"))
         infotexts.insert(0, infotexts[0])

@@ -84,6 +84,20 @@ async def test_a_picture_comes_with_its_seed_and_teaches_the_pace() -> None:
         assert it.double.txt2img_requests[0]["save_images"] is False
 
 
+async def test_the_pace_is_of_the_pictures_that_came_and_not_of_those_that_were_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """KoboldCpp paints one, however many are asked for. Its owner is told so once."""
+    async with studio(step_seconds=0.001) as it:
+        for _ in range(2):
+            completed = await it.paint("/fewer", steps=10, batch_size=4)
+            assert len(completed.images) == 1
+        assert caplog.text.count(f"{it.double.name}: painted 1 of 4 pictures") == 1
+        pace = (await it.backend.look()).pace
+        assert pace is not None
+        assert pace >= 10 * it.double.step_seconds / 0.5
+
+
 async def test_a_seed_left_to_chance_is_chosen_here_so_that_it_is_always_known() -> None:
     async with studio() as it:
         image = (await it.paint("/no-info")).images[0]
