@@ -249,12 +249,12 @@ class A1111Backend:
 
     def _learn(self, request: ImageRequest, completed: Completed, switches: bool) -> None:
         """The pace, but for pictures that had to wait for another model; and what of it is news."""
-        made = structs.replace(request, batch_size=len(completed.images))
-        if made.batch_size < request.batch_size and not self._makes_fewer:
+        made, asked = len(completed.images), request.batch_size
+        if made < asked and not self._makes_fewer:
             self._makes_fewer = True
-            log.warning("%s: painted %d of %d pictures", self.name, made.batch_size, request.batch_size)
+            log.warning("%s: painted %d of %d pictures", self.name, made, asked)
         if not switches and completed.seconds > 0:
-            self._paces.append(completed.seconds / made.cost)
+            self._paces.append(completed.seconds / request.cost * asked / made)
             self._pace = median(self._paces)
         pace, told = self._pace, self._offer.pace
         news = pace is None or told is None or abs(pace - told) > max(SAME_PACE * told, SAME_SECONDS)
