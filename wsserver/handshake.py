@@ -5,6 +5,7 @@ first message: browsers cannot send an Authorization header with a websocket.
 """
 
 import email.utils
+import math
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import cast
@@ -97,6 +98,8 @@ def _refusal(error: SdError, request: Request) -> Response:
     answer = _answer(status, encode(problem), "application/problem+json", request)
     if status == HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after is not None:
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return answer
 
 

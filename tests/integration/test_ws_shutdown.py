@@ -41,6 +41,7 @@ async def test_while_it_stops_nobody_new_is_let_in() -> None:
         status, head, body = await served.ask(*UPGRADE)
         assert status == 503
         assert "application/problem+json" in head
+        assert "Retry-After: 2\r\n" in head + "\r\n"
         assert '"code":"shutting_down"' in body
         async with served.raw(*UPGRADE, "X-Request-ID: 1") as (reader, _):
             assert await reader.read() == b""
