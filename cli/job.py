@@ -54,7 +54,7 @@ class Job:
         self._unsure = False
         """Whether the server may have a job that it has not told the id of."""
         self.submitted = asyncio.Event()
-        """Set while the id is known; not while the job is being submitted, for the first time or again."""
+        """Set while the id is known; cleared while the job is being submitted."""
         self._lost_since: float | None = None
         self._pause = FIRST_PAUSE
 

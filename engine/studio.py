@@ -76,7 +76,7 @@ class Job:
 
 
 class Studio:
-    """Enter it with `async with`; leaving it ends what is painted, quickly."""
+    """What is painted, one order after the other; `close` ends it quickly."""
 
     def __init__(self, step_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.options: dict[str, Any] = {

@@ -133,7 +133,7 @@ async def test_what_is_no_such_server_is_told_at_once_though_it_hangs_up(capsys:
 
 @pytest.mark.parametrize("command", [("imagine", PROMPT, "--patience=1"), ("status",)])
 async def test_the_websockets_port_is_told_to_be_that(capsys: Capture, command: tuple[str, ...]) -> None:
-    """It hangs up on all but GET, as a server does that is about to come back."""
+    """It hangs up on what has a body, as a server does that is about to come back."""
     async with websockets_served() as served:
         code = await client(*command, "--server", f"http://127.0.0.1:{served.port}")
     assert code == 3
