@@ -4,6 +4,7 @@ Whatever goes wrong is a Failure: `unreachable` before a connection is there, `c
 and the server's own code where it answers.
 """
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from http import HTTPStatus
@@ -66,7 +67,7 @@ class Server:
         """What is wrong where something answers that is no such server, or lets nobody in.
 
         None where that is not to be known, as of a server that is away. Our own websocket's port hangs up on
-        all but GET, and has no /catalog.
+        what has a body, and has no /catalog.
         """
         limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         try:
@@ -75,7 +76,9 @@ class Server:
                 is_websocket = response.status == HTTPStatus.UPGRADE_REQUIRED
                 # Other errors may be a proxy's that hands on other paths.
                 may_be_ours = response.content_type in OURS or response.status >= 400
-                is_final = is_websocket or refusal.code in {"unauthorized", "forbidden"}
+                is_final = is_websocket or (
+                    response.content_type in OURS and refusal.code in {"unauthorized", "forbidden"}
+                )
                 return None if may_be_ours and not is_final else refusal
         except Failure:
             return None
@@ -119,6 +122,10 @@ class Server:
         where = response.headers.get("Location")
         leads = f" and leads to {plain(where)}" if where else ""
         answer = f"{response.status} {plain(response.reason or '')}{leads}"
+        if response.status == HTTPStatus.UNAUTHORIZED:  # a 403 may be AirPlay's, that has the port on macOS
+            return Failure(
+                "unauthorized", f"{self.name} answers {answer}; a proxy before it may want a password"
+            )
         return self._foreign(answer)
 
     def _foreign(self, answer: str) -> Failure:
@@ -153,8 +160,10 @@ async def reach(address: Address) -> AsyncIterator[Server]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "no such host"
-    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.strerror:
-        return error.os_error.strerror
+    if isinstance(error, aiohttp.ClientConnectorSSLError):  # its number is OpenSSL's, none of the system
+        return plain(error.os_error.strerror or str(error))
+    if isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno):
+        return os.strerror(number)  # asyncio's own text names the call and the address instead
     if isinstance(error, TimeoutError):
         return "it has been silent for too long"
     if isinstance(error, (aiohttp.ClientPayloadError, ConnectionError)):

@@ -1,6 +1,7 @@
 """`sd-b64 imagine` against a real server: what it asks for, where pictures go, what it says, how it ends."""
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -169,7 +170,16 @@ async def test_later_is_exit_code_3(tmp_path: Path, capsys: Capture) -> None:
         assert first.status == 202
         served.double.release()
     assert await imagine(served, PROMPT) == 3
-    assert capsys.readouterr().err.startswith(f"sd-b64: unreachable: {served.url} is not reached: ")
+    assert capsys.readouterr().err.startswith(
+        f"sd-b64: unreachable: {served.url} is not reached: {os.strerror(errno.ECONNREFUSED)}\n"
+    )
+
+
+async def test_a_server_without_tls_is_told_in_the_words_of_tls(tmp_path: Path, capsys: Capture) -> None:
+    """Its number for the fault means something else to the system."""
+    async with serving(tmp_path) as served:
+        assert await client("imagine", PROMPT, "--server", served.url.replace("http:", "https:")) == 3
+    assert " is not reached: [SSL" in capsys.readouterr().err
 
 
 async def test_without_a_painter_it_is_told_so(tmp_path: Path, capsys: Capture) -> None:
@@ -202,6 +212,17 @@ async def test_what_is_no_server_of_ours_is_said_to_be_none(
     """macOS answers on port 5000 itself, a proxy answers for a server that is gone."""
     assert await against(answer) == 3
     assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",), ("status", "--watch")])
+async def test_a_proxy_that_wants_a_password_is_not_asked_for_ever(
+    capsys: Capture, command: tuple[str, ...]
+) -> None:
+    """As nginx does with auth_basic: no later try would be let in."""
+    asks = web.Response(text="<html>401</html>", status=401, headers={"WWW-Authenticate": "Basic"})
+    async with everything_answered(asks) as port:
+        assert await client(*command, "--server", f"http://127.0.0.1:{port}") == 4
+    assert "answers 401 Unauthorized; a proxy before it may want a password" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",)])
