@@ -42,7 +42,7 @@ async def imagine(options: Namespace) -> int:
             raise _still_there(Failure(INTERRUPTED, "saving was cut off"), server, pictures) from None
         except Failure as failure:
             raise _still_there(failure, server, pictures) from failure
-    display.done(summary(pictures))
+    display.done(summary(pictures, of=options.batch_size or 1))
     return 0
 
 

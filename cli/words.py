@@ -21,12 +21,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def summary(pictures: Sequence[Picture]) -> str:
-    """What was painted, in one line."""
+def summary(pictures: Sequence[Picture], of: int = 1) -> str:
+    """What was painted, in one line; of how many that were asked for, where a server paints fewer at once."""
     first = pictures[0]
+    count = f"{len(pictures)} of {of}" if len(pictures) < of else str(len(pictures))
     seeds = [str(picture.seed) for picture in pictures if picture.seed is not None]
     known = [
-        f"{len(pictures)} pictures" if len(pictures) > 1 else "",
+        f"{count} pictures" if max(len(pictures), of) > 1 else "",
         f"{first.width}x{first.height}" if first.width and first.height else "",
         f"{first.steps} steps" if first.steps else "",
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}" if seeds else "",

@@ -80,6 +80,13 @@ async def test_several_pictures_are_several_files(tmp_path: Path, capsys: Captur
     assert [seed_of(contents(name)) for name in heard.out.split()] == [7, 8, 9]
 
 
+async def test_fewer_pictures_than_were_asked_for_are_counted(tmp_path: Path, capsys: Capture) -> None:
+    """Some servers paint one at a time, whatever they are asked for."""
+    async with serving(tmp_path) as served:
+        assert await imagine(served, f"{PROMPT} /fewer", "-n", "4", "-o", "out.png") == 0
+    assert "1 of 4 pictures, " in capsys.readouterr().err
+
+
 async def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         assert await client("imagine", PROMPT, "-o", "monkeys/", "--server", served.url) == 0
