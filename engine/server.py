@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from engine.picture_file import FORMATS
 from engine.studio import Job, Studio
 from engine.task import MODEL
 
+log = logging.getLogger(__name__)
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
 GRACE: web.AppKey[float] = web.AppKey("grace", float)
 _MAX_SEED = 2**32 - 1
@@ -109,7 +111,8 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return web.json_response({"detail": error.reason}, status=error.status)
     except ConnectionError:  # the client hung up before it was answered: nothing went wrong here
         return web.Response(status=499)
-    except Exception as error:  # noqa: BLE001 - A1111 answers every fault in JSON, and lives on
+    except Exception as error:  # A1111 answers every fault in JSON, and lives on
+        log.exception("%s %s failed", request.method, request.path)
         return _fault(500, type(error).__name__, str(error))
 
 

@@ -166,6 +166,21 @@ async def test_unknown_samplers_paths_and_models_are_told(fast: Client) -> None:
     assert (await fast.post("/sdapi/v1/options", {"samples_format": "gif"}, 422))["detail"]
 
 
+async def test_a_fault_of_its_own_is_in_the_log_with_its_place(
+    fast: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client reads only its name."""
+
+    def compose(*_: object) -> None:
+        raise ZeroDivisionError("no such hat")
+
+    monkeypatch.setattr("engine.painter.Painting.compose", compose)
+    assert (await fast.post(TXT2IMG, SMALL, 500))["error"] == "ZeroDivisionError"
+    assert "POST /sdapi/v1/txt2img failed" in caplog.text
+    assert "no such hat" in caplog.text
+    assert "in compose" in caplog.text
+
+
 async def test_the_lists_are_there_and_honest(fast: Client) -> None:
     models = await fast.get("/sdapi/v1/sd-models")
     assert "not a diffusion model" in models[0]["model_name"]
