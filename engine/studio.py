@@ -88,7 +88,7 @@ class Studio:
         self._step_seconds = step_seconds
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._waiting: dict[str, Job] = {}
+        self._waiting: set[str] = set()
         self._finished: deque[str] = deque(maxlen=REMEMBERED)
         self._running: set[asyncio.Task[Result]] = set()
         self._previews = 0
@@ -165,10 +165,10 @@ class Studio:
             return job.preview
 
     async def _run(self, job: Job) -> Result:
-        self._waiting[job.id] = job
+        self._waiting.add(job.id)
         try:
             async with self._turn:
-                self._waiting.pop(job.id, None)
+                self._waiting.discard(job.id)
                 self.job, job.started = job, self._clock()
                 job.timestamp = time.strftime("%Y%m%d%H%M%S")
                 try:
@@ -177,7 +177,7 @@ class Studio:
                     self.job = None
                     self._finished.append(job.id)
         finally:
-            self._waiting.pop(job.id, None)
+            self._waiting.discard(job.id)
 
     async def _paint(self, job: Job) -> Result:
         images: list[bytes] = []

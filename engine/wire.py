@@ -12,7 +12,6 @@ from engine.task import MODEL, VERSION, Task
 MAX_SIDE = 65_536
 MAX_PIXELS = 1 << 27
 """Of one request, all its pictures together."""
-MODEL_TITLE = MODEL
 SCHEDULERS = ("Automatic", "Uniform", "Karras", "Exponential", "Simple", "Normal")
 SAMPLERS: dict[str, tuple[str, ...]] = {
     "Euler a": ("k_euler_a", "k_euler_ancestral"),
@@ -224,7 +223,7 @@ def models() -> list[dict[str, Any]]:
     """The one model, which says what it is."""
     return [
         {
-            "title": MODEL_TITLE,
+            "title": MODEL,
             "model_name": MODEL,
             "hash": None,
             "sha256": None,
