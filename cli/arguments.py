@@ -93,7 +93,9 @@ def _add_status(command: ArgumentParser) -> None:
 
 
 def _add_server(command: ArgumentParser) -> None:
-    command.add_argument("--server", metavar="URL", help="where the server is (http://127.0.0.1:5000)")
+    command.add_argument(
+        "--server", metavar="URL", help="where the server is (http://127.0.0.1:5000, or HTTP_PORT)"
+    )
     command.add_argument("--key", metavar="KEY", help="its API key; SD_B64_KEY does not show in `ps`")
 
 
