@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import discord
@@ -51,6 +52,8 @@ class Deliveries:
         self._tended: dict[str, asyncio.Task[None]] = {}
         """By the names of their tickets: jobs that are followed here, and refused ones to be forgotten."""
         self._resting: dict[str, float] = {}
+        self._ours_until: dict[str, float] = {}
+        """Until when no other replica can have had the lease of what is followed here."""
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self) -> None:
@@ -184,13 +187,14 @@ class Deliveries:
         """Show a job and deliver its picture."""
         screen, delivered = Screen(self._bot, ticket, self.store), False
         end: End | None = None
+        check = partial(self._check_lease, ticket.name)
 
         def stored() -> Ticket | None:
             return None if delivered else screen.ticket
 
         while not delivered:
             async with self._kept(ticket.name, stored):
-                end = end or await end_of(ticket, screen, self._gateway, previews=self._previews)
+                end = end or await end_of(ticket, screen, self._gateway, check, previews=self._previews)
                 if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
                     raise Elsewhere
                 delivered = await self._deliver(ticket, screen, end)
@@ -204,8 +208,22 @@ class Deliveries:
         """Renew the lease meanwhile, and see that the ticket is `stored`, if it is to be."""
         async with asyncio.TaskGroup() as group:
             keeper = group.create_task(self._keep(name, stored))
-            yield
-            keeper.cancel()
+            try:
+                yield
+            finally:
+                keeper.cancel()
+                self._ours_until.pop(name, None)
+
+    async def _check_lease(self, name: str) -> None:
+        """Raises Elsewhere if another replica has gone on, or QueueUnavailable where that is not known.
+
+        It does so from one that hangs, which shows, when it wakes up, what had piled up for it.
+        """
+        now = time.monotonic()
+        if now >= self._ours_until.get(name, now):
+            if not await self.hold(name) or await self._was_delivered(name):
+                raise Elsewhere
+            self._ours_until[name] = now + LEASE
 
     async def _forget(self, ticket: Ticket, *, delivered: bool = False, submitted: bool = False) -> None:
         """Drop a ticket under its lease: else another replica would paint it, or deliver it once more."""
@@ -230,8 +248,11 @@ class Deliveries:
         while True:
             await asyncio.sleep(LEASE / 3)
             try:
+                now = time.monotonic()
                 if not await self.hold(name):
                     raise Elsewhere
+                if time.monotonic() < self._ours_until.get(name, 0.0):  # else another may have had it
+                    self._ours_until[name] = now + LEASE
                 there = await self._gateway.coordination.get(KIND, name)
                 if there is None and (ticket := stored()) is not None:
                     await self.store(ticket)
@@ -240,9 +261,10 @@ class Deliveries:
 
     async def _deliver(self, ticket: Ticket, screen: Screen, end: End) -> bool:
         """Bring the end to whoever asked; False where Discord is not reached from here."""
-        if await self._was_delivered(ticket):
-            log.info("job %s: another replica has delivered it meanwhile", ticket.job)
-            return True
+        with suppress(QueueUnavailable):  # then nobody else got the lease
+            if await self._was_delivered(ticket.name):
+                log.info("job %s: another replica has delivered it meanwhile", ticket.job)
+                return True
         try:
             if not await screen.deliver(end, alone=not self._shared):
                 log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
@@ -266,15 +288,12 @@ class Deliveries:
                 if await self.hold(ticket.name):
                     screen.ticket = await self.read(ticket.name) or ticket  # another may have begun an answer
                     return
-                if await self._was_delivered(ticket):
+                if await self._was_delivered(ticket.name):
                     raise Elsewhere
 
-    async def _was_delivered(self, ticket: Ticket) -> bool:
-        """Whether another replica did it, while this one hung and its lease ended.
+    async def _was_delivered(self, name: str) -> bool:
+        """Whether another replica did it, while this one hung and its lease ended. Raises QueueUnavailable.
 
         An absent ticket would not tell: the store may have been emptied.
         """
-        try:
-            return await self._gateway.coordination.get(DELIVERED, ticket.name) is not None
-        except QueueUnavailable:  # then nobody else got the lease
-            return False
+        return await self._gateway.coordination.get(DELIVERED, name) is not None

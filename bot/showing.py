@@ -1,7 +1,7 @@
 """Showing: how a ticket's job gets on, on its screen, until it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 from bot.screen import Screen
@@ -16,14 +16,19 @@ REFUSED_FOR = 300.0
 """Seconds for which an accepted job that the queue refuses is put again: a server may be starting."""
 
 
-async def end_of(ticket: Ticket, screen: Screen, gateway: Gateway, *, previews: bool) -> End:
-    """Show how the job gets on; how it ends. An error of the core is an end as well."""
+async def end_of(
+    ticket: Ticket, screen: Screen, gateway: Gateway, check: Callable[[], Awaitable[None]], *, previews: bool
+) -> End:
+    """Show how the job gets on; how it ends. An error of the core is an end as well.
+
+    `check` raises where the message is no longer ours to change.
+    """
     while True:
         shows = screen.is_open
         previewed = shows and previews and not ticket.spoiler
         try:
             async with _watch(ticket, gateway, progress=shows, preview=previewed) as watch:
-                end = await (_progress(watch, screen) if shows else watch.end())
+                end = await (_progress(watch, screen, check) if shows else watch.end())
         except QueueUnavailable as error:
             end = Failed.of(error)
         except SdError as error:
@@ -79,7 +84,7 @@ async def _submit_at_last(
         yield watch
 
 
-async def _progress(watch: Watch, screen: Screen) -> End | None:
+async def _progress(watch: Watch, screen: Screen, check: Callable[[], Awaitable[None]]) -> End | None:
     """Show what changes, every 2.5 s at the most, until the end comes; None once nothing can be shown."""
     loop = asyncio.get_running_loop()
     last_words_at = loop.time() + screen.seconds_left
@@ -90,8 +95,10 @@ async def _progress(watch: Watch, screen: Screen) -> End | None:
             return event
         unshown = event or unshown
         if loop.time() >= last_words_at:
+            await check()
             await screen.say_last_words()
         elif unshown is not None and loop.time() >= due:
+            await check()
             await screen.show(unshown)
             due, unshown = loop.time() + EVERY, None
     return None

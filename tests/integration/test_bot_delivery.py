@@ -1,6 +1,7 @@
 """No picture is lost or doubled: every way in which Discord refuses a message, and what comes of it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -558,6 +559,52 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
             message = await served.discord.settled(asked)
             assert prompt_of(message.pictures[0]) == "the one that holds"
             await served.nothing_left()
+
+
+@pytest.mark.parametrize("let_go", [False, True])
+async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_delivered(
+    let_go: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It hung for longer than its lease, and progress had piled up; the lease may be free again by then."""
+    caplog.set_level("INFO")
+    hung_for = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
+    monkeypatch.setattr(deliveries, "time", clock)
+    async with serving() as served:
+        coordination = served.gateway.coordination
+        asked = await served.hold_one()
+        own = await served.ticket()
+        lease = f"discord:lease:{own.name}"
+        edits = asked.message.edits
+        hung_for = deliveries.LEASE
+        await served.bot.deliveries.release(own.name)
+        assert await coordination.hold(lease, "another", ttl=60)
+        if let_go:
+            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.delete(ticket.KIND, own.name)
+            await coordination.release(lease, "another")
+        served.double.step(3)
+        async with asyncio.timeout(10):
+            while "left to another replica" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert asked.message.edits == edits
+        served.double.release()
+
+
+async def test_a_replica_whose_lease_lapsed_for_a_moment_goes_on_where_nobody_took_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hung_for = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
+    monkeypatch.setattr(deliveries, "time", clock)
+    async with serving() as served:
+        asked = await served.hold_one()
+        edits = asked.message.edits
+        hung_for = deliveries.LEASE
+        served.double.step(3)
+        await served.discord.until(lambda: asked.message.edits > edits)
+        served.double.release()
+        assert (await served.discord.settled(asked)).title == "Done"
 
 
 async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(
