@@ -40,6 +40,8 @@ AT_LEAST = 0.3
 REMEMBERED = 3600.0
 """Seconds for which an interaction's winner and its answer are known: who hung hears old ones on resuming."""
 KIND = "discord:answered"
+REFUSED = b"refused"
+"""What stands there instead of an owner, where the answer is a refusal."""
 ANSWERED, FORGOTTEN = 40060, 10062
 """Discord's codes for an interaction that was answered, and one that it no longer knows."""
 TAKEN = {ANSWERED, FORGOTTEN}
@@ -102,7 +104,7 @@ class Answers:
         """Wait until whoever asked for a picture has an answer: whether that is a refusal, of any replica."""
         told: asyncio.Future[bool | None] = interaction.extras["told"]
         came_through = await asyncio.shield(told)
-        return await _shows_refusal(interaction) if came_through is None else came_through
+        return await self._was_refused(interaction) if came_through is None else came_through
 
     def took_over(self, interaction: Interaction) -> bool:
         """Whether another replica was to answer this, and may have done what it asks."""
@@ -168,7 +170,8 @@ class Answers:
     async def _answer(
         self, interaction: Interaction, answer: Awaitable[Any], *, refuses: bool = False
     ) -> None:
-        told: bool | None = False
+        # A refusal that does not come through may yet be told: by another replica, that finds the same.
+        told: bool | None = None if refuses else False
         try:
             await answer
             told = True
@@ -182,18 +185,19 @@ class Answers:
             told = None  # whose that is Discord does not say
             with suppress(QueueUnavailable):
                 if await self._answered_by(interaction.id) is None:  # as by one's own first attempt
-                    await self._tell_others(interaction)
+                    await self._tell_others(interaction, self._owner.encode())
             raise Answered(error.text) from error
         finally:
             _note(interaction, told)
             now = self._clock()
-            if now - interaction.extras.get("heard", now) > LATE:
+            late = now - interaction.extras.get("heard", now) > LATE
+            if late and not self.took_over(interaction):  # that one waited for another
                 self._stands_back_until = now + STAND_BACK
-        await self._tell_others(interaction)
+        await self._tell_others(interaction, REFUSED if refuses else self._owner.encode())
 
-    async def _tell_others(self, interaction: Interaction) -> None:
+    async def _tell_others(self, interaction: Interaction, answer: bytes) -> None:
         try:
-            await self._coordination.put(KIND, str(interaction.id), self._owner.encode(), ttl=REMEMBERED)
+            await self._coordination.put(KIND, str(interaction.id), answer, ttl=REMEMBERED)
         except QueueUnavailable:
             log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
 
@@ -204,8 +208,27 @@ class Answers:
         except (QueueUnavailable, TimeoutError):
             return True
 
+    async def _was_refused(self, interaction: Interaction) -> bool:
+        """Whether the answer to this order, another replica's perhaps, is a refusal.
+
+        Who gave it says so; where the store was away, Discord tells: a refusal is text, a job's message has
+        none. That one alone sees it does not tell: Discord hides also what it promises where a person's own
+        apps may not write. What cannot be read is no refusal: a picture too many is better than one that is
+        lost.
+        """
+        for _ in range(TURNS + 1):  # the winner of the last race may be the one that answers
+            with suppress(QueueUnavailable):
+                if await self._answered_by(interaction.id) == REFUSED:
+                    return True
+            try:
+                return bool((await interaction.original_response()).content)
+            except (discord.DiscordException, *NETWORK) as error:  # as where it is still on its way
+                log.debug("an answer cannot be read: %s", obstacle(error))
+            await asyncio.sleep(LOOK_AGAIN)
+        return False
+
     async def _answered_by(self, id: int) -> bytes | None:
-        """The owner who said that it has answered; None if nobody has. Raises QueueUnavailable."""
+        """Who said that it has answered, or REFUSED; None if nobody did. Raises QueueUnavailable."""
         try:
             async with asyncio.timeout(PATIENCE):
                 return await self._coordination.get(KIND, str(id))
@@ -220,21 +243,6 @@ def obstacle(error: Exception) -> str:
     """
     quotes_nothing = isinstance(error, (discord.HTTPException, aiohttp.ClientConnectorError))
     return str(error) if quotes_nothing else type(error).__name__
-
-
-async def _shows_refusal(interaction: Interaction) -> bool:
-    """Whether the answer that Discord has to this order is a refusal: that is text, a job's message has none.
-
-    That one alone sees it does not tell: Discord hides also what it promises where a person's own apps may
-    not write. What cannot be read is no refusal: a picture too many is better than one that is lost.
-    """
-    for _ in range(TURNS):
-        try:
-            return bool((await interaction.original_response()).content)
-        except (discord.DiscordException, *NETWORK) as error:  # as where it is still on its way
-            log.debug("an answer cannot be read: %s", obstacle(error))
-        await asyncio.sleep(LOOK_AGAIN)
-    return False
 
 
 def _note(interaction: Interaction, told: bool | None) -> None:

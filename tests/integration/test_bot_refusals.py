@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, NoReturn
 from unittest.mock import AsyncMock
 
@@ -95,6 +96,7 @@ async def test_what_was_refused_too_late_is_not_painted(
 ) -> None:
     """Nobody heard of the refusal; the limit holds all the same."""
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
     without_pauses(monkeypatch)
     async with serving(discord_max_jobs_per_user=1) as served:
         first = await served.hold_one()
@@ -325,6 +327,37 @@ async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_
             assert (await served.discord.settled(asked)).title == "Done"
         await served.nothing_left()
         assert served.prompts == ["a monkey"] * accepted
+
+
+async def test_what_one_cannot_refuse_and_another_replica_refuses_is_not_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one is cut off from Discord; the other took over, found the same, and says so in the store."""
+    without_pauses(monkeypatch)
+    async with among_others(monkeypatch, discord_max_jobs_per_user=1) as served:
+        holding = await served.hold_one()
+        refuse = served.bot.desk.answers.refuse
+        another = answers.Answers(served.gateway.coordination, "another")
+
+        async def cut_off(interaction: Interaction, text: str) -> None:
+            heard: Any = SimpleNamespace(id=interaction.id, extras={})
+            await another._answer(heard, answer_first(interaction, REFUSAL), refuses=True)
+            served.discord.fault("POST", "/callback", 502, times=1000)
+            served.discord.fault("GET", "/messages/@original", 404, 10008, times=1000)
+            await refuse(interaction, text)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(served.bot.desk.answers, "refuse", cut_off)
+            asked = await served.imagine("one too many")
+            await served.discord.until(lambda: asked.original)
+        async with asyncio.timeout(10):
+            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await served.discord.settled(holding)
+        await served.nothing_left()
+        assert served.prompts == ["the one that holds"]
+        assert not asked.message.embeds
 
 
 async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(

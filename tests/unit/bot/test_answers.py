@@ -110,6 +110,19 @@ async def test_a_slow_replica_that_has_no_others_does_not_wait_for_a_second_race
         assert await (await slow_replica(MemoryCoordination())).wins(interaction(2))
 
 
+async def test_who_took_over_late_is_not_slow_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited for another one, that was dead; the next interaction it takes at once."""
+    monkeypatch.setattr(answers, "HEAD_START", 60)
+    now, shared = 0.0, MemoryCoordination()
+    assert await Answers(shared, "dead").wins(interaction())
+    other, heard = Answers(shared, "other", clock=lambda: now), interaction()
+    assert await other.wins(heard)
+    now += answers.LATE + 0.1
+    await other._answer(heard, asyncio.sleep(0))
+    async with asyncio.timeout(5):
+        assert await other.wins(interaction(2))
+
+
 async def test_where_nobody_can_be_asked_everybody_answers() -> None:
     class Away(MemoryCoordination):
         async def claim(self, name: str, owner: str, *, ttl: float) -> bool:
