@@ -7,6 +7,7 @@ it took, a promise or a refusal, is then read from Discord itself.
 """
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -81,6 +82,7 @@ class Answers:
         self._owner = owner
         self._clock = clock
         self._stands_back_until = 0.0
+        self._heard = itertools.count()
 
     async def wins(self, interaction: Interaction) -> bool:
         """Whether this replica is to answer; waits until that is known."""
@@ -88,10 +90,12 @@ class Answers:
         interaction.extras["told"] = asyncio.get_running_loop().create_future()
         if self._stands_aside():
             return False
+        # The same owner may claim again; what Discord tells a session twice is not to be answered twice.
+        claimant = f"{self._owner}:{next(self._heard)}"
         for turn in range(TURNS):
             if turn == 0 and self._clock() < self._stands_back_until:
                 await asyncio.sleep(HEAD_START)
-            if await self._claim(interaction.id, turn):
+            if await self._claim(interaction.id, turn, claimant):
                 interaction.extras["took_over"] = turn > 0
                 return True
             await asyncio.sleep(LOOK_AGAIN)
@@ -201,10 +205,10 @@ class Answers:
         except QueueUnavailable:
             log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
 
-    async def _claim(self, id: int, turn: int) -> bool:
+    async def _claim(self, id: int, turn: int, claimant: str) -> bool:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._coordination.claim(f"discord:{id}:{turn}", self._owner, ttl=REMEMBERED)
+                return await self._coordination.claim(f"discord:{id}:{turn}", claimant, ttl=REMEMBERED)
         except (QueueUnavailable, TimeoutError):
             return True
 

@@ -42,6 +42,23 @@ async def test_who_hung_for_minutes_leaves_alone_what_was_answered_meanwhile() -
     assert not await hung.wins(interaction())
 
 
+async def test_what_a_session_is_told_twice_is_answered_once() -> None:
+    """Also while the answer is on its way: its repeat would paint a failed job anew."""
+    one = Answers(MemoryCoordination(), "one")
+    heard, repeated = interaction(), asyncio.Event()
+
+    async def answer() -> None:
+        await repeated.wait()
+
+    assert await one.wins(heard)
+    answering = asyncio.create_task(one._answer(heard, answer()))
+    repeat = asyncio.create_task(one.wins(interaction()))
+    await asyncio.sleep(0)
+    repeated.set()
+    await answering
+    assert not await repeat
+
+
 async def test_exactly_one_takes_over_from_a_winner_that_does_not_answer() -> None:
     shared = MemoryCoordination()
     assert await Answers(shared, "dead").wins(interaction())
