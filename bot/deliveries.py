@@ -121,6 +121,12 @@ class Deliveries:
         async with self._kept(ticket.name, lambda: None):
             if await told() or not self._shared:
                 await self._forget(ticket, submitted=submitted)
+                return
+        stored = None
+        with suppress(QueueUnavailable):  # then a scan finds it, or another replica's
+            stored = await self.read(ticket.name) if submitted and await self.hold(ticket.name) else None
+        if stored is not None:  # as where one's own promise came through though a 5xx was told
+            await self._follow(stored)
 
     def _tend(self, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None or ticket.name in self._tended:

@@ -296,6 +296,20 @@ async def test_what_another_replica_accepted_as_well_is_painted_once(
         assert served.prompts == ["a monkey"]
 
 
+async def test_a_promise_that_came_through_although_an_error_was_told_is_followed_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the replica that made it: no scan has to find it."""
+    without_pauses(monkeypatch)
+    async with among_others(monkeypatch) as served:
+        monkeypatch.setattr(served.bot.deliveries, "scan", hang)
+        served.discord.fail_afterwards("POST", "/callback", 502)
+        asked = await served.imagine()
+        assert (await served.discord.settled(asked)).title == "Done"
+        await served.nothing_left()
+        assert served.prompts == ["a monkey"]
+
+
 async def test_where_nobody_can_read_what_was_answered_no_picture_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
