@@ -5,7 +5,7 @@ that is needed to paint its picture again, so that a message outlives its job an
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,8 @@ OVER = ("again", "edit", "delete")
 """Buttons of a job that has ended."""
 _SPECIAL = re.compile(r"([\\*_~`|>#\[\]()<:@+\-])")
 _ESCAPED = re.compile(r"\\([\\*_~`|>#\[\]()<:@+\-])")
+_ADDRESS = re.compile(r"^\S+:\d+\S*: ")
+"""Before what a painting server says: addresses are nobody's business on Discord."""
 _OPTIONS = {"sampler": "sampler_name", "count": "batch_size"}
 """Options whose short name is not A1111's."""
 
@@ -136,7 +138,7 @@ def page_of(event: Event, request: ImageRequest, id: str, locale: str, *, image:
     """What a job looks like at this event; `image` names a file. Its pictures have a `completed_page`."""
     over = isinstance(event, End)
     colour = ENDED if over else PAINTING if isinstance(event, Started | Progress) else WAITING
-    about = say(locale, f"error.{event.code}", message=event.message) if isinstance(event, Failed) else ""
+    about = _about(event, locale) if isinstance(event, Failed) else ""
     title = title_of(event, locale)
     embed = _embed(request, id, locale, title=title, colour=colour, image=image, about=about)
     return Page((embed,), OVER if over else ("cancel",))
@@ -204,8 +206,12 @@ def title_of(event: Event, locale: str) -> str:
 
 
 def error_text(error: SdError | Failed, locale: str) -> str:
-    """An error of the core for a person."""
-    return say(locale, f"error.{error.code}", message=escape(error.message))
+    """An error of the core for a person, where Discord knows markdown."""
+    return _about(error, locale, shape=escape)
+
+
+def _about(error: SdError | Failed, locale: str, *, shape: Callable[[str], str] = str) -> str:
+    return say(locale, f"error.{error.code}", message=shape(_ADDRESS.sub("", error.message)))
 
 
 def parameters_page(text: str) -> Page:

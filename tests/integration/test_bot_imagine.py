@@ -206,7 +206,7 @@ async def test_a_server_that_fails_is_told_in_the_message_and_again_paints_it() 
     async with serving() as served:
         message = await served.painted("/fail-500")
         assert message.title == "No picture"
-        assert message.embed["author"]["name"].startswith("The painting server failed")
+        assert message.embed["author"]["name"].startswith("The painting server failed: RuntimeError")
         assert list(message.buttons) == ["Again", "Edit", "Delete"]
 
 

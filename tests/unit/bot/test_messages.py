@@ -163,6 +163,16 @@ def test_errors_are_told_in_the_callers_language() -> None:
     assert error_text(Failed("no_backend", "none"), "de").startswith("Zurzeit ist kein Server")
 
 
+@pytest.mark.parametrize("server", ["10.0.0.3:7860", "[::1]:7860", "painter.lan:443/forge"])
+def test_what_a_server_says_is_told_without_its_address(server: str) -> None:
+    """Who may read the channel need not know where it stands."""
+    failed = Failed("backend_error", f"{server}: RuntimeError: out of memory: 2:1")
+    page = page_of(failed, REQUEST, "ab", "en")
+    assert page.embeds[0]["author"]["name"] == "The painting server failed: RuntimeError: out of memory: 2:1"
+    told = error_text(InvalidRequest(f"{server}: too many steps"), "en")
+    assert told == "That cannot be painted: too many steps"
+
+
 def test_a_picture_tells_what_it_was_painted_from() -> None:
     text = "a cat\nNegative prompt: rain\nSteps: 20, CFG scale: 0, Seed: 1"
     painted = replace(PAINTED, images=(replace(PAINTED.images[0], infotext=text),))
