@@ -57,12 +57,13 @@ def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
     """
     user, guild, _ = own.split(":")
     before = [name.split(":") for name in takewhile(lambda name: name != own, names)]
-    users = sum(parts[0] == user for parts in before)
-    if users >= settings.discord_max_jobs_per_user:
-        raise Refused("refused.user", count=users)
-    guilds = sum(parts[1] == guild for parts in before)
-    if guild != "0" and guilds >= settings.discord_max_jobs_per_server:
-        raise Refused("refused.server", count=guilds)
+    # What is told is the limit: of a burst, others that are refused as well may still be counted.
+    most = settings.discord_max_jobs_per_user
+    if sum(parts[0] == user for parts in before) >= most:
+        raise Refused("refused.user", count=most)
+    most = settings.discord_max_jobs_per_server
+    if guild != "0" and sum(parts[1] == guild for parts in before) >= most:
+        raise Refused("refused.server", count=most)
 
 
 def is_spoiler(asked: bool, place: Place, settings: Settings) -> bool:

@@ -57,6 +57,16 @@ def test_the_later_of_two_that_come_at_once_is_refused() -> None:
     assert (refused.value.key, refused.value.values) == ("refused.user", {"count": 1})
 
 
+def test_a_refusal_names_the_limit_and_not_how_many_came_at_once() -> None:
+    """Of eight in a burst four are accepted; the others are counted until they are forgotten."""
+    settings = Settings(discord_max_jobs_per_user=4, discord_max_jobs_per_server=4)
+    for users, key in ([5] * 8, "refused.user"), (range(1, 9), "refused.server"):
+        names = [f"{user}:1:{number}" for number, user in enumerate(users)]
+        with pytest.raises(Refused) as refused:
+            check_counts(names, names[-1], settings)
+        assert (refused.value.key, refused.value.values) == (key, {"count": 4})
+
+
 def test_a_server_has_its_own_limit_and_direct_messages_none() -> None:
     settings = Settings(discord_max_jobs_per_server=2)
     names = ["1:7:10", "2:7:11", "3:7:12", "1:0:13", "2:0:14", "3:0:15"]
