@@ -199,6 +199,8 @@ def _queue(desk: Desk) -> Any:
             status = await desk.gateway.status(caller_of(user))
         jobs = list(enumerate(filter(None, found), start=1))
         lines = [f"{number}. {line}" for number, (_, line) in jobs]
+        if len(names) > SHOWN_JOBS:
+            lines.append(say(locale, "queue.more", count=len(names) - SHOWN_JOBS))
         embed = discord.Embed(
             title=say(locale, "queue.own"), description="\n".join(lines) or say(locale, "queue.none")
         )

@@ -77,6 +77,7 @@ ENGLISH = {
     # /queue
     "queue.none": "You have no job under way.",
     "queue.own": "Your jobs",
+    "queue.more": "and {count} more",
     "queue.servers": "Painting servers",
     "queue.waiting": "{waiting} waiting and {running} running, of {callers} people in all",
     "queue.server": "Server {number}: {state}",

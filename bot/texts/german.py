@@ -73,6 +73,7 @@ GERMAN = {
     "edit.seed": "Seed (-1 ist Zufall)",
     "queue.none": "Du hast keinen Auftrag laufen.",
     "queue.own": "Deine Aufträge",
+    "queue.more": "und {count} weitere",
     "queue.servers": "Server",
     "queue.waiting": "{waiting} warten und {running} laufen, insgesamt von {callers} Personen",
     "queue.server": "Server {number}: {state}",

@@ -37,6 +37,22 @@ async def test_queue_shows_ones_own_jobs_and_never_another_ones_prompt() -> None
         assert "1 waiting and 1 running" in text
 
 
+async def test_queue_says_how_many_jobs_it_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.commands.SHOWN_JOBS", 1)
+    async with serving() as served:
+        holds = await served.hold_one("the first")
+        waits = [await served.imagine(f"another {number}") for number in range(2)]
+        for asked in waits:
+            await served.shown(asked)
+        shown = await finished(served, await command(served, "queue"))
+        assert "**the first**" in shown.embed["description"]
+        assert shown.embed["description"].endswith("\nand 2 more")
+        assert list(shown.buttons) == ["Cancel 1"]
+        served.double.release()
+        for asked in (holds, *waits):
+            await served.discord.settled(asked)
+
+
 async def test_queue_cancels_a_job_whose_message_is_gone() -> None:
     async with serving() as served:
         holds = await served.hold_one("the first")
