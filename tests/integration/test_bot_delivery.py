@@ -11,6 +11,7 @@ from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
+from discord import Webhook
 
 from bot import deliveries, screen, showing, ticket
 from bot.client import listen
@@ -500,7 +501,9 @@ async def test_a_token_whose_time_is_over_is_no_way_whatever_discord_says_of_it(
         await new_message(served, asked)
 
 
-@pytest.mark.parametrize("another", ["never came", "was cut off, too", "has delivered it"])
+@pytest.mark.parametrize(
+    "another", ["never came", "was cut off, too", "died with a further answer begun", "has delivered it"]
+)
 async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_delivered_it(
     another: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -530,6 +533,8 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
                 rests.append(seconds)
 
         monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": until_told}))
+        if begun := another == "died with a further answer begun":
+            await delete_message_and_permission(served, asked)
         served.double.release()
         await cut_off.wait()
         async with asyncio.timeout(10):
@@ -547,7 +552,11 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
             async with asyncio.timeout(10):
                 while len(rests) < 3:  # for as long as it takes
                     await sleep(0)
-        if another == "was cut off, too":
+        if begun:
+            webhook = Webhook.partial(own.application, own.token, client=served.bot)
+            further = await webhook.send("its beginning", wait=True)
+            await served.bot.deliveries.store(msgspec.structs.replace(own, follow_up=further.id))
+        if begun or another == "was cut off, too":
             await coordination.release(lease, "another")
         if another == "has delivered it":
             await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
@@ -556,8 +565,9 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
                     await sleep(0)
             assert await served.bot.deliveries.names() == [own.name]
         else:
-            message = await served.discord.settled(asked)
+            message = await (new_message(served, asked) if begun else served.discord.settled(asked))
             assert prompt_of(message.pictures[0]) == "the one that holds"
+            assert asked.followups == [message] * begun, "the one that is there, and no second one"
             await served.nothing_left()
 
 
