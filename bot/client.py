@@ -1,6 +1,6 @@
 """The Discord client: connects, hands interactions on, and closes in good order.
 
-It reads no messages: interactions need no intent. Everything that runs beside it runs in one TaskGroup.
+It reads no messages: interactions need no intent. Everything that runs beside it runs in TaskGroups.
 """
 
 import asyncio

@@ -18,7 +18,7 @@ import msgspec
 
 from bot.screen import CutOff, Screen
 from bot.showing import AWAY, end_of
-from bot.ticket import DELIVERED, HIDDEN, KIND, TTL, Ticket, caller_of, decode, encode
+from bot.ticket import DELIVERED, KIND, SPOILER, TTL, Ticket, caller_of, decode, encode
 from core import End, Expired, Failed, Gateway, NotFound, QueueUnavailable, Settings, ShuttingDown
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Deliveries:
     async def store(self, ticket: Ticket) -> None:
         """Make a ticket known to all replicas."""
         if ticket.spoiler:
-            await self._gateway.coordination.put(HIDDEN, ticket.job, b"1", ttl=self._hidden_for)
+            await self._gateway.coordination.put(SPOILER, ticket.job, b"1", ttl=self._hidden_for)
         await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
 
     async def names(self) -> list[str]:
@@ -85,7 +85,7 @@ class Deliveries:
 
     async def is_spoiler(self, job: str) -> bool:
         """Whether this job's picture was to be hidden, also when its ticket is long gone."""
-        return await self._gateway.coordination.get(HIDDEN, job) is not None
+        return await self._gateway.coordination.get(SPOILER, job) is not None
 
     async def hold(self, name: str) -> bool:
         """Whether this replica may change the message of the ticket of this name."""

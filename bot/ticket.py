@@ -12,7 +12,7 @@ from core import FIELDS, Caller, ImageRequest
 
 KIND = "discord:ticket"
 """What tickets are stored as."""
-HIDDEN = "discord:hidden"
+SPOILER = "discord:hidden"
 """What the ids of jobs whose pictures are spoilers are stored as; they outlive their tickets, for /show."""
 DELIVERED = "discord:delivered"
 """What the names of delivered tickets are stored as: a replica that hung meanwhile looks there."""
