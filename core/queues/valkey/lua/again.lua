@@ -3,6 +3,7 @@
 -- `counts` as a failure: at MAX_ATTEMPTS it ends, as `words` say; before that, its backend gets it again only
 -- after `elsewhere` milliseconds if another one can do it. Answers 1, or 0 if the claim is void. Safe to repeat.
 local id, counts = arg(1), tonumber(arg(3))
+although_full()
 seen()
 if get(id, 'again_by') == arg(7) then return 1 end
 if not is_held(id, arg(2)) then return 0 end

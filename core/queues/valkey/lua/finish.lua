@@ -1,8 +1,9 @@
 -- with: order place life
 -- finish(id, fence, words, pictures, bytes, call): end a claimed job. Its pictures were stored before.
--- Answers 1, 0 if the claim is void, or -1 if the pictures have lapsed: store them again. `call` names this call: made again because its answer was lost, it
--- answers 1 again.
+-- Answers 1, 0 if the claim is void, or -1 if the pictures have lapsed: store them again. `call` names this call:
+-- made again because its answer was lost, it answers 1 again.
 local id, fence = arg(1), arg(2)
+although_full()
 seen()
 if get(id, 'ended_by') == arg(6) then return 1 end
 local function picture(number) return P .. 'i:' .. id .. ':' .. fence .. ':' .. number end

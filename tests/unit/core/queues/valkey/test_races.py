@@ -18,7 +18,7 @@ from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
 from core.request import ImageRequest
 from core.watch import Watch
-from tests.unit.core.examples import ALICE, UNREACHED, painted, soon, told, usable, wish_for
+from tests.unit.core.examples import ALICE, ERROR, UNREACHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, waiting_for
 from tests.valkey_server import ValkeyServer
 
@@ -262,6 +262,38 @@ async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> No
                 await soon(queue.offer(usable("gpu:1")))
             await home.pass_time(2)
             await queue.put("next", wish_for(), ALICE, keep=False)
+        finally:
+            await home.close()
+
+
+async def test_workers_let_go_of_their_jobs_although_valkeys_memory_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A picture is what filled it, say. Else they would hold what is done for as long as that lasts."""
+    async with ValkeyServer() as server, Redis.from_url(server.url) as admin:
+        home = ValkeyHome(server.url)
+        try:
+            queue = await home.open()
+            await queue.offer(usable("gpu:1"))
+            for id in ("painted", "failed", "unreached", "unwanted"):
+                await queue.put(id, wish_for(), ALICE, keep=True)
+            painting, failing, unreached = [await soon(queue.claim("gpu:1")) for _ in range(3)]
+            await queue.store.call("claim", "gpu:1", queue.process, "cut off", 0)
+
+            before(monkeypatch, queue, "finish", lambda: admin.config_set("maxmemory", "100kb"))
+            assert await soon(queue.finish(painting, painted()))
+            assert await soon(queue.finish(failing, ERROR))
+            assert await soon(queue.finish(unreached, UNREACHED))
+            await queue.store.call("unclaim", "cut off", "gpu:1", queue.process)
+            with pytest.raises(QueueUnavailable):
+                await queue.store.call("claim", "gpu:1", queue.process, "next", 0)
+
+            await admin.config_set("maxmemory", "0")
+            assert [await admin.hget(f"{PREFIX}j:{id}", "state") for id in ("painted", "failed")] == [
+                b"ended"
+            ] * 2
+            again = {(await soon(queue.claim("gpu:1"))).id for _ in range(2)}
+            assert again == {"unreached", "unwanted"}
         finally:
             await home.close()
 
