@@ -161,7 +161,9 @@ class Fleet:
 
     async def _let_go(self, name: str, grace: float | None) -> None:
         """End a slot in good order, and the lease with it."""
-        slot = self._slots[name]
+        slot = self._slots.get(name)
+        if slot is None:  # given or lost since that was asked for
+            return
         try:
             await slot[0].retire(grace)
             if self._slots.get(name) is slot:  # else the lease was lost meanwhile

@@ -267,3 +267,21 @@ async def test_at_the_stop_each_backend_is_let_go_of_as_soon_as_it_is_free(house
     house.backends[busy].stopped.set()
     await soon(stopping)
     assert set(house.owned.disowned) == set(ALL)
+
+
+async def test_a_backend_that_is_given_just_as_it_stops_takes_no_grace_from_the_others(house: House) -> None:
+    busy = await house.paint_somewhere("job")
+    (idle,) = set(ALL) - {busy}
+    house.owned.on_its_way.clear()
+    house.owned.given = [idle]
+    await house.owned.turns(1)
+    house.owned.on_its_way.set()
+    stopping = asyncio.create_task(house.fleet.stop(60))
+    await soon(house.owned.let_go.wait())
+    await house.owned.turns()
+    assert not stopping.done(), "a picture is still painted"
+    house.backends[busy].stopped.set()
+    await soon(stopping)
+    assert house.owned.disowned == [idle, busy]
+    watch = await house.queue.events("job")
+    assert isinstance(await soon(watch.end()), Completed)
