@@ -13,7 +13,6 @@
 --   share       hash   "finish floor turn" of each caller whose finish is above V; finish: zset of the same
 --   waits, runs hash   waiting and running jobs of each caller, counted
 --   returned    set    the kinds of jobs that came back from a backend; b:KIND: zset of those jobs, in the order of all
---   back        zset   the same as older workers write it, until the next pulse
 --   run         zset   running jobs by the end of their lease; on: hash of "backend started cost"
 --   tokens      hash   claims by the name that the worker gave to the call
 --   w:ID        hash   the processes that watch a job, each with what it wants; pw:PROCESS: set of the same

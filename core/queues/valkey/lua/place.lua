@@ -55,7 +55,7 @@ local function place(id)
   local ahead, work = 0, 0
   for _, other in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
     if competes(kind, other) then
-      local before_it = is_back and '(' .. (came or 0) or '+inf'
+      local before_it = is_back and '(' .. came or '+inf'
       for _, earlier in ipairs(redis.call('ZRANGEBYSCORE', P .. 'b:' .. other, '-inf', before_it)) do
         ahead, work = ahead + 1, work + tonumber(get(earlier, 'cost'))
       end

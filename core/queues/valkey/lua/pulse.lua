@@ -26,12 +26,6 @@ for _, id in ipairs(due('run')) do
     give_back(id)
   end
 end
--- A worker of before 28 November 2026 gives back to one list of all kinds; one that is replaced does so as it stops.
-for _, id in ipairs(redis.call('ZRANGE', P .. 'back', 0, -1)) do
-  redis.call('ZREM', P .. 'back', id)
-  local state, kind = get(id, 'state', 'kind')
-  if state == 'back' then stand_returned(id, kind) end
-end
 for _, dead in ipairs(due('processes')) do
   local watched = redis.call('SPOP', P .. 'pw:' .. dead, MOST)
   for _, id in ipairs(watched) do

@@ -331,26 +331,6 @@ async def test_a_claim_looks_at_no_job_of_another_model(home: ValkeyHome, client
     assert sum(among_many.values()) <= sum(alone.values()) + 5, (alone, among_many)
 
 
-async def test_what_a_worker_of_the_version_before_gave_back_is_painted(
-    home: ValkeyHome, queue: ValkeyQueue, client: Redis
-) -> None:
-    """It stood in one list of all models; a worker that is replaced gives back what it paints."""
-    await queue.offer(usable("gpu:1", "alpha"))
-    await queue.put("for alpha", wish_for(model="alpha"), ALICE, keep=True)
-    await queue.put("for any", wish_for(), ALICE, keep=True)
-    held = [await soon(queue.claim("gpu:1")) for _ in range(2)]
-    for claim in held:
-        await queue.finish(claim, UNREACHED)
-    for number, claim in enumerate(held):
-        await client.hdel(f"{PREFIX}j:{claim.id}", "came")
-        await client.zadd(f"{PREFIX}back", {claim.id: number})
-    await client.delete(f"{PREFIX}returned", *[key async for key in client.scan_iter(f"{PREFIX}b:*")])
-    assert await told(await queue.events("for any"))
-    await home.pass_time(1)
-    again = [await soon(queue.claim("gpu:1")) for _ in range(2)]
-    assert [claim.id for claim in again] == [claim.id for claim in held]
-
-
 async def test_who_is_on_the_way_to_watch_as_it_stops_is_told_like_those_who_wait(queue: ValkeyQueue) -> None:
     await queue.put("job", wish_for(), ALICE, keep=False)
     await queue.drain(0)
