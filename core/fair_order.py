@@ -70,9 +70,6 @@ class FairOrder(Generic[K]):
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def __contains__(self, id: str) -> bool:
-        return id in self._waiting
-
     def waiting_of(self, caller: str) -> int:
         """How many jobs of this caller wait."""
         return len(self._by_caller.get(caller, ()))

@@ -1,7 +1,7 @@
 """Watched: a job as the watchers in this process see it. No I/O: it only tells its watches."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,7 +63,10 @@ class Watched:
     @property
     def flags(self) -> int:
         """What they want, as the scripts write it: 1, 2 for progress, 4 for previews; 0 for nobody."""
-        return flags_of(self.watches | self.entering)
+        flags = 0
+        for watch in self.watches | self.entering:
+            flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
+        return flags
 
     @property
     def _fraction(self) -> float:
@@ -91,11 +94,3 @@ class Watched:
             watch.tell(end)
         self.watches.clear()
         self.entering.clear()
-
-
-def flags_of(watches: Iterable[Watch]) -> int:
-    """What these want, all together."""
-    flags = 0
-    for watch in watches:
-        flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
-    return flags

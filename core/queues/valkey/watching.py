@@ -54,9 +54,6 @@ class Watching:
         self._results = Results(store)
         self.leaving = Leaving(store, process, spawn, self._jobs.__contains__)
 
-    def __len__(self) -> int:
-        return len(self._jobs)
-
     @property
     def waiting(self) -> list[Watched]:
         """Jobs that wait, as far as is known here."""
