@@ -82,20 +82,18 @@ class Holding:
         changed = self._renewing[key] = asyncio.Event()
         try:
             now = await self._wish_of(claim)
-            if now != wish or not now.held:
-                return now
             async with asyncio.timeout(self._settings.lease_ttl / 3):
-                while now == wish:
+                while now.held and now == wish:
                     await changed.wait()
                     changed.clear()
                     now = await self._wish_of(claim)
         except TimeoutError:
-            pass
+            pass  # the worker asks again at once, and each call begins with a renewal
         finally:
             # The worker does not wait for this to end: its picture may be on its way, and has the claim held.
             if self._renewing.get(key) is changed:
                 del self._renewing[key]
-        return await self._wish_of(claim) if now == wish else now
+        return now
 
     async def publish(self, claim: Claim, progress: Progress) -> None:
         """See Queue.publish."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -13,6 +14,7 @@ from core.errors import QueueUnavailable
 from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues import Claim, Wish
 from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.holding import Holding
 from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, PREFIX
 from core.settings import Settings
 from tests.doubles.relay import Relay
@@ -190,6 +192,25 @@ async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
             arrives.set()
             assert await soon(finishing)
     assert await told(watch) == [Queued(0, None), Started("gpu:1"), painted()], "begun once"
+
+
+async def test_a_lease_is_renewed_once_by_each_call_that_hears_nothing(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker that paints makes this call every third of a lease, one after the other."""
+    await queue.offer(usable("gpu:1"))
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    held = await soon(queue.claim("gpu:1"))
+    brief = Holding(queue.store, queue.process, Settings(lease_ttl=0.06), time.monotonic)
+    insist, renewals = queue.store.insist, []
+
+    async def counted(script: str, *args: Any, **options: Any) -> Any:
+        renewals.append(script)
+        return await insist(script, *args, **options)
+
+    monkeypatch.setattr(queue.store, "insist", counted)
+    assert await soon(brief.renew(held, held.wish)) == held.wish
+    assert renewals == ["renew"]
 
 
 async def test_a_refused_picture_is_not_kept(queue: ValkeyQueue, client: Redis) -> None:
