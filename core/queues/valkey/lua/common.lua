@@ -96,6 +96,12 @@ local function wish_changed(id)
   if state == 'running' then redis.call('PUBLISH', P .. 'p:' .. process, 'W\n' .. id .. '\n0\n') end
 end
 
+-- Whether a claim is not void.
+local function is_held(id, fence)
+  local state, current = get(id, 'state', 'fence')
+  return state == 'running' and current == fence
+end
+
 local function note_unwatched(id)
   local state, keep = get(id, 'state', 'keep')
   if (state == 'waiting' or state == 'back') and keep == '0' and redis.call('EXISTS', P .. 'w:' .. id) == 0 then

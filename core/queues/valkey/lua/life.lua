@@ -96,9 +96,3 @@ local function give_back(id)
   tell(id, version, 'Q', attempts .. ' ' .. ahead .. ' ' .. exact(work) .. ' ' .. cost .. '\n' .. kind)
   wake(kind)
 end
-
--- Whether a claim is not void.
-local function is_held(id, fence)
-  local state, current = get(id, 'state', 'fence')
-  return state == 'running' and current == fence
-end

@@ -1,4 +1,3 @@
--- with: order place life
 -- publish(id, fence, words, words_with_preview): tell how far a job is, for as long as the claim is not void.
 -- Only who wants previews gets them. Safe to repeat: fractions that do not rise are dropped by who hears them.
 local id, bare, full = arg(1), arg(3), arg(4)

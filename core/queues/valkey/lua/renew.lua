@@ -1,4 +1,3 @@
--- with: order place life
 -- renew(id, fence): keep a lease. Answers what the watchers wish (2 progress, 4 previews), -1 if the claim is void.
 -- Safe to repeat.
 although_full()
