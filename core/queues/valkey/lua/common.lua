@@ -96,6 +96,9 @@ local function wish_changed(id)
   if state == 'running' then redis.call('PUBLISH', P .. 'p:' .. process, 'W\n' .. id .. '\n0\n') end
 end
 
+-- Whether a job in this state has not ended.
+local function lives(state) return state == 'waiting' or state == 'back' or state == 'running' end
+
 -- Whether a claim is not void.
 local function is_held(id, fence)
   local state, current = get(id, 'state', 'fence')

@@ -8,7 +8,7 @@ if flags == '0' then
   redis.call('HDEL', P .. 'w:' .. id, process)
   redis.call('SREM', P .. 'pw:' .. process, id)
 end
-if state ~= 'waiting' and state ~= 'back' and state ~= 'running' then return 0 end
+if not lives(state) then return 0 end
 if flags ~= '0' then redis.call('HSET', P .. 'w:' .. id, process, flags) end
 wish_changed(id)
 if redis.call('EXISTS', P .. 'w:' .. id) == 1 then return 0 end

@@ -4,8 +4,7 @@ local process = arg(1)
 although_full()
 for number = 2, #ARGV - 4, 2 do
   local id, flags = arg(number), arg(number + 1)
-  local state = get(id, 'state')
-  if state == 'waiting' or state == 'back' or state == 'running' then
+  if lives(get(id, 'state')) then
     local before = redis.call('HGET', P .. 'w:' .. id, process)
     redis.call('HSET', P .. 'w:' .. id, process, flags)
     redis.call('SADD', P .. 'pw:' .. process, id)
