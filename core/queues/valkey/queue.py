@@ -190,7 +190,7 @@ class ValkeyQueue:
         self._watching.end_all(self._watching.waiting, STOPPING)
         try:
             async with asyncio.timeout(grace):
-                await self._watching.nothing_runs()
+                await self._watching.nothing_watched()
         except TimeoutError:
             self._watching.end_all([*self._watching.running, *self._watching.waiting], STOPPING)
 

@@ -64,7 +64,7 @@ class Watching:
         """Jobs that are painted, as far as is known here."""
         return [job for job in self._jobs.values() if job.place is None]
 
-    async def nothing_runs(self) -> None:
+    async def nothing_watched(self) -> None:
         """Wait until no job is watched here."""
         while self._jobs:
             self._emptied.clear()

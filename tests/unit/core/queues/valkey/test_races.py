@@ -307,7 +307,7 @@ async def test_a_job_that_goes_back_while_its_front_end_stops_is_told_to_go_else
         await grace_is_over.wait()
         raise TimeoutError
 
-    monkeypatch.setattr(queue._watching, "nothing_runs", until_then)
+    monkeypatch.setattr(queue._watching, "nothing_watched", until_then)
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
