@@ -32,7 +32,8 @@ class Offer:
     pace: float | None = None
     """Seconds per cost unit, measured; None before the first picture."""
     resting: bool = False
-    """Not usable, but for a moment only: it answers, and is given a breath after a failed picture."""
+    """Not usable, but for a moment only: it answers, and is given a breath after a failed picture, is busy
+    with somebody else's, or has not let go of a job that was cancelled, took too long or was given up."""
     problem: str = ""
     """Why it is not usable, in a few words."""
     demo: bool = False

@@ -1,4 +1,7 @@
-"""Health: a backend's circuit breaker. After each failure in a row it rests twice as long."""
+"""Health: a backend's circuit breaker, for its looks or its pictures.
+
+After each failure in a row it rests twice as long.
+"""
 
 FIRST_REST = 0.5
 LONGEST_REST = 10.0
@@ -14,7 +17,7 @@ class Health:
         """Until then it is left alone."""
 
     def succeeded(self) -> None:
-        """It painted a picture."""
+        """What it was asked for went well."""
         self.failures = 0
 
     def failed(self, now: float, least: float = 0.0) -> None:

@@ -4,7 +4,8 @@
 -- the server's clock (0; tests let time pass with it), LEASE_TTL and RESULT_TTL in milliseconds,
 -- RESULT_MAX_BYTES. A script's own arguments come behind them: arg(1), arg(2), ...
 --
---   s           hash   V, arrivals, claims (so many so far: fences), version, seen, waiting, kept_bytes, secret
+--   s           hash   V, arrivals, returns (so many so far), claims (the last fence), version, seen, waiting,
+--                      ordered (of those that wait, those in a line), kept_bytes; secret, deployment (agreed words)
 --   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end
 --   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id
 --   kinds       hash   the kinds that wait, each with its cost in all
@@ -14,7 +15,7 @@
 --   waits, runs hash   waiting and running jobs of each caller, counted
 --   returned    set    the kinds of jobs that came back from a backend; b:KIND: zset of those jobs, in the order of all
 --   run         zset   running jobs by the end of their lease; on: hash of "backend started cost"
---   tokens      hash   claims by the name that the worker gave to the call
+--   tokens      hash   claims by the name that the worker gave to the call; withdrawn:TOKEN: calls that get none
 --   w:ID        hash   the processes that watch a job, each with what it wants; pw:PROCESS: set of the same
 --   processes   zset   front ends and workers by the time at which they count as dead
 --   unwatched   zset   waiting jobs that nobody watches or keeps, since when
@@ -22,8 +23,11 @@
 --   o:BACKEND   hash   an offer; om:, os: sets of its models and samplers; offers: zset by their end
 --   idle        hash   backends that wait for a job, and the process to wake
 --   owner, own  hash, zset   who owns a backend, and until when
+--   workers     zset   workers by the time at which they count as dead; wants:WORKER: set of backends
 --   lapsed      hash   backends whose lease has ended, since when, until somebody takes them
 --   i:ID:FENCE:N       pictures, base64 as they came
+--   once:NAME, lease:NAME    who was the first to claim a name, and who holds one (core/coordination)
+--   value:KIND:NAME    a value of the same; values:KIND: zset of a kind's names by their end
 
 local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local S, clock = P .. 's', redis.call('TIME')

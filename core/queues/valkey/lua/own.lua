@@ -36,7 +36,8 @@ for number = 1, #owners, 2 do
 end
 has[worker] = has[worker] - giving
 
--- Of the other workers that live and want this backend: the fewest that one of them has, and which one; nil without any.
+-- Of the other workers that live and want this backend: the fewest that one of them has, and which one;
+-- nil without any.
 local function fewest(backend)
   local least, who
   for other, number in pairs(has) do
