@@ -63,10 +63,12 @@ class Access:
         for host in hosts:
             name = _split(f"//{host}")[0]
             if not self._may_bear(name):
-                raise Forbidden(f"the host name {host!r} is not ours; list it in ALLOWED_HOSTS to allow it")
+                raise Forbidden(
+                    f"the host name {name or host!r} is not ours; list it in ALLOWED_HOSTS to allow it"
+                )
             # By this address any page reaches loopback, and browsers do not mark its requests as foreign.
             if name not in self._hosts and _is_anywhere(name) and _is_browser(headers):
-                raise Forbidden(f"browsers may not call {host!r}: say 127.0.0.1, or list it in ALLOWED_HOSTS")
+                raise Forbidden(f"browsers may not call {name!r}: say 127.0.0.1, or list it in ALLOWED_HOSTS")
         origins = headers("Origin")
         for origin in origins:
             if _origin(origin)[1] is None:  # null, file://
@@ -98,7 +100,7 @@ class Access:
     def check_key(self, headers: Headers) -> None:
         """Refuse who brings no key or a wrong one, where a key is set. Raises Unauthorized."""
         if self._key and not any(self.accepts(_bearer(value)) for value in headers("Authorization")):
-            raise Unauthorized("an API key is needed: Authorization: Bearer KEY")
+            raise Unauthorized("the API key is missing or wrong: Authorization: Bearer KEY is wanted")
 
     def accepts(self, key: str) -> bool:
         """Whether this is the key, compared in a time that tells nothing about it."""

@@ -29,7 +29,7 @@ AUTH_SECONDS = 5.0
 POLICY_VIOLATION = 1008
 """The close code for a peer that may not come in (RFC 6455, 7.4.1)."""
 KEY_WANTED = (
-    "an API key is needed: Authorization: Bearer KEY in the handshake, "
+    "the API key is missing or wrong: Authorization: Bearer KEY is wanted in the handshake, "
     'or as the first message {"type": "auth", "key": "KEY"}'
 )
 

@@ -12,6 +12,7 @@ from core import access as access_module
 from core.access import Access, Headers, check_exposure
 from core.errors import Forbidden, Unauthorized
 from core.settings import Settings, SettingsError
+from core.variables import read_names
 from tests.unit.core.examples import Clock
 
 
@@ -44,6 +45,16 @@ def test_a_foreign_host_name_is_refused_and_the_setting_named(host: str) -> None
     """A page's owner may let the name of that page resolve to 127.0.0.1."""
     with pytest.raises(Forbidden, match="ALLOWED_HOSTS"):
         access().check_browser(headers(Host=host))
+
+
+@pytest.mark.parametrize("host", ["teacher-pc:5640", "0.0.0.0:5640"])
+def test_the_words_that_refuse_a_host_name_it_as_it_may_be_listed(host: str) -> None:
+    """Without its port: with it, ALLOWED_HOSTS is refused at the start."""
+    browser = headers(Host=host, User_Agent="Mozilla/5.0")
+    with pytest.raises(Forbidden) as refused:
+        access().check_browser(browser)
+    name = refused.value.message.split("'")[1]
+    access(allowed_hosts=read_names(name)).check_browser(browser)
 
 
 def test_every_host_of_a_request_is_judged() -> None:
@@ -185,6 +196,7 @@ def test_no_key_or_a_wrong_one_is_refused(value: str) -> None:
     with pytest.raises(Unauthorized) as refused:
         ours.check_key(headers(Authorization=value) if value else headers())
     assert "secret" not in refused.value.message
+    assert "missing or wrong" in refused.value.message, "who has sent one looks at it once more"
 
 
 # --- the caller
