@@ -52,8 +52,8 @@ def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
     """Raises Refused if too many of the jobs under way came before this one.
 
     Names are those of tickets, `user:guild:interaction`, own's among them, in the order in which they were
-    stored, to the millisecond. All replicas see the same one, and each looks when its own is stored: so of
-    two that come at once just the later one is refused. One that is stored again counts as the last.
+    stored. All replicas see the same one, and each looks when its own is stored: so of two that come at once
+    just the later one is refused. One that is stored again counts as the last.
     """
     user, guild, _ = own.split(":")
     before = [name.split(":") for name in takewhile(lambda name: name != own, names)]

@@ -47,6 +47,7 @@ class MemoryCoordination:
 
     async def put(self, kind: str, name: str, value: bytes, *, ttl: float) -> None:
         """See Coordination.put."""
+        self._values.pop((kind, name), None)  # so that it is the last of those that end with it
         self._values[kind, name] = _Value(value, self._clock() + ttl)
         self._sweep()
 
@@ -67,7 +68,7 @@ class MemoryCoordination:
             for (of, name), value in self._values.items()
             if of == kind and value.until > now
         ]
-        return [name for _, name in sorted(found)]
+        return [name for _, name in sorted(found, key=lambda one: one[0])]
 
     def _lease(self, name: str) -> _Lease | None:
         held = self._leases.get(name)

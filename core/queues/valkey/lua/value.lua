@@ -1,5 +1,5 @@
 -- value(kind, name, milliseconds, words): store a value, with 0 milliseconds drop it. Safe to repeat.
--- The names of a kind stand in a zset by their end.
+-- The names of a kind stand in a zset by their end, to the microsecond: those of one millisecond would stand by name.
 local key, names = P .. 'value:' .. arg(1) .. ':' .. arg(2), P .. 'values:' .. arg(1)
 redis.call('ZREMRANGEBYSCORE', names, '-inf', NOW)
 if arg(3) == '0' then
@@ -8,5 +8,5 @@ if arg(3) == '0' then
   return 0
 end
 redis.call('SET', key, arg(4), 'PX', arg(3))
-redis.call('ZADD', names, NOW + tonumber(arg(3)), arg(2))
+redis.call('ZADD', names, exact(NOW + tonumber(arg(3)) + tonumber(clock[2]) % 1000 / 1000), arg(2))
 return 1

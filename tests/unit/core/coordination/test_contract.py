@@ -74,6 +74,18 @@ async def test_values_are_found_by_their_kind_the_first_to_end_first(coordinatio
     assert await coordination.names("tree") == ["early"]
 
 
+async def test_values_that_end_at_once_are_found_in_the_order_in_which_they_were_stored(
+    coordination: Coordination,
+) -> None:
+    """So of a burst everybody sees the same ones first; one that is stored again is the last."""
+    names = [f"{number:03}" for number in range(200, 0, -1)]
+    for name in names:
+        await coordination.put("job", name, b"", ttl=60)
+    await coordination.put("job", "100", b"", ttl=60)
+    names.remove("100")
+    assert await coordination.names("job") == [*names, "100"]
+
+
 async def test_what_is_over_does_not_pile_up(coordination: Coordination, home: Home) -> None:
     for number in range(200):
         await coordination.claim(f"claim {number}", "a", ttl=20)
