@@ -71,7 +71,8 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
 async def _enter(request: web.Request) -> bool:
     """Raise Forbidden or Unauthorized, or know who asks; false for a preflight, which asks for nothing."""
     access, headers = request.app[ACCESS], _headers(request)
-    access.check_browser(headers)
+    if not request.path.startswith(_OPEN_FOLDER):  # by them the page can say that it is refused, and why
+        access.check_browser(headers)
     for purpose in (*headers("Sec-Purpose"), *headers("Purpose")):
         if "prefetch" in purpose.lower():
             raise Forbidden("nothing is painted ahead of time: prefetches are refused")

@@ -264,14 +264,28 @@ async def test_it_works_behind_a_proxy_under_a_path_of_its_own(tmp_path: Path, o
         await window.sees_picture("a lighthouse")
 
 
+async def test_behind_a_proxy_that_does_not_pass_host_it_says_what_to_list(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """As nginx with nothing but proxy_pass: the page's scripts come, and a job's card names its origin."""
+    async with serving(tmp_path) as served, proxy(served.url, "", without="Host") as url:
+        window = await open_window(url)
+        await window.paint("a lighthouse")
+        card = window.job("a lighthouse")
+        await window.sees(card, "The server does not allow this")
+        await window.sees(card, f"pages of '{url}' may not call; list it in ALLOWED_ORIGINS")
+
+
 @asynccontextmanager
-async def proxy(target: str, prefix: str) -> AsyncIterator[str]:
-    """A small reverse proxy that hands on what comes for this path."""
+async def proxy(target: str, prefix: str, *, without: str = "") -> AsyncIterator[str]:
+    """A small reverse proxy that hands on what comes for this path, but for one header."""
 
     async def hand_on(request: web.Request) -> web.StreamResponse:
         url = target + request.path_qs.removeprefix(prefix)
         body = await request.read()
-        async with client.request(request.method, url, headers=request.headers, data=body) as answer:
+        headers = request.headers.copy()
+        headers.popall(without, None)
+        async with client.request(request.method, url, headers=headers, data=body) as answer:
             kept = {name: value for name, value in answer.headers.items() if name != "Content-Encoding"}
             kept = {name: value for name, value in kept.items() if name != "Content-Length"}
             response = web.StreamResponse(status=answer.status, headers=kept)

@@ -60,6 +60,22 @@ async def test_another_site_s_request_may_not_come(tmp_path: Path) -> None:
         assert (await served.get("/image", headers=link, input="a")).status == 200
 
 
+async def test_the_page_s_own_files_are_refused_to_nobody(tmp_path: Path) -> None:
+    """They are as public as this project, and without them the page could not say what is refused, and why.
+
+    Another site's page may show them, and read none.
+    """
+    async with serving(tmp_path, api_key="secret") as served:
+        for headers in (
+            {"Origin": "https://pictures.example"},
+            {"Host": "app"},
+            {"Sec-Fetch-Site": "cross-site"},
+        ):
+            answer = await served.get("/static/main.js", headers=headers)
+            assert answer.status == 200
+            assert "Access-Control-Allow-Origin" not in answer.headers
+
+
 async def test_nothing_is_painted_ahead_of_time(tmp_path: Path) -> None:
     """A browser that guesses what its user may open next is refused."""
     async with serving(tmp_path) as served:
