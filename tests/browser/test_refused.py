@@ -197,6 +197,20 @@ async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") ->
         await window.sees_number(window.page.get_by_text("open-sesame"), 0)
 
 
+@pytest.mark.parametrize("key", ["open sesame", "Schlüssel", "\N{KEY}"])
+async def test_every_key_that_the_server_takes_opens_the_page(
+    tmp_path: Path, open_window: "Open", key: str
+) -> None:
+    """It is sent as curl and `sd-b64` send it, in UTF-8: a browser's header by itself holds Latin-1 alone."""
+    async with serving(tmp_path, api_key=key) as served:
+        window = await open_window(served.url)
+        await window.page.get_by_label("API key").fill(key)
+        await window.press(window.page.locator("#lock"), "Use this key")
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.paint("a cave")
+        await window.sees_picture("a cave")
+
+
 async def test_a_request_that_cannot_be_painted_is_kept_to_be_changed(
     tmp_path: Path, open_window: "Open"
 ) -> None:
