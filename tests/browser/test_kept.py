@@ -51,6 +51,27 @@ async def test_a_browser_that_closes_the_database_loses_nothing_and_brings_nothi
         await window.sees_number(window.pictures, 0)
 
 
+async def test_the_gallery_is_cleared_of_what_other_tabs_painted(tmp_path: Path, open_window: "Open") -> None:
+    """On a computer that one shares, nothing is left for the next one who opens the page."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("in this tab")
+        await window.sees_picture("in this tab")
+        other = type(window)(await window.page.context.new_page())
+        await other.page.goto(served.url)
+        await other.paint("in the other tab")
+        await other.sees_picture("in the other tab")
+        await window.sees_number(window.pictures, 1)
+        await window.press(window.page.locator("main"), "Clear the gallery")
+        await window.sees(window.viewer, "2 pictures, kept nowhere else, will be gone.")
+        await window.press(window.viewer, "Clear it")
+        await window.sees_number(window.pictures, 0)
+        await window.page.reload()
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.sees_number(window.pictures, 0)
+        assert other.faults == []
+
+
 async def test_a_picture_that_was_tried_again_is_new_also_in_a_full_gallery(
     tmp_path: Path, open_window: "Open"
 ) -> None:
