@@ -52,6 +52,6 @@ function show(state, { running, waiting, backends = [] } = {}) {
 	byId("notice").hidden = !title;
 	write(byId("notice-title"), title);
 	write(byId("notice-text"), state === "down" ? problems.join("") + text : text);
-	byId("connect").hidden = state !== "demo" && state !== "down";
+	byId("connect").hidden = problems[0] || !["demo", "down"].includes(state);
 	byId("unlock").hidden = state !== "locked";
 }

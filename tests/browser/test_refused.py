@@ -62,15 +62,18 @@ async def test_what_was_let_in_and_failed_is_not_painted_again_by_itself(
 
 
 async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> None:
-    """The page says so and how to have one; what was asked for is painted when one is there."""
+    """The page says which one is down, and why; what was asked for is painted when it is there.
+
+    It was named already: no other setting is needed.
+    """
     double = A1111Double()
     double.fault("/", 503)
     async with serving(tmp_path, double=double) as served:
         window = await open_window(served.url)
         await window.sees(window.page.locator("#service"), "No painter")
         await window.sees(window.page.locator("#notice"), "No painting server is up.")
-        await window.sees(window.page.locator("#notice"), "SD_BACKENDS=")
         await window.sees(window.page.locator("#notice"), double.name)
+        await window.page.locator("#connect").wait_for(state="hidden")
         await window.paint("a lighthouse")
         await window.sees(window.job("a lighthouse"), "No painting server is up")
         double.heal()
@@ -81,6 +84,14 @@ async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> 
         await window.sees_picture("a lighthouse")
         await window.sees(window.page.locator("#service"), "Ready")
         await window.page.locator("#notice").wait_for(state="hidden")
+
+
+async def test_no_painting_server_was_ever_named(tmp_path: Path, open_window: "Open") -> None:
+    """As with a shared queue and no worker: the page says how to have one."""
+    async with ValkeyServer() as valkey, serving(tmp_path, redis_url=valkey.url) as served:
+        window = await open_window(served.url)
+        await window.sees(window.page.locator("#notice"), "No painting server is up.")
+        await window.sees(window.page.locator("#notice"), "SD_BACKENDS=")
 
 
 async def test_the_shared_queue_is_away(tmp_path: Path, open_window: "Open") -> None:
