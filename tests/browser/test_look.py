@@ -224,6 +224,61 @@ async def test_a_phone_that_is_turned_shows_the_whole_picture(tmp_path: Path, op
         assert 0 <= box["y"] < box["y"] + box["height"] <= 340
 
 
+async def test_what_is_known_of_a_large_picture_begins_on_the_same_screen(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """In a small window, or one that is zoomed: else nothing shows that there is more below."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, viewport={"width": 640, "height": 400})
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.pictures.first.locator(".frame").click()
+        box = await window.viewer.locator("h2").bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 400
+
+
+async def test_the_large_view_has_the_keyboard_on_a_button(tmp_path: Path, open_window: "Open") -> None:
+    """Where the part beside the picture can be scrolled, all of that had it, its ring cut off."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, viewport={"width": 1280, "height": 600})
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.pictures.first.locator(".frame").click()
+        await window.sees_focus(window.viewer.get_by_role("button", name="Newer picture"))
+
+
+async def test_a_long_error_has_the_whole_width_of_its_card(tmp_path: Path, open_window: "Open") -> None:
+    """Beside its buttons it was a narrow column; what is short stays beside one button."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, viewport=DESK)
+        await window.paint("/422 a lighthouse")
+        await window.sees(window.job("/422"), "value is not a valid integer")
+        served.double.hold(at=1)
+        await window.paint("a tower")
+        await window.sees(window.job("a tower"), "step 1")
+        for prompt, button, is_below in (("/422", "Edit", True), ("a tower", "Cancel", False)):
+            line = await window.job(prompt).locator(".line").bounding_box()
+            box = await window.job(prompt).get_by_role("button", name=button).bounding_box()
+            assert line is not None
+            assert box is not None
+            assert (box["y"] >= line["y"] + line["height"]) == is_below
+
+
+async def test_an_address_is_broken_only_where_it_begins(open_window: "Open") -> None:
+    """On the narrowest phones the setting is longer than a line."""
+    lines = """(code) => {
+        const range = document.createRange();
+        range.selectNodeContents(code.lastChild);
+        return [code.lastChild.data, range.getClientRects().length];
+    }"""
+    async with demo(0.0) as url:
+        window = await open_window(url, viewport={"width": 320, "height": 700})
+        await window.sees(window.page.locator("#notice"), "Demo painter")
+        setting = window.page.locator("#connect code").last
+        assert await setting.evaluate(lines) == ["http://127.0.0.1:7860", 1]
+
+
 async def test_colours_of_ones_own_tell_what_is_chosen(tmp_path: Path, open_window: "Open") -> None:
     """Where the system forces few colours on all pages: else no button looked pressed, and no bar grew."""
     colour = "(element) => getComputedStyle(element).backgroundColor"
