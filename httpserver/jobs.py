@@ -36,7 +36,7 @@ async def get_picture(request: web.Request) -> web.StreamResponse:
     async with attached(request, progress=False) as watch:
         pictures = completed(await watch.end())
     if index >= len(pictures.images):
-        raise NotFound(f"the job has {len(pictures.images)} pictures, counted from 0")
+        raise NotFound(f"pictures of this job: {len(pictures.images)}; they are counted from 0")
     return picture_answer(pictures, index, watch.id)
 
 

@@ -59,6 +59,7 @@ async def test_a_job_goes_its_way_and_is_fetched(tmp_path: Path) -> None:
         assert pictures[1].body == base64.b64decode(done.json["further-images-base64"][0])
         assert pictures[1].headers["Content-Type"] == "image/png"
         assert pictures[2].refusal == (404, "not_found")
+        assert pictures[2].json["detail"] == "pictures of this job: 2; they are counted from 0"
 
 
 async def test_who_asks_again_and_again_sees_how_far_it_is(tmp_path: Path) -> None:
