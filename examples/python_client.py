@@ -7,7 +7,7 @@ import base64
 import os
 import sys
 
-import requests
+import requests  # pip install requests
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-import tqdm
+import tqdm  # pip install tqdm websockets
 import websockets
 
 URL = os.environ.get("SD_B64_WS", "ws://127.0.0.1:8765")

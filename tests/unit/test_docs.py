@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,16 @@ def test_every_example_is_mentioned() -> None:
     """Whoever reads the README finds all clients."""
     examples = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert [name for name in sorted(examples) if f"examples/{name}" not in README] == []
+
+
+def test_a_program_says_what_has_to_be_installed_for_it() -> None:
+    """Whoever runs one of the README or of examples/ by itself has nothing but Python yet."""
+    programs = _blocks(README, "python")
+    programs += [path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.py")]
+    for program in programs:
+        imported = set(re.findall(r"^(?:import|from) (\w+)", program, flags=re.MULTILINE))
+        told = {name for names in re.findall(r"# pip install (.*)", program) for name in names.split()}
+        assert imported - sys.stdlib_module_names == told, program
 
 
 def test_code_in_the_pages_can_be_read() -> None:
