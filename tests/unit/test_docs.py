@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -199,6 +200,15 @@ def test_code_in_the_pages_can_be_read() -> None:
     if bash := shutil.which("bash"):
         checked = subprocess.run([bash, "-n"], input=shell, capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
+
+
+def test_the_service_of_systemd_is_not_killed_while_it_stops() -> None:
+    """It has longer than what is painted may take then; and a wrong setting (exit 2) is not tried again."""
+    (text,) = _blocks((ROOT / "docs" / "scaling.md").read_text(encoding="utf-8"), "ini")
+    unit = ConfigParser()
+    unit.read_string(text)
+    assert unit.getfloat("Service", "TimeoutStopSec") > Settings().shutdown_grace
+    assert unit["Service"]["RestartPreventExitStatus"] == "2"
 
 
 def test_the_changelog_has_its_shape() -> None:
