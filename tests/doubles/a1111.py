@@ -15,7 +15,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /detail-500     a relative's own words: FastAPI's shape
     /busy-503 /text-500            KoboldCpp's, SD.Next's
     /error-400      refused in stable-diffusion.cpp's words
-    /errors-400     A1111's own fault with that status
+    /errors-400 /message-400       a fault of A1111's own with that status, and of Forge's
     /422            refused by validation        /jpeg /webp    a picture of that format
     /404-sampler    refused: sampler not found   /data-uri      `data:image/png;base64,` before it
     /status-502     a proxy's page, any number   /grid          with a batch: the grid comes first

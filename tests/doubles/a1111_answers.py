@@ -42,9 +42,10 @@ RELATIVES: dict[str, tuple[int, Any]] = {
     "/detail-500": (500, {"detail": "Invalid image format"}),
     "/busy-503": (503, {"detail": {"msg": "Server is busy; please try again later.", "type": ""}}),
     "/error-400": (400, {"error": "invalid params"}),
+    "/message-400": (400, {"error": "HTTPException", "detail": "", "body": "", "message": "bad value"}),
     "/text-500": (500, "unsupported operand type(s) for +"),
 }
-"""In shapes that A1111 itself has not: FastAPI's, KoboldCpp's, stable-diffusion.cpp's, SD.Next's."""
+"""In shapes that A1111 itself has not: FastAPI's, KoboldCpp's, stable-diffusion.cpp's, Forge's, SD.Next's."""
 VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
 

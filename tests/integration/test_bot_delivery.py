@@ -585,6 +585,7 @@ async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_deliv
         asked = await served.hold_one()
         own = await served.ticket()
         lease = f"discord:lease:{own.name}"
+        await served.discord.until(lambda: "step 1 " in asked.message.title)
         edits = asked.message.edits
         hung_for = deliveries.LEASE
         await served.bot.deliveries.release(own.name)

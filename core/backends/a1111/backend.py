@@ -179,7 +179,8 @@ class A1111Backend:
         """Why the server cannot be used now, empty if it can. Raises BackendError, Unreachable."""
         # Some versions cannot write down their own, and paint well.
         options = await self._client.ask("GET", "/sdapi/v1/options", may_fail=True)
-        if self._clock() >= self._lists_until:
+        # Where these are gone from one look to the next, all of it may be, behind a proxy that forbids it.
+        if options is None or self._clock() >= self._lists_until:
             self._titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
             self._models, self._samplers = model_names(self._titles), sampler_names(samplers)
@@ -192,7 +193,10 @@ class A1111Backend:
         return problem
 
     async def _busy_problem(self) -> str:
-        """A server that we gave a job up on, or have just met, is used once it is idle."""
+        """A server that we gave a job up on, or have just met, is used once it is idle.
+
+        One that does not say that such a job has ended may paint it under a name of its own, as SD.Next does.
+        """
         for task in list(self._given_up):
             state = await self._state(task)
             if state == "active":
@@ -201,7 +205,6 @@ class A1111Backend:
                 return "still paints a job that was given up"
             self._given_up.discard(task)
             if state != "finished" and self._seen_idle:
-                # SD.Next paints it under a name of its own: what runs there may be this one.
                 self._seen_idle, self._standstill = False, Standstill(self._clock)
         if self._seen_idle:
             return ""
@@ -215,7 +218,7 @@ class A1111Backend:
             return ""
         if str(running.get("current_task")).startswith(self._prefix):
             await self._stop()
-        return "busy with a picture that is none of our jobs, or one given up; waiting until it is idle"
+        return "busy with a picture that is none of our jobs under way; waiting until it is idle"
 
     async def _state(self, task: str) -> str:
         """Where our task is on the server; `queued` while the server cannot be asked."""

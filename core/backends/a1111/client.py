@@ -216,7 +216,7 @@ def _nothing(status: int, body: bytes) -> str:
     """Why there is no txt2img: only A1111 itself says that it lacks it in FastAPI's words."""
     if status == 404 and _object(body).get("detail") == "Not Found":
         return "no /sdapi there: start it with --api"
-    return f"what answers there is no A1111 (status {status}): a tunnel or proxy does, or https:// is meant"
+    return f"what answers there is no A1111 (status {status}): another program, a tunnel or a proxy does"
 
 
 def _refusal(name: str, status: int, body: bytes) -> SdError:
@@ -232,9 +232,9 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
             return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
         case 422:
             return _invalid(name, detail)
-        # So stable-diffusion.cpp's server says what is wrong with the parameters; A1111 tells of its own
-        # fault in `errors`, whatever the status.
-        case 400 if isinstance(words.get("error"), str) and "errors" not in words:
+        # So stable-diffusion.cpp's server says what is wrong with the parameters; A1111 and Forge tell of a
+        # fault of their own in one more field, whatever the status.
+        case 400 if isinstance(words.get("error"), str) and not {"errors", "message"} & words.keys():
             return InvalidRequest(f"{name}: {_short(words['error'])}", field=_field(words["error"]))
         case _ if words.get("error"):
             sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
