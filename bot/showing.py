@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
 from bot.screen import Screen
 from bot.ticket import Ticket, caller_of, key_of
@@ -95,7 +95,8 @@ async def _progress(watch: Watch, screen: Screen, check: Callable[[], Awaitable[
             return event
         unshown = event or unshown
         if loop.time() >= last_words_at:
-            await check()
+            with suppress(QueueUnavailable):  # then nobody else got the lease, and there is no later
+                await check()
             await screen.say_last_words()
         elif unshown is not None and loop.time() >= due:
             await check()

@@ -160,10 +160,13 @@ async def reach(address: Address) -> AsyncIterator[Server]:
 def _reason(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "no such host"
-    if isinstance(error, aiohttp.ClientConnectorSSLError):  # its number is OpenSSL's, none of the system
-        return plain(error.os_error.strerror or str(error))
-    if isinstance(error, aiohttp.ClientConnectorError) and (number := error.os_error.errno):
-        return os.strerror(number)  # asyncio's own text names the call and the address instead
+    if isinstance(error, aiohttp.ClientConnectorError):
+        fault, is_tls = error.os_error, isinstance(error, aiohttp.ClientSSLError)
+        # asyncio's own text names the call and the address. Numbers of TLS are none of the system's, and
+        # Windows has no words for those of sockets.
+        if fault.errno and os.name != "nt" and not is_tls:
+            return os.strerror(fault.errno)
+        return plain(fault.strerror or str(error))
     if isinstance(error, TimeoutError):
         return "it has been silent for too long"
     if isinstance(error, (aiohttp.ClientPayloadError, ConnectionError)):

@@ -66,6 +66,7 @@ export function openGallery({ pictures: kept }, acts) {
 
 	async function clear() {
 		(await kept.all()).forEach(show);
+		tell();
 		const all = pictures();
 		const text = `${plural(all.length, "picture")}, kept nowhere else, will be gone.`;
 		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;

@@ -52,6 +52,6 @@ function show(state, { running, waiting, backends = [] } = {}) {
 	byId("notice").hidden = !title;
 	write(byId("notice-title"), title);
 	write(byId("notice-text"), state === "down" ? problems.join("") + text : text);
-	byId("connect").hidden = problems[0] || !["demo", "down"].includes(state);
+	byId("connect").hidden = problems[0] || !/demo|down/.test(state);
 	byId("unlock").hidden = state !== "locked";
 }

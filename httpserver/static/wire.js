@@ -29,7 +29,7 @@ export function storeKey(given) {
 
 /** The response, if it is a good one. Throws Problem; any other error means no answer. */
 export async function ask(path, { headers, ...options } = {}) {
-	const authorization = key && { Authorization: `Bearer ${unescape(encodeURIComponent(key))}` }; // UTF-8
+	const authorization = key && { Authorization: `Bearer ${unescape(encodeURIComponent(key))}` };
 	const response = await fetch(new URL(path, HERE), { ...options, headers: { ...headers, ...authorization } });
 	if (response.ok) return response;
 	const isProblem = response.headers.get("Content-Type") === "application/problem+json";

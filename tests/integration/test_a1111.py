@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import shutil
 import socket
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -27,6 +25,7 @@ from core.request import ImageRequest
 from core.variables import BackendAddress
 from tests.doubles.a1111 import NO_API, NO_PROGRESS, A1111Double
 from tests.doubles.pictures import prompt_of, seed_of
+from tests.doubles.tls import own_certificate
 
 WATCHED = Wish(held=True, watched=True, preview=False)
 PREVIEW = Wish(held=True, watched=True, preview=True)
@@ -624,7 +623,7 @@ async def test_a_server_that_limits_how_often_it_is_looked_at_is_used_all_the_sa
     """It is asked for its options every few seconds, and nothing in them is needed to paint."""
     async with studio() as it:
         before = await it.backend.look()
-        it.double.fault("/sdapi/v1/options", 429)
+        it.double.fault("/sdapi/v1", 429)
         assert await it.backend.look() == before
 
 
@@ -712,18 +711,7 @@ async def test_of_another_machine_it_says_why_nothing_may_listen_there() -> None
 
 async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:
     """Its address may be meant with http://, or its certificate may be one of its owner's own making."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
-    pem = tmp_path / "both.pem"
-    words = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=gpu -keyout - -out -"
-    with pem.open("wb") as file:
-        made = await asyncio.create_subprocess_exec(
-            openssl, *words.split(), stdout=file, stderr=asyncio.subprocess.DEVNULL
-        )
-        assert await made.wait() == 0
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pem)
+    context = await own_certificate(tmp_path)
     own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with own, A1111Double() as double, open_session() as session:
         for port, problem in (

@@ -62,8 +62,8 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
         nginx(
             tmp_path,
             server.replace("listen 80;", f"listen 127.0.0.1:{port};")
-            .replace(f"127.0.0.1:{told.http_port}", f"127.0.0.1:{served.port}")
-            .replace(f"127.0.0.1:{told.ws_port}", f"127.0.0.1:{ws_port}"),
+            .replace(f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};")
+            .replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};"),
         ),
     ):
         url = f"http://127.0.0.1:{port}"

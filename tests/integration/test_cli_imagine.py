@@ -18,6 +18,7 @@ from cli.__main__ import main
 from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.cli_fixture import UNSET, client, contents, started
 from tests.doubles.http_fixture import Served, serving
+from tests.doubles.tls import own_certificate
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "a monkey with a hat"
@@ -187,11 +188,17 @@ async def test_later_is_exit_code_3(tmp_path: Path, capsys: Capture) -> None:
     )
 
 
-async def test_a_server_without_tls_is_told_in_the_words_of_tls(tmp_path: Path, capsys: Capture) -> None:
+async def test_why_there_is_no_tls_is_told_in_its_own_words(tmp_path: Path, capsys: Capture) -> None:
     """Its number for the fault means something else to the system."""
     async with serving(tmp_path) as served:
         assert await client("imagine", PROMPT, "--server", served.url.replace("http:", "https:")) == 3
     assert " is not reached: [SSL" in capsys.readouterr().err
+    context = await own_certificate(tmp_path)
+    own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
+    async with own:
+        url = f"https://127.0.0.1:{own.sockets[0].getsockname()[1]}"
+        assert await client("imagine", PROMPT, "--server", url) == 3
+    assert "certificate verify failed" in capsys.readouterr().err
 
 
 async def test_without_a_painter_it_is_told_so(tmp_path: Path, capsys: Capture) -> None:

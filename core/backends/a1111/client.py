@@ -121,8 +121,8 @@ class Client:
     async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
         """A small endpoint's JSON; None where this server has none. Raises Unreachable, BackendError.
 
-        A login page, a redirect to one and what is forbidden count as none; if it `may_fail`, an error of its
-        own does, too, and that it answers no more for a while.
+        A login page, a redirect to one and what is forbidden count as none. If it `may_fail`, an error of its
+        own is an empty object, and so is that it answers no more for a while.
         """
         status, body, _ = await self._request(method, path, ASKING, **options)
         if status == 401 and path.startswith("/sdapi"):
@@ -130,7 +130,9 @@ class Client:
         limits = status == TOO_MANY
         failed = limits or (status >= 500 and status != NOT_IMPLEMENTED)
         passes = may_fail and (limits or _is_its_own(status, body))
-        if failed and not passes:
+        if failed and passes:
+            return {}
+        if failed:
             raise BackendError(f"{self.name}: {path} answered {status}")
         return _json(body) if status == 200 else None
 
