@@ -5,12 +5,14 @@ around them is JSON that msgspec makes, the bytes themselves were checked by the
 """
 
 import json
+import math
 from codecs import BOM_UTF8
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from core.errors import InvalidRequest, SdError
+from core.errors import InvalidRequest, SdError, Unauthorized
 from core.events import Cancelled, Completed, Event, Failed, Progress, Queued, Started
 from core.offers import Catalog
 from core.request import FIELDS, LARGEST_CFG_SCALE, LARGEST_SEED, SIZE_STEP, SMALLEST_SIDE, Limits
@@ -55,6 +57,25 @@ STATES: dict[type, str] = {
     Cancelled: "cancelled",
 }
 """The state of a job whose last event is of this type."""
+STATUSES: dict[str, int] = {
+    "invalid_request": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "unknown_model": 404,
+    "cancelled": 409,
+    "expired": 410,
+    "too_many_jobs": 429,
+    "rate_limited": 429,
+    "internal": 500,
+    "backend_error": 502,
+    "queue_full": 503,
+    "queue_unavailable": 503,
+    "no_backend": 503,
+    "shutting_down": 503,
+    "timeout": 504,
+}
+"""The status of an answer that tells of this code."""
 
 
 def event_words(event: Event, id: str) -> Words:
@@ -86,6 +107,30 @@ def error_words(error: SdError | Failed) -> Words:
         if value is not None:
             words[detail] = value
     return words
+
+
+def problem_words(error: SdError, status: int | None = None, id: str | None = None) -> Words:
+    """An error as RFC 9457 has it, with our `code`; `status` where HTTP itself has a word for it.
+
+    `id` is that of the job that it is about.
+    """
+    status = status or STATUSES[error.code]
+    words = error_words(error)
+    # What a stranger sent may be quoted here, and half a surrogate pair cannot be written.
+    detail = words.pop("message").encode(errors="replace").decode()
+    code = words.pop("code")
+    problem = {"code": code, "status": status, "title": HTTPStatus(status).phrase, "detail": detail, **words}
+    return problem if id is None else {**problem, "id": id}
+
+
+def problem_headers(error: SdError) -> dict[str, str]:
+    """What an error says beside its body: when to try again, in whole seconds; how to show the key."""
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(math.ceil(error.retry_after))
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2; RFC 6750, 3
+    return headers
 
 
 def picture_words(completed: Completed, index: int, id: str) -> Words:

@@ -10,9 +10,9 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
 from core import BackendError, Completed, SdError
-from core.wire import Parts, Words, encode
+from core.wire import Parts, Words, encode, problem_headers, problem_words
 from httpserver.cork import Corkable
-from httpserver.messages import file_name, problem_headers, problem_words
+from httpserver.messages import file_name
 
 PIECE = 1_048_576 if sys.platform == "win32" else 4_194_304
 """Bytes that are written at once: about a millisecond's work, in which nobody else is served.

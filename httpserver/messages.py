@@ -3,11 +3,9 @@
 Pure. What comes from outside ends as a value or as an InvalidRequest that names the field.
 """
 
-import math
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -20,32 +18,11 @@ from core import (
     ImageRequest,
     InvalidRequest,
     Limits,
-    SdError,
-    Unauthorized,
     parse_flag,
     parse_request,
 )
-from core.wire import STATES, Parts, Words, decode, encode, error_words, event_words, images_answer
+from core.wire import STATES, Parts, Words, decode, encode, event_words, images_answer
 
-STATUSES: dict[str, int] = {
-    "invalid_request": 400,
-    "unauthorized": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    "unknown_model": 404,
-    "cancelled": 409,
-    "expired": 410,
-    "too_many_jobs": 429,
-    "rate_limited": 429,
-    "internal": 500,
-    "backend_error": 502,
-    "queue_full": 503,
-    "queue_unavailable": 503,
-    "no_backend": 503,
-    "shutting_down": 503,
-    "timeout": 504,
-}
-"""The status of an answer that tells of this code."""
 OPTIONS = ("preview", "keep")
 """The parameters beside those of the picture: how the client wants to be served."""
 PARAMETERS = ("input", *FIELDS, *OPTIONS)
@@ -166,30 +143,6 @@ def read_idempotency_key(value: str) -> str:
 def is_key(value: str) -> bool:
     """Whether this can name a request: visible ASCII of a bounded length."""
     return 0 < len(value) <= LONGEST_KEY and all("!" <= letter <= "~" for letter in value)
-
-
-def problem_words(error: SdError, status: int | None = None, id: str | None = None) -> Words:
-    """An error as RFC 9457 has it, with our `code`; `status` where HTTP itself has a word for it.
-
-    `id` is that of the job that it is about.
-    """
-    status = status or STATUSES[error.code]
-    words = error_words(error)
-    # What a stranger sent may be quoted here, and half a surrogate pair cannot be written.
-    detail = words.pop("message").encode(errors="replace").decode()
-    code = words.pop("code")
-    problem = {"code": code, "status": status, "title": HTTPStatus(status).phrase, "detail": detail, **words}
-    return problem if id is None else {**problem, "id": id}
-
-
-def problem_headers(error: SdError) -> dict[str, str]:
-    """What an error says beside its body: when to try again, in whole seconds; how to show the key."""
-    headers = {}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(math.ceil(error.retry_after))
-    if isinstance(error, Unauthorized):
-        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2; RFC 6750, 3
-    return headers
 
 
 def job_words(event: Event, id: str) -> Words:

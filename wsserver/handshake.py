@@ -5,7 +5,6 @@ first message: browsers cannot send an Authorization header with a websocket.
 """
 
 import email.utils
-import math
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import cast
@@ -14,17 +13,10 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from core import Access, Forbidden, InvalidRequest, SdError, ShuttingDown, Unauthorized
-from core.wire import encode, error_words
+from core import Access, InvalidRequest, SdError, ShuttingDown
+from core.wire import STATUSES, encode, problem_headers, problem_words
 from wsserver.peer import Peer
 
-STATUSES: dict[str, HTTPStatus] = {
-    InvalidRequest.code: HTTPStatus.BAD_REQUEST,
-    Unauthorized.code: HTTPStatus.UNAUTHORIZED,
-    Forbidden.code: HTTPStatus.FORBIDDEN,
-    ShuttingDown.code: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-"""The status of each refusal; every other error is told over the websocket by its code alone."""
 LISTS = ("Connection", "Upgrade", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol")
 """Headers of which the library reads each word by itself."""
 LONGEST_LISTS = 4000
@@ -91,15 +83,9 @@ def _is_upgrade(request: Request) -> bool:
 
 
 def _refusal(error: SdError, request: Request) -> Response:
-    status = STATUSES[error.code]
-    words = error_words(error)
-    detail = words.pop("message")
-    problem = {**words, "status": status.value, "title": status.phrase, "detail": detail}
-    answer = _answer(status, encode(problem), "application/problem+json", request)
-    if status == HTTPStatus.UNAUTHORIZED:
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    if error.retry_after is not None:
-        answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
+    body = encode(problem_words(error))
+    answer = _answer(HTTPStatus(STATUSES[error.code]), body, "application/problem+json", request)
+    answer.headers.update(problem_headers(error))
     return answer
 
 

@@ -22,8 +22,8 @@ from core.offers import Offer
 from core.request import FIELDS, ImageRequest, Limits
 from core.settings import SETTINGS, Settings, load
 from core.status import BackendStatus, Status
-from core.wire import STATES, event_words, image_message
-from httpserver.messages import OPTIONS, STATUSES
+from core.wire import STATES, STATUSES, event_words, image_message
+from httpserver.messages import OPTIONS
 from httpserver.server import init_app
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.errors import ERRORS, InvalidRequest, QueueFull, UnknownModel
+from core.errors import (
+    ERRORS,
+    BackendError,
+    Internal,
+    InvalidRequest,
+    NoBackend,
+    QueueFull,
+    SdError,
+    Unauthorized,
+    UnknownModel,
+)
 from core.events import Cancelled, Event, Failed, Progress, Queued, Started
 from core.offers import Catalog, Offer
 from core.request import FIELDS, Limits
@@ -14,6 +24,7 @@ from core.status import BackendStatus, Status
 from core.wire import (
     LONGEST_SEARCHED,
     STATES,
+    STATUSES,
     Parts,
     catalog_words,
     decode,
@@ -23,6 +34,8 @@ from core.wire import (
     image_message,
     images_answer,
     picture_words,
+    problem_headers,
+    problem_words,
     status_words,
 )
 from tests.unit.core.examples import painted, progress
@@ -148,6 +161,60 @@ def test_the_catalog_says_what_a_client_may_choose_from() -> None:
     assert (words["models"], words["samplers"], words["demo"]) == (["anime"], ["Euler"], True)
     assert words["parameters"] == ["input", *FIELDS]
     assert words["limits"]["steps"] == 50
+
+
+def test_every_error_has_its_status() -> None:
+    """One table, and no error without a place in it."""
+    assert set(ERRORS) <= set(STATUSES)
+    assert STATUSES == {
+        "invalid_request": 400,
+        "unauthorized": 401,
+        "forbidden": 403,
+        "not_found": 404,
+        "unknown_model": 404,
+        "cancelled": 409,
+        "expired": 410,
+        "too_many_jobs": 429,
+        "rate_limited": 429,
+        "internal": 500,
+        "backend_error": 502,
+        "queue_full": 503,
+        "queue_unavailable": 503,
+        "no_backend": 503,
+        "shutting_down": 503,
+        "timeout": 504,
+    }
+
+
+@pytest.mark.parametrize("code", ERRORS)
+def test_every_error_becomes_a_problem(code: str) -> None:
+    """With its code for programs, its sentence for people."""
+    error: SdError = Failed(code, "it went wrong", 2.5).as_error()
+    words = problem_words(error)
+    assert (words["code"], words["status"], words["detail"]) == (code, STATUSES[code], "it went wrong")
+    assert words["title"]
+    assert words["retry_after"] == 2.5
+    assert problem_headers(error)["Retry-After"] == "3"
+
+
+def test_a_problem_names_what_helps() -> None:
+    """The field at fault, the models that exist, when to try again; and nothing where nothing helps."""
+    assert problem_words(InvalidRequest("steps: no", field="steps"))["field"] == "steps"
+    assert problem_words(UnknownModel("x", ["alpha", "beta"]))["models"] == ("alpha", "beta")
+    assert problem_words(NoBackend("none"))["retry_after"] == 5.0
+    assert problem_headers(BackendError("it broke")) == {"Retry-After": "5"}
+    assert problem_words(Internal("a fault")).keys() == {"code", "status", "title", "detail"}
+    assert problem_headers(Internal("a fault")) == {}
+
+
+def test_who_has_no_key_is_told_how_to_show_one() -> None:
+    assert problem_headers(Unauthorized("a key is needed")) == {"WWW-Authenticate": "Bearer"}
+
+
+def test_a_problem_may_bear_http_s_own_status() -> None:
+    """Where HTTP has a finer word than our codes."""
+    words = problem_words(InvalidRequest("too large"), 413)
+    assert (words["status"], words["code"]) == (413, "invalid_request")
 
 
 def test_the_status_tells_of_other_callers_only_a_number() -> None:

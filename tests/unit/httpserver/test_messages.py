@@ -12,35 +12,26 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from core import (
-    ERRORS,
-    BackendError,
     Cancelled,
     Completed,
     Failed,
     Image,
     ImageRequest,
-    Internal,
     InvalidRequest,
     Limits,
-    NoBackend,
     Progress,
     Queued,
-    SdError,
     Started,
-    Unauthorized,
-    UnknownModel,
 )
+from core.wire import problem_words
 from httpserver.messages import (
     LONGEST_KEY,
     PARAMETERS,
-    STATUSES,
     Preference,
     Wanted,
     file_name,
     is_key,
     job_answer,
-    problem_headers,
-    problem_words,
     read_body,
     read_idempotency_key,
     read_options,
@@ -403,60 +394,6 @@ def test_an_idempotency_key_is_taken_as_it_is() -> None:
 
 
 # --- what is answered
-
-
-def test_every_error_has_its_status() -> None:
-    """One table, and no error without a place in it."""
-    assert set(ERRORS) <= set(STATUSES)
-    assert STATUSES == {
-        "invalid_request": 400,
-        "unauthorized": 401,
-        "forbidden": 403,
-        "not_found": 404,
-        "unknown_model": 404,
-        "cancelled": 409,
-        "expired": 410,
-        "too_many_jobs": 429,
-        "rate_limited": 429,
-        "internal": 500,
-        "backend_error": 502,
-        "queue_full": 503,
-        "queue_unavailable": 503,
-        "no_backend": 503,
-        "shutting_down": 503,
-        "timeout": 504,
-    }
-
-
-@pytest.mark.parametrize("code", ERRORS)
-def test_every_error_becomes_a_problem(code: str) -> None:
-    """With its code for programs, its sentence for people."""
-    error: SdError = Failed(code, "it went wrong", 2.5).as_error()
-    words = problem_words(error)
-    assert (words["code"], words["status"], words["detail"]) == (code, STATUSES[code], "it went wrong")
-    assert words["title"]
-    assert words["retry_after"] == 2.5
-    assert problem_headers(error)["Retry-After"] == "3"
-
-
-def test_a_problem_names_what_helps() -> None:
-    """The field at fault, the models that exist, when to try again; and nothing where nothing helps."""
-    assert problem_words(InvalidRequest("steps: no", field="steps"))["field"] == "steps"
-    assert problem_words(UnknownModel("x", ["alpha", "beta"]))["models"] == ("alpha", "beta")
-    assert problem_words(NoBackend("none"))["retry_after"] == 5.0
-    assert problem_headers(BackendError("it broke")) == {"Retry-After": "5"}
-    assert problem_words(Internal("a fault")).keys() == {"code", "status", "title", "detail"}
-    assert problem_headers(Internal("a fault")) == {}
-
-
-def test_who_has_no_key_is_told_how_to_show_one() -> None:
-    assert problem_headers(Unauthorized("a key is needed")) == {"WWW-Authenticate": "Bearer"}
-
-
-def test_a_problem_may_bear_http_s_own_status() -> None:
-    """Where HTTP has a finer word than our codes."""
-    words = problem_words(InvalidRequest("too large"), 413)
-    assert (words["status"], words["code"]) == (413, "invalid_request")
 
 
 @pytest.mark.parametrize(
