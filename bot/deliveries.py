@@ -124,7 +124,8 @@ class Deliveries:
                 return
         stored = None
         with suppress(QueueUnavailable):  # then a scan finds it, or another replica's
-            stored = await self.read(ticket.name) if submitted and await self.hold(ticket.name) else None
+            if submitted and await self.hold(ticket.name):
+                stored = await self.read(ticket.name)
         if stored is not None:  # as where one's own promise came through though a 5xx was told
             await self._follow(stored)
 

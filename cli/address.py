@@ -10,8 +10,8 @@ from cli.exit_codes import USAGE
 from cli.failures import Failure
 from core import reachable
 from core.settings import Settings, SettingsError, load
+from core.variables import LOOPBACK
 
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 DEFAULT_PORT = 5000
 
 

@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
 """What REDIS_URL may say behind its ?. How long a call waits and what an answer looks like is the store's."""
 
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+"""How a machine calls itself in an address."""
 API = "/sdapi/v1"
 """Where a backend's own path ends, should its address have been copied together with this."""
 

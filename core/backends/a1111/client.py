@@ -19,7 +19,7 @@ from aiohttp.client_exceptions import (
 
 from core.backends import Limited, Unreachable
 from core.errors import BackendError, InvalidRequest, SdError
-from core.variables import BackendAddress
+from core.variables import LOOPBACK, BackendAddress
 
 CONNECT_SECONDS = 5.0
 ASK_SECONDS = 5.0
@@ -29,13 +29,10 @@ ASKING = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
 LONGEST_REASON = 300
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 FROM_CONTAINERS = "host.docker.internal"
 """What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
-FORBIDDEN = "answers 403: something before it forbids it"
-"""A1111 itself asks for a password with 401, and forbids nothing."""
 IMPATIENT = {504, 524}
 """What a proxy answers that has waited for long enough; the second is Cloudflare's."""
 TOO_MANY = 429
@@ -129,8 +126,7 @@ class Client:
             raise self._refusal(status, body)
         limits = status == TOO_MANY
         failed = limits or (status >= 500 and status != NOT_IMPLEMENTED)
-        passes = may_fail and (limits or _is_its_own(status, body))
-        if failed and passes:
+        if failed and may_fail and (limits or _is_its_own(status, body)):
             return {}
         if failed:
             raise BackendError(f"{self.name}: {path} answered {status}")
@@ -215,7 +211,12 @@ def _rest(retry_after: str | None) -> float:
 
 
 def _nothing(status: int, body: bytes) -> str:
-    """Why there is no txt2img: only A1111 itself says that it lacks it in FastAPI's words."""
+    """Why there is no txt2img: only A1111 itself says that it lacks it in FastAPI's words.
+
+    It asks for a password with 401, and forbids nothing.
+    """
+    if status == 403:
+        return "answers 403: something before it forbids it"
     if status == 404 and _object(body).get("detail") == "Not Found":
         return "no /sdapi there: start it with --api"
     return f"what answers there is no A1111 (status {status}): another program, a tunnel or a proxy does"
@@ -227,7 +228,7 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
     detail = words.get("detail")
     match status:
         case 403:
-            return Unreachable(f"{name}: {FORBIDDEN}")
+            return Unreachable(f"{name}: {_nothing(status, body)}")
         case 404 if not detail or detail == "Not Found":
             return Unreachable(f"{name}: {_nothing(status, body)}")
         case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from core.backends import Unreachable
-from core.backends.a1111.client import FORBIDDEN, Client
+from core.backends.a1111.client import Client
 from core.errors import BackendError
 from core.settings import SettingsError
 from core.variables import BackendAddress
@@ -78,8 +78,6 @@ async def api_problem(client: Client) -> str:
     status, problem = await client.knock("/sdapi/v1/txt2img")
     if status in {401, 405, 422}:
         return ""
-    if status == 403:
-        return FORBIDDEN
     if status in {301, 302, 303, 307, 308}:
         return "it redirects to another address: https://, or that one, may be meant"
     return problem
