@@ -48,6 +48,13 @@ class Studio:
         request = ImageRequest(prompt=prompt, **more)
         return await self.backend.paint(task, request, self._hear, wishes or Wishes(ALONE))
 
+    async def give_up_on_one(self) -> None:
+        """A proxy tells of a 504 while the server paints on."""
+        await self.backend.look()
+        self.double.hold(at=2)
+        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
+            await self.paint("/impatient")
+
     async def _hear(self, progress: Progress) -> None:
         self.told.append(progress)
         self.heard.set()
@@ -369,10 +376,7 @@ async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_
 async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behind() -> None:
     """It tells of a 504 while the server paints on: that is stopped before anything else is painted."""
     async with studio() as it:
-        await it.backend.look()
-        it.double.hold(at=2)
-        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
-            await it.paint("/impatient")
+        await it.give_up_on_one()
         offer = await it.backend.look()
         assert (offer.usable, offer.resting) == (False, True)
         assert it.double.interrupts == [TASK]
@@ -383,10 +387,7 @@ async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behin
 async def test_a_given_up_picture_that_goes_by_another_name_is_waited_for() -> None:
     """SD.Next names each task itself, and tells only that something runs, ours or its owner's."""
     async with studio(names_tasks=False, tells_task=False) as it:
-        await it.backend.look()
-        it.double.hold(at=2)
-        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
-            await it.paint("/impatient")
+        await it.give_up_on_one()
         offer = await it.backend.look()
         assert (offer.usable, offer.resting) == (False, True)
         assert "none of our jobs under way" in offer.problem
@@ -402,10 +403,7 @@ async def test_once_a_given_up_picture_is_known_to_be_finished_nothing_is_waited
 ) -> None:
     """A1111 says so by its name: what its owner paints by hand then is no reason to leave it alone."""
     async with studio(tells_task=tells_task) as it:
-        await it.backend.look()
-        it.double.hold(at=2)
-        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait"):
-            await it.paint("/impatient")
+        await it.give_up_on_one()
         it.double.release()
         await it.double.paintings[0].done()
         outside = await it.double.paint_outside(held=True)
@@ -711,7 +709,7 @@ async def test_of_another_machine_it_says_why_nothing_may_listen_there() -> None
 
 async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:
     """Its address may be meant with http://, or its certificate may be one of its owner's own making."""
-    context = await own_certificate(tmp_path)
+    context, _ = await own_certificate(tmp_path)
     own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with own, A1111Double() as double, open_session() as session:
         for port, problem in (

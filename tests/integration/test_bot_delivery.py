@@ -571,15 +571,26 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
             await served.nothing_left()
 
 
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """By the clock of the replica it has hung for as long as its lease."""
+    hung_for = 0.0
+
+    def hang() -> None:
+        nonlocal hung_for
+        hung_for = deliveries.LEASE
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
+    monkeypatch.setattr(deliveries, "time", clock)
+    return hang
+
+
 @pytest.mark.parametrize("let_go", [False, True])
 async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_delivered(
-    let_go: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    let_go: bool, hang: Callable[[], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     """It hung for longer than its lease, and progress had piled up; the lease may be free again by then."""
     caplog.set_level("INFO")
-    hung_for = 0.0
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
-    monkeypatch.setattr(deliveries, "time", clock)
     async with serving() as served:
         coordination = served.gateway.coordination
         asked = await served.hold_one()
@@ -587,7 +598,7 @@ async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_deliv
         lease = f"discord:lease:{own.name}"
         await served.discord.until(lambda: "step 1 " in asked.message.title)
         edits = asked.message.edits
-        hung_for = deliveries.LEASE
+        hang()
         await served.bot.deliveries.release(own.name)
         assert await coordination.hold(lease, "another", ttl=60)
         if let_go:
@@ -603,15 +614,12 @@ async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_deliv
 
 
 async def test_a_replica_whose_lease_lapsed_for_a_moment_goes_on_where_nobody_took_it(
-    monkeypatch: pytest.MonkeyPatch,
+    hang: Callable[[], None],
 ) -> None:
-    hung_for = 0.0
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
-    monkeypatch.setattr(deliveries, "time", clock)
     async with serving() as served:
         asked = await served.hold_one()
         edits = asked.message.edits
-        hung_for = deliveries.LEASE
+        hang()
         served.double.step(3)
         await served.discord.until(lambda: asked.message.edits > edits)
         served.double.release()

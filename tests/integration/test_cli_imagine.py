@@ -193,7 +193,7 @@ async def test_why_there_is_no_tls_is_told_in_its_own_words(tmp_path: Path, caps
     async with serving(tmp_path) as served:
         assert await client("imagine", PROMPT, "--server", served.url.replace("http:", "https:")) == 3
     assert " is not reached: [SSL" in capsys.readouterr().err
-    context = await own_certificate(tmp_path)
+    context, _ = await own_certificate(tmp_path)
     own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with own:
         url = f"https://127.0.0.1:{own.sockets[0].getsockname()[1]}"

@@ -1,8 +1,5 @@
 """A Valkey that asks for a name, a password and TLS; and nobody ever reads them."""
 
-import asyncio
-import shutil
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,6 +10,7 @@ from tests.doubles.a1111 import A1111Double
 from tests.doubles.pictures import prompt_of
 from tests.doubles.relay import Relay
 from tests.doubles.shared_fixture import House, picture_of
+from tests.doubles.tls import own_certificate
 from tests.valkey_server import ValkeyServer
 
 USER, PASSWORD = "painter-7f3a", "s3cr3t-9c1e"
@@ -36,15 +34,7 @@ class GuardedServer(ValkeyServer):
 @asynccontextmanager
 async def tls_before(server: ValkeyServer, folder: Path) -> AsyncIterator[str]:
     """The same by TLS, with a certificate that signs itself: the Valkey of the tests is built without it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    certificate, key = folder / "ca.crt", folder / "key"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=valkey"
-    more = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate))
-    made = await asyncio.create_subprocess_exec(*command.split(), *more, stderr=asyncio.subprocess.DEVNULL)
-    assert await made.wait() == 0
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
+    context, certificate = await own_certificate(folder)
     async with Relay(server.port, tls=context) as relay:
         yield f"rediss://{USER}:{PASSWORD}@127.0.0.1:{relay.port}/0?ssl_ca_certs={certificate}"
 
