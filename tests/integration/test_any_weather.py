@@ -66,8 +66,8 @@ async def test_every_job_ends_once_and_as_it_should_in_any_weather(
             double.heal()
             double.release()
         await _until_all_is_quiet(gateway)
-        for double in doubles:
-            assert double.active is None
+        for double in doubles:  # an owner may still be painting by hand
+            assert double.active is None or _is_outside(double.active.task)
             assert not any(
                 painting.interrupted for painting in double.paintings if _is_outside(painting.task)
             )
