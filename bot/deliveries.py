@@ -32,7 +32,7 @@ others by a replica that does not reach Discord."""
 
 
 class Elsewhere(Exception):
-    """Another replica delivers this job, now or soon: its ticket stays where it is."""
+    """Another replica delivers this job, now or soon, or has done so."""
 
 
 class Deliveries:
@@ -194,7 +194,7 @@ class Deliveries:
         """Show a job and deliver its picture."""
         screen, delivered = Screen(self._bot, ticket, self.store), False
         end: End | None = None
-        check = partial(self._check_lease, ticket.name)
+        check = partial(self._check_lease, screen)
 
         def stored() -> Ticket | None:
             return None if delivered else screen.ticket
@@ -204,7 +204,7 @@ class Deliveries:
                 end = end or await end_of(ticket, screen, self._gateway, check, previews=self._previews)
                 if self._shared and isinstance(end, Failed) and end.code == ShuttingDown.code:
                     raise Elsewhere
-                delivered = await self._deliver(ticket, screen, end)
+                delivered = await self._deliver(screen, end)
                 if delivered:
                     await self._forget(ticket, delivered=True)
             if not delivered:
@@ -221,16 +221,24 @@ class Deliveries:
                 keeper.cancel()
                 self._ours_until.pop(name, None)
 
-    async def _check_lease(self, name: str) -> None:
+    async def _check_lease(self, screen: Screen) -> None:
         """Raises Elsewhere if another replica has gone on, or QueueUnavailable where that is not known.
 
-        It does so from one that hangs, which shows, when it wakes up, what had piled up for it.
+        It does so from one that hangs, which shows, when it wakes up, what had piled up for it. One that
+        went on and is no more may have begun a further answer, or not have dropped what it delivered.
         """
-        now = time.monotonic()
-        if now >= self._ours_until.get(name, now):
-            if not await self.hold(name) or await self._was_delivered(name):
-                raise Elsewhere
-            self._ours_until[name] = now + LEASE
+        name, now = screen.ticket.name, time.monotonic()
+        if now < self._ours_until.get(name, now):
+            return
+        if not await self.hold(name):
+            raise Elsewhere
+        if await self._was_delivered(name):
+            await self._gateway.coordination.delete(KIND, name)
+            raise Elsewhere
+        stored = await self.read(name)
+        if stored is not None and stored.follow_up:
+            screen.ticket = stored
+        self._ours_until[name] = now + LEASE
 
     async def _forget(self, ticket: Ticket, *, delivered: bool = False, submitted: bool = False) -> None:
         """Drop a ticket under its lease: else another replica would paint it, or deliver it once more."""
@@ -266,17 +274,16 @@ class Deliveries:
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 
-    async def _deliver(self, ticket: Ticket, screen: Screen, end: End) -> bool:
+    async def _deliver(self, screen: Screen, end: End) -> bool:
         """Bring the end to whoever asked; False where Discord is not reached from here."""
+        job = screen.ticket.job
         with suppress(QueueUnavailable):  # then nobody else got the lease
-            if await self._was_delivered(ticket.name):
-                log.info("job %s: another replica has delivered it meanwhile", ticket.job)
-                return True
+            await self._check_lease(screen)
         try:
             if not await screen.deliver(end, alone=not self._shared):
-                log.warning("job %s: there is no way to deliver it; /show may fetch it", ticket.job)
+                log.warning("job %s: there is no way to deliver it; /show may fetch it", job)
         except CutOff as error:
-            log.warning("job %s: Discord is not reached from here: %s", ticket.job, error)
+            log.warning("job %s: Discord is not reached from here: %s", job, error)
             return False
         return True
 
@@ -286,16 +293,15 @@ class Deliveries:
         The picture stays at hand: its result may be gone when the outage is over. Raises Elsewhere once
         another one has delivered it.
         """
-        ticket = screen.ticket
+        name = screen.ticket.name
         with suppress(QueueUnavailable):
-            await self.release(ticket.name)
+            await self.release(name)
         while True:
             await asyncio.sleep(REST)
             with suppress(QueueUnavailable):
-                if await self.hold(ticket.name):
-                    screen.ticket = await self.read(ticket.name) or ticket  # another may have begun an answer
+                if await self.hold(name):
                     return
-                if await self._was_delivered(ticket.name):
+                if await self._was_delivered(name):
                     raise Elsewhere
 
     async def _was_delivered(self, name: str) -> bool:

@@ -102,6 +102,13 @@ async def test_before_the_15_minutes_are_over_the_message_says_what_comes(
         assert asked.message.edits <= edits + 1, "no progress any more, the end at the most"
 
 
+async def begin_further_answer(served: Served, own: ticket.Ticket) -> None:
+    """As another replica does, which tells it to all."""
+    webhook = Webhook.partial(own.application, own.token, client=served.bot)
+    further = await webhook.send("its beginning", wait=True)
+    await served.bot.deliveries.store(msgspec.structs.replace(own, follow_up=further.id))
+
+
 async def delete_message(served: Served, asked: Asked) -> None:
     del asked.channel.messages[asked.message.id]
 
@@ -553,9 +560,7 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
                 while len(rests) < 3:  # for as long as it takes
                     await sleep(0)
         if begun:
-            webhook = Webhook.partial(own.application, own.token, client=served.bot)
-            further = await webhook.send("its beginning", wait=True)
-            await served.bot.deliveries.store(msgspec.structs.replace(own, follow_up=further.id))
+            await begin_further_answer(served, own)
         if begun or another == "was cut off, too":
             await coordination.release(lease, "another")
         if another == "has delivered it":
@@ -583,6 +588,39 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
     monkeypatch.setattr(deliveries, "time", clock)
     return hang
+
+
+async def test_a_replica_that_wakes_up_goes_on_with_the_further_answer_that_another_one_began(
+    hang: Callable[[], None],
+) -> None:
+    """That one took over meanwhile, and died."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        own = await served.ticket()
+        await delete_message_and_permission(served, asked)
+        hang()
+        await begin_further_answer(served, own)
+        served.double.release()
+        message = await new_message(served, asked)
+        assert asked.followups == [message], "the one that is there, and no second one"
+
+
+async def test_a_replica_that_wakes_up_drops_the_ticket_of_what_another_one_delivered(
+    hang: Callable[[], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """That one died before it did."""
+    caplog.set_level("INFO")
+    async with serving() as served:
+        await served.hold_one()
+        name = (await served.ticket()).name
+        await served.gateway.coordination.put(ticket.DELIVERED, name, b"1", ttl=60)
+        hang()
+        served.double.release()
+        async with asyncio.timeout(10):
+            while "left to another replica" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert await served.bot.deliveries.names() == []
+        assert served.discord.pictures == 0
 
 
 @pytest.mark.parametrize("let_go", [False, True])
