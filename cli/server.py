@@ -24,6 +24,8 @@ SILENCE_SECONDS = 45.0
 OURS = {"application/json", "application/problem+json"}
 ELSEWHERE = " `serve` says at its start which port it took: --server http://127.0.0.1:PORT"
 """How to go on where another program has the usual port, as macOS has."""
+NOBODY = "; `sd-b64 serve` starts a server here, and --server names another one"
+"""How to go on where nobody named a server and none listens."""
 ANSWER_SECONDS = 10.0
 """How long an answer that needs no painting may take."""
 
@@ -36,7 +38,7 @@ class Server:
         self._url = str(address.url)
         self.name = str(address.url.with_user(None))
         """Its address as it may be shown: without a password."""
-        self._elsewhere = ELSEWHERE if address.is_guess else ""
+        self._elsewhere, self._nobody = (ELSEWHERE, NOBODY) if address.is_guess else ("", "")
         self._limits = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
 
     @asynccontextmanager
@@ -95,6 +97,7 @@ class Server:
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         with self._as_failures():
             response = await self._session.request(method, self._url + path, allow_redirects=False, **options)
+        self._nobody = ""  # somebody was there
         async with response:
             yield response
 
@@ -140,7 +143,9 @@ class Server:
         try:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise Failure(UNREACHABLE, f"{self.name} is not reached: {_reason(error)}") from error
+            raise Failure(
+                UNREACHABLE, f"{self.name} is not reached: {_reason(error)}{self._nobody}"
+            ) from error
         except aiohttp.ClientResponseError as error:  # what it says is no HTTP
             raise self._foreign("no HTTP") from error
         except (aiohttp.ClientError, OSError) as error:  # its time-outs are TimeoutErrors, and so OSErrors

@@ -19,6 +19,7 @@ from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.cli_fixture import UNSET, client, contents, started
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.tls import own_certificate
+from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "a monkey with a hat"
@@ -256,6 +257,19 @@ async def test_who_has_named_no_port_is_told_how_to_find_the_one_that_serve_took
         assert await client(*command) == 3
     said = capsys.readouterr().err
     assert said.endswith("server?\n" if is_named else "it took: --server http://127.0.0.1:PORT\n")
+
+
+@pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",)])
+async def test_who_has_named_no_server_is_told_how_to_start_one(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    port = free_port()
+    monkeypatch.setattr("cli.address.DEFAULT_PORT", port)
+    assert await client(*command) == 3
+    how = "; `sd-b64 serve` starts a server here, and --server names another one\n"
+    assert capsys.readouterr().err.endswith(how)
+    assert await client(*command, "--server", f"http://127.0.0.1:{port}") == 3
+    assert how not in capsys.readouterr().err
 
 
 async def against(answer: web.Response) -> int:
