@@ -225,15 +225,12 @@ class Deliveries:
         """Raises Elsewhere if another replica has gone on, or QueueUnavailable where that is not known.
 
         It does so from one that hangs, which shows, when it wakes up, what had piled up for it. One that
-        went on and is no more may have begun a further answer, or not have dropped what it delivered.
+        went on and is no more may have begun a further answer.
         """
         name, now = screen.ticket.name, time.monotonic()
         if now < self._ours_until.get(name, now):
             return
-        if not await self.hold(name):
-            raise Elsewhere
-        if await self._was_delivered(name):
-            await self._gateway.coordination.delete(KIND, name)
+        if not await self.hold(name) or await self._was_delivered(name):
             raise Elsewhere
         stored = await self.read(name)
         if stored is not None and stored.follow_up:
@@ -269,15 +266,20 @@ class Deliveries:
                 if time.monotonic() < self._ours_until.get(name, 0.0):  # else another may have had it
                     self._ours_until[name] = now + LEASE
                 there = await self._gateway.coordination.get(KIND, name)
-                if there is None and (ticket := stored()) is not None:
+                ticket = stored()
+                if there is None and ticket is not None and not await self._was_delivered(name):
                     await self.store(ticket)
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 
     async def _deliver(self, screen: Screen, end: End) -> bool:
         """Bring the end to whoever asked; False where Discord is not reached from here."""
-        job = screen.ticket.job
+        name, job = screen.ticket.name, screen.ticket.job
         with suppress(QueueUnavailable):  # then nobody else got the lease
+            # Asked in any case: a clock may have stood still together with its machine.
+            if await self._was_delivered(name):
+                log.info("job %s: another replica has delivered it meanwhile", job)
+                return True
             await self._check_lease(screen)
         try:
             if not await screen.deliver(end, alone=not self._shared):
@@ -300,6 +302,7 @@ class Deliveries:
             await asyncio.sleep(REST)
             with suppress(QueueUnavailable):
                 if await self.hold(name):
+                    await self._check_lease(screen)
                     return
                 if await self._was_delivered(name):
                     raise Elsewhere

@@ -605,22 +605,94 @@ async def test_a_replica_that_wakes_up_goes_on_with_the_further_answer_that_anot
         assert asked.followups == [message], "the one that is there, and no second one"
 
 
-async def test_a_replica_that_wakes_up_drops_the_ticket_of_what_another_one_delivered(
-    hang: Callable[[], None], caplog: pytest.LogCaptureFixture
+async def test_a_replica_whose_clock_stood_still_does_not_bring_back_what_another_one_delivered(
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """That one died before it did."""
+    """With its whole machine: its lease is over, and by its own clock it is not. The owner has deleted it."""
     caplog.set_level("INFO")
+    async with serving() as served:
+        coordination = served.gateway.coordination
+        asked = await served.hold_one()
+        name = (await served.ticket()).name
+        await served.discord.until(lambda: "step 1 " in asked.message.title)
+        await coordination.put(ticket.DELIVERED, name, b"1", ttl=60)
+        await coordination.delete(ticket.KIND, name)
+        await delete_message(served, asked)
+        served.double.release()
+        async with asyncio.timeout(10):
+            while "has delivered it meanwhile" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert served.discord.pictures == 0
+
+
+async def test_a_replica_that_keeps_a_lease_does_not_store_the_ticket_of_what_another_one_delivered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else it would be followed once more, and painted anew where its result is gone."""
+    sleep = asyncio.sleep
+
+    async def brisk_keeper(seconds: float) -> None:
+        await sleep(0.01 if seconds == deliveries.LEASE / 3 else seconds)
+
+    monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": brisk_keeper}))
     async with serving() as served:
         await served.hold_one()
         name = (await served.ticket()).name
-        await served.gateway.coordination.put(ticket.DELIVERED, name, b"1", ttl=60)
-        hang()
-        served.double.release()
+        coordination, missed = served.gateway.coordination, asyncio.Semaphore(0)
+        get = coordination.get
+
+        async def get_and_tell(kind: str, name: str) -> bytes | None:
+            value = await get(kind, name)
+            if kind == ticket.KIND and value is None:
+                missed.release()
+            return value
+
+        await coordination.put(ticket.DELIVERED, name, b"1", ttl=60)
+        await coordination.delete(ticket.KIND, name)
+        monkeypatch.setattr(coordination, "get", get_and_tell)
         async with asyncio.timeout(10):
-            while "left to another replica" not in caplog.text:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+            await missed.acquire()
+            await missed.acquire()  # the keeper has come by twice, and not stored it at the first time
         assert await served.bot.deliveries.names() == []
-        assert served.discord.pictures == 0
+        served.double.release()
+
+
+@pytest.mark.parametrize("heard", ["of another's further answer", "not even of its own", "nothing at first"])
+async def test_a_replica_that_was_cut_off_goes_on_with_the_further_answer_that_is_there(
+    heard: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it can be read at once or not, and whether it was begun elsewhere or here."""
+    monkeypatch.setattr(deliveries, "REST", 0.02)
+    deliver, cut_off = screen.Screen.deliver, asyncio.Event()
+
+    async def cut_off_first(self: screen.Screen, end: End, *, alone: bool) -> bool:
+        if cut_off.is_set():
+            return await deliver(self, end, alone=alone)
+        cut_off.set()
+        if heard == "not even of its own":
+            with monkeypatch.context() as away:
+                away.setattr(self, "_store", AsyncMock(side_effect=QueueUnavailable("away")))
+                await self._follow_up(*await self._last_page(end, self.ticket.most_bytes))
+        raise screen.CutOff("no way")
+
+    async with serving() as served:
+        coordination = served.gateway.coordination
+        get, misses = coordination.get, [QueueUnavailable("away")] * (heard == "nothing at first")
+
+        async def get_at_last(kind: str, name: str) -> bytes | None:
+            if kind == ticket.KIND and cut_off.is_set() and misses:
+                raise misses.pop()
+            return await get(kind, name)
+
+        monkeypatch.setattr(screen.Screen, "deliver", cut_off_first)
+        monkeypatch.setattr(coordination, "get", get_at_last)
+        asked = await served.hold_one()
+        await delete_message_and_permission(served, asked)
+        if heard != "not even of its own":
+            await begin_further_answer(served, await served.ticket())
+        served.double.release()
+        message = await new_message(served, asked)
+        assert asked.followups == [message], "the one that is there, and no second one"
 
 
 @pytest.mark.parametrize("let_go", [False, True])
