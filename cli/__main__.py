@@ -7,6 +7,7 @@ which is asked every few seconds, needs next to nothing.
 import os
 import sys
 from argparse import Namespace
+from contextlib import suppress
 
 from cli.arguments import parser
 
@@ -54,15 +55,20 @@ async def ask(options: Namespace) -> int:
     try:
         return await command(options)
     except Failure as failure:
-        print(f"sd-b64: {failure}", file=sys.stderr)
+        _complain(str(failure))
         return failure.exit_code
     except BrokenPipeError:  # whoever read standard output has seen enough
         forget_output()
         return 1
     except OSError as error:  # what the network does is a Failure by now
         forget_output()
-        print(f"sd-b64: {UNWRITABLE}: standard output: {error.strerror or error}", file=sys.stderr)
+        _complain(f"{UNWRITABLE}: standard output: {error.strerror or error}")
         return 1
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError):  # a script hears the exit code also where nobody reads
+        print(f"sd-b64: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ The seconds count down by the clock between two messages of the server.
 """
 
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
@@ -44,7 +45,8 @@ class Bar:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        with suppress(OSError):  # the terminal was closed
+            self._progress.stop()
 
     def told(self, event: messages.Event) -> None:
         """Show it."""
@@ -64,7 +66,8 @@ class Bar:
 
     def done(self, text: str) -> None:
         """Leave it on the screen."""
-        self._progress.console.print(Text(text, style="dim"))
+        with suppress(OSError):
+            self._progress.console.print(Text(text, style="dim"))
 
     def _show(
         self, what: str, detail: str, seconds: str, eta: float | None, fraction: float | None = None

@@ -6,7 +6,7 @@ MEANINGS = {
     2: "the command or the request is wrong: the same again fails again",
     3: "not now: the server is not reached, or takes no work at the moment; try again later",
     4: "not allowed: the API key is missing or wrong, or this address may not come in",
-    130: "cancelled by Ctrl-C or SIGTERM",
+    130: "cancelled by Ctrl-C, SIGTERM or a closed terminal",
 }
 UNREACHABLE = "unreachable"
 """No connection came about, or what answers is something else."""

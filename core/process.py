@@ -15,9 +15,10 @@ from core.allocation import tune_memory
 from core.settings import SettingsError
 
 STOP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 )
-"""What asks a process to stop; SIGBREAK is Ctrl-Break on Windows."""
+"""What asks a process to stop; SIGHUP is a terminal that was closed, SIGBREAK is Ctrl-Break on Windows."""
+_HANG_UP = getattr(signal, "SIGHUP", -1)
 OPEN_FILES = 65_536, 10_240
 """How many connections and files a process wants to hold open, and what it tries if that is refused."""
 
@@ -33,7 +34,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     _open_more_files()
     if os.getpid() == 1:
         for number in STOP_SIGNALS:
-            signal.signal(number, _at_once())
+            signal.signal(number, _at_once(number))
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main)
@@ -70,10 +71,10 @@ def forget_output() -> None:
 
 @asynccontextmanager
 async def stop_signal() -> AsyncIterator[asyncio.Event]:
-    """Enter to get an event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once."""
+    """Enter to get an event that the first of STOP_SIGNALS sets; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    previous = _heeded()
 
     def restore() -> None:
         for number, handler in previous.items():
@@ -82,11 +83,11 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
 
     def on_signal() -> None:
         stop.set()
-        for number in STOP_SIGNALS:  # the next one is the system's own, which ends the process
+        for number in previous:  # the next one is the system's own, which ends the process
             _unset(loop, number)
-            signal.signal(number, _at_once())
+            signal.signal(number, _at_once(number))
 
-    for number in STOP_SIGNALS:
+    for number in previous:
         _set(loop, number, on_signal)
     try:
         yield stop
@@ -96,18 +97,18 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
 
 @contextmanager
 def cut_off_by_signal() -> Iterator[None]:
-    """Within, the first Ctrl-C or SIGTERM raises KeyboardInterrupt, also out of a call that blocks the loop.
+    """Within, the first of STOP_SIGNALS raises KeyboardInterrupt, also out of a call that blocks the loop.
 
     A second one ends the process at once.
     """
-    previous = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    previous = _heeded()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        for number in STOP_SIGNALS:
-            signal.signal(number, _at_once())
+        for number in previous:
+            signal.signal(number, _at_once(number))
         raise KeyboardInterrupt
 
-    for number in STOP_SIGNALS:
+    for number in previous:
         signal.signal(number, on_signal)
     try:
         yield
@@ -116,8 +117,21 @@ def cut_off_by_signal() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _at_once() -> Callable[[int, FrameType | None], None] | signal.Handlers:
-    """What ends a process on a signal. The system's own way does nothing to process 1, as in a container."""
+def _heeded() -> dict[int, Any]:
+    """The signals that stop this process, with what handles them now. `nohup` has it ignore SIGHUP."""
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    if handlers.get(_HANG_UP) == signal.SIG_IGN:
+        del handlers[_HANG_UP]
+    return handlers
+
+
+def _at_once(number: int) -> Callable[[int, FrameType | None], None] | signal.Handlers:
+    """What ends a process on a signal. The system's own way does nothing to process 1, as in a container.
+
+    A closed terminal is told twice, by the system and by the shell: it does not hasten the end.
+    """
+    if number == _HANG_UP:
+        return signal.SIG_IGN
     return _end if os.getpid() == 1 else signal.SIG_DFL
 
 

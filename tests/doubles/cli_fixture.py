@@ -10,9 +10,10 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 
 import pyte
@@ -82,6 +83,8 @@ class Terminal:
 
     process: Process
     screen: pyte.Screen
+    close: Callable[[], None]
+    """What closing its window does to it; the system tells the process as well, which this does not."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -121,21 +124,27 @@ async def terminal(
     loop = asyncio.get_running_loop()
     chosen = {"TERM": "xterm-256color", **environ}
     try:
-        async with started(
-            folder, url, *arguments, program=program, stdout=slave, stderr=slave, **chosen
-        ) as process:
-            view = Terminal(process, screen)
+        with FileIO(master) as window:
+            async with started(
+                folder, url, *arguments, program=program, stdout=slave, stderr=slave, **chosen
+            ) as process:
 
-            def read() -> None:
-                with suppress(OSError):  # Linux: the other side is closed
-                    stream.feed(os.read(master, 65536))
-                view.changed.set()
+                def close() -> None:
+                    if not window.closed:
+                        loop.remove_reader(master)
+                        window.close()
 
-            loop.add_reader(master, read)
-            try:
-                yield view
-            finally:
-                loop.remove_reader(master)
+                view = Terminal(process, screen, close)
+
+                def read() -> None:
+                    with suppress(OSError):  # Linux: the other side is closed
+                        stream.feed(os.read(master, 65536))
+                    view.changed.set()
+
+                loop.add_reader(master, read)
+                try:
+                    yield view
+                finally:
+                    close()
     finally:
-        os.close(master)
         os.close(slave)

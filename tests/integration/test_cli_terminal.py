@@ -107,6 +107,19 @@ async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(tmp_path: Path)
         assert await screen.process.wait() == 0
 
 
+async def test_a_terminal_that_is_closed_cancels_the_job(tmp_path: Path) -> None:
+    """Both the system and the shell say so, and nothing can be written any more."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        async with terminal(tmp_path, served.url, "imagine", PROMPT) as screen:
+            await screen.until("step 1/20")
+            screen.close()
+            for _ in range(2):
+                screen.process.send_signal(signal.SIGHUP)
+            assert await screen.process.wait() == 130
+        await served.double.until(lambda: served.double.paintings[0].interrupted)
+
+
 async def test_a_picture_is_kept_off_the_terminal(tmp_path: Path) -> None:
     """It would be noise, or worse."""
     async with (
