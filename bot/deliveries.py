@@ -266,8 +266,10 @@ class Deliveries:
                 if time.monotonic() < self._ours_until.get(name, 0.0):  # else another may have had it
                     self._ours_until[name] = now + LEASE
                 there = await self._gateway.coordination.get(KIND, name)
-                ticket = stored()
-                if there is None and ticket is not None and not await self._was_delivered(name):
+                delivered = there is None and await self._was_delivered(name)
+                if there is None and (ticket := stored()) is not None:  # asked last: it may change meanwhile
+                    if delivered:
+                        raise Elsewhere
                     await self.store(ticket)
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
@@ -276,10 +278,10 @@ class Deliveries:
         """Bring the end to whoever asked; False where Discord is not reached from here."""
         name, job = screen.ticket.name, screen.ticket.job
         with suppress(QueueUnavailable):  # then nobody else got the lease
-            # Asked in any case: a clock may have stood still together with its machine.
             if await self._was_delivered(name):
                 log.info("job %s: another replica has delivered it meanwhile", job)
                 return True
+            self._ours_until.pop(name, None)  # a clock may have stood still together with its machine
             await self._check_lease(screen)
         try:
             if not await screen.deliver(end, alone=not self._shared):
@@ -302,7 +304,8 @@ class Deliveries:
             await asyncio.sleep(REST)
             with suppress(QueueUnavailable):
                 if await self.hold(name):
-                    await self._check_lease(screen)
+                    if not await self._was_delivered(name):  # else `_deliver` sees it, and the ticket goes
+                        await self._check_lease(screen)
                     return
                 if await self._was_delivered(name):
                     raise Elsewhere

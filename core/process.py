@@ -15,10 +15,12 @@ from core.allocation import tune_memory
 from core.settings import SettingsError
 
 STOP_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
 )
-"""What asks a process to stop; SIGHUP is a terminal that was closed, SIGBREAK is Ctrl-Break on Windows."""
-_HANG_UP = getattr(signal, "SIGHUP", -1)
+"""What asks a process to stop, and ends it at once the second time; SIGBREAK is Ctrl-Break on Windows."""
+CLOSED = getattr(signal, "SIGHUP", None)
+"""A terminal that was closed asks a process to stop as well. The system and the shell both say so: the second
+time it does nothing."""
 OPEN_FILES = 65_536, 10_240
 """How many connections and files a process wants to hold open, and what it tries if that is refused."""
 
@@ -34,7 +36,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     _open_more_files()
     if os.getpid() == 1:
         for number in STOP_SIGNALS:
-            signal.signal(number, _at_once(number))
+            signal.signal(number, _at_once())
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main)
@@ -71,7 +73,10 @@ def forget_output() -> None:
 
 @asynccontextmanager
 async def stop_signal() -> AsyncIterator[asyncio.Event]:
-    """Enter to get an event that the first of STOP_SIGNALS sets; a second one ends the process at once."""
+    """Enter to get an event that the first Ctrl-C or SIGTERM sets; a second one ends the process at once.
+
+    A closed terminal sets it, too. It is heard only once, also after this is left.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     previous = _heeded()
@@ -79,13 +84,13 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
     def restore() -> None:
         for number, handler in previous.items():
             _unset(loop, number)
-            signal.signal(number, handler)
+            signal.signal(number, _ignore if number == CLOSED and stop.is_set() else handler)
 
     def on_signal() -> None:
         stop.set()
-        for number in previous:  # the next one is the system's own, which ends the process
+        for number in STOP_SIGNALS:  # the next one is the system's own, which ends the process
             _unset(loop, number)
-            signal.signal(number, _at_once(number))
+            signal.signal(number, _at_once())
 
     for number in previous:
         _set(loop, number, on_signal)
@@ -97,15 +102,14 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
 
 @contextmanager
 def cut_off_by_signal() -> Iterator[None]:
-    """Within, the first of STOP_SIGNALS raises KeyboardInterrupt, also out of a call that blocks the loop.
-
-    A second one ends the process at once.
+    """Within, the first Ctrl-C, SIGTERM or closed terminal raises KeyboardInterrupt, also out of a call that
+    blocks the loop. A second one ends the process at once, but for the terminal's.
     """
     previous = _heeded()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         for number in previous:
-            signal.signal(number, _at_once(number))
+            signal.signal(number, _ignore if number == CLOSED else _at_once())
         raise KeyboardInterrupt
 
     for number in previous:
@@ -118,20 +122,19 @@ def cut_off_by_signal() -> Iterator[None]:
 
 
 def _heeded() -> dict[int, Any]:
-    """The signals that stop this process, with what handles them now. `nohup` has it ignore SIGHUP."""
+    """The signals that stop this process, with what handles them now; `nohup` wants CLOSED not to."""
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    if handlers.get(_HANG_UP) == signal.SIG_IGN:
-        del handlers[_HANG_UP]
+    if CLOSED is not None and (handler := signal.getsignal(CLOSED)) != signal.SIG_IGN:
+        handlers[CLOSED] = handler
     return handlers
 
 
-def _at_once(number: int) -> Callable[[int, FrameType | None], None] | signal.Handlers:
-    """What ends a process on a signal. The system's own way does nothing to process 1, as in a container.
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """As SIG_IGN, but a program that is started here does not inherit it."""
 
-    A closed terminal is told twice, by the system and by the shell: it does not hasten the end.
-    """
-    if number == _HANG_UP:
-        return signal.SIG_IGN
+
+def _at_once() -> Callable[[int, FrameType | None], None] | signal.Handlers:
+    """What ends a process on a signal. The system's own way does nothing to process 1, as in a container."""
     return _end if os.getpid() == 1 else signal.SIG_DFL
 
 

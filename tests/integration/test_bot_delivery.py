@@ -40,6 +40,8 @@ from tests.valkey_server import ValkeyServer, flush
 PATCH = r"^/webhooks/.*/messages/@original|^/webhooks/.*/messages/%40original"
 SEND = r"^/channels/\d+/messages$"
 
+GIVES_WAY = ("left to another replica", "has delivered it meanwhile")
+
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -509,7 +511,11 @@ async def test_a_token_whose_time_is_over_is_no_way_whatever_discord_says_of_it(
 
 
 @pytest.mark.parametrize(
-    "another", ["never came", "was cut off, too", "died with a further answer begun", "has delivered it"]
+    "another",
+    [
+        *("never came", "was cut off, too", "died with a further answer begun"),
+        *("has delivered it", "has delivered it and died"),
+    ],
 )
 async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_delivered_it(
     another: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -569,6 +575,12 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
                 while "left to another replica" not in caplog.text:
                     await sleep(0)
             assert await served.bot.deliveries.names() == [own.name]
+        elif another == "has delivered it and died":
+            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.release(lease, "another")
+            await served.nothing_left()
+            assert "has delivered it meanwhile" in caplog.text
+            assert "left to another replica" not in caplog.text
         else:
             message = await (new_message(served, asked) if begun else served.discord.settled(asked))
             assert prompt_of(message.pictures[0]) == "the one that holds"
@@ -598,37 +610,43 @@ async def test_a_replica_that_wakes_up_goes_on_with_the_further_answer_that_anot
         asked = await served.hold_one()
         own = await served.ticket()
         await delete_message_and_permission(served, asked)
-        hang()
         await begin_further_answer(served, own)
+        hang()
         served.double.release()
         message = await new_message(served, asked)
         assert asked.followups == [message], "the one that is there, and no second one"
 
 
-async def test_a_replica_whose_clock_stood_still_does_not_bring_back_what_another_one_delivered(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize("another", ["has delivered it", "is about to"])
+async def test_a_replica_whose_clock_stood_still_does_not_deliver_what_another_one_took_over(
+    another: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With its whole machine: its lease is over, and by its own clock it is not. The owner has deleted it."""
+    """It stood with its whole machine: the lease is over, and by its own clock it is not."""
     caplog.set_level("INFO")
     async with serving() as served:
         coordination = served.gateway.coordination
         asked = await served.hold_one()
-        name = (await served.ticket()).name
+        own = await served.ticket()
         await served.discord.until(lambda: "step 1 " in asked.message.title)
-        await coordination.put(ticket.DELIVERED, name, b"1", ttl=60)
-        await coordination.delete(ticket.KIND, name)
         await delete_message(served, asked)
+        if another == "has delivered it":
+            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.delete(ticket.KIND, own.name)
+        else:
+            await served.bot.deliveries.release(own.name)
+            assert await coordination.hold(f"discord:lease:{own.name}", "another", ttl=60)
         served.double.release()
         async with asyncio.timeout(10):
-            while "has delivered it meanwhile" not in caplog.text:  # noqa: ASYNC110
+            while not any(words in caplog.text for words in GIVES_WAY):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert served.discord.pictures == 0
 
 
-async def test_a_replica_that_keeps_a_lease_does_not_store_the_ticket_of_what_another_one_delivered(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_delivered(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else it would be followed once more, and painted anew where its result is gone."""
+    """It does not store its ticket again: the job would be followed once more, and perhaps painted."""
+    caplog.set_level("INFO")
     sleep = asyncio.sleep
 
     async def brisk_keeper(seconds: float) -> None:
@@ -637,22 +655,12 @@ async def test_a_replica_that_keeps_a_lease_does_not_store_the_ticket_of_what_an
     monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": brisk_keeper}))
     async with serving() as served:
         await served.hold_one()
-        name = (await served.ticket()).name
-        coordination, missed = served.gateway.coordination, asyncio.Semaphore(0)
-        get = coordination.get
-
-        async def get_and_tell(kind: str, name: str) -> bytes | None:
-            value = await get(kind, name)
-            if kind == ticket.KIND and value is None:
-                missed.release()
-            return value
-
-        await coordination.put(ticket.DELIVERED, name, b"1", ttl=60)
-        await coordination.delete(ticket.KIND, name)
-        monkeypatch.setattr(coordination, "get", get_and_tell)
+        own = await served.ticket()
+        await served.gateway.coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
+        await served.gateway.coordination.delete(ticket.KIND, own.name)
         async with asyncio.timeout(10):
-            await missed.acquire()
-            await missed.acquire()  # the keeper has come by twice, and not stored it at the first time
+            while "left to another replica" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
         assert await served.bot.deliveries.names() == []
         served.double.release()
 
