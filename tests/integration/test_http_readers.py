@@ -2,11 +2,12 @@
 
 import asyncio
 import base64
+import math
 import socket
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ PICTURE = "/kb-2000"
 
 @pytest.fixture
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """Set when the server's end of a connection is gone. Who reads nothing is given up after 0.3 seconds."""
+    """Set when the server's end of a connection is gone."""
     gone = asyncio.Event()
 
     class Known(connection.Connection):
@@ -29,8 +30,28 @@ def cut_off(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
             gone.set()
 
     monkeypatch.setattr(server, "Connection", Known)
-    monkeypatch.setattr(stall, "STALL_SECONDS", 0.3)
     return gone
+
+
+class Clock:
+    """Stands in for the loop's, by which a client is waited for: its time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._due = math.inf
+        self._judge: Callable[[], None]
+
+    def call_later(self, delay: float, judge: Callable[[], None]) -> "Clock":
+        self._due, self._judge = self.now + delay, judge
+        return self
+
+    def cancel(self) -> None:
+        self._due = math.inf
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+        if self.now >= self._due:
+            self._judge()
 
 
 @asynccontextmanager
@@ -54,11 +75,12 @@ async def kept(served: Served) -> str:
 @pytest.mark.parametrize("rest", ["", "/images/0"])
 @pytest.mark.parametrize("accept", ["*/*", "text/event-stream"])
 async def test_a_client_that_never_reads_its_answer_is_cut_off(
-    tmp_path: Path, cut_off: asyncio.Event, rest: str, accept: str
+    tmp_path: Path, cut_off: asyncio.Event, rest: str, accept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The picture in JSON, as itself, as an event."""
     async with serving(tmp_path) as served:
         path = await kept(served)
+        monkeypatch.setattr(stall, "STALL_SECONDS", 0.3)
         async with (
             narrow(served, f"GET {path}{rest} HTTP/1.1\r\nAccept: {accept}"),
             asyncio.timeout(5),
@@ -67,19 +89,22 @@ async def test_a_client_that_never_reads_its_answer_is_cut_off(
         assert (await served.get("/healthz")).status == 200
 
 
-async def test_a_client_that_reads_slowly_gets_it_all(tmp_path: Path, cut_off: asyncio.Event) -> None:
+async def test_a_client_that_reads_slowly_gets_it_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Though it takes many times as long as one that reads nothing is waited for."""
+    clock: Any = Clock()
+    monkeypatch.setattr(connection, "Stall", lambda transport, _: stall.Stall(transport, clock))
     async with serving(tmp_path) as served:
         path = await kept(served)
-        began = time.monotonic()
         head = f"GET {path}/images/0 HTTP/1.1\r\nConnection: close"
         async with narrow(served, head, ahead=16_384) as client:
             answer = b""
             while chunk := await asyncio.get_running_loop().sock_recv(client, 131_072):
                 answer += chunk
-                await asyncio.sleep(0.02)
+                clock.pass_by(stall.STALL_SECONDS * len(chunk) / 500_000)
         answered, picture = answer.split(b"\r\n\r\n", 1)
-        assert time.monotonic() - began > 3 * stall.STALL_SECONDS
+        assert clock.now > 3 * stall.STALL_SECONDS
         assert f"Content-Length: {len(picture)}".encode() in answered
         assert picture == base64.b64decode((await served.get(path)).json["image-base64"])
 
@@ -88,6 +113,7 @@ async def test_a_client_that_lets_its_events_lie_has_hung_up(
     tmp_path: Path, cut_off: asyncio.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its job ends, also on the GPU."""
+    monkeypatch.setattr(stall, "STALL_SECONDS", 0.3)
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0)
     monkeypatch.setattr(stall, "UNSENT_BYTES", 1)
     async with serving(tmp_path) as served:
