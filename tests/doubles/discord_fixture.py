@@ -106,6 +106,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """A bot that is logged in."""
     async with discord or LoopbackDiscord() as discord, double or A1111Double() as double:
+        discord.answer_seconds = 6.0  # twice Discord's own: a machine may stand still for seconds
         chosen = settings_of(discord, double, **settings)
         async with connect(chosen) as gateway, listen(gateway, chosen) as bot:
             await discord.ready()

@@ -18,6 +18,13 @@ async def press(served: Served, message: Message, label: str, **by: object) -> A
     return await served.discord.answered(asked)
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read what stands below a message may take as long as this machine does."""
+    monkeypatch.setattr(answers, "IN_TIME", 3600.0)
+    monkeypatch.setattr(desk, "FETCH_SECONDS", 3600.0)
+
+
 async def test_cancel_ends_a_job_that_waits_and_no_other() -> None:
     async with serving() as served:
         holding = await served.hold_one()
@@ -169,6 +176,7 @@ async def test_a_form_with_a_wrong_seed_is_refused_to_the_caller_alone(seed: str
         assert "whole number" in sent.said
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_prompt_too_long_for_a_message_is_read_from_the_picture() -> None:
     async with serving() as served:
         first = await served.painted("monkey " * 500 + "*" * 400)
@@ -195,6 +203,7 @@ async def test_a_picture_that_does_not_come_is_not_waited_for_beyond_the_answers
         assert "could not be fetched" in again.said
 
 
+@pytest.mark.usefixtures("patient")
 async def test_prompts_too_long_for_a_message_without_a_picture_stand_in_a_file_below_it() -> None:
     """Also of a message whose job is gone."""
     prompts = {"prompt": "/fail-500 " + "monkey " * 500 + "*" * 400, "negative_prompt": "rain " * 300}
@@ -215,6 +224,7 @@ async def test_prompts_too_long_for_a_message_without_a_picture_stand_in_a_file_
         assert served.prompts[2] == served.prompts[0]
 
 
+@pytest.mark.usefixtures("patient")
 async def test_a_prompt_too_long_for_a_form_is_not_cut_by_it() -> None:
     """A field holds 4000 characters. Again takes it all."""
     prompt = "monkey " * 600

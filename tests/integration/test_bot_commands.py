@@ -1,7 +1,11 @@
 """/queue, /show and the message menu, and who is told what."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
+from core import Expired, NotFound
 from core.coordination.memory import MemoryCoordination
 from tests.doubles.discord import Asked, Message
 from tests.doubles.discord_fixture import Served, serving
@@ -77,10 +81,16 @@ async def test_queue_says_of_a_job_that_is_gone_that_there_is_none() -> None:
     """Its answer is about several jobs: it does not turn into the message of one that was lost."""
     async with serving(result_ttl=0.01) as served:
         holds = await served.hold_one()
+        job = (await served.ticket()).job
         shown = await finished(served, await command(served, "queue"))
         served.double.release()
         await served.discord.settled(holds)
         await served.nothing_left()
+        with suppress(Expired, NotFound):
+            async with asyncio.timeout(10):
+                while True:  # until its result is gone
+                    async with served.gateway.attach(job):
+                        await asyncio.sleep(0)
         gone = await served.discord.press(served.ann, shown, "Cancel 1")
         await served.discord.answered(gone)
         assert "no job with this id" in gone.said

@@ -26,7 +26,7 @@ async def test_a_command_becomes_a_picture() -> None:
         assert prompt_of(picture) == "a monkey with a hat"
         assert seed_of(picture) == 7
         assert asked.answered_after is not None
-        assert asked.answered_after < 1
+        assert asked.answered_after < served.discord.answer_seconds
         assert len(served.channel.messages) == 1
 
 
