@@ -313,11 +313,18 @@ async def test_hebrew_begins_on_the_right(tmp_path: Path, open_window: "Open") -
 
 
 async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", record_property: Any) -> None:
-    """All files together, as they come over the wire and as they are; the first paint on a cold cache."""
+    """All files together, as they come over the wire and as they are; the first paint waits for no script.
+
+    How long that took on a cold cache is recorded and no more: it is the machine's as much as the page's.
+    """
     async with serving(tmp_path) as served:
         window = await open_window(served.url)
         await window.sees(window.page.locator("#service"), "Ready")
-        measured: dict[str, float] = await window.page.evaluate(
+        # Chromium knows of a paint once a frame of it was shown, in a process of its own.
+        await window.page.wait_for_function(
+            "() => performance.getEntriesByName('first-contentful-paint').length", polling=50
+        )
+        measured: dict[str, Any] = await window.page.evaluate(
             """() => {
                 const files = performance
                     .getEntries()
@@ -327,6 +334,9 @@ async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", r
                     loaded: performance.timing.loadEventEnd - performance.timing.navigationStart,
                     files: new Set(files.map(({ name }) => name)).size,
                     wire: files.reduce((sum, { transferSize }) => sum + transferSize, 0),
+                    waitedFor: files
+                        .filter(({ renderBlockingStatus }) => renderBlockingStatus === "blocking")
+                        .map(({ name }) => new URL(name).pathname),
                 };
             }"""
         )
@@ -337,7 +347,7 @@ async def test_it_is_light_and_soon_there(tmp_path: Path, open_window: "Open", r
     assert measured["files"] == len(contents())
     assert measured["bytes"] < MOST_BYTES
     assert measured["wire"] < measured["bytes"]
-    assert measured["paint"] < 2000
+    assert measured["waitedFor"] == ["/static/style.css"]
 
 
 @pytest.mark.parametrize("theme", THEMES)
