@@ -27,6 +27,7 @@ async def test_place_then_a_bar_then_the_name_of_the_file(tmp_path: Path) -> Non
             served.double.paintings[0].release()
             await screen.until("next")
             served.double.hold(at=7)
+            await served.double.until(lambda: len(served.double.paintings) == 2)
             served.double.paintings[1].release()
             text = await screen.until("35%, step 7/20")
             assert text.split()[1] == "painting", "behind the spinner"
