@@ -30,6 +30,17 @@ asyncio.SelectorEventLoop.remove_signal_handler = refuse
 """
     + WITHOUT_A1111
 )
+LOOKS_FOR = """
+import aiohttp, cli.serve
+from core.backends.a1111 import client
+client.ASKING = aiohttp.ClientTimeout(total=60)
+cli.serve.FIRST_LOOKS = %d
+from cli.__main__ import main; main()
+"""
+"""`serve`, which waits so many seconds for its first looks, and longer for the answer of one that is silent.
+
+Its own two seconds are few for a test: a machine may stand still for longer.
+"""
 
 
 @asynccontextmanager
@@ -97,9 +108,11 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
     assert len(double.paintings) == 2
 
 
-@pytest.mark.parametrize("silent_too", [False, True], ids=["", "and one that is silent"])
+@pytest.mark.parametrize(
+    ("silent_too", "seconds"), [(False, 30), (True, 4)], ids=["", "and one that is silent"]
+)
 async def test_with_a_shared_queue_it_says_how_the_servers_are_that_it_is_to_use(
-    tmp_path: Path, silent_too: bool
+    tmp_path: Path, silent_too: bool, seconds: int
 ) -> None:
     """One that paints, one that is down; and one that is silent for longer than the start waits for it."""
     async with ValkeyServer() as valkey, A1111Double() as double, Relay() as silent:
@@ -109,7 +122,7 @@ async def test_with_a_shared_queue_it_says_how_the_servers_are_that_it_is_to_use
         silent.freeze()
         urls = [double.url, down.url, *([silent.url] if silent_too else [])]
         environ = {"HTTP_PORT": "0", "WS_PORT": "0", "REDIS_URL": valkey.url, "SD_BACKENDS": ",".join(urls)}
-        async with _serve(tmp_path, **environ) as serve:
+        async with _serve(tmp_path, LOOKS_FOR % seconds, **environ) as serve:
             said = await serve.says("on the shared queue")
         names = [url.replace("http://127.0.0.1", socket.gethostname()) for url in urls]
     told = {line.removeprefix("  paints").strip() for line in said.splitlines()}
