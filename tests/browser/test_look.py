@@ -219,7 +219,9 @@ async def test_a_phone_that_is_turned_shows_the_whole_picture(tmp_path: Path, op
         await window.paint("a lighthouse")
         await window.sees_picture("a lighthouse")
         await window.pictures.first.locator(".frame").tap()
-        box = await window.viewer.get_by_role("img", name="a lighthouse").bounding_box()
+        image = window.viewer.get_by_role("img", name="a lighthouse")
+        await image.evaluate("image => image.decode()")  # before, it has no size
+        box = await image.bounding_box()
         assert box is not None
         assert 0 <= box["y"] < box["y"] + box["height"] <= 340
 
@@ -233,6 +235,7 @@ async def test_what_is_known_of_a_large_picture_begins_on_the_same_screen(
         await window.paint("a lighthouse")
         await window.sees_picture("a lighthouse")
         await window.pictures.first.locator(".frame").click()
+        await window.viewer.get_by_role("img", name="a lighthouse").evaluate("image => image.decode()")
         box = await window.viewer.locator("h2").bounding_box()
         assert box is not None
         assert box["y"] + box["height"] <= 400
