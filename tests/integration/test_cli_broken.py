@@ -274,7 +274,9 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
         async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
-            await served.double.until(lambda: served.double.active)
+            assert process.stderr is not None
+            while b"painting on" not in await process.stderr.readline():
+                pass
             relay.freeze()
             process.send_signal(signal.SIGINT)
             await relay.until(2)
