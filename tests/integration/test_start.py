@@ -37,6 +37,15 @@ def taken() -> Iterator[int]:
         yield other.getsockname()[1]
 
 
+@pytest.fixture
+def ipv6() -> None:
+    """Skips where the machine has none."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+
 async def get(url: str) -> int:
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         return answer.status
@@ -175,6 +184,7 @@ async def test_what_listens_on_the_usual_port_and_never_answers_is_told(tmp_path
 # --- IPv6
 
 
+@pytest.mark.usefixtures("ipv6")
 async def test_everything_runs_on_ipv6(tmp_path: Path) -> None:
     """The engine, too, and the links lead there; `::` is every address of that kind."""
     hosts = {"ENGINE_HOST": "[::1]", "HTTP_HOST": "::", "WS_HOST": "::1", "ALLOW_ANONYMOUS": "true"}
@@ -189,6 +199,7 @@ async def test_everything_runs_on_ipv6(tmp_path: Path) -> None:
             pass
 
 
+@pytest.mark.usefixtures("ipv6")
 async def test_the_engine_alone_runs_on_ipv6(tmp_path: Path) -> None:
     """And says so in a form that can be opened."""
     async with program(tmp_path, "-m", "engine", **FREE, ENGINE_HOST="::1") as engine:
@@ -196,6 +207,7 @@ async def test_the_engine_alone_runs_on_ipv6(tmp_path: Path) -> None:
         assert await get(f"{url}/sdapi/v1/options") == 200
 
 
+@pytest.mark.usefixtures("ipv6")
 async def test_localhost_may_be_an_ipv6_address(tmp_path: Path) -> None:
     """As on machines that know no other."""
     hosts = {"HTTP_HOST": "localhost", "WS_HOST": "localhost"}
