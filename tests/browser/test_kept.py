@@ -286,6 +286,7 @@ async def test_a_removed_card_leaves_the_page_where_it_is(tmp_path: Path, open_w
         await window.sees(window.job("/fail-500"), "The painting server failed")
         await window.page.reload()
         await window.sees_number(window.pictures, 31)
+        await window.sees_number(window.job("/fail-500"), 1)  # it comes after them
         await window.page.evaluate(
             "() => document.querySelector('#wall').append(document.querySelector('.job'))"
         )
