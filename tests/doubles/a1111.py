@@ -340,6 +340,13 @@ class A1111Double:
 
     @web.middleware
     async def _meet(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Handle it; whoever hangs up in the midst of it, or is dropped by us, is no error of this server."""
+        try:
+            return await self._take(request, handler)
+        except ConnectionError:
+            return web.Response()  # it goes nowhere
+
+    async def _take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Record the call, then apply faults and credentials before it is handled."""
         text = await request.text()
         authorization = request.headers.get("Authorization", "")
