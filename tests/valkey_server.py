@@ -16,6 +16,12 @@ from redis.exceptions import RedisError
 
 from tests.ports import free_port
 
+WRITES_AT_ONCE = ("--appendfsync", "no")
+"""Options of one whose kill loses nothing: by default it holds back what it accepts while its disk syncs.
+
+It writes before it answers and leaves the syncing, which only a power cut asks for, to the system.
+"""
+
 
 def binary() -> str:
     """The server's program; skips the test where there is none."""

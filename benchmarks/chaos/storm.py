@@ -15,8 +15,8 @@ from tests.doubles.a1111 import A1111Double
 from tests.doubles.shared_fixture import House
 
 
-async def storm(plan: Plan, chance: random.Random) -> Report:
-    """Live through it."""
+async def storm(plan: Plan, chance: random.Random, *valkey: str) -> Report:
+    """Live through it, with these options of Valkey."""
     report = Report()
     async with AsyncExitStack() as stack:
         step = plan.picture_seconds / 4
@@ -24,7 +24,7 @@ async def storm(plan: Plan, chance: random.Random) -> Report:
             await stack.enter_async_context(A1111Double(step_seconds=step)) for _ in range(plan.servers)
         ]
         house = await stack.enter_async_context(
-            House(LEASE_TTL="3", MAX_QUEUE="100000", MAX_JOBS_PER_USER="10000", RESULT_TTL="3600")
+            House(*valkey, LEASE_TTL="3", MAX_QUEUE="100000", MAX_JOBS_PER_USER="10000", RESULT_TTL="3600")
         )
         house.loud = False
         witness = await stack.enter_async_context(witnessing(house.valkey.url, report))

@@ -17,7 +17,7 @@ from benchmarks.chaos.witness import PREFIX, Witness, witnessing
 from core.queues.valkey import ValkeyQueue, store
 from tests.unit.core.examples import ALICE, painted, soon, usable, wish_for
 from tests.unit.core.queues.homes import valkey
-from tests.valkey_server import ValkeyServer
+from tests.valkey_server import WRITES_AT_ONCE, ValkeyServer
 
 HELD = "return state == 'running' and current == fence"
 """How `is_held` tells a claim that is void."""
@@ -25,7 +25,7 @@ HELD = "return state == 'running' and current == fence"
 
 @pytest.mark.chaos
 async def test_every_accepted_job_ends_once_with_its_own_picture() -> None:
-    report = await storm(Plan(jobs=200), random.Random(7))
+    report = await storm(Plan(jobs=200), random.Random(7), *WRITES_AT_ONCE)
     assert report.faults == [], report.told()
     assert report.accepted == report.pictures == sum(report.begun.values()) == 200
     assert report.overlaps == 0
