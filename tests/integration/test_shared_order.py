@@ -3,14 +3,16 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 
 import pytest
+from redis.asyncio import Redis
 
 from core import Caller, Completed, Gateway, ImageRequest, Settings, Watch, connect
 from core.fair_order import FairOrder
+from core.queues.valkey.store import PREFIX
 from tests.doubles.a1111 import A1111Double, Painting
 from tests.doubles.shared_fixture import House
 from tests.unit.core.fair_model import Model
@@ -25,8 +27,12 @@ OPENER = "opener"
 class Served:
     """Jobs that all waited before the next was claimed (each server had one), and who got which, in order."""
 
-    def __init__(self, wanted: dict[str, Wanted], doubles: Sequence[A1111Double]) -> None:
+    def __init__(
+        self, wanted: dict[str, Wanted], doubles: Sequence[A1111Double], came_back: set[str]
+    ) -> None:
         self.wanted = wanted
+        self.came_back = came_back
+        """Ids of those that were claimed more than once."""
         named = {hashlib.sha256(id.encode()).hexdigest()[:16]: id for id in wanted}
         paintings = [(painting, double) for double in doubles for painting in double.paintings]
         paintings.sort(key=lambda pair: _fence(pair[0]))
@@ -54,8 +60,8 @@ def _fence(painting: Painting) -> int:
 
 
 @asynccontextmanager
-async def serving(doubles: Sequence[A1111Double], **settings: float) -> AsyncIterator[Gateway]:
-    """A front end in this process, and workers as processes."""
+async def serving(doubles: Sequence[A1111Double], **settings: float) -> AsyncIterator[tuple[Gateway, str]]:
+    """A front end in this process, workers as processes, and the address of what they share."""
     # Nobody dies here: no lease may lapse where processors are short, for that changes the order.
     async with House(LEASE_TTL="30") as house:
         house.environ |= {name.upper(): str(value) for name, value in settings.items()}
@@ -65,7 +71,7 @@ async def serving(doubles: Sequence[A1111Double], **settings: float) -> AsyncIte
             async with asyncio.timeout(20):
                 while not await _is_spread(gateway, len(doubles)):
                     pass
-            yield gateway
+            yield gateway, house.valkey.url
 
 
 async def _is_spread(gateway: Gateway, count: int) -> bool:
@@ -83,7 +89,7 @@ async def serve(wanted: Sequence[Wanted], doubles: Sequence[A1111Double], **sett
     """Keep all servers busy, submit these jobs one after the other, then let the servers paint them all."""
     for double in doubles:
         double.hold()
-    async with serving(doubles, **settings) as gateway, AsyncExitStack() as stack:
+    async with serving(doubles, **settings) as (gateway, url), AsyncExitStack() as stack:
         watches: dict[Watch, Wanted] = {}
 
         async def submit(caller: str, model: str) -> Watch:
@@ -105,7 +111,17 @@ async def serve(wanted: Sequence[Wanted], doubles: Sequence[A1111Double], **sett
         async with asyncio.timeout(60):
             ends = [await watch.end() for watch in watches]
         assert {type(end) for end in ends} == {Completed}
-        return Served({watch.id: wish for watch, wish in watches.items()}, doubles)
+        wishes = {watch.id: wish for watch, wish in watches.items()}
+        return Served(wishes, doubles, await _came_back(url, wishes))
+
+
+async def _came_back(url: str, ids: Iterable[str]) -> set[str]:
+    """Which of these jobs were claimed more than once.
+
+    A worker may cut a claim off, to look at its server, that Valkey has granted at that moment.
+    """
+    async with Redis.from_url(url) as client:
+        return {id for id in ids if await client.hget(f"{PREFIX}j:{id}", "attempts") != b"1"}
 
 
 def jain(shares: Sequence[int]) -> float:
@@ -168,12 +184,16 @@ async def test_models_are_switched_at_most_half_as_often_as_by_the_plain_order()
             served = await serve(wanted, doubles, max_jobs_per_user=1000, model_slack=slack)
             switches[slack] = sum(double.switches for double in doubles)
         assert all(served.wanted[id][1] in double.models for id, double in served.order)
+        assert len(served.came_back) <= len(wanted) / 10, "those are the exception"
         assert _most_passed_over(served) <= slack, f"slack {slack}, in this order: {served.told}"
     assert switches[SLACK] <= switches[0.0] / 2, switches
 
 
 def _most_passed_over(served: Served) -> float:
-    """Cost units of the jobs that were preferred to one, by the book."""
+    """Cost units of the jobs that were preferred to one, by the book.
+
+    One that came back has only its last fence, later than when its turn was.
+    """
     model = Model()
     openers = [id for id, _ in served.order if served.wanted[id][0] == OPENER]
     for id, (caller, kind) in served.wanted.items():
@@ -182,4 +202,4 @@ def _most_passed_over(served: Served) -> float:
             model.take(id)
     for id, double in served.order[len(openers) :]:
         model.take(id, lambda kind, can=double.models: kind in can)  # type: ignore[misc]
-    return max(put.passed_over for put in model.puts)
+    return max(put.passed_over for put in model.puts if put.id not in served.came_back)

@@ -11,7 +11,7 @@ from tests.doubles.shared_fixture import House, picture_of
 from tests.valkey_server import WRITES_AT_ONCE
 
 SOON = 6.0
-"""Seconds within which new work is told that the queue is away: the product needs two, the machine the rest."""
+"""Seconds within which new work is told that the queue is away: two by itself, the rest for slow machines."""
 
 
 @pytest.fixture
