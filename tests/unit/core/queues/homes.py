@@ -1,16 +1,18 @@
 """The homes of the queue, each with a clock that the tests move on: the contract holds for all of them."""
 
 import asyncio
+import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, Protocol
+from unittest import mock
 
 from redis.asyncio import Redis
 
 from core.queues import Claim, Queue
 from core.queues.memory import MemoryQueue
-from core.queues.valkey import ValkeyQueue
+from core.queues.valkey import ValkeyQueue, store
 from core.queues.valkey.store import PREFIX
 from core.settings import Settings
 from tests.unit.core import examples
@@ -61,7 +63,7 @@ class MemoryHome:
 
 
 class ValkeyHome:
-    """The queue on a real Valkey. Its clock runs, too; time passes by being added to it."""
+    """The queue on a real Valkey, whose clock stands as well; time passes by being added to it."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -75,7 +77,7 @@ class ValkeyHome:
         return await self.another()
 
     async def another(self) -> ValkeyQueue:
-        queue = ValkeyQueue(self._settings, skew=lambda: self._passed)
+        queue = ValkeyQueue(self._settings, skew=lambda: self._passed, clock=lambda: self._passed)
         self._queues.append(queue)
         self._tasks.append(asyncio.create_task(queue.listen()))
         await queue.first_pulse()
@@ -140,10 +142,24 @@ async def valkey(url: Callable[[], str]) -> AsyncIterator[Home]:
     home = ValkeyHome(url())
     examples.settle = home.settle
     try:
-        yield home
+        with standing_clock():
+            yield home
     finally:
         examples.settle = examples.at_once
         await home.close()
+
+
+@contextmanager
+def standing_clock() -> Iterator[None]:
+    """For the scripts the clock of Valkey stands: what a slow machine takes is no time that passes."""
+    whole = store.load
+
+    def load(script: str) -> tuple[str, str]:
+        source = whole(script)[0].replace("redis.call('TIME')", "{'1700000000', '0'}")
+        return source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    with mock.patch.object(store, "load", load):
+        yield
 
 
 HOMES: dict[str, Callable[[Callable[[], str]], AbstractAsyncContextManager[Home]]] = {

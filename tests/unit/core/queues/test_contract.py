@@ -376,6 +376,13 @@ async def test_the_loaded_model_goes_first_but_nothing_is_passed_over_for_more_t
     assert await claimed(queue, 5) == ["photo 0", "photo 1", "anime", "photo 2", "photo 3"]
 
 
+@pytest.fixture
+def nobody_comes_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that were not woken try again once a second, lest the word to wake them was lost."""
+    monkeypatch.setattr("core.queues.valkey.holding.POLL", 60)
+
+
+@pytest.mark.usefixtures("nobody_comes_unasked")
 async def test_of_the_idle_backends_the_one_that_has_the_model_loaded_is_woken(queue: Queue) -> None:
     await queue.offer(usable("gpu:1", "anime", "photo", loaded="anime", pace=1.0))
     await queue.offer(usable("gpu:2", "anime", "photo", loaded="photo", pace=9.0))
@@ -387,6 +394,7 @@ async def test_of_the_idle_backends_the_one_that_has_the_model_loaded_is_woken(q
         assert (await soon(anime)).id == "two", "a backend that must load it is better than none"
 
 
+@pytest.mark.usefixtures("nobody_comes_unasked")
 async def test_of_the_idle_backends_the_fastest_is_woken(queue: Queue) -> None:
     await queue.offer(usable("gpu:1", pace=3.0))
     await queue.offer(usable("gpu:2", pace=1.0))

@@ -11,6 +11,7 @@ from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.store import Store
 from core.settings import Settings
 from core.worker.fleet import SOON, TURN
+from tests.unit.core.queues.homes import standing_clock
 from tests.valkey_server import flush
 
 LEASE_TTL = Settings().lease_ttl
@@ -66,7 +67,8 @@ class Workers:
 async def workers(valkey_url: Callable[[], str]) -> AsyncIterator[Workers]:
     await flush(valkey_url())
     opened = Workers(valkey_url())
-    yield opened
+    with standing_clock():
+        yield opened
     await opened.store.close()
 
 
@@ -171,4 +173,5 @@ def test_whatever_they_want_they_come_to_rest_and_nothing_wanted_is_left(
         finally:
             await workers.store.close()
 
-    asyncio.run(tell())
+    with standing_clock():
+        asyncio.run(tell())
