@@ -256,7 +256,7 @@ async def test_an_interrupted_order_answers_with_what_there_is(slow: Client) -> 
     started = time.monotonic()
     await slow.post("/sdapi/v1/interrupt")
     answer = await painting
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5, "the whole of it takes minutes"
     assert len(answer["images"]) == 2
     with opened(answer["images"][0]) as picture:
         assert picture.size == (64, 64)
@@ -322,7 +322,7 @@ async def test_closing_takes_no_time_even_in_mid_picture() -> None:
             await client.until("waiting", "queued")
             started = time.monotonic()
             await stack.aclose()
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 5, "one of them takes more than a minute"
             for told in await asyncio.gather(*paintings, return_exceptions=True):
                 assert isinstance(told, (AssertionError, aiohttp.ClientError))
 
