@@ -4,8 +4,11 @@ import itertools
 import os
 import socket
 
-_SPAN = 10_000
-_candidates = itertools.count(os.getpid() * 101)
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_SPAN = 10_000 // _WORKERS * _WORKERS
+# The workers of a run take turns. Other runs begin far off: this stride spreads pids that are close together.
+_candidates = itertools.count(os.getpid() * 6181 * _WORKERS + _WORKER, _WORKERS)
 
 
 def free_port() -> int:

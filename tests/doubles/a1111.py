@@ -69,6 +69,7 @@ from aiohttp import web
 
 from tests.doubles.a1111_answers import LIMITED, failure, refusal, success
 from tests.doubles.pictures import JPEG, parameters_of, prompt_of, seed_of
+from tests.ports import free_port
 
 __all__ = [
     "NO_API",
@@ -222,7 +223,8 @@ class A1111Double:
         return f"127.0.0.1:{self._port}"
 
     async def come_back(self) -> None:
-        """Listen, on the port from before if there was one."""
+        """Listen, on the port from before if there was one. No other test is given it while nobody does."""
+        self._port = self._port or free_port()
         app = web.Application(middlewares=[self._meet], client_max_size=1 << 24)
         app.add_routes(
             [
@@ -239,7 +241,6 @@ class A1111Double:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         self._socket = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._socket.getsockname()[1]
         await web.SockSite(self._runner, self._socket).start()
 
     async def go_away(self, *, crash: bool = True) -> None:

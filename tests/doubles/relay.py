@@ -4,6 +4,7 @@ import asyncio
 import ssl
 
 from tests.doubles.a1111 import EVENT_WAIT
+from tests.ports import free_port
 
 
 class Relay:
@@ -41,8 +42,8 @@ class Relay:
 
     async def listen(self) -> None:
         """Take connections, on the port from before if there was one."""
+        self.port = self.port or free_port()
         self._server = await asyncio.start_server(self._pass, self._host, self.port, ssl=self._tls)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def refuse(self) -> None:
         """Break all connections, and take none."""
