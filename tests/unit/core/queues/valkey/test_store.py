@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from core.errors import QueueUnavailable
 from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, LONGEST_PICTURE, Store
 from core.settings import Settings, SettingsError, load
+from tests.ports import free_port
 from tests.unit.core.examples import soon
 from tests.valkey_server import ValkeyServer
 
@@ -43,7 +44,8 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
 @pytest.mark.parametrize("cluster", ["yes", "no"])
 async def test_a_valkey_that_is_full_of_clients_is_away_for_a_while(cluster: str) -> None:
     """In a cluster it says so in words of its own."""
-    full = ValkeyServer("--maxclients", "1", "--cluster-enabled", cluster)
+    others = str(free_port())  # else ten thousand above its own, where the system hands out ports
+    full = ValkeyServer("--maxclients", "1", "--cluster-enabled", cluster, "--cluster-port", others)
     async with full as server, Redis.from_url(server.url) as admin:
         await admin.ping()
         store = Store(Settings(redis_url=server.url))
