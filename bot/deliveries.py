@@ -303,12 +303,14 @@ class Deliveries:
         while True:
             await asyncio.sleep(REST)
             with suppress(QueueUnavailable):
-                if await self.hold(name):
-                    if not await self._was_delivered(name):  # else `_deliver` sees it, and the ticket goes
-                        await self._check_lease(screen)
-                    return
+                held = await self.hold(name)
                 if await self._was_delivered(name):
+                    if held:  # by one that is no more, perhaps, and did not come so far
+                        await self._gateway.coordination.delete(KIND, name)
                     raise Elsewhere
+                if held:
+                    await self._check_lease(screen)
+                    return
 
     async def _was_delivered(self, name: str) -> bool:
         """Whether another replica did it, while this one hung and its lease ended. Raises QueueUnavailable.

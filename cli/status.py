@@ -44,9 +44,13 @@ async def status(options: Namespace) -> int:
             return 0
         moving: AbstractContextManager[object] = live or nullcontext()
         async with stop_signal() as stop, begun(_watch(server, view)) as watching:
-            with moving:
-                if await done_before(watching, stop):
-                    watching.result()
+            try:
+                with moving:
+                    if await done_before(watching, stop):
+                        watching.result()
+            except OSError:
+                if not stop.is_set():  # else the terminal was closed
+                    raise
     return 0
 
 

@@ -9,7 +9,7 @@ Keyword arguments of `serving` are settings.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,12 @@ import pytest
 
 from bot.client import Bot, listen
 from bot.ticket import Ticket
-from core import BackendAddress, End, Gateway, Settings, connect
+from core import BackendAddress, End, Expired, Gateway, NotFound, Settings, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
+
+ANSWER_SECONDS = 6.0
+"""Twice what Discord waits for an answer: a machine may stand still for seconds with all of them on it."""
 
 
 @dataclass
@@ -76,6 +79,14 @@ class Served:
             while await self.bot.deliveries.names():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
+    async def result_gone(self, job: str) -> None:
+        """Wait until nobody can have this job's result any more."""
+        with suppress(Expired, NotFound):
+            async with asyncio.timeout(10):
+                while True:
+                    async with self.gateway.attach(job):
+                        await asyncio.sleep(0)
+
     async def gateway_end(self, job: str) -> End:
         """How a job ended."""
         async with self.gateway.attach(job) as watch:
@@ -106,7 +117,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """A bot that is logged in."""
     async with discord or LoopbackDiscord() as discord, double or A1111Double() as double:
-        discord.answer_seconds = 6.0  # twice Discord's own: a machine may stand still for seconds
+        discord.answer_seconds = ANSWER_SECONDS
         chosen = settings_of(discord, double, **settings)
         async with connect(chosen) as gateway, listen(gateway, chosen) as bot:
             await discord.ready()

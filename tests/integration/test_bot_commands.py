@@ -1,11 +1,7 @@
 """/queue, /show and the message menu, and who is told what."""
 
-import asyncio
-from contextlib import suppress
-
 import pytest
 
-from core import Expired, NotFound
 from core.coordination.memory import MemoryCoordination
 from tests.doubles.discord import Asked, Message
 from tests.doubles.discord_fixture import Served, serving
@@ -86,11 +82,7 @@ async def test_queue_says_of_a_job_that_is_gone_that_there_is_none() -> None:
         served.double.release()
         await served.discord.settled(holds)
         await served.nothing_left()
-        with suppress(Expired, NotFound):
-            async with asyncio.timeout(10):
-                while True:  # until its result is gone
-                    async with served.gateway.attach(job):
-                        await asyncio.sleep(0)
+        await served.result_gone(job)
         gone = await served.discord.press(served.ann, shown, "Cancel 1")
         await served.discord.answered(gone)
         assert "no job with this id" in gone.said

@@ -14,6 +14,7 @@ import pytest
 from core import BackendAddress, Coordination, Settings, connect, work
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, Asked, Channel, LoopbackDiscord, Message, User
+from tests.doubles.discord_fixture import ANSWER_SECONDS
 from tests.doubles.pictures import prompt_of
 from tests.doubles.program import ROOT, environment
 from tests.valkey_server import ValkeyServer
@@ -25,10 +26,8 @@ bot.client.IDENTIFY_SECONDS = float(os.environ["IDENTIFY_SECONDS"])
 from bot.__main__ import main
 main()
 """
-"""A bot that opens sessions ten times as fast as Discord lets one; the loopback Discord is more patient."""
+"""A bot that may open sessions faster than Discord lets one; the loopback Discord is more patient."""
 IDENTIFY_SECONDS = 0.35
-ANSWER_SECONDS = 6.0
-"""Twice what Discord waits for an answer: a machine may stand still for seconds with all of them on it."""
 
 
 @dataclass

@@ -119,6 +119,14 @@ async def test_a_terminal_that_is_closed_cancels_the_job(tmp_path: Path) -> None
         await served.double.until(lambda: served.double.paintings[0].interrupted)
 
 
+async def test_a_terminal_that_is_closed_ends_the_watching(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served, terminal(tmp_path, served.url, "status", "--watch") as screen:
+        await screen.until("idle")
+        screen.close()
+        screen.process.send_signal(signal.SIGHUP)
+        assert await screen.process.wait() == 0
+
+
 async def test_a_picture_is_kept_off_the_terminal(tmp_path: Path) -> None:
     """It would be noise, or worse."""
     async with (

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from core.queues.valkey.store import CALL_SECONDS
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.pictures import prompt_of
 from tests.doubles.shared_fixture import House, picture_of
@@ -71,6 +72,8 @@ async def test_valkey_stands_still_and_goes_on(house: House, frozen: float) -> N
         house.valkey.freeze()
         crowd = await asyncio.gather(*(http.refused(input=f"new {number}") for number in range(40)))
         assert max(crowd) < SOON
+        assert CALL_SECONDS <= 2, "as docs/reliability.md has it, but for slow machines"
+        assert min(crowd) < 2 * CALL_SECONDS, "nobody asks twice"
         double.release()
         await double.paintings[0].done()
         await asyncio.sleep(frozen)

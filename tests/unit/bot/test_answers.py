@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from bot import answers
-from bot.answers import KIND, Answers, obstacle
+from bot.answers import AT_LEAST, HEAD_START, IN_TIME, KIND, LOOK_AGAIN, TURNS, Answers, obstacle
 from core import QueueUnavailable
 from core.coordination.memory import MemoryCoordination
 
@@ -20,6 +20,12 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def interaction(id: int = 1) -> Any:
     return SimpleNamespace(id=id, extras={})
+
+
+def test_what_is_asked_before_an_answer_leaves_time_for_it() -> None:
+    """Discord waits 3 s, also for the winner of the last race."""
+    last_race = HEAD_START + (TURNS - 1) * LOOK_AGAIN
+    assert max(IN_TIME, last_race + AT_LEAST) < 2.5
 
 
 async def test_one_wins_and_the_others_see_that_it_answered() -> None:

@@ -155,7 +155,9 @@ def standing_clock() -> Iterator[None]:
     whole = store.load
 
     def load(script: str) -> tuple[str, str]:
-        source = whole(script)[0].replace("redis.call('TIME')", "{'1700000000', '0'}")
+        running = whole(script)[0]
+        source = running.replace("redis.call('TIME')", "{'1700000000', '0'}")
+        assert source != running
         return source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     with mock.patch.object(store, "load", load):
