@@ -76,6 +76,19 @@ async def test_a_job_that_nobody_can_put_again_ends_with_a_word_that_says_so(
     assert end.code == "queue_unavailable"  # type: ignore[union-attr]
 
 
+async def test_a_job_that_valkey_hears_too_late_is_not_accepted(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that stood still does when it goes on: whoever asked was told that the queue is away."""
+    with monkeypatch.context() as late:
+        late.setattr("core.queues.valkey.queue.CALL_SECONDS", -0.001)
+        with pytest.raises(QueueUnavailable):
+            await queue.put("job", wish_for(), ALICE, keep=True)
+    assert (await queue.status(ALICE)).waiting == 0
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert (await queue.status(ALICE)).waiting == 1
+
+
 async def test_pictures_that_lapsed_before_their_job_ended_are_stored_again(
     queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
