@@ -638,17 +638,22 @@ async def test_a_replica_whose_clock_stood_still_does_not_deliver_what_another_o
         assert served.discord.pictures == 0
 
 
+@pytest.fixture
+def brisk_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are renewed all the time, and last as long as ever."""
+    sleep = asyncio.sleep
+
+    async def briskly(seconds: float) -> None:
+        await sleep(0.01 if seconds == deliveries.LEASE / 3 else seconds)
+
+    monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": briskly}))
+
+
 async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_delivered(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    brisk_keeper: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It does not store its ticket again: the job would be followed once more, and perhaps painted."""
     caplog.set_level("INFO")
-    sleep = asyncio.sleep
-
-    async def brisk_keeper(seconds: float) -> None:
-        await sleep(0.01 if seconds == deliveries.LEASE / 3 else seconds)
-
-    monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": brisk_keeper}))
     async with serving() as served:
         await served.hold_one()
         own = await served.ticket()
@@ -659,6 +664,40 @@ async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_deli
                 await asyncio.sleep(0)
         assert await served.bot.deliveries.names() == []
         served.double.release()
+
+
+async def test_a_ticket_that_the_store_lost_is_stored_as_it_is_by_then(
+    brisk_keeper: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A further answer may be begun while the store is asked what it knows."""
+    screens: list[screen.Screen] = []
+
+    def kept_screen(*given: Any) -> screen.Screen:
+        screens.append(screen.Screen(*given))
+        return screens[-1]
+
+    monkeypatch.setattr(deliveries, "Screen", kept_screen)
+    async with serving() as served:
+        await served.hold_one()
+        own = await served.ticket()
+        coordination = served.gateway.coordination
+        get, begun = coordination.get, msgspec.structs.replace(own, follow_up=7)
+
+        async def get_and_begin(kind: str, name: str) -> bytes | None:
+            if kind == ticket.DELIVERED:
+                screens[0].ticket = begun
+            return await get(kind, name)
+
+        monkeypatch.setattr(coordination, "get", get_and_begin)
+        await coordination.delete(ticket.KIND, own.name)
+        async with asyncio.timeout(10):
+            while not await served.bot.deliveries.names():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert await served.bot.deliveries.read(own.name) == begun
+        monkeypatch.setattr(coordination, "get", get)
+        screens[0].ticket = own
+        served.double.release()
+        await served.nothing_left()
 
 
 @pytest.mark.parametrize("heard", ["of another's further answer", "not even of its own", "nothing at first"])
