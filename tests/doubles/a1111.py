@@ -14,6 +14,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /large-body     500 with a whole answer in it
     /detail-500     a relative's own words: FastAPI's shape
     /busy-503 /text-500            KoboldCpp's, SD.Next's
+    /plain-500                     Forge's, since it lost A1111's: Starlette's words
     /error-400      refused in stable-diffusion.cpp's words
     /errors-400 /message-400       a fault of A1111's own with that status, and of Forge's
     /422            refused by validation        /jpeg /webp    a picture of that format
@@ -52,8 +53,8 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
 Relatives: `missing` names the paths that answer 404 (NO_PROGRESS, NO_API, or any), `tells_task` says whether
 `/sdapi/v1/progress` has `current_task`, `names_tasks` whether `force_task_id` is heeded (SD.Next), `login`
 puts `/internal` behind the page's own login, `rations` is how many pictures it hands out: what it paints
-after that it answers with 429 (SD.Next), and with `Retry-After` where `retry_after` is set. A1111 itself and
-Forge heed the name and do not tell the task.
+after that it answers with 429 (SD.Next), and with `Retry-After` where `retry_after` is set, `odd_previews` is
+what it tells instead of each preview. A1111 itself and Forge heed the name and do not tell the task.
 """
 
 import asyncio
@@ -176,6 +177,7 @@ class A1111Double:
         self.login = login
         self.live_previews = live_previews
         self.return_grid = return_grid
+        self.odd_previews = ""
         self.deaf = False
         """Interrupts are heard and recorded, and not obeyed."""
         self.stuck = False
@@ -467,7 +469,7 @@ class A1111Double:
             preview = self._preview(active, seen) if body.get("live_preview", True) else None
             answer["progress"] = active.steps / active.of
             answer["eta"] = (active.of - active.steps) * self.step_seconds if active.steps else None
-            answer["live_preview"] = f"data:image/jpeg;base64,{preview}" if preview else None
+            answer["live_preview"] = preview and (self.odd_previews or f"data:image/jpeg;base64,{preview}")
             answer["id_live_preview"] = active.steps if preview else seen
         return web.json_response(answer)
 

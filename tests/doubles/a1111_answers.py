@@ -44,8 +44,9 @@ RELATIVES: dict[str, tuple[int, Any]] = {
     "/error-400": (400, {"error": "invalid params"}),
     "/message-400": (400, {"error": "HTTPException", "detail": "", "body": "", "message": "bad value"}),
     "/text-500": (500, "unsupported operand type(s) for +"),
+    "/plain-500": (500, b"Internal Server Error"),
 }
-"""In shapes that A1111 itself has not: FastAPI's, KoboldCpp's, stable-diffusion.cpp's, Forge's, SD.Next's."""
+"""In shapes that A1111 itself lacks: FastAPI, KoboldCpp, stable-diffusion.cpp, Forge, SD.Next, Starlette."""
 VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
 

@@ -112,6 +112,15 @@ async def test_a_seed_left_to_chance_is_chosen_here_so_that_it_is_always_known()
         assert image.seed == it.double.txt2img_requests[0]["seed"] >= 0
 
 
+async def test_a_seed_left_to_chance_is_one_that_every_server_paints_by(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """KoboldCpp and stable-diffusion.cpp have 31 bits for it, and a sign."""
+    monkeypatch.setattr("random.getrandbits", lambda bits: 2**bits - 1)
+    async with studio() as it:
+        assert (await it.paint()).images[0].seed == 2**31 - 1
+
+
 async def test_a_model_is_loaded_for_a_job_and_stays() -> None:
     async with studio() as it:
         await it.backend.look()
@@ -240,6 +249,18 @@ async def test_progress_that_cannot_be_told_costs_no_picture_and_is_logged(
         assert prompt_of((await painting).images[0].base64) == "a cat"
     assert "its progress could not be told" in caplog.text
     assert "the cause" in caplog.text
+
+
+async def test_a_preview_that_is_no_picture_is_none() -> None:
+    """An address, as a relative tells: no client could show it."""
+    async with studio() as it:
+        it.double.odd_previews = "./internal/live-preview/5"
+        it.double.hold(at=5)
+        painting = asyncio.create_task(it.paint(wishes=Wishes(PREVIEW)))
+        await it.heard.wait()
+        assert it.told[-1].preview is None
+        it.double.release()
+        await painting
 
 
 async def test_previews_are_fetched_only_when_wished() -> None:
@@ -592,6 +613,7 @@ async def test_each_fault_has_its_end(prompt: str, error: type[SdError], words: 
         ("/detail-500", "answered 500: Invalid image format"),
         ("/busy-503", "answered 503: Server is busy; please try again later."),
         ("/text-500", "answered 500: unsupported operand type(s) for +"),
+        ("/plain-500", "answered 500 without a reason; its console has it"),
     ],
 )
 async def test_what_a_relative_of_a1111_says_of_its_fault_is_told(prompt: str, words: str) -> None:

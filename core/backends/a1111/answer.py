@@ -158,7 +158,7 @@ def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:
     if start.startswith(b"data:"):
         base64 = base64[start.find(b",") + 1 :]
         start = bytes(base64[:64])
-    format = _format_of(start)
+    format = format_of(start)
     if format is None:
         raise BackendError(f"{backend}: {UNKNOWN if start else NOTHING}")
     try:
@@ -170,7 +170,8 @@ def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:
     return Image(base64, format, seed, infotext)
 
 
-def _format_of(start: bytes) -> str | None:
+def format_of(start: bytes) -> str | None:
+    """What base64 that begins so is a picture of; None where clients know no such format."""
     for prefix, name in FORMATS.items():
         if start.startswith(prefix):
             return name

@@ -23,7 +23,7 @@ from core.backends.a1111.standstill import Standstill, is_busy
 from core.errors import BackendError, SdError
 from core.events import Completed
 from core.offers import Offer
-from core.request import LARGEST_SEED, ImageRequest
+from core.request import ImageRequest
 from core.variables import BackendAddress
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,9 @@ NOT_YET = 1.0
 SAME_PACE, SAME_SECONDS = 0.05, 0.01
 """A pace that differs from the one in the offer by no larger share, or by no more seconds, comes with the
 next look: no two pictures take as long."""
+CHANCE_BITS = 31
+"""Of a seed that is left to chance: KoboldCpp and stable-diffusion.cpp take half of those of 32 bits for
+negative, and paint by one that they do not tell."""
 MEASURED = 5
 """The pace is the median of so many pictures: one that waited behind somebody else's says little in it."""
 
@@ -57,7 +60,7 @@ class A1111Backend:
         *,
         deployment: str,
         clock: Callable[[], float] = time.monotonic,
-        new_seed: Callable[[], int] = lambda: random.getrandbits(LARGEST_SEED.bit_length()),
+        new_seed: Callable[[], int] = lambda: random.getrandbits(CHANCE_BITS),
         give_up: float = GIVE_UP_SECONDS,
         pace: float | None = None,
     ) -> None:

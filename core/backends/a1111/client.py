@@ -35,6 +35,8 @@ NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
 IMPATIENT = {504, 524}
 """What a proxy answers that has waited for long enough; the second is Cloudflare's."""
+PLAIN = b"Internal Server Error"
+"""All that a server without an error handler says of its own fault: Starlette's words."""
 TOO_MANY = 429
 SHORTEST_REST, USUAL_REST, LONGEST_REST = 1.0, 10.0, 60.0
 """Seconds for which a server that answers 429 is left alone, whatever it asks for. SD.Next asks for nothing,
@@ -110,7 +112,8 @@ class Client:
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
         # Not in A1111's words, nor in its relatives': a proxy waited for too long, or lost its server.
-        if status >= 500 and not _said(body) and not {"error", "detail"} & _object(body).keys():
+        is_theirs = _said(body) or "detail" in _object(body) or _is_its_own(status, body)
+        if status >= 500 and not is_theirs:
             sentence = f"a proxy before it answered {status}: it may not wait as long as a picture takes"
             raise Broken(f"{self.name}: {sentence}" if status in IMPATIENT else refusal.message)
         raise refusal
@@ -197,8 +200,8 @@ def _meant(host: str | None, environ: Mapping[str, str]) -> str:
 
 def _is_its_own(status: int, body: bytes) -> bool:
     """Whether the server itself fails, and no proxy before it: in A1111's words, or in those of Starlette, as
-    Forge did in the middle of 2024."""
-    return "error" in _object(body) or (status == 500 and body == b"Internal Server Error")
+    Forge has done since 2024, and its relatives."""
+    return "error" in _object(body) or (status == 500 and body == PLAIN)
 
 
 def _rest(retry_after: str | None) -> float:
@@ -242,6 +245,8 @@ def _refusal(name: str, status: int, body: bytes) -> SdError:
         case _ if words.get("error"):
             sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
             return BackendError(f"{name}: {_short(sentence)}")
+        case 500 if body == PLAIN:
+            return BackendError(f"{name}: answered 500 without a reason; its console has it")
     return BackendError(f"{name}: {_short(f'answered {status}: {_last_line(_said(body))}'.rstrip(': '))}")
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.backends import OnProgress, Wishes
+from core.backends.a1111.answer import format_of
 from core.backends.a1111.client import Client
 from core.backends.a1111.standstill import is_busy
 from core.errors import BackendError
@@ -278,10 +279,10 @@ def _eta(value: object, elapsed: float, fraction: float) -> float | None:
 
 
 def _picture(value: object) -> bytes | None:
-    """The base64 of a preview, which comes bare or as a data URI."""
-    if not isinstance(value, str) or not value:
-        return None
+    """The base64 of a preview, bare or as a data URI; None for anything else, such as an address."""
+    text = value.rsplit(",", 1)[-1] if isinstance(value, str) else ""
     try:
-        return value.rsplit(",", 1)[-1].encode("ascii")
+        picture = text.encode("ascii")
     except UnicodeEncodeError:
         return None
+    return picture if format_of(picture) else None
