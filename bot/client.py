@@ -22,6 +22,7 @@ from bot.deliveries import Deliveries
 from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.sync import sync
+from bot.tickets import Tickets
 from core import Gateway, QueueUnavailable, Settings, SettingsError, say
 
 log = logging.getLogger(__name__)
@@ -62,10 +63,11 @@ class Bot(discord.Client):
         """This replica's name among all of them."""
         self._logged_in = asyncio.Event()
         self.tree = Tree(self)
-        self.deliveries = Deliveries(gateway, self, self.owner, settings)
+        tickets = Tickets(gateway.coordination, self.owner, result_ttl=settings.result_ttl)
+        self.deliveries = Deliveries(gateway, self, tickets, settings)
         answers = Answers(gateway.coordination, self.owner, stands_aside=lambda: shared and gateway.draining)
         downloads = Downloads(session, settings.discord_api_base)
-        self.desk = Desk(gateway, settings, answers, self.deliveries, downloads)
+        self.desk = Desk(gateway, settings, answers, tickets, self.deliveries, downloads)
         add_commands(self.tree, self.desk)
 
     async def setup_hook(self) -> None:

@@ -194,7 +194,7 @@ def _queue(desk: Desk) -> Any:
         desk.admit(interaction)
         locale, user = str(interaction.locale), interaction.user.id
         async with desk.answers.in_time(interaction):
-            names = own_names(await desk.deliveries.names(), user)
+            names = own_names(await desk.tickets.names(), user)
             found = await asyncio.gather(*(_own_job(desk, name, locale) for name in names[:SHOWN_JOBS]))
             status = await desk.gateway.status(caller_of(user))
         jobs = list(enumerate(filter(None, found), start=1))
@@ -218,7 +218,7 @@ def _queue(desk: Desk) -> Any:
 
 async def _own_job(desk: Desk, name: str, locale: str) -> tuple[str, str] | None:
     """The id of a job that is under way, and one line about it."""
-    ticket = await desk.deliveries.read(name)
+    ticket = await desk.tickets.read(name)
     if ticket is None:
         return None
     try:
@@ -245,7 +245,7 @@ def _show(desk: Desk) -> Any:
         locale = str(interaction.locale)
         async with desk.gateway.attach(job.strip(), progress=False) as watch:
             event = await anext(watch)
-            hidden = await desk.deliveries.is_spoiler(watch.id)
+            hidden = await desk.tickets.is_spoiler(watch.id)
         if isinstance(event, Failed):
             raise event.as_error()
         if not isinstance(event, Completed):

@@ -14,17 +14,15 @@ from functools import partial
 from typing import Any
 
 import discord
-import msgspec
 
 from bot.screen import CutOff, Screen
 from bot.showing import AWAY, end_of
-from bot.ticket import DELIVERED, KIND, SPOILER, TTL, Ticket, caller_of, decode, encode
+from bot.ticket import Ticket, caller_of
+from bot.tickets import LEASE, Tickets
 from core import End, Expired, Failed, Gateway, NotFound, QueueUnavailable, Settings, ShuttingDown
 
 log = logging.getLogger(__name__)
 
-LEASE = 4.0
-"""Seconds after which a silent replica's jobs go to another one."""
 SCAN = 2.0
 REST = 30.0
 """Seconds for which a ticket that ended in a fault of ours, or cannot be read, is left alone, or left to
@@ -38,13 +36,11 @@ class Elsewhere(Exception):
 class Deliveries:
     """`run` beside everything else; `begin` for a ticket whose lease is held here."""
 
-    def __init__(self, gateway: Gateway, bot: discord.Client, owner: str, settings: Settings) -> None:
+    def __init__(self, gateway: Gateway, bot: discord.Client, tickets: Tickets, settings: Settings) -> None:
         self._gateway = gateway
         self._bot = bot
-        self._owner = owner
+        self._tickets = tickets
         self._previews = settings.discord_previews
-        self._hidden_for = TTL + settings.result_ttl
-        """Seconds after which no result of a job can be there any more."""
         self._shared = settings.shares_queue
         """Whether jobs outlive this process: then its end is not theirs."""
         self._accepting: set[str] = set()
@@ -63,37 +59,6 @@ class Deliveries:
                 await self._scan_for_ever()
             finally:
                 self._tasks = None  # interactions may still come in: another replica follows theirs
-
-    async def store(self, ticket: Ticket) -> None:
-        """Make a ticket known to all replicas."""
-        if ticket.spoiler:
-            await self._gateway.coordination.put(SPOILER, ticket.job, b"1", ttl=self._hidden_for)
-        await self._gateway.coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
-
-    async def names(self) -> list[str]:
-        """Of the tickets of all replicas, in the order in which they were stored."""
-        return await self._gateway.coordination.names(KIND)
-
-    async def read(self, name: str) -> Ticket | None:
-        """A ticket by its name, if its job is still under way."""
-        stored = await self._gateway.coordination.get(KIND, name)
-        try:
-            return decode(stored) if stored else None
-        except msgspec.DecodeError as error:
-            log.error("ticket %s is another version's, and cannot be read by this one: %s", name, error)
-            return None
-
-    async def is_spoiler(self, job: str) -> bool:
-        """Whether this job's picture was to be hidden, also when its ticket is long gone."""
-        return await self._gateway.coordination.get(SPOILER, job) is not None
-
-    async def hold(self, name: str) -> bool:
-        """Whether this replica may change the message of the ticket of this name."""
-        return await self._gateway.coordination.hold(f"discord:lease:{name}", self._owner, ttl=LEASE)
-
-    async def release(self, name: str) -> None:
-        """Let another replica have it at once."""
-        await self._gateway.coordination.release(f"discord:lease:{name}", self._owner)
 
     @contextmanager
     def accepting(self, ticket: Ticket) -> Iterator[None]:
@@ -124,8 +89,8 @@ class Deliveries:
                 return
         stored = None
         with suppress(QueueUnavailable):  # then a scan finds it, or another replica's
-            if submitted and await self.hold(ticket.name):
-                stored = await self.read(ticket.name)
+            if submitted and await self._tickets.hold(ticket.name):
+                stored = await self._tickets.read(ticket.name)
         if stored is not None:  # as where one's own promise came through though a 5xx was told
             await self._follow(stored)
 
@@ -152,7 +117,7 @@ class Deliveries:
             self._resting[ticket.name] = time.monotonic() + REST
         finally:
             try:
-                await self.release(ticket.name)
+                await self._tickets.release(ticket.name)
             except QueueUnavailable:
                 log.debug("a lease could not be released; it ends by itself")
 
@@ -162,16 +127,16 @@ class Deliveries:
             return
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        for name in await self.names():
+        for name in await self._tickets.names():
             if name in self._tended or name in self._accepting or name in self._resting:
                 continue
-            if not await self.hold(name):
+            if not await self._tickets.hold(name):
                 continue
             # Read under the lease: it may have been delivered since the names were asked for.
-            ticket = await self.read(name)
+            ticket = await self._tickets.read(name)
             if ticket is None or ticket.application != self._bot.application_id:  # another bot's
                 self._resting[name] = now + REST
-                await self.release(name)
+                await self._tickets.release(name)
             elif name not in self._accepting:  # that may have begun here meanwhile, under the same lease
                 self.begin(ticket)
 
@@ -192,7 +157,7 @@ class Deliveries:
 
     async def _follow(self, ticket: Ticket) -> None:
         """Show a job and deliver its picture."""
-        screen, delivered = Screen(self._bot, ticket, self.store), False
+        screen, delivered = Screen(self._bot, ticket, self._tickets.store), False
         end: End | None = None
         check = partial(self._check_lease, screen)
 
@@ -230,9 +195,9 @@ class Deliveries:
         name, now = screen.ticket.name, time.monotonic()
         if now < self._ours_until.get(name, now):
             return
-        if not await self.hold(name) or await self._was_delivered(name):
+        if not await self._tickets.hold(name) or await self._tickets.was_delivered(name):
             raise Elsewhere
-        stored = await self.read(name)
+        stored = await self._tickets.read(name)
         if stored is not None and stored.follow_up:
             screen.ticket = stored
         self._ours_until[name] = now + LEASE
@@ -242,11 +207,11 @@ class Deliveries:
         while True:
             try:
                 if delivered:
-                    await self._gateway.coordination.put(DELIVERED, ticket.name, b"1", ttl=TTL)
+                    await self._tickets.note_delivered(ticket.name)
                 if submitted:
                     with suppress(NotFound, Expired):
                         await self._gateway.cancel(ticket.job, caller_of(ticket.user))
-                await self._gateway.coordination.delete(KIND, ticket.name)
+                await self._tickets.drop(ticket.name)
             except QueueUnavailable:
                 await asyncio.sleep(AWAY)
             else:
@@ -261,16 +226,16 @@ class Deliveries:
             await asyncio.sleep(LEASE / 3)
             try:
                 now = time.monotonic()
-                if not await self.hold(name):
+                if not await self._tickets.hold(name):
                     raise Elsewhere
                 if time.monotonic() < self._ours_until.get(name, 0.0):  # else another may have had it
                     self._ours_until[name] = now + LEASE
-                there = await self._gateway.coordination.get(KIND, name)
-                delivered = there is None and await self._was_delivered(name)
-                if there is None and (ticket := stored()) is not None:  # asked last: it may change meanwhile
+                lost = not await self._tickets.has(name)
+                delivered = lost and await self._tickets.was_delivered(name)
+                if lost and (ticket := stored()) is not None:  # asked last: it may change meanwhile
                     if delivered:
                         raise Elsewhere
-                    await self.store(ticket)
+                    await self._tickets.store(ticket)
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 
@@ -278,7 +243,7 @@ class Deliveries:
         """Bring the end to whoever asked; False where Discord is not reached from here."""
         name, job = screen.ticket.name, screen.ticket.job
         with suppress(QueueUnavailable):  # then nobody else got the lease
-            if await self._was_delivered(name):
+            if await self._tickets.was_delivered(name):
                 log.info("job %s: another replica has delivered it meanwhile", job)
                 return True
             self._ours_until.pop(name, None)  # a clock may have stood still together with its machine
@@ -299,22 +264,15 @@ class Deliveries:
         """
         name = screen.ticket.name
         with suppress(QueueUnavailable):
-            await self.release(name)
+            await self._tickets.release(name)
         while True:
             await asyncio.sleep(REST)
             with suppress(QueueUnavailable):
-                held = await self.hold(name)
-                if await self._was_delivered(name):
+                held = await self._tickets.hold(name)
+                if await self._tickets.was_delivered(name):
                     if held:  # by one that is no more, perhaps, and did not come so far
-                        await self._gateway.coordination.delete(KIND, name)
+                        await self._tickets.drop(name)
                     raise Elsewhere
                 if held:
                     await self._check_lease(screen)
                     return
-
-    async def _was_delivered(self, name: str) -> bool:
-        """Whether another replica did it, while this one hung and its lease ended. Raises QueueUnavailable.
-
-        An absent ticket would not tell: the store may have been emptied.
-        """
-        return await self._gateway.coordination.get(DELIVERED, name) is not None

@@ -23,6 +23,7 @@ from bot.messages import Words, lost_page, request_in
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
 from bot.showing import submit
 from bot.ticket import Ticket, caller_of, fields_of, key_of
+from bot.tickets import Tickets
 from core import (
     LARGEST_SEED,
     Cancelled,
@@ -51,12 +52,14 @@ class Desk:
         gateway: Gateway,
         settings: Settings,
         answers: Answers,
+        tickets: Tickets,
         deliveries: Deliveries,
         downloads: Downloads,
     ) -> None:
         self.gateway = gateway
         self.settings = settings
         self.answers = answers
+        self.tickets = tickets
         self.deliveries = deliveries
         self.downloads = downloads
 
@@ -96,11 +99,11 @@ class Desk:
         held = False
         try:
             async with self.answers.in_time(interaction):
-                held = await self.deliveries.hold(ticket.name)
-                await self.deliveries.store(ticket)
+                held = await self.tickets.hold(ticket.name)
+                await self.tickets.store(ticket)
             with suppress(*passing):
                 async with self.answers.in_time(interaction):
-                    check_counts(await self.deliveries.names(), ticket.name, self.settings)
+                    check_counts(await self.tickets.names(), ticket.name, self.settings)
                     async with submit(ticket, self.gateway, progress=False):
                         pass
         except Exception:

@@ -1,6 +1,6 @@
 """Ticket: all that a replica must know to show and deliver a job that another one took. Pure.
 
-It is stored before an interaction is answered, and dropped when its picture was delivered.
+It is stored (see Tickets) before an interaction is answered, and dropped when its picture was delivered.
 """
 
 from collections.abc import Collection
@@ -10,14 +10,6 @@ import msgspec
 
 from core import FIELDS, Caller, ImageRequest
 
-KIND = "discord:ticket"
-"""What tickets are stored as."""
-SPOILER = "discord:hidden"
-"""What the ids of jobs whose pictures are spoilers are stored as; they outlive their tickets, for /show."""
-DELIVERED = "discord:delivered"
-"""What the names of delivered tickets are stored as: a replica that hung meanwhile looks there."""
-TTL = 86_400.0
-"""Seconds after which a job that could not be delivered is forgotten."""
 TOKEN_LIFE = 900.0
 """Seconds for which Discord lets an interaction's message be changed."""
 EPOCH_MS = 1_420_070_400_000

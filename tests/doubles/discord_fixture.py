@@ -68,15 +68,15 @@ class Served:
 
     async def ticket(self) -> Ticket:
         """The one of the only job under way."""
-        (name,) = await self.bot.deliveries.names()
-        ticket = await self.bot.deliveries.read(name)
+        (name,) = await self.bot.desk.tickets.names()
+        ticket = await self.bot.desk.tickets.read(name)
         assert ticket is not None
         return ticket
 
     async def nothing_left(self) -> None:
         """Wait until no job is under way, and no ticket left."""
         async with asyncio.timeout(10):
-            while await self.bot.deliveries.names():  # noqa: ASYNC110
+            while await self.bot.desk.tickets.names():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def result_gone(self, job: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from discord import Webhook
 
-from bot import deliveries, screen, showing, ticket
+from bot import deliveries, screen, showing, ticket, tickets
 from bot.client import listen
 from core import (
     Caller,
@@ -107,7 +107,7 @@ async def begin_further_answer(served: Served, own: ticket.Ticket) -> None:
     """As another replica does, which tells it to all."""
     webhook = Webhook.partial(own.application, own.token, client=served.bot)
     further = await webhook.send("its beginning", wait=True)
-    await served.bot.deliveries.store(msgspec.structs.replace(own, follow_up=further.id))
+    await served.bot.desk.tickets.store(msgspec.structs.replace(own, follow_up=further.id))
 
 
 async def delete_message(served: Served, asked: Asked) -> None:
@@ -302,7 +302,7 @@ async def test_whoever_takes_over_goes_on_with_the_further_answer_that_is_there(
                 ticket = await served.ticket()
         served.discord.faults_end()
         end = await served.gateway_end(ticket.job)
-        screen_of_another = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
+        screen_of_another = screen.Screen(served.bot, ticket, served.bot.desk.tickets.store)
         assert await screen_of_another.deliver(end, alone=True)
         assert len(asked.followups) == 1
         assert served.discord.pictures == 1
@@ -404,13 +404,14 @@ async def test_the_gateway_may_break_at_any_time() -> None:
 
 async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nobody could take over, it would not count, and /queue would not know it."""
-    monkeypatch.setattr(deliveries, "LEASE", 0.1)
+    for module in (deliveries, tickets):
+        monkeypatch.setattr(module, "LEASE", 0.1)
     async with serving() as served:
         asked = await served.hold_one()
-        (name,) = await served.bot.deliveries.names()
-        await served.gateway.coordination.delete(ticket.KIND, name)
+        (name,) = await served.bot.desk.tickets.names()
+        await served.gateway.coordination.delete(tickets.KIND, name)
         async with asyncio.timeout(10):
-            while not await served.bot.deliveries.names():  # noqa: ASYNC110
+            while not await served.bot.desk.tickets.names():  # noqa: ASYNC110
                 await asyncio.sleep(0)
         served.double.release()
         await served.discord.settled(asked)
@@ -428,7 +429,7 @@ async def test_a_fault_beside_a_job_ends_nothing_that_is_followed(
         with monkeypatch.context() as patch:
             broken = AsyncMock(side_effect=RuntimeError("WRONGTYPE"))
             if during == "a scan":
-                patch.setattr(served.bot.deliveries, method, broken)
+                patch.setattr(served.bot.desk.tickets, method, broken)
             else:
                 patch.setattr(served.gateway.coordination, method, broken)
                 await served.imagine("one too many")
@@ -446,7 +447,7 @@ async def test_a_preview_that_is_none_is_not_shown_and_does_no_harm(
     async with serving() as served:
         asked = await served.hold_one()
         ticket = await served.ticket()
-        shown = screen.Screen(served.bot, ticket, served.bot.deliveries.store)
+        shown = screen.Screen(served.bot, ticket, served.bot.desk.tickets.store)
         await shown.show(Progress(0.5, 5, 10, 2.0, preview=b"QQ="))
         await served.discord.until(lambda: "50" in str(asked.message.embeds))
         assert asked.message.files == {}
@@ -461,7 +462,7 @@ async def test_a_picture_that_is_none_ends_its_job() -> None:
         ticket = await served.ticket()
         await served.gateway.cancel(ticket.job, Caller(f"discord:{served.ann.id}"))
         broken = Completed((Image(b"QQ=", "png", 7),), "gpu:7860", 3.21, "beta", "Euler a", 512, 512, 20)
-        assert await screen.Screen(served.bot, ticket, served.bot.deliveries.store).deliver(
+        assert await screen.Screen(served.bot, ticket, served.bot.desk.tickets.store).deliver(
             broken, alone=True
         )
         assert asked.message.title == "No picture"
@@ -485,7 +486,7 @@ async def test_who_is_cut_off_from_discord_leaves_it_to_another(monkeypatch: pyt
     async with serving() as served:
         asked = await served.hold_one()
         found = await served.ticket()
-        own = screen.Screen(served.bot, found, served.bot.deliveries.store)
+        own = screen.Screen(served.bot, found, served.bot.desk.tickets.store)
         broken = AsyncMock(side_effect=[ConnectionResetError() for _ in range(5)] + [None])
         monkeypatch.setattr(own, "_edit", broken)
         with pytest.raises(screen.CutOff):
@@ -565,18 +566,18 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
         if begun or another == "was cut off, too":
             await coordination.release(lease, "another")
         if another == "has delivered it":
-            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
             async with asyncio.timeout(10):
                 while "left to another replica" not in caplog.text:
                     await sleep(0)
-            assert await served.bot.deliveries.names() == [own.name]
+            assert await served.bot.desk.tickets.names() == [own.name]
         elif another == "has delivered it and died":
-            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
             await coordination.release(lease, "another")
             async with asyncio.timeout(10):
                 while "left to another replica" not in caplog.text:
                     await sleep(0)
-            assert await served.bot.deliveries.names() == []
+            assert await served.bot.desk.tickets.names() == []
         else:
             message = await (new_message(served, asked) if begun else served.discord.settled(asked))
             assert prompt_of(message.pictures[0]) == "the one that holds"
@@ -591,7 +592,7 @@ def hang(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
     def hang() -> None:
         nonlocal hung_for
-        hung_for = deliveries.LEASE
+        hung_for = tickets.LEASE
 
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + hung_for)
     monkeypatch.setattr(deliveries, "time", clock)
@@ -626,10 +627,10 @@ async def test_a_replica_whose_clock_stood_still_does_not_deliver_what_another_o
         await served.discord.until(lambda: "step 1 " in asked.message.title)
         await delete_message(served, asked)
         if another == "has delivered it":
-            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
-            await coordination.delete(ticket.KIND, own.name)
+            await coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.delete(tickets.KIND, own.name)
         else:
-            await served.bot.deliveries.release(own.name)
+            await served.bot.desk.tickets.release(own.name)
             assert await coordination.hold(f"discord:lease:{own.name}", "another", ttl=60)
         served.double.release()
         async with asyncio.timeout(10):
@@ -644,7 +645,7 @@ def brisk_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
     sleep = asyncio.sleep
 
     async def briskly(seconds: float) -> None:
-        await sleep(0.01 if seconds == deliveries.LEASE / 3 else seconds)
+        await sleep(0.01 if seconds == tickets.LEASE / 3 else seconds)
 
     monkeypatch.setattr(deliveries, "asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": briskly}))
 
@@ -657,12 +658,12 @@ async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_deli
     async with serving() as served:
         await served.hold_one()
         own = await served.ticket()
-        await served.gateway.coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
-        await served.gateway.coordination.delete(ticket.KIND, own.name)
+        await served.gateway.coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
+        await served.gateway.coordination.delete(tickets.KIND, own.name)
         async with asyncio.timeout(10):
             while "left to another replica" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-        assert await served.bot.deliveries.names() == []
+        assert await served.bot.desk.tickets.names() == []
         served.double.release()
 
 
@@ -684,16 +685,16 @@ async def test_a_ticket_that_the_store_lost_is_stored_as_it_is_by_then(
         get, begun = coordination.get, msgspec.structs.replace(own, follow_up=7)
 
         async def get_and_begin(kind: str, name: str) -> bytes | None:
-            if kind == ticket.DELIVERED:
+            if kind == tickets.DELIVERED:
                 screens[0].ticket = begun
             return await get(kind, name)
 
         monkeypatch.setattr(coordination, "get", get_and_begin)
-        await coordination.delete(ticket.KIND, own.name)
+        await coordination.delete(tickets.KIND, own.name)
         async with asyncio.timeout(10):
-            while not await served.bot.deliveries.names():  # noqa: ASYNC110
+            while not await served.bot.desk.tickets.names():  # noqa: ASYNC110
                 await asyncio.sleep(0)
-        assert await served.bot.deliveries.read(own.name) == begun
+        assert await served.bot.desk.tickets.read(own.name) == begun
         monkeypatch.setattr(coordination, "get", get)
         screens[0].ticket = own
         served.double.release()
@@ -723,7 +724,7 @@ async def test_a_replica_that_was_cut_off_goes_on_with_the_further_answer_that_i
         get, misses = coordination.get, [QueueUnavailable("away")] * (heard == "nothing at first")
 
         async def get_at_last(kind: str, name: str) -> bytes | None:
-            if kind == ticket.KIND and cut_off.is_set() and misses:
+            if kind == tickets.KIND and cut_off.is_set() and misses:
                 raise misses.pop()
             return await get(kind, name)
 
@@ -752,11 +753,11 @@ async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_deliv
         await served.discord.until(lambda: "step 1 " in asked.message.title)
         edits = asked.message.edits
         hang()
-        await served.bot.deliveries.release(own.name)
+        await served.bot.desk.tickets.release(own.name)
         assert await coordination.hold(lease, "another", ttl=60)
         if let_go:
-            await coordination.put(ticket.DELIVERED, own.name, b"1", ttl=60)
-            await coordination.delete(ticket.KIND, own.name)
+            await coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
+            await coordination.delete(tickets.KIND, own.name)
             await coordination.release(lease, "another")
         served.double.step(3)
         async with asyncio.timeout(10):
@@ -788,9 +789,9 @@ async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(
         coordination = served.gateway.coordination
         own = await served.ticket()
         foreign = msgspec.structs.replace(own, application=own.application + 1, interaction=7)
-        await served.bot.deliveries.store(foreign)
-        reads = AsyncMock(side_effect=served.bot.deliveries.read)
-        monkeypatch.setattr(served.bot.deliveries, "read", reads)
+        await served.bot.desk.tickets.store(foreign)
+        reads = AsyncMock(side_effect=served.bot.desk.tickets.read)
+        monkeypatch.setattr(served.bot.desk.tickets, "read", reads)
         async with asyncio.timeout(10):
             while not reads.called:  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -799,7 +800,7 @@ async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(
         served.double.release()
         await served.discord.settled(asked)
         async with asyncio.timeout(10):
-            while await served.bot.deliveries.names() != [foreign.name]:  # noqa: ASYNC110
+            while await served.bot.desk.tickets.names() != [foreign.name]:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         assert served.discord.pictures == 1
 
@@ -933,12 +934,12 @@ async def test_a_ticket_of_another_version_is_left_to_it(
     """It ended every replica, again and again, until it was forgotten after a day."""
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
     async with serving() as served:
-        await served.gateway.coordination.put(ticket.KIND, "1:2:3", b'{"job": "of tomorrow"}', ttl=100)
+        await served.gateway.coordination.put(tickets.KIND, "1:2:3", b'{"job": "of tomorrow"}', ttl=100)
         async with asyncio.timeout(5):
             while "cannot be read" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await served.painted()
-        assert "1:2:3" in await served.gateway.coordination.names(ticket.KIND)
+        assert "1:2:3" in await served.gateway.coordination.names(tickets.KIND)
     assert caplog.text.count("cannot be read") == 1
 
 

@@ -12,9 +12,10 @@ import aiohttp
 import pytest
 from discord.http import Route
 
-from bot import answers, deliveries, ticket
+from bot import answers, deliveries, tickets
 from bot.answers import Interaction
-from bot.ticket import KIND, encode
+from bot.ticket import encode
+from bot.tickets import KIND
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
 from tests.doubles.discord.limits import Words
@@ -104,7 +105,7 @@ async def test_what_was_refused_too_late_is_not_painted(
         await served.imagine("one too many")
         await served.discord.until(lambda: served.discord.count("POST", "/callback") >= 2)
         async with asyncio.timeout(10):
-            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         served.discord.faults_end()
         served.double.release()
@@ -144,7 +145,7 @@ async def test_a_limit_holds_where_another_replica_came_to_a_later_command_first
         coordination = served.gateway.coordination
         await coordination.delete(KIND, later.name)
         name = later.name.replace(str(later.interaction), str(later.interaction + (1 << 40)))
-        await coordination.put(KIND, name, encode(later), ttl=ticket.TTL)
+        await coordination.put(KIND, name, encode(later), ttl=tickets.TTL)
         refused = await served.discord.answered(await served.imagine("one too many"))
         assert "under way: 1" in refused.said
         await coordination.delete(KIND, name)
@@ -273,7 +274,7 @@ async def test_what_another_replica_refused_while_the_store_was_away_is_not_pain
         served.discord.fault("GET", "/messages/@original", 404, 10008, times=unread)  # still on its way
         asked = await overtaken(served, REFUSAL, monkeypatch)
         async with asyncio.timeout(10):
-            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         served.double.release()
         await served.discord.settled(holding)
@@ -365,7 +366,7 @@ async def test_what_one_cannot_refuse_and_another_replica_refuses_is_not_painted
             asked = await served.imagine("one too many")
             await served.discord.until(lambda: asked.original)
         async with asyncio.timeout(10):
-            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         served.double.release()
         await served.discord.settled(holding)
@@ -390,7 +391,7 @@ async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
             while not await served.gateway.coordination.get(answers.KIND, str(refused.id)):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # another replica would go on with it
         async with asyncio.timeout(10):
-            while len(await served.bot.deliveries.names()) > 1:  # noqa: ASYNC110
+            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         served.double.release()
         await served.nothing_left()
@@ -401,10 +402,11 @@ async def test_a_refused_order_stays_with_its_replica_until_that_was_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However slow Discord is: else another one would find the ticket, and paint it."""
-    monkeypatch.setattr(deliveries, "LEASE", 0.1)
+    for module in (deliveries, tickets):
+        monkeypatch.setattr(module, "LEASE", 0.1)
     async with serving() as served:
         holds, told = 0, asyncio.Event()
-        hold = served.bot.deliveries.hold
+        hold = served.bot.desk.tickets.hold
 
         async def count(name: str) -> bool:
             nonlocal holds
@@ -415,14 +417,14 @@ async def test_a_refused_order_stays_with_its_replica_until_that_was_told(
             await told.wait()
             return True
 
-        monkeypatch.setattr(served.bot.deliveries, "hold", count)
+        monkeypatch.setattr(served.bot.desk.tickets, "hold", count)
         monkeypatch.setattr(served.bot.desk.answers, "is_told", is_told)
         monkeypatch.setattr("bot.desk.submit", full)
         await served.imagine()
         async with asyncio.timeout(10):
             while holds < 8:  # noqa: ASYNC110
                 await asyncio.sleep(0)
-        (name,) = await served.bot.deliveries.names()
+        (name,) = await served.bot.desk.tickets.names()
         assert not await served.gateway.coordination.hold(f"discord:lease:{name}", "another", ttl=1)
         told.set()
         await served.nothing_left()
@@ -432,11 +434,11 @@ async def test_a_refusal_by_one_who_holds_no_lease_leaves_the_ticket_to_its_hold
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with serving() as served:
-        monkeypatch.setattr(served.bot.deliveries, "hold", AsyncMock(return_value=False))
+        monkeypatch.setattr(served.bot.desk.tickets, "hold", AsyncMock(return_value=False))
         monkeypatch.setattr("bot.desk.submit", full)
         asked = await served.imagine()
         await served.discord.until(lambda: asked.original and "Too many people are waiting" in asked.said)
-        assert len(await served.bot.deliveries.names()) == 1
+        assert len(await served.bot.desk.tickets.names()) == 1
 
 
 async def test_a_job_that_was_stored_before_the_store_hung_is_accepted_in_time(
