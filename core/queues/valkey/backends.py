@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from core.offers import Offer, paces_of
+from core.queues.valkey.records import decode_offers
+from core.queues.valkey.store import Store
 
 
 class Backends:
@@ -26,6 +28,11 @@ class Backends:
     def takers(self) -> list[Offer]:
         """The offers of those that paint, or will in a moment."""
         return [offer for offer in self.offers if offer.takes_work]
+
+    async def ask(self, store: Store) -> tuple[Offer, ...]:
+        """Their offers as they are now. Raises QueueUnavailable."""
+        self.offers = decode_offers(await store.call("offers"))
+        return self.offers
 
     def busy(self) -> dict[str, float]:
         """How many seconds each one that paints will go on, by its own pace, or by the usual one."""

@@ -2,6 +2,8 @@
 
 Each process hears on one channel of its own what happens to the jobs that its front ends watch and to the
 claims that its workers hold. Messages may be lost; the pulse makes up for that, since it compares versions.
+
+Putting and Watching are the front half, Holding is the worker half; Listener and Pulse run beside both.
 """
 
 import asyncio
@@ -9,40 +11,21 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from core.caller import Caller
-from core.errors import QueueUnavailable, SdError, ShuttingDown
+from core.errors import ShuttingDown
 from core.events import End, Failed, Progress
-from core.offers import Catalog, Offer, kind_of
+from core.offers import Catalog, Offer
 from core.queues import OFFER_TTL, Again, Claim, Wish
-from core.queues.admission import check_backends, is_repeat
-from core.queues.refusals import (
-    another_request,
-    expired,
-    no_such_job,
-    not_yours,
-    queue_full,
-    stopping,
-    too_many_jobs,
-)
+from core.queues.refusals import expired, no_such_job, not_yours
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
 from core.queues.valkey.pulse import Pulse
-from core.queues.valkey.records import (
-    CANCELLED,
-    Message,
-    by_name,
-    decode_offers,
-    decode_request,
-    encode_offer,
-    encode_request,
-    kind_words,
-)
-from core.queues.valkey.store import CALL_SECONDS, Store
+from core.queues.valkey.putting import Putting
+from core.queues.valkey.records import CANCELLED, Message, by_name, encode_offer
+from core.queues.valkey.store import Store
 from core.queues.valkey.watching import Watching
 from core.request import ImageRequest
 from core.settings import Settings
@@ -51,8 +34,6 @@ from core.watch import Watch
 
 log = logging.getLogger(__name__)
 
-UNBOUND = 1 << 53
-"""The bounds of a job that had been accepted before."""
 STOPPING = Failed.of(
     ShuttingDown("this process is about to stop; the job lives on: ask again, or attach to it")
 )
@@ -74,7 +55,6 @@ class ValkeyQueue:
         skew: Callable[[], float] = lambda: 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings = settings
         self.process = process or secrets.token_hex(8)
         self.store = Store(settings, skew=skew)
         self._listener = Listener(settings.redis_url, self.process, self._hear, self._missed_something)
@@ -82,6 +62,7 @@ class ValkeyQueue:
         self._watching = Watching(
             self.store, self.process, self._backends, self._listener.listening, self._spawn
         )
+        self._putting = Putting(self.store, settings, self._backends, self._watching, self._spawn)
         self._holding = Holding(self.store, self.process, settings, clock)
         self._pulse = Pulse(
             self.store, self.process, settings, self._backends, self._listener, self._watching, self._holding
@@ -89,39 +70,12 @@ class ValkeyQueue:
         self._group: asyncio.TaskGroup | None = None
         self.tasks = 0
         """What is worked on beside the calls and the pulse."""
-        self._closed = False
 
     # --- the front half
 
     async def put(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> None:
-        """See Queue.put. Cut off in mid-call, the job that it may have put is forsaken."""
-        refusal = self._refusal(request)
-        if refusal is not None and not self._closed:  # what the last pulse found may have changed since
-            await self.offers()
-            refusal = self._refusal(request)
-        bounds = (0 if refusal else self._settings.max_queue, self._settings.max_jobs_per_user)
-        putting = asyncio.ensure_future(self._put(id, request, caller, keep, bounds))
-        try:
-            code, *details = await asyncio.shield(putting)
-        except asyncio.CancelledError:
-            self._spawn(self._undo(id, putting, keep))
-            raise
-        except QueueUnavailable:
-            if not keep:
-                self._watching.leaving.doubt(id)
-            raise
-        match code:
-            case b"new" | b"known":
-                again = partial(self._put, id, request, caller, keep, (UNBOUND, UNBOUND))
-                self._watching.accepted(id, again, keep=keep)
-            case b"other":
-                raise another_request()
-            case b"late":
-                raise QueueUnavailable("the shared queue was too slow")
-            case b"full":
-                raise refusal or queue_full(details[0])
-            case b"many":
-                raise refusal or too_many_jobs(details[0])
+        """See Queue.put."""
+        await self._putting.put(id, request, caller, keep=keep)
 
     async def events(
         self, id: str, *, preview: bool = False, progress: bool = True, place: bool = True
@@ -129,7 +83,7 @@ class ValkeyQueue:
         """See Queue.events."""
         watch = Watch(id, preview=preview, progress=progress, place=place)
         await self._watching.enter(watch)
-        if self._closed:  # it was on its way here when `drain` told all who wait
+        if self._putting.is_closed:  # it was on its way here when `drain` told all who wait
             self._watching.end_all(self._watching.waiting, STOPPING)
         return watch
 
@@ -161,8 +115,7 @@ class ValkeyQueue:
 
     async def offers(self) -> Catalog:
         """See Queue.offers."""
-        self._backends.offers = decode_offers(await self.store.call("offers"))
-        return Catalog(self._backends.offers)
+        return Catalog(await self._backends.ask(self.store))
 
     async def status(self, caller: Caller) -> Status:
         """See Queue.status."""
@@ -186,7 +139,7 @@ class ValkeyQueue:
 
     async def drain(self, grace: float) -> None:
         """See Queue.drain. The jobs live on: those who watch them here are told to go elsewhere."""
-        self._closed = True
+        self._putting.is_closed = True
         self._watching.end_all(self._watching.waiting, STOPPING)
         try:
             async with asyncio.timeout(grace):
@@ -267,46 +220,6 @@ class ValkeyQueue:
         return next((offer.pace for offer in self._backends.offers if offer.backend == backend), None)
 
     # --- inside
-
-    def _refusal(self, request: ImageRequest) -> SdError | None:
-        """Why a new job could not be taken now; one that is known is attached to all the same."""
-        if self._closed:
-            return stopping()
-        try:
-            check_backends(request, self._backends.offers)
-        except SdError as error:
-            return error
-        return None
-
-    async def _put(
-        self, id: str, request: ImageRequest, caller: Caller, keep: bool, bounds: tuple[int, int]
-    ) -> Sequence[Any]:
-        def until() -> tuple[int]:
-            return (round((self._backends.server_clock + CALL_SECONDS) * 1000),)
-
-        answer: Sequence[Any] = await self.store.call(
-            "put",
-            id,
-            encode_request(request),
-            caller.name,
-            int(keep),
-            kind_words(kind_of(request)),
-            repr(request.cost),
-            *bounds,
-            last=until,
-        )
-        if answer[0] == b"other":
-            known = decode_request(answer[1])
-            if known != request and is_repeat(request, known):
-                return await self._put(id, known, caller, keep, bounds)
-        return answer
-
-    async def _undo(self, id: str, putting: "asyncio.Future[Sequence[Any]]", keep: bool) -> None:
-        """A put was cut off in mid-call: let it end, and the job with it, unless it is to be kept."""
-        with suppress(QueueUnavailable):
-            await putting
-        if not keep:
-            await self.forsake(id)
 
     def _hear(self, message: Message) -> None:
         match message.letter:

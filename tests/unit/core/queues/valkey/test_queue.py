@@ -81,7 +81,7 @@ async def test_a_job_that_valkey_hears_too_late_is_not_accepted(
 ) -> None:
     """As one that stood still does when it goes on: whoever asked was told that the queue is away."""
     with monkeypatch.context() as late:
-        late.setattr("core.queues.valkey.queue.CALL_SECONDS", -0.001)
+        late.setattr("core.queues.valkey.putting.CALL_SECONDS", -0.001)
         with pytest.raises(QueueUnavailable):
             await queue.put("job", wish_for(), ALICE, keep=True)
     assert (await queue.status(ALICE)).waiting == 0
