@@ -11,12 +11,12 @@ from discord import app_commands
 from bot.answers import NETWORK, TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered, obstacle
 from bot.buttons import Press
 from bot.desk import Desk, pictures_of
+from bot.markdown import escape
 from bot.messages import (
     MOST_PICTURES,
     MOST_PROMPT,
     SIZES,
     error_text,
-    escape,
     parameters_page,
     request_of,
     request_painted,

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from bot.infotext import cfg_scale_in, prompts_in
+from bot.markdown import CUT, cut, escape, unescape
 from bot.policy import Refused
 from bot.texts import meanings, say
 from core import (
@@ -39,8 +40,6 @@ MOST_PROMPT = 6000
 LONGEST_DESCRIPTION = 3800
 LONGEST_FIELD = 1000
 """Characters, below Discord's 4096 and 1024: an embed has at most 6000 in all."""
-CUT = "…\u2060"
-"""Ends a text that was cut: an ellipsis, and a character that nobody types."""
 BAR = 12
 """Characters of a progress bar."""
 SIZES = (
@@ -57,8 +56,6 @@ WAITING, PAINTING, DONE, ENDED = 0x8A8F98, 0x5865F2, 0x3BA55D, 0xC9443F
 """Colours at the edge of an embed."""
 OVER = ("again", "edit", "delete")
 """Buttons of a job that has ended."""
-_SPECIAL = re.compile(r"([\\*_~`|>#\[\]()<:@+\-])")
-_ESCAPED = re.compile(r"\\([\\*_~`|>#\[\]()<:@+\-])")
 _ADDRESS = re.compile(r"^\S+:\d+\S*: ")
 """Before what a painting server says: addresses are nobody's business on Discord."""
 _OPTIONS = {"sampler": "sampler_name", "count": "batch_size"}
@@ -104,12 +101,12 @@ def request_in(
     prompt = embeds[0]["description"]
     if prompts is None and is_cut(embeds[0]):
         return None
-    given = {name: _plain(value) for name, value in fields.items() if name in FIELDS}
+    given = {name: unescape(value) for name, value in fields.items() if name in FIELDS}
     if "size" in fields:
         given["width"], _, given["height"] = fields["size"].partition(" x ")
     if prompts is not None:
         given["negative_prompt"] = prompts[1]
-    return parse_request(_plain(prompt) if prompts is None else prompts[0], given, limits)
+    return parse_request(unescape(prompt) if prompts is None else prompts[0], given, limits)
 
 
 def request_painted(completed: Completed) -> ImageRequest:
@@ -217,24 +214,7 @@ def _about(error: SdError | Failed, locale: str, *, shape: Callable[[str], str] 
 def parameters_page(text: str) -> Page:
     """What a picture says of itself."""
     beginning = text[: LONGEST_DESCRIPTION + 1]  # a text may be very long, and no more of it is shown
-    return Page(({"description": _cut(escape(beginning), LONGEST_DESCRIPTION), "color": DONE},))
-
-
-def escape(text: str) -> str:
-    """The same words for Discord to show as they are: no markdown, no links, no mentions."""
-    return _SPECIAL.sub(r"\\\1", text)
-
-
-def _plain(text: str) -> str:
-    return _ESCAPED.sub(r"\1", text)
-
-
-def _cut(text: str, most: int) -> str:
-    """At most so many characters; a backslash never stands alone before the cut."""
-    if len(text) <= most:
-        return text
-    kept = text[: most - len(CUT)]
-    return kept[: len(kept) - (len(kept) - len(kept.rstrip("\\"))) % 2] + CUT
+    return Page(({"description": cut(escape(beginning), LONGEST_DESCRIPTION), "color": DONE},))
 
 
 def _painted(request: ImageRequest, completed: Completed) -> ImageRequest:
@@ -266,12 +246,12 @@ def _embed(
     foot = say(locale, "job.id", id=id)
     words: Words = {
         "title": title,
-        "description": _cut(escape(request.prompt), LONGEST_DESCRIPTION),
+        "description": cut(escape(request.prompt), LONGEST_DESCRIPTION),
         "color": colour,
         "fields": [
             {
                 "name": say(locale, f"label.{name}"),
-                "value": _cut(value, LONGEST_FIELD),
+                "value": cut(value, LONGEST_FIELD),
                 "inline": name != "negative_prompt",
             }
             for name, value in {**_parameters(request), **(fields or {})}.items()

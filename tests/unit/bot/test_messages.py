@@ -5,13 +5,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from bot.markdown import CUT, escape
 from bot.messages import (
-    CUT,
     LONGEST_DESCRIPTION,
     Page,
     completed_page,
     error_text,
-    escape,
     is_cut,
     late_page,
     lost_page,
@@ -137,10 +136,6 @@ def test_a_prompt_that_is_too_long_is_cut_and_says_so() -> None:
 def test_what_is_no_page_holds_no_request() -> None:
     assert request_in([], LIMITS) is None
     assert request_in([{"title": "something else"}], LIMITS) is None
-
-
-def test_a_prompt_is_shown_as_it_is_and_pings_nobody() -> None:
-    assert escape("*a* @everyone <@1> [x](y) ~~_`|#") == r"\*a\* \@everyone \<\@1\> \[x\]\(y\) \~\~\_\`\|\#"
 
 
 def test_progress_in_one_line() -> None:
