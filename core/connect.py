@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.access import is_each_its_own
+from core.addresses import is_each_its_own
 from core.backends.a1111 import A1111Backend, open_session, usual_server
 from core.coordination.memory import MemoryCoordination
 from core.gateway import Gateway
