@@ -87,7 +87,7 @@ class Answers:
     async def wins(self, interaction: Interaction) -> bool:
         """Whether this replica is to answer; waits until that is known."""
         interaction.extras["heard"] = self._clock()
-        interaction.extras["told"] = asyncio.get_running_loop().create_future()
+        interaction.extras["refused"] = asyncio.get_running_loop().create_future()
         if self._stands_aside():
             return False
         # The same owner may claim again; what Discord tells a session twice is not to be answered twice.
@@ -106,9 +106,9 @@ class Answers:
 
     async def is_told(self, interaction: Interaction) -> bool:
         """Wait until whoever asked for a picture has an answer: whether that is a refusal, of any replica."""
-        told: asyncio.Future[bool | None] = interaction.extras["told"]
-        came_through = await asyncio.shield(told)
-        return await self._was_refused(interaction) if came_through is None else came_through
+        answered: asyncio.Future[bool | None] = interaction.extras["refused"]
+        refused = await asyncio.shield(answered)
+        return await self._was_refused(interaction) if refused is None else refused
 
     def took_over(self, interaction: Interaction) -> bool:
         """Whether another replica was to answer this, and may have done what it asks."""
@@ -175,24 +175,24 @@ class Answers:
         self, interaction: Interaction, answer: Awaitable[Any], *, refuses: bool = False
     ) -> None:
         # A refusal that does not come through may yet be told: by another replica, that finds the same.
-        told: bool | None = None if refuses else False
+        refused: bool | None = None if refuses else False
         try:
             await answer
-            told = True
+            refused = refuses
         except discord.HTTPException as error:
             if error.code == FORGOTTEN:
-                told = refuses  # too late; another one that accepted it was most likely in time
+                refused = refuses  # too late; another one that accepted it was most likely in time
                 raise Taken(error.text) from error
             if error.code != ANSWERED:
                 raise
             note_answered(interaction)
-            told = None  # whose that is Discord does not say
+            refused = None  # whose that is Discord does not say
             with suppress(QueueUnavailable):
                 if await self._answered_by(interaction.id) is None:  # as by one's own first attempt
                     await self._tell_others(interaction, self._owner.encode())
             raise Answered(error.text) from error
         finally:
-            _note(interaction, told)
+            _note(interaction, refused)
             now = self._clock()
             late = now - interaction.extras.get("heard", now) > LATE
             if late and not self.took_over(interaction):  # that one waited for another
@@ -249,10 +249,11 @@ def obstacle(error: Exception) -> str:
     return str(error) if quotes_nothing else type(error).__name__
 
 
-def _note(interaction: Interaction, told: bool | None) -> None:
-    future: asyncio.Future[bool | None] | None = interaction.extras.get("told")
-    if future is not None and not future.done():
-        future.set_result(told)
+def _note(interaction: Interaction, refused: bool | None) -> None:
+    """Whether this interaction's answer is a refusal; None: it may be another replica's, who alone knows."""
+    answered: asyncio.Future[bool | None] | None = interaction.extras.get("refused")
+    if answered is not None and not answered.done():
+        answered.set_result(refused)
 
 
 def note_answered(interaction: Interaction) -> None:
