@@ -26,7 +26,8 @@ class Watch:
         self.progress = progress
         """Whether it reads Progress at all."""
         self.place = place
-        """Whether it reads where the job stands; without that and progress, it waits for the end alone."""
+        """Whether it reads where the job stands, as all do that read progress; without both it waits for the
+        end alone."""
         self.at_once: AtOnce | None = None
         """Takes an event that is no end, for which nobody needs to be woken, if it can do so now; it must not
         raise."""
@@ -47,8 +48,6 @@ class Watch:
             return
         if isinstance(event, Queued):
             self._unread.clear()
-            if not self.place:
-                return
         elif isinstance(event, Progress):
             if not self.progress:
                 return
