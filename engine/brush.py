@@ -22,7 +22,6 @@ class Brush:
     y: float
     scale: float
     turn: float = 0.0
-    light: Colour = (1.0, 0.96, 0.88)
 
     def moved(self, x: float, y: float, scale: float = 1.0, turn: float = 0.0) -> Brush:
         """The same brush at (x, y) of its units, with units `scale` as long and turned further."""

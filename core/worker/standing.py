@@ -122,7 +122,7 @@ class Standing:
         if self._refusals >= REFUSALS:
             await self.failed(problem, counts=True)
 
-    async def say_unusable(self, problem: str, *, resting: bool = False) -> None:
+    async def say_unusable(self, problem: str, *, resting: bool) -> None:
         """Say that it gets no job, and why."""
         problem = problem.removeprefix(f"{self.offer.backend}: ")
         self.offer = replace(self.offer, usable=False, resting=resting, problem=problem)
