@@ -21,8 +21,8 @@ for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
   const blocks = text.split("\n\n"); // one event each; the last is not whole yet
   text = blocks.pop();
   for (const block of blocks) {
-    const data = block.split("\ndata: ")[1];
-    if (data) hear(JSON.parse(data));
+    const data = block.split("\n").find((line) => line.startsWith("data: "));
+    if (data) hear(JSON.parse(data.slice(6)));
   }
 }
 

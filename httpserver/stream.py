@@ -5,7 +5,7 @@ import math
 
 from aiohttp import HttpVersion11, web
 
-from core import Completed, Event, Failed, QueueUnavailable, ShuttingDown, Watch
+from core import Completed, End, Event, Failed, QueueUnavailable, ShuttingDown, Watch
 from core.wire import Parts, encode, event_words, image_message
 from httpserver.answers import pieces_of, write_pieces
 
@@ -43,7 +43,7 @@ async def stream_events(request: web.Request, watch: Watch, seconds: float | Non
     assert writer is not None
     clock = asyncio.get_running_loop().time
     until = clock() + (math.inf if seconds is None else seconds)
-    named, over = False, True
+    named = False
     while True:
         try:
             async with asyncio.timeout(min(HEARTBEAT_SECONDS, until - clock())):
@@ -52,26 +52,32 @@ async def stream_events(request: web.Request, watch: Watch, seconds: float | Non
             if clock() >= until:
                 await response.write_eof()
                 return response
-            await write_pieces(writer, [b": the job goes on\n\n"])
+            await write_pieces(writer, [b": the job goes on\n"])
             continue
         if event is None:
             break
-        await write_pieces(writer, pieces_of(_message(event, watch.id)))
-        if not named and not isinstance(event, Completed):
-            # A block of its own, and not the first: clients that know no ids take the others as they are.
-            await write_pieces(writer, [f"id: {watch.id}\n\n".encode()])
-            named = True
-        over = not (isinstance(event, Failed) and event.code in _ELSEWHERE)
-    await response.write_eof(f"id: {_OVER}\n\n".encode() if over else b"")
+        await write_pieces(writer, pieces_of(_message(event, watch.id, named=named)))
+        named = True
+    await response.write_eof()
     return response
 
 
-def _message(event: Event, id: str) -> Parts:
+def _message(event: Event, id: str, *, named: bool) -> Parts:
+    """Each block has data: many clients take one with an id alone for an event without words, or drop the id.
+
+    The job's id stands before the data of the first, and the last one's behind: a client that keeps an id as
+    soon as it reads it, and then loses the connection, has not said that it has a picture.
+    """
+    name = b"" if named else f"id: {id}\n".encode()
+    over = isinstance(event, End) and not (isinstance(event, Failed) and event.code in _ELSEWHERE)
+    end = f"\nid: {_OVER}\n\n".encode() if over else b"\n\n"
     if not isinstance(event, Completed):
         words = event_words(event, id)
-        return (f"event: {words['type']}\ndata: ".encode() + encode(words) + b"\n\n",)
+        return (f"event: {words['type']}\n".encode() + name + b"data: " + encode(words) + end,)
     parts: list[bytes | memoryview] = []
+    last = len(event.images) - 1
     for index in range(len(event.images)):
         head, picture, tail = image_message(event, index, id)
-        parts += [b"event: image\ndata: " + bytes(head), picture, bytes(tail) + b"\n\n"]
+        start = b"event: image\n" + (b"" if index else name) + b"data: "
+        parts += [start + bytes(head), picture, bytes(tail) + (end if index == last else b"\n\n")]
     return tuple(parts)

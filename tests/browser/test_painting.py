@@ -413,7 +413,7 @@ async def test_the_gallery_is_bounded_also_where_several_tabs_have_filled_it(
 
 async def test_events_are_read_in_whatever_pieces_they_come(tmp_path: Path, open_window: "Open") -> None:
     """Cut anywhere, in the middle of a letter as well; comments and ids are no events."""
-    stream = 'event: queued\ndata: {"a": "ü🐒"}\n\n: beat\n\nevent: image\ndata: {"b": 2}\n\nid: over\n\n'
+    stream = 'event: queued\nid: 1\ndata: {"a": "ü🐒"}\n\n: beat\nevent: image\ndata: {"b": 2}\nid: over\n\n'
     async with serving(tmp_path) as served:
         window = await open_window(served.url)
         read = """async ([bytes, size]) => {

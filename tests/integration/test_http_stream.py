@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ async def test_a_stream_over_http_1_0_ends_with_its_connection(tmp_path: Path) -
     async with serving(tmp_path) as served, asyncio.timeout(10):
         head = "GET /text?input=a HTTP/1.0\r\nAccept: text/event-stream\r\nConnection: keep-alive\r\n\r\n"
         answer = await served.send(head.encode())
-        assert answer.endswith(b"id: over\n\n")
+        assert answer.endswith(b"}\nid: over\n\n")
 
 
 @pytest.mark.parametrize("path", ["/text", "/image"])
@@ -145,12 +146,17 @@ async def test_silence_is_broken_by_heartbeats(tmp_path: Path, monkeypatch: pyte
             assert response.headers["X-Accel-Buffering"] == "no"
             assert response.headers["Cache-Control"] == "no-store"
             text = b""
-            while text.count(b": the job goes on\n\n") < 3:
+            while text.count(b": the job goes on\n") < 3:
                 text += await response.content.readany()
             served.double.release()
             text += await response.content.read()
-    assert text.startswith(b"event: queued\ndata: {")
-    assert text.endswith(b"id: over\n\n")
+    blocks = text.split(b"\n\n")
+    assert blocks.pop() == b""
+    assert all(b"\ndata: {" in block for block in blocks), "one without data is an event of nothing to some"
+    first, *later = (re.findall(rb"^id: (.*)$", block, re.M) for block in blocks)
+    assert first == [json.loads(blocks[0].split(b"\ndata: ")[1])["id"].encode()]
+    assert later == [[]] * (len(blocks) - 2) + [[b"over"]]
+    assert text.endswith(b"}\nid: over\n\n"), "behind the picture: who has the id has that too"
 
 
 async def test_a_browser_that_comes_again_by_itself_is_stopped(tmp_path: Path) -> None:
@@ -171,9 +177,9 @@ async def test_a_browser_that_lost_its_connection_follows_the_same_job(tmp_path:
             f"{served.url}/text", params={"input": "a", "keep": "true"}, headers=STREAM
         ) as response:
             text = b""
-            while b"\n\nid: " not in text or not text.endswith(b"\n\n"):
+            while b"\nid: " not in text or not text.endswith(b"\n\n"):
                 text += await response.content.readany()
-        id = text.split(b"\n\nid: ")[1].split(b"\n")[0].decode()
+        id = text.split(b"\nid: ")[1].split(b"\n")[0].decode()
         again = {"Last-Event-ID": id}
         async with served.events("/text", headers=again, input="a", keep="true") as events:
             first = await anext(events)
@@ -206,7 +212,7 @@ async def test_a_browser_comes_again_to_a_server_that_was_about_to_stop(tmp_path
                 text += await response.content.read()
                 served.double.release()
         assert b"shutting_down" in text
-        assert b"\n\nid: " in text
+        assert b"\nid: " in text
         assert b"id: over" not in text
 
 
@@ -218,4 +224,5 @@ async def test_a_post_can_be_streamed_too(tmp_path: Path) -> None:
         answer = await served.send(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     assert b"200 OK" in answer
     assert b"event: image\ndata: {" in answer
+    assert answer.count(b"\nid: ") == 2
     assert b"chunked" not in answer

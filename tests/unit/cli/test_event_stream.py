@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from cli.event_stream import EventStream
 
 STREAM = (
-    b'event: queued\ndata: {"id":"1"}\n\n: the job goes on\n\n'
-    b'event: image\r\ndata: {"a":"b"}\r\n\r\nid: over\n\n'
+    b'event: queued\nid: 1\ndata: {"id":"1"}\n\n: the job goes on\n'
+    b'event: image\r\ndata: {"a":"b"}\r\nid: over\r\n\r\n'
 )
 EVENTS = [("queued", b'{"id":"1"}'), ("image", b'{"a":"b"}')]
 
