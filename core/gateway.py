@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.caller import Caller
 from core.coordination import Coordination
-from core.errors import QueueUnavailable
+from core.errors import InvalidRequest, QueueUnavailable, UnknownModel
 from core.offers import Catalog
 from core.queues import Queue
 from core.request import ImageRequest
@@ -74,7 +74,14 @@ class Gateway:
         async def enter() -> Watch:
             resolved = await self._resolve(request)
             id = self.id_of(caller, key)
-            await self._queue.put(id, resolved, caller, keep=keep)
+            try:
+                await self._queue.put(id, resolved, caller, keep=keep)
+            except (UnknownModel, InvalidRequest):
+                # What servers have may have become known between the two.
+                again = await self._resolve(request)
+                if again == resolved:
+                    raise
+                await self._queue.put(id, again, caller, keep=keep)
             try:
                 return await self._queue.events(id, preview=preview, progress=progress, place=place)
             except (asyncio.CancelledError, QueueUnavailable):  # its peer, or the queue, went between the two

@@ -15,6 +15,8 @@ SIZE_STEP = 8
 SMALLEST_SIDE = 64
 USUAL_SIDE, USUAL_STEPS = 512, 20
 LARGEST_SEED = 2**32 - 1
+SMALLEST_COST = 1 / 16
+"""Cost units of the smallest picture, see `ImageRequest.cost`."""
 LARGEST_CFG_SCALE = 30.0
 LONGEST_NAME = 200
 """Characters of a model's or sampler's name."""
@@ -63,10 +65,13 @@ class ImageRequest(Struct, frozen=True, kw_only=True):
     def cost(self) -> float:
         """The expected work; one unit is one picture of 512x512 pixels in 20 steps.
 
+        A picture has a part that no size makes smaller (its request, its prompt's reading, its file), so it
+        counts as SMALLEST_COST at least: else a caller of tiny pictures had a server almost for nothing.
         In whole 2**-20 of a unit: sums of such numbers are exact, so that a caller gets back just what it was
         charged for a job that it cancelled, and ties are ties.
         """
-        return round(self.batch_size * self.steps * self.width * self.height / 5) / 2**20
+        picture = round(self.steps * self.width * self.height / 5) / 2**20
+        return self.batch_size * max(SMALLEST_COST, picture)
 
     @property
     def chosen(self) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The gateway, on every home of the queue: what a front end holds."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from core.coordination.memory import MemoryCoordination
 from core.errors import InvalidRequest, NoBackend, UnknownModel
 from core.events import Queued
 from core.gateway import Gateway
-from core.offers import Offer
+from core.offers import Catalog, Offer
 from core.queues import Queue
 from tests.unit.core.examples import ALICE, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import Home
@@ -25,6 +26,24 @@ async def test_a_job_is_watched_as_long_as_its_context_lasts(gateway: Gateway, q
         assert await told(watch) == [Queued(0, None)]
     held = await soon(queue.claim("gpu:1"))
     assert not held.wish.watched
+
+
+@pytest.mark.parametrize("loosely", [{"model": "ALPHA"}, {"sampler_name": "euler A"}])
+async def test_a_loose_name_is_understood_also_where_servers_speak_for_the_first_time_just_then(
+    gateway: Gateway, queue: Queue, loosely: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker's first look comes between the reading of the names and the put."""
+    await queue.offer(Offer("gpu:1", usable=True, models=("alpha",), samplers=("Euler a",)))
+    known = queue.offers
+
+    async def none_yet() -> Catalog:
+        monkeypatch.setattr(queue, "offers", known)
+        return Catalog(())
+
+    monkeypatch.setattr(queue, "offers", none_yet)
+    async with gateway.submit(wish_for(**loosely), ALICE):
+        request = (await soon(queue.claim("gpu:1"))).request
+        assert (request.model, request.sampler_name) in (("alpha", None), (None, "Euler a"))
 
 
 async def test_the_same_key_of_the_same_caller_is_the_same_job(gateway: Gateway) -> None:

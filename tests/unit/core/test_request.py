@@ -126,6 +126,13 @@ def test_cost_is_pictures_times_steps_times_pixels(fields: dict[str, int], cost:
     assert parse(**fields).cost == cost
 
 
+def test_the_smallest_pictures_are_not_for_nothing() -> None:
+    """No server paints 1,280 of them while it paints an ordinary one, as steps and pixels would have it."""
+    tiny = parse(steps=1, width=64, height=64)
+    assert tiny.cost == 1 / 16
+    assert parse(steps=1, width=64, height=64, batch_size=4).cost == 4 / 16
+
+
 def test_what_is_chosen_is_told_without_the_defaults() -> None:
     """So it is the same for a version that knows more parameters, while both serve."""
     assert parse().chosen == {"prompt": "a monkey"}
