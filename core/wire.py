@@ -21,6 +21,8 @@ from core.status import Status
 Words = dict[str, Any]
 Parts = tuple[bytes | memoryview, ...]
 
+LONGEST_KEY = 255
+"""Characters of an idempotency key."""
 MOST_FIELDS = 50
 """Of an object in which the one at fault is looked for: no message of ours has as many."""
 LONGEST_SEARCHED = 16_384
@@ -28,6 +30,11 @@ LONGEST_SEARCHED = 16_384
 
 encode = msgspec.json.Encoder().encode
 """JSON on one line, as UTF-8."""
+
+
+def idempotency_key(word: str) -> str:
+    """A client's own key as the gateway takes it: over HTTP and the websocket it is the same job."""
+    return f"idempotency-key {word}"
 
 
 def decode(text: str | bytes, unreadable: str) -> Any:

@@ -21,15 +21,13 @@ from core import (
     parse_flag,
     parse_request,
 )
-from core.wire import STATES, Parts, Words, decode, encode, event_words, images_answer
+from core.wire import LONGEST_KEY, STATES, Parts, Words, decode, encode, event_words, images_answer
 
 OPTIONS = ("preview", "keep")
 """The parameters beside those of the picture: how the client wants to be served."""
 PARAMETERS = ("input", *FIELDS, *OPTIONS)
 """All that a request for pictures may bear."""
 MOST_PARAMETERS = 50
-LONGEST_KEY = 255
-"""Characters of an Idempotency-Key or X-Request-ID."""
 LONGEST_WAIT = 600
 """Seconds that `Prefer: wait=N` may ask for."""
 LONGEST_PREFER = 16_384

@@ -9,7 +9,7 @@ from types import TracebackType
 from aiohttp import web
 
 from core import Completed, End, Event, Expired, Failed, JobCancelled, NotFound, ShuttingDown, Watch
-from core.wire import encode
+from core.wire import encode, idempotency_key
 from httpserver.keys import CLOSING, GATEWAY, JOB, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
 
@@ -29,7 +29,7 @@ def submitted(
     visitor = request[VISITOR]
     key = None
     if "Idempotency-Key" in request.headers:
-        key = f"idempotency-key {read_idempotency_key(request.headers['Idempotency-Key'])}"
+        key = idempotency_key(read_idempotency_key(request.headers["Idempotency-Key"]))
         keep = True
     elif visitor.request_id is not None and is_key(visitor.request_id):
         # With the request itself: a proxy may hand on its clients' own, the same for all that one does.

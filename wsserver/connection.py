@@ -8,6 +8,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from core import Access, Cancelled, Gateway, Limits, NotFound, RateLimited, SdError, Unauthorized
+from core.wire import idempotency_key
 from wsserver.jobs import Jobs
 from wsserver.messages import (
     Attach,
@@ -117,8 +118,7 @@ class Connection:
         match command:
             case Generate(request, label, preview, keep, key):
                 caller = self.peer.visitor.caller
-                # The same words as HTTP's header gives it: one key is one job on both.
-                named = None if key is None else f"idempotency-key {key}"
+                named = None if key is None else idempotency_key(key)
                 submitted = self._gateway.submit(request, caller, key=named, keep=keep, preview=preview)
                 await self.jobs.begin(submitted, label, tasks)
             case Attach(id, label, preview):

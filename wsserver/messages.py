@@ -19,13 +19,11 @@ from core import (
     parse_flag,
     parse_request,
 )
-from core.wire import Parts, Words, decode, encode, error_words, event_words, image_message
+from core.wire import LONGEST_KEY, Parts, Words, decode, encode, error_words, event_words, image_message
 
 LONGEST_LABEL = 200
 """Characters of a client's own word for a job."""
 LONGEST_ID = 100
-LONGEST_KEY = 255
-"""Characters of an idempotency key, as in the HTTP header."""
 LONGEST_API_KEY = 4096
 """Characters; less than a stranger may say in all."""
 LONGEST_SHOWN = 40

@@ -23,9 +23,8 @@ from core import (
     Queued,
     Started,
 )
-from core.wire import problem_words
+from core.wire import LONGEST_KEY, problem_words
 from httpserver.messages import (
-    LONGEST_KEY,
     PARAMETERS,
     Preference,
     Wanted,
