@@ -39,9 +39,6 @@ NOT_YET = 1.0
 SAME_PACE, SAME_SECONDS = 0.05, 0.01
 """A pace that differs from the one in the offer by no larger share, or by no more seconds, comes with the
 next look: no two pictures take as long."""
-CHANCE_BITS = 31
-"""Of a seed that is left to chance: KoboldCpp and stable-diffusion.cpp take half of those of 32 bits for
-negative, and paint by one that they do not tell."""
 MEASURED = 5
 """The pace is the median of so many pictures: one that waited behind somebody else's says little in it."""
 
@@ -60,7 +57,7 @@ class A1111Backend:
         *,
         deployment: str,
         clock: Callable[[], float] = time.monotonic,
-        new_seed: Callable[[], int] = lambda: random.getrandbits(CHANCE_BITS),
+        new_seed: Callable[[], int] = lambda: random.getrandbits(31),  # to relatives the 32nd is a sign
         give_up: float = GIVE_UP_SECONDS,
         pace: float | None = None,
     ) -> None:

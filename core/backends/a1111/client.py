@@ -18,7 +18,16 @@ from aiohttp.client_exceptions import (
 )
 
 from core.backends import Limited, Unreachable
-from core.errors import BackendError, InvalidRequest, SdError
+from core.backends.a1111.refusal import (
+    Words,
+    is_a_relatives,
+    is_its_own,
+    nothing_there,
+    read_json,
+    refusal_of,
+    rest_of,
+)
+from core.errors import BackendError, SdError
 from core.variables import LOOPBACK, BackendAddress
 
 CONNECT_SECONDS = 5.0
@@ -28,21 +37,13 @@ PAINTING = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 ASKING = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 READ_BUFFER = 4 * 1024 * 1024
 """Bytes that aiohttp takes in before it makes the server wait: a picture arrives in one go."""
-LONGEST_REASON = 300
 FROM_CONTAINERS = "host.docker.internal"
 """What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
 IMPATIENT = {504, 524}
 """What a proxy answers that has waited for long enough; the second is Cloudflare's."""
-PLAIN = b"Internal Server Error"
-"""All that a server without an error handler says of its own fault: Starlette's words."""
 TOO_MANY = 429
-SHORTEST_REST, USUAL_REST, LONGEST_REST = 1.0, 10.0, 60.0
-"""Seconds for which a server that answers 429 is left alone, whatever it asks for. SD.Next asks for nothing,
-and counts over a minute."""
-
-Words = dict[str, Any]
 
 
 @asynccontextmanager
@@ -107,13 +108,12 @@ class Client:
             return body
         if status == TOO_MANY:  # SD.Next's own words name our address, and go to strangers
             sentence = f"{self.name}: limits how many pictures it paints a minute"
-            raise Limited(sentence, retry_after=_rest(retry_after))
+            raise Limited(sentence, retry_after=rest_of(retry_after))
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
         # Not in A1111's words, nor in its relatives': a proxy waited for too long, or lost its server.
-        is_theirs = _said(body) or "detail" in _object(body) or _is_its_own(status, body)
-        if status >= 500 and not is_theirs:
+        if status >= 500 and not is_its_own(status, body) and not is_a_relatives(body):
             sentence = f"a proxy before it answered {status}: it may not wait as long as a picture takes"
             raise Broken(f"{self.name}: {sentence}" if status in IMPATIENT else refusal.message)
         raise refusal
@@ -129,22 +129,22 @@ class Client:
             raise self._refusal(status, body)
         limits = status == TOO_MANY
         failed = limits or (status >= 500 and status != NOT_IMPLEMENTED)
-        if failed and may_fail and (limits or _is_its_own(status, body)):
+        if failed and may_fail and (limits or is_its_own(status, body)):
             return {}
         if failed:
             raise BackendError(f"{self.name}: {path} answered {status}")
-        return _json(body) if status == 200 else None
+        return read_json(body) if status == 200 else None
 
     async def knock(self, path: str) -> tuple[int, str]:
         """The status of a GET, and what it means if nothing is there. Raises Unreachable, BackendError."""
         status, body, _ = await self._request("GET", path, ASKING)
-        return status, _nothing(status, body)
+        return status, nothing_there(status, body)
 
     def _refusal(self, status: int, body: bytes) -> SdError:
         """What an answer that is not 200 means."""
         if status == 401:
             return Unreachable(f"{self.name}: {self._locked}")
-        return _refusal(self.name, status, body)
+        return refusal_of(self.name, status, body)
 
     async def _request(
         self, method: str, path: str, patience: aiohttp.ClientTimeout, **options: Any
@@ -196,111 +196,3 @@ def _meant(host: str | None, environ: Mapping[str, str]) -> str:
     if environ.get("container"):  # systemd's word for one
         return f"; in a container that is the container itself: name it {FROM_CONTAINERS}"
     return ""
-
-
-def _is_its_own(status: int, body: bytes) -> bool:
-    """Whether the server itself fails, and no proxy before it: in A1111's words, or in those of Starlette, as
-    Forge has done since 2024, and its relatives."""
-    return "error" in _object(body) or (status == 500 and body == PLAIN)
-
-
-def _rest(retry_after: str | None) -> float:
-    """The seconds of a Retry-After, within bounds; a date in it is by somebody else's clock."""
-    try:
-        seconds = USUAL_REST if retry_after is None else float(retry_after)
-    except ValueError:
-        seconds = USUAL_REST
-    return min(LONGEST_REST, max(SHORTEST_REST, seconds))
-
-
-def _nothing(status: int, body: bytes) -> str:
-    """Why there is no txt2img: only A1111 itself says that it lacks it in FastAPI's words.
-
-    It asks for a password with 401, and forbids nothing.
-    """
-    if status == 403:
-        return "answers 403: something before it forbids it"
-    if status == 404 and _object(body).get("detail") == "Not Found":
-        return "no /sdapi there: start it with --api"
-    return f"what answers there is no A1111 (status {status}): another program, a tunnel or a proxy does"
-
-
-def _refusal(name: str, status: int, body: bytes) -> SdError:
-    """What an answer means that is neither 200 nor about who asks."""
-    words = _object(body)
-    detail = words.get("detail")
-    match status:
-        case 403:
-            return Unreachable(f"{name}: {_nothing(status, body)}")
-        case 404 if not detail or detail == "Not Found":
-            return Unreachable(f"{name}: {_nothing(status, body)}")
-        case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version
-            return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
-        case 422:
-            return _invalid(name, detail)
-        # So stable-diffusion.cpp's server says what is wrong with the parameters; A1111 and Forge tell of a
-        # fault of their own in one more field, whatever the status.
-        case 400 if isinstance(words.get("error"), str) and not {"errors", "message"} & words.keys():
-            return InvalidRequest(f"{name}: {_short(words['error'])}", field=_field(words["error"]))
-        case _ if words.get("error"):
-            sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
-            return BackendError(f"{name}: {_short(sentence)}")
-        case 500 if body == PLAIN:
-            return BackendError(f"{name}: answered 500 without a reason; its console has it")
-    return BackendError(f"{name}: {_short(f'answered {status}: {_last_line(_said(body))}'.rstrip(': '))}")
-
-
-def _invalid(name: str, detail: object) -> InvalidRequest:
-    """FastAPI's list of what is wrong with the parameters: its first entry."""
-    if isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
-        place = detail[0].get("loc")
-        field = str(place[-1]) if isinstance(place, list) and place else None
-        return InvalidRequest(f"{name}: {field or 'parameters'}: {_short(detail[0].get('msg'))}", field=field)
-    return InvalidRequest(f"{name}: {_short(detail)}")
-
-
-def _field(detail: str) -> str | None:
-    return "sampler_name" if "sampler" in detail.lower() else None
-
-
-def _object(body: bytes) -> Words:
-    words = _json(body)
-    return words if isinstance(words, dict) else {}
-
-
-def _json(body: bytes) -> Any:
-    """What a body says; None where it is no JSON."""
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-
-
-def _reason(words: Words) -> str:
-    """What the server says of its own fault: A1111 in `errors`, Forge in `message`.
-
-    `body` may be all that the server was sent, or was about to answer.
-    """
-    texts = [words.get(name) for name in ("errors", "message", "detail", "body")]
-    if isinstance(texts[-1], str) and len(texts[-1]) > LONGEST_REASON:
-        texts.pop()
-    return next((text for text in texts if isinstance(text, str) and text), "")
-
-
-def _said(body: bytes) -> str:
-    """What relatives of A1111 say in another shape: FastAPI's `detail`, with a `msg` in it by KoboldCpp, or
-    nothing but a text of JSON by SD.Next."""
-    words = _json(body)
-    detail = words.get("detail") if isinstance(words, dict) else words
-    text = detail.get("msg") if isinstance(detail, dict) else detail
-    return text if isinstance(text, str) else ""
-
-
-def _last_line(reason: str) -> str:
-    """Of a traceback the line that says what happened."""
-    return reason.strip().rsplit("\n", 1)[-1]
-
-
-def _short(text: object) -> str:
-    words = " ".join(str(text).split())
-    return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"
