@@ -3,16 +3,15 @@
 While Discord lets the message be changed, it shows progress. At the end the ways are tried in turn: this
 message, a new one in its channel, one more answer to the interaction, a direct message. Repeating any of
 them brings no second picture: an edit is repeatable, a new message carries the job's nonce, and a further
-answer, for which Discord knows no nonce, is made without a picture, then edited.
+answer, for which Discord knows no nonce, is made without a picture, then edited. Where none of them takes
+the picture, they are tried once more with words alone.
 """
 
 import asyncio
-import binascii
 import io
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -22,8 +21,10 @@ import msgspec
 from bot.answers import NETWORK, obstacle
 from bot.buttons import PROMPT_FILE, view_of
 from bot.infotext import infotext_of
-from bot.messages import MOST_PICTURES, Page, completed_page, is_cut, late_page, page_of
-from bot.pictures import PictureFile, decode, fit, format_of
+from bot.messages import Page, is_cut, late_page, page_of
+from bot.pictures import decode, format_of
+from bot.policy import Refused
+from bot.results import Files, last_page
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
 from core import BackendError, Completed, End, Event, Failed, Progress, QueueUnavailable
@@ -40,14 +41,10 @@ SMALLEST_LIMIT = 100_000
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
-OVERHEAD = 16_384
-"""Bytes of a message beside its files."""
+PICTURE_REFUSED = Failed("picture_refused", "Discord refuses this picture")
+"""How a job ends whose picture nobody can be brought."""
 
-Files = Sequence[tuple[str, bytes]]
 Way = Callable[[Page, Files], Awaitable[None]]
-
-_packers = ThreadPoolExecutor(2, "sd-b64-packer")
-"""Packing a large picture takes seconds. The event loop looks up host names in its own threads."""
 
 
 class CutOff(Exception):
@@ -75,6 +72,8 @@ class Screen:
         self._preview: tuple[str, bytes] | None = None
         self.is_open = True
         """Whether the message can still be changed, as far as is known."""
+        self.takes_files = True
+        """Whether it can have files before the end, as a preview, as far as is known."""
 
     @property
     def seconds_left(self) -> float:
@@ -83,24 +82,22 @@ class Screen:
 
     async def show(self, event: Event) -> None:
         """Change the message, unless it says so already. What Discord refuses is skipped, not repeated."""
-        ticket, preview = self.ticket, self._preview
+        preview = self._preview
         if not isinstance(event, Progress):
             self._preview = None
-        elif event.preview is not None and not ticket.spoiler:
+        elif event.preview is not None and self.takes_files and not self.ticket.spoiler:
             with suppress(ValueError):  # a server's nonsense: the last one stays
                 data = await asyncio.to_thread(decode, event.preview)
                 self._preview = (f"preview.{format_of(data)}", data)
+        page = self._page_of(event, image=self._preview[0] if self._preview else None)
+        if page == self._shown and self._preview == preview:
+            return
         # An edit replaces all files: so the last preview goes along until there is a newer one.
-        files = [self._preview] if self._preview else []
-        image = files[0][0] if files else None
-        page = page_of(event, ticket.request, ticket.job, ticket.locale, image=image)
-        if page != self._shown or self._preview != preview:
-            await self._try_edit(page, [*files, *self._prompts(page)])
+        await self._try_edit(page, [self._preview] if self._preview else [])
 
     async def say_last_words(self) -> None:
         """The picture will come as a new message."""
-        page = late_page(self.ticket.request, self.ticket.job, self.ticket.locale)
-        await self._try_edit(page, self._prompts(page))
+        await self._try_edit(late_page(self.ticket.request, self.ticket.job, self.ticket.locale))
         self.is_open = False
 
     async def deliver(self, end: End, *, alone: bool) -> bool:
@@ -110,7 +107,7 @@ class Screen:
         """
         most, pause = self.ticket.most_bytes, FIRST_PAUSE
         misses = 0
-        ways = [self._edit, self._send_to_channel, self._follow_up, self._send_to_user]
+        ways = self._ways()
         page, files = await self._last_page(end, most)
         while ways:
             try:
@@ -126,7 +123,11 @@ class Screen:
                 passes = error.status == 429 or error.status >= 500
                 if error.code == TOO_OFTEN or not passes or self._is_over(ways[0]):
                     log.info("job %s: %s is no way: %s", self.ticket.job, ways[0].__name__[1:], error)
-                    del ways[0]
+                    if ways.pop(0) == self._edit and _may_mean_files(error):
+                        ways.remove(self._follow_up)  # that is an edit as well, and leaves a line behind
+                    if not ways and files:
+                        end = PICTURE_REFUSED if isinstance(end, Completed) else end
+                        page, files, ways = self._page_of(end), (), self._ways()
                     continue
             except NETWORK as error:
                 misses += 1
@@ -138,31 +139,43 @@ class Screen:
             pause = min(2 * pause, LONGEST_PAUSE)
         return False
 
-    async def _try_edit(self, page: Page, files: Files) -> None:
+    async def _try_edit(self, page: Page, pictures: Files = ()) -> None:
+        """Change the message if Discord lets it; without files once it has refused one with files."""
+        files = [*pictures, *self._prompts(page)] if self.takes_files else []
         try:
             await self._edit(page, files)
             self._shown = page
         except discord.HTTPException as error:
-            self.is_open = error.status != 401 and error.code not in CLOSED
+            self.is_open = not _closes(error)
             log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
+            if files and _may_mean_files(error):
+                self._preview, self.takes_files = None, False
+                await self._try_edit(_without_image(page))
         except NETWORK as error:
             log.debug("job %s: progress was not shown: %s", self.ticket.job, obstacle(error))
 
     async def _last_page(self, end: End, most: int) -> tuple[Page, Files]:
-        ticket = self.ticket
         if isinstance(end, Completed):
             try:
-                return await last_page(end, ticket, most)
+                return await last_page(end, self.ticket, most)
             except BackendError as error:
                 end = Failed.of(error)
-        page = page_of(end, ticket.request, ticket.job, ticket.locale)
+        page = self._page_of(end)
         return page, self._prompts(page)
+
+    def _page_of(self, event: Event, *, image: str | None = None) -> Page:
+        ticket = self.ticket
+        return page_of(event, ticket.request, ticket.job, ticket.locale, image=image)
 
     def _prompts(self, page: Page) -> Files:
         """A file with the prompts, if the page has no room for them; a picture tells them by itself."""
         return [(PROMPT_FILE, infotext_of(self.ticket.request).encode())] if is_cut(page.embeds[0]) else ()
 
     # --- the ways
+
+    def _ways(self) -> list[Way]:
+        """All of them, the best one first."""
+        return [self._edit, self._send_to_channel, self._follow_up, self._send_to_user]
 
     def _is_over(self, way: Way) -> bool:
         """Whether this way leads over the interaction's token, and that is dead."""
@@ -226,6 +239,22 @@ def _is_too_large(error: discord.HTTPException, most: int) -> bool:
     return (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT
 
 
+def _closes(error: discord.HTTPException) -> bool:
+    """Whether this message cannot be changed any more, whatever it is to say."""
+    return error.status == 401 or error.code in CLOSED
+
+
+def _may_mean_files(error: discord.HTTPException) -> bool:
+    """Whether Discord may take the message without its files: a 429 passes by itself, as a 5xx does."""
+    return 400 <= error.status < 500 and error.status != 429 and not _closes(error)
+
+
+def _without_image(page: Page) -> Page:
+    """The same page where the picture that it names is refused."""
+    kept = ({name: value for name, value in embed.items() if name != "image"} for embed in page.embeds)
+    return Page(tuple(kept), page.buttons)
+
+
 async def show_result(interaction: discord.Interaction[Any], completed: Completed, ticket: Ticket) -> None:
     """Answer a command with a job's pictures, as small as Discord wants them."""
     view = view_of(("again", "edit"), ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
@@ -237,41 +266,14 @@ async def show_result(interaction: discord.Interaction[Any], completed: Complete
                 embeds=embeds_of(page), attachments=discord_files(files), view=view
             )
         except discord.HTTPException as error:
-            if not _is_too_large(error, most):
+            if _is_too_large(error, most):
+                most //= 2
+            elif _may_mean_files(error):
+                raise Refused(f"error.{PICTURE_REFUSED.code}") from error
+            else:
                 raise
-            most //= 2
         else:
             return
-
-
-async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:
-    """The page of a finished job, and its pictures as files that are together no larger than `most`.
-
-    Raises BackendError where a picture is none: what a server paints is handed on without being read.
-    """
-    images = completed.images[:MOST_PICTURES]
-    share = (most - OVERHEAD) // len(images)
-    try:
-        run = asyncio.get_running_loop().run_in_executor
-        files = [await run(_packers, _fitted, image.base64, share) for image in images]
-    except binascii.Error:
-        raise BackendError("the picture that the painting server sent cannot be read") from None
-    names = [_name(ticket, number, file) for number, file in enumerate(files)]
-    reencoded = next((file.format for file in files if file.reencoded), None)
-    note = say(ticket.locale, "state.reencoded", format=reencoded.upper()) if reencoded else ""
-    # What an embed shows cannot be a spoiler, so a spoiler stands below it.
-    shown = () if ticket.spoiler else names
-    page = completed_page(completed, ticket.request, ticket.job, ticket.locale, images=shown, note=note)
-    return page, [(name, file.data) for name, file in zip(names, files, strict=True)]
-
-
-def _fitted(base64: bytes | memoryview, most: int) -> PictureFile:
-    return fit(decode(base64), most)
-
-
-def _name(ticket: Ticket, number: int, file: PictureFile) -> str:
-    spoiler = "SPOILER_" if ticket.spoiler else ""
-    return f"{spoiler}{ticket.job[:8]}-{number}.{file.format}"
 
 
 def embeds_of(page: Page) -> list[discord.Embed]:

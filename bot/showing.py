@@ -25,7 +25,7 @@ async def end_of(
     """
     while True:
         shows = screen.is_open
-        previewed = shows and previews and not ticket.spoiler
+        previewed = shows and previews and screen.takes_files and not ticket.spoiler
         try:
             async with _watch(ticket, gateway, progress=shows, preview=previewed) as watch:
                 end = await (_progress(watch, screen, check) if shows else watch.end())
@@ -85,11 +85,11 @@ async def _submit_at_last(
 
 
 async def _progress(watch: Watch, screen: Screen, check: Callable[[], Awaitable[None]]) -> End | None:
-    """Show what changes, every 2.5 s at the most, until the end comes; None once nothing can be shown."""
+    """Show what changes, every 2.5 s at the most, until the end comes; None once less of it can be shown."""
     loop = asyncio.get_running_loop()
     last_words_at = loop.time() + screen.seconds_left
-    due, unshown = 0.0, None
-    while screen.is_open:
+    due, unshown, with_files = 0.0, None, screen.takes_files
+    while screen.is_open and screen.takes_files == with_files:
         event = await _next(watch, min(due if unshown else last_words_at, last_words_at))
         if isinstance(event, End):
             return event

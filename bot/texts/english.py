@@ -118,4 +118,6 @@ ENGLISH = {
     "error.no_backend": "No painting server can be used at the moment. Try again in a moment.",
     "error.shutting_down": "The bot is about to stop. Try again in a moment.",
     "error.timeout": "The picture took too long, and was given up.",
+    # And of Discord.
+    "error.picture_refused": "Discord refuses this picture.",
 }

@@ -111,4 +111,6 @@ GERMAN = {
     "error.no_backend": "Zurzeit ist kein Server benutzbar. Versuch es gleich noch einmal.",
     "error.shutting_down": "Der Bot hört gleich auf. Versuch es gleich noch einmal.",
     "error.timeout": "Das Bild hat zu lange gedauert und wurde aufgegeben.",
+    # Und von Discord.
+    "error.picture_refused": "Discord nimmt dieses Bild nicht an.",
 }

@@ -99,6 +99,7 @@ class LoopbackDiscord:
         self._people: dict[int, User] = {}
         self._files: dict[str, Attached] = {}
         self._faults: list[Fault] = []
+        self._refuses_files: tuple[re.Pattern[str], int, int] | None = None
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -156,6 +157,14 @@ class LoopbackDiscord:
     def fail_afterwards(self, method: str, path: str, status: int) -> None:
         """The next request whose path matches is done, and answered so."""
         self._faults.append(Fault(method, re.compile(path), status, 0, 1, 0.0, afterwards=True))
+
+    def refuse_files(self, status: int, code: int, *, named: str = "") -> None:
+        """From now on messages are refused for files whose names match; their words alone are taken."""
+        self._refuses_files = re.compile(named), status, code
+
+    def take_files(self) -> None:
+        """Files are taken again."""
+        self._refuses_files = None
 
     def faults_end(self) -> None:
         """Faults that were ordered and did not come yet never come."""
@@ -433,6 +442,10 @@ class LoopbackDiscord:
 
     def _check(self, payload: Words, files: "dict[int, tuple[str, bytes]]", *, new: bool = True) -> None:
         check_message(payload, files=list(files), new=new)
+        if self._refuses_files is not None:
+            named, status, code = self._refuses_files
+            if any(named.search(name) for name, _ in files.values()):
+                raise Refusal(status, code, "These files are not taken")
         limit = self.size_limit if self.real_limit is None else self.real_limit
         check_files((len(data) for _, data in files.values()), limit)
 

@@ -1,0 +1,51 @@
+"""Results: the last page of a finished job, and its pictures as files that Discord takes."""
+
+import asyncio
+import binascii
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from bot.messages import MOST_PICTURES, Page, completed_page
+from bot.pictures import PictureFile, decode, fit
+from bot.texts import say
+from bot.ticket import Ticket
+from core import BackendError, Completed
+
+OVERHEAD = 16_384
+"""Bytes of a message beside its files."""
+
+Files = Sequence[tuple[str, bytes]]
+"""Names and bytes."""
+
+_packers = ThreadPoolExecutor(2, "sd-b64-packer")
+"""Packing a large picture takes seconds. The event loop looks up host names in its own threads."""
+
+
+async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:
+    """The page of a finished job, and its pictures as files that are together no larger than `most`.
+
+    Raises BackendError where a picture is none: what a server paints is handed on without being read.
+    """
+    images = completed.images[:MOST_PICTURES]
+    share = (most - OVERHEAD) // len(images)
+    try:
+        run = asyncio.get_running_loop().run_in_executor
+        files = [await run(_packers, _fitted, image.base64, share) for image in images]
+    except binascii.Error:
+        raise BackendError("the picture that the painting server sent cannot be read") from None
+    names = [_name(ticket, number, file) for number, file in enumerate(files)]
+    reencoded = next((file.format for file in files if file.reencoded), None)
+    note = say(ticket.locale, "state.reencoded", format=reencoded.upper()) if reencoded else ""
+    # What an embed shows cannot be a spoiler, so a spoiler stands below it.
+    shown = () if ticket.spoiler else names
+    page = completed_page(completed, ticket.request, ticket.job, ticket.locale, images=shown, note=note)
+    return page, [(name, file.data) for name, file in zip(names, files, strict=True)]
+
+
+def _fitted(base64: bytes | memoryview, most: int) -> PictureFile:
+    return fit(decode(base64), most)
+
+
+def _name(ticket: Ticket, number: int, file: PictureFile) -> str:
+    spoiler = "SPOILER_" if ticket.spoiler else ""
+    return f"{spoiler}{ticket.job[:8]}-{number}.{file.format}"

@@ -1,0 +1,145 @@
+"""Discord refuses a picture, or any file, and takes words: no message stands still, no job ends unsaid."""
+
+import pytest
+
+from bot import screen, showing
+from core import Gateway
+from tests.doubles.a1111 import A1111Double
+from tests.doubles.discord import Message
+from tests.doubles.discord_fixture import Served, serving
+from tests.doubles.pictures import prompt_of
+
+LONG = "monkey " * 500 + "*" * 400
+"""A prompt for which a message has no room: it stands in a file."""
+
+
+@pytest.fixture(autouse=True)
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits longer than it must."""
+    monkeypatch.setattr(showing, "EVERY", 0.02)
+    monkeypatch.setattr(screen, "FIRST_PAUSE", 0.02)
+
+
+def about(message: Message) -> str:
+    return str(message.embed.get("author", {}).get("name", ""))
+
+
+def all_messages(served: Served) -> list[Message]:
+    channels = (served.channel, served.discord.direct(served.ann))
+    return [message for channel in channels for message in channel.messages.values()]
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, 20009), (403, 50013), (413, 40005)])
+async def test_a_picture_that_discord_refuses_everywhere_is_told_in_its_own_message(
+    status: int, code: int
+) -> None:
+    """As one that it finds explicit, or too large however small it is; nothing else is left behind."""
+    async with serving() as served:
+        served.discord.refuse_files(status, code)
+        message = await served.painted("a monkey", steps=3)
+        await served.nothing_left()
+        assert all_messages(served) == [message]
+        assert (message.title, about(message)) == ("No picture", "Discord refuses this picture.")
+        assert list(message.buttons) == ["Again", "Edit", "Delete"]
+        served.discord.take_files()
+        pressed = await served.discord.press(served.ann, message, "Again")
+        again = await served.discord.settled(pressed)
+        assert prompt_of(again.pictures[0]) == "a monkey"
+
+
+async def test_after_15_minutes_it_is_told_in_a_new_message() -> None:
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.refuse_files(400, 20009)
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        old, new = all_messages(served)
+        assert old is asked.original
+        assert (new.content, new.title) == (f"<@{served.ann.id}>", "No picture")
+        assert list(new.buttons) == ["Again", "Edit", "Delete"]
+
+
+async def test_where_the_bot_may_not_write_it_is_told_in_one_more_answer() -> None:
+    """The message itself was deleted."""
+    async with serving() as served:
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        served.discord.refuse_files(400, 20009)
+        del asked.channel.messages[asked.message.id]
+        served.double.release()
+        await served.nothing_left()
+        (message,) = asked.followups
+        assert message.title == "No picture"
+        assert "refuses this picture" in about(message)
+
+
+async def test_a_picture_that_is_refused_in_a_channel_alone_comes_as_a_direct_message() -> None:
+    """Where a person takes it, words alone do not stand in for it."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.fault("PATCH", "/messages/@original", 403, 50013)
+        served.channel.writable = False
+        served.double.release()
+        await served.nothing_left()
+        (message,) = served.discord.direct(served.ann).messages.values()
+        assert prompt_of(message.pictures[0]) == "the one that holds"
+        assert asked.followups == []
+
+
+async def test_an_end_whose_prompts_discord_refuses_as_a_file_is_told_without_them() -> None:
+    async with serving() as served:
+        served.discord.refuse_files(403, 50013)
+        message = await served.painted(f"/fail-500 {LONG}")
+        assert message.title == "No picture"
+        assert "painting server failed" in about(message)
+        assert message.files == {}
+
+
+async def test_a_preview_that_discord_refuses_does_not_hold_up_what_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No other preview is sent, nor is the server asked for one; the picture may be taken all the same."""
+    asked_for = []
+    attach = Gateway.attach
+
+    def seen(self: Gateway, id: str, **wishes: bool) -> object:
+        asked_for.append(wishes["preview"])
+        return attach(self, id, **wishes)
+
+    monkeypatch.setattr(Gateway, "attach", seen)
+    async with serving() as served:
+        served.discord.refuse_files(400, 20009, named="preview")
+        asked = await served.hold_one(steps=20)
+        for step in (4, 7):
+            served.double.step(3)
+            await served.discord.until(lambda step=step: f"step {step} " in asked.message.title)  # type: ignore[misc]
+        assert sum(call.code == 20009 for call in served.discord.calls) == 1
+        assert asked_for == [True, False]
+        served.double.release()
+        message = await served.discord.settled(asked)
+        assert message.title == "Done"
+        assert prompt_of(message.pictures[0]) == "the one that holds"
+
+
+async def test_progress_and_last_words_of_a_long_prompt_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(double=A1111Double(live_previews=False)) as served:
+        served.discord.refuse_files(403, 50013)
+        asked = await served.hold_one(LONG)
+        served.double.step(3)
+        await served.discord.until(lambda: "step 4 " in asked.message.title)
+        own = screen.Screen(served.bot, await served.ticket(), served.bot.desk.tickets.store)
+        await own.say_last_words()
+        assert "comes as a new one" in asked.message.title
+        served.double.release()
+
+
+async def test_show_tells_it_in_the_same_words(caplog: pytest.LogCaptureFixture) -> None:
+    """It is no fault of ours."""
+    async with serving() as served:
+        painted = await served.painted()
+        id = painted.embed["footer"]["text"].split()[1]
+        served.discord.refuse_files(400, 20009)
+        shown = await served.discord.command(served.ann, served.channel, "show", job=id)
+        await served.discord.until(lambda: shown.original and not shown.original.is_loading)
+        assert shown.said == "Discord refuses this picture."
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
