@@ -11,9 +11,6 @@ from bot.texts import say
 from bot.ticket import Ticket
 from core import BackendError, Completed
 
-OVERHEAD = 16_384
-"""Bytes of a message beside its files."""
-
 Files = Sequence[tuple[str, bytes]]
 """Names and bytes."""
 
@@ -22,15 +19,14 @@ _packers = ThreadPoolExecutor(2, "sd-b64-packer")
 
 
 async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:
-    """The page of a finished job, and its pictures as files that are together no larger than `most`.
+    """The page of a finished job, and its pictures as files, each of them no larger than `most`.
 
     Raises BackendError where a picture is none: what a server paints is handed on without being read.
     """
     images = completed.images[:MOST_PICTURES]
-    share = (most - OVERHEAD) // len(images)
     try:
         run = asyncio.get_running_loop().run_in_executor
-        files = [await run(_packers, _fitted, image.base64, share) for image in images]
+        files = [await run(_packers, _fitted, image.base64, most) for image in images]
     except binascii.Error:
         raise BackendError("the picture that the painting server sent cannot be read") from None
     names = [_name(ticket, number, file) for number, file in enumerate(files)]

@@ -36,7 +36,7 @@ LAST_WORDS = 30.0
 TOO_LARGE, TOO_OFTEN = 40005, 30046
 CLOSED = {10003, 10008, 10015, 50027}
 """Unknown channel, message or webhook, invalid token: this message cannot be changed any more."""
-SMALLEST_LIMIT = 100_000
+SMALLEST_LIMIT = 10_000
 """Bytes below which a picture that Discord finds too large is not made any smaller."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MISSES = 4
@@ -114,8 +114,8 @@ class Screen:
                 await ways[0](page, files)
             except discord.HTTPException as error:
                 misses = 0
-                if _is_too_large(error, most):
-                    most //= 2
+                if files and _is_too_large(error, most):
+                    most = _smaller(files, most)
                     page, files = await self._last_page(end, most)
                     continue
                 # Too many edits of one message are a 429 as well; that one is not over in a moment. And a 500
@@ -239,6 +239,11 @@ def _is_too_large(error: discord.HTTPException, most: int) -> bool:
     return (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT
 
 
+def _smaller(files: Files, most: int) -> int:
+    """Bytes that each of these files may have at the next attempt, whether Discord counts each or all."""
+    return min(most, max(len(data) for _, data in files)) // 2
+
+
 def _closes(error: discord.HTTPException) -> bool:
     """Whether this message cannot be changed any more, whatever it is to say."""
     return error.status == 401 or error.code in CLOSED
@@ -267,7 +272,7 @@ async def show_result(interaction: discord.Interaction[Any], completed: Complete
             )
         except discord.HTTPException as error:
             if _is_too_large(error, most):
-                most //= 2
+                most = _smaller(files, most)
             elif _may_mean_files(error):
                 raise Refused(f"error.{PICTURE_REFUSED.code}") from error
             else:

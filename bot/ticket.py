@@ -17,7 +17,7 @@ EPOCH_MS = 1_420_070_400_000
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """Ids are Discord's; `guild` is 0 in direct messages. `most_bytes` is what a message may hold."""
+    """Ids are Discord's; `guild` is 0 in direct messages. `most_bytes` is what a file may have."""
 
     job: str
     interaction: int

@@ -167,7 +167,7 @@ class Settings:
     discord_max_file_bytes: int = _setting(
         10_485_760,
         whole_reader(65_536, 1 << 30),
-        "bytes of a message's files; larger pictures are sent in another format",
+        "bytes of a file; a larger picture is sent in another format",
     )
     given: frozenset[str] = field(default=frozenset(), metadata={})
     """Names of the variables that were set: a default port may move, a set one may not."""

@@ -389,6 +389,26 @@ async def test_a_limit_that_discord_does_not_keep_itself_is_found_out() -> None:
         assert served.discord.pictures == 1
 
 
+async def test_many_pictures_may_each_be_as_large_as_one() -> None:
+    """Discord's limit is that of a file: none is packed anew for its company."""
+    async with serving(discord=LoopbackDiscord(size_limit=500_000)) as served:
+        message = await served.painted("/kb-300", count=4)
+        assert sum(map(len, message.pictures)) > 1_000_000
+        assert all(file.name.endswith(".png") for file in message.files.values())
+        assert "too large" not in message.embed["footer"]["text"]
+
+
+async def test_many_pictures_that_are_too_large_together_are_made_smaller_until_they_are_taken() -> None:
+    """What stands in front of Discord may count a whole request."""
+    async with serving() as served:
+        served.discord.request_limit = 400_000
+        message = await served.painted("/kb-300", count=4)
+        assert len(message.pictures) == 4
+        assert sum(map(len, message.pictures)) <= 400_000
+        assert "too large" in message.embed["footer"]["text"]
+        assert served.discord.pictures == 1
+
+
 async def test_the_gateway_may_break_at_any_time() -> None:
     """Cut, told to reconnect: the session is resumed with what it missed."""
     async with serving() as served:

@@ -137,8 +137,8 @@ def check_choices(choices: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_files(sizes: Iterable[int], limit: int) -> None:
-    """Files of one message. Whether Discord counts each or all is disputed: all is the harder of both."""
-    if sum(sizes) > limit:
+    """Files of one message. The limit is that of each file ("Uploading Files")."""
+    if any(size > limit for size in sizes):
         raise Refusal(413, 40005, "Request entity too large")
 
 

@@ -83,8 +83,10 @@ class LoopbackDiscord:
 
     def __init__(self, *, size_limit: int = 10_485_760) -> None:
         self.size_limit = size_limit
-        """Bytes of files, as interactions say it; `real_limit` is what is taken in fact."""
+        """Bytes of a file, as interactions say it; `real_limit` is what is taken in fact."""
         self.real_limit: int | None = None
+        self.request_limit: int | None = None
+        """Bytes of all files in one request, where something in front of Discord counts them."""
         self.answer_seconds = 3.0
         self.bot = User(self._id_at(1), "painter", bot=True)
         self.application = self.bot.id
@@ -447,7 +449,10 @@ class LoopbackDiscord:
             if any(named.search(name) for name, _ in files.values()):
                 raise Refusal(status, code, "These files are not taken")
         limit = self.size_limit if self.real_limit is None else self.real_limit
-        check_files((len(data) for _, data in files.values()), limit)
+        sizes = [len(data) for _, data in files.values()]
+        check_files(sizes, limit)
+        if self.request_limit is not None and sum(sizes) > self.request_limit:
+            raise Refusal(413, 0, "Payload Too Large")
 
     def _add_message(
         self, channel: Channel, payload: Words, files: "dict[int, tuple[str, bytes]]", *, flags: int = 0
