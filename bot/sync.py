@@ -1,14 +1,15 @@
 """Commands are given to Discord only when they changed, and by one replica.
 
 What Discord has is asked for and compared by a hash, so nothing needs to be remembered here. Discord adds
-fields of its own and leaves out what has its default; both sides are reduced to what we say.
+fields of its own and leaves out what has its default; both sides are reduced to what we say. The Entry Point
+command of an app with Activities is Discord's own: it is no business of ours, and has to be sent back.
 """
 
 import hashlib
 import json
 import logging
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 import discord
 from discord.http import Route
@@ -23,6 +24,8 @@ SAID = {
     *("name_localizations", "description_localizations"),
 }
 """Fields that count; all others are Discord's own, or the same for all our commands."""
+ENTRY_POINT = 4
+"""The type of a command that Discord adds, and that no new list of commands may leave out (50240)."""
 ALONE = 20.0
 """Seconds in which no other replica gives the same commands to Discord."""
 
@@ -43,8 +46,11 @@ async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordi
         "/applications/{application_id}/commands?with_localizations=true",
         application_id=client.application_id,
     )
-    wanted = fingerprint(await _payload(tree))
-    if fingerprint(await client.http.request(route)) == wanted:
+    payload = await _payload(tree)
+    wanted = fingerprint(payload)
+    known = await client.http.request(route)
+    kept = [command for command in known if command.get("type") == ENTRY_POINT]
+    if fingerprint(command for command in known if command not in kept) == wanted:
         return True
     name = f"discord:sync:{client.application_id}:{wanted}"
     try:
@@ -52,13 +58,13 @@ async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordi
     except QueueUnavailable:
         first = True
     if first:
-        await tree.sync()
+        await client.http.bulk_upsert_global_commands(cast(int, client.application_id), [*payload, *kept])
         log.info("the commands were given to Discord")
     return first
 
 
 async def _payload(tree: discord.app_commands.CommandTree[Any]) -> list[dict[str, Any]]:
-    """The commands as `tree.sync` sends them, with the translator that the client has set by now."""
+    """The commands as `tree.sync` would send them, with the translator that the client has set by now."""
     commands = tree.get_commands(type=discord.AppCommandType.chat_input)
     menus = tree.get_commands(type=discord.AppCommandType.message)
     translator = tree.translator

@@ -98,6 +98,23 @@ async def test_commands_are_given_to_discord_only_when_they_changed() -> None:
             await discord.until(lambda: discord.syncs == 2)
 
 
+async def test_the_entry_point_command_that_discord_adds_by_itself_is_left_as_it_is() -> None:
+    """An app with Activities has one, and no list of commands without it is taken."""
+    launch = {"id": "7", "name": "launch", "type": 4, "description": "", "handler": 2, "contexts": [0]}
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.gateway.identify_seconds = 0
+        discord.commands = [launch | {"name_localizations": {"de": "start"}}]
+        settings = settings_of(discord, double)
+        for _ in range(2):
+            async with connect(settings) as gateway, listen(gateway, settings) as bot:
+                await discord.until(lambda: discord.syncs)
+                await bot.wait_until_ready()
+            assert discord.syncs == 1
+        (kept,) = [command for command in discord.commands if command["type"] == 4]
+        assert kept.items() >= {**launch, "name_localizations": {"de": "start"}}.items()
+        assert "imagine" in [command["name"] for command in discord.commands]
+
+
 async def test_two_replicas_give_the_commands_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """They share the store of their claims, as on one Valkey."""
     async with LoopbackDiscord() as discord, A1111Double() as double:

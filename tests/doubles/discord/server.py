@@ -47,6 +47,8 @@ NONCE_SECONDS = 120.0
 """Discord knows a nonce for "the past few minutes"."""
 MOST_FOLLOWUPS = 5
 """Of an app that is installed for a user, where the bot itself is not."""
+ENTRY_POINT = 4
+"""The type of the command that Discord adds to an app with Activities."""
 COMMAND, COMPONENT, AUTOCOMPLETE, FORM = 2, 3, 4, 5
 MESSAGE, DEFERRED, DEFERRED_UPDATE, UPDATE, CHOICES, MODAL = 4, 5, 6, 7, 8, 9
 """Types of interactions, and of answers to them."""
@@ -603,6 +605,10 @@ class LoopbackDiscord:
 
     def _sync(self, commands: list[Words]) -> list[Words]:
         check_commands(commands)
+        if any(each.get("type") == ENTRY_POINT for each in self.commands) and not any(
+            each.get("type") == ENTRY_POINT for each in commands
+        ):
+            raise Refusal(400, 50240, "You cannot remove this app's Entry Point command in a bulk update")
         self.syncs += 1
         old = {(each["name"], each.get("type", 1)): each["id"] for each in self.commands}
         self.commands = [
