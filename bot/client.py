@@ -131,11 +131,13 @@ class Bot(discord.Client):
             try:
                 if await sync(self.tree, self._gateway.coordination, self.owner):
                     return
-            except UNREACHABLE as error:
+            except (discord.HTTPException, *NETWORK) as error:
+                # discord.py waits out a 429 of Discord's own; what stands in front of Discord has others.
+                passes = isinstance(error, UNREACHABLE) or error.status == 429
+                if not passes:
+                    log.error("the commands could not be given to Discord: %s", error)
+                    return
                 log.warning("the commands could not be given to Discord, again in %g s: %s", pause, error)
-            except discord.HTTPException as error:
-                log.error("the commands could not be given to Discord: %s", error)
-                return
             await asyncio.sleep(pause)
 
     async def _stay_connected(self) -> None:

@@ -185,6 +185,21 @@ async def test_commands_are_given_as_soon_as_discord_takes_them(
     assert caplog.text.count("could not be given to Discord, again") == 2
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_commands_that_are_too_many_requests_for_what_stands_in_front_of_discord_are_given_later(
+    method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """That bears no limits of Discord's own, for which discord.py would wait by itself."""
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.fault(method, "/commands", 429, times=2, in_front=True)
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings):
+            await discord.ready()
+            assert discord.syncs == 1
+    assert caplog.text.count("could not be given to Discord, again") == 2
+
+
 async def test_commands_that_another_replica_was_about_to_give_when_it_died_are_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -22,6 +22,8 @@ class Refusal(Exception):
         super().__init__(f"{status} {code}: {message}")
         self.status = status
         self.code = code
+        self.in_front = False
+        """Whether what stands in front of Discord says so: then no header tells of Discord's own limits."""
         self.words: Words = {"code": code, "message": message, **more}
 
 

@@ -64,6 +64,8 @@ class Fault:
     code: int
     times: int
     retry_after: float
+    in_front: bool = False
+    """Whether it comes from what stands in front of Discord, and not from Discord."""
     afterwards: bool = False
     """Whether what was asked for is done all the same: the answer is lost, not the request."""
 
@@ -153,10 +155,18 @@ class LoopbackDiscord:
         self._offset += seconds
 
     def fault(
-        self, method: str, path: str, status: int, code: int = 0, *, times: int = 1, retry_after: float = 0.05
+        self,
+        method: str,
+        path: str,
+        status: int,
+        code: int = 0,
+        *,
+        times: int = 1,
+        retry_after: float = 0.05,
+        in_front: bool = False,
     ) -> None:
         """The next requests whose path matches are answered so."""
-        self._faults.append(Fault(method, re.compile(path), status, code, times, retry_after))
+        self._faults.append(Fault(method, re.compile(path), status, code, times, retry_after, in_front))
 
     def fail_afterwards(self, method: str, path: str, status: int) -> None:
         """The next request whose path matches is done, and answered so."""
@@ -543,7 +553,8 @@ class LoopbackDiscord:
             self._suffer(call, afterwards=True)
         except Refusal as refusal:
             call.status, call.code = refusal.status, refusal.code
-            return _json(refusal.words, refusal.status, limited=refusal.status == 429)
+            limited = refusal.status == 429 and not refusal.in_front
+            return _json(refusal.words, refusal.status, limited=limited)
         finally:
             self._notify()
         call.status = 204 if words is None else 200
@@ -558,7 +569,9 @@ class LoopbackDiscord:
                 more: Words = (
                     {"retry_after": fault.retry_after, "global": False} if fault.status == 429 else {}
                 )
-                raise Refusal(fault.status, fault.code, "as the test wants", **more)
+                refusal = Refusal(fault.status, fault.code, "as the test wants", **more)
+                refusal.in_front = fault.in_front
+                raise refusal
 
     def _route(self, request: "_Request", path: str) -> Any:
         method, parts = request.method, path.strip("/").split("/")
