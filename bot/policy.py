@@ -42,10 +42,19 @@ def check_place(place: Place, settings: Settings) -> None:
 
 
 def check_prompt(prompt: str, settings: Settings) -> None:
-    """Raises Refused for a prompt with a blocked word."""
+    """Raises Refused for a prompt with a blocked word.
+
+    Letters alone make it another one: tags join words by underscores, and number them.
+    """
     for word in settings.discord_blocked_words:
-        if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", prompt, re.IGNORECASE):
+        whole = rf"(?<!{_joined(word[:1])}){re.escape(word)}(?!{_joined(word[-1:])})"
+        if re.search(whole, prompt, re.IGNORECASE):
             raise Refused("refused.word")
+
+
+def _joined(end: str) -> str:
+    """What belongs to the same word as this end of it: letters, and to a digit the other digits."""
+    return r"[^\W_]" if end.isdecimal() else r"[^\W\d_]"
 
 
 def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:

@@ -36,10 +36,26 @@ def test_channels_and_roles(settings: dict[str, Any], place: Place, reason: str 
 
 @pytest.mark.parametrize(
     ("prompt", "refused"),
-    [("a Blood moon", True), ("bloody", False), ("two words", True), ("c++ code", True), ("nothing", False)],
+    [
+        *[("a Blood moon", True), ("bloody", False), ("two words", True), ("c++ code", True)],
+        *[("nothing", False), ("lifeblood", False), ("Blutgrätsche", False), ("ablöschen", False)],
+        *[("covered_in_blood", True), ("blood_moon", True), ("BLOOD2", True), ("(blood:1.2)", True)],
+        *[
+            ("in 1988", False),
+            ("88", True),
+            ("nr_88_", True),
+            ("mp5", True),
+            ("mp52", False),
+            ("mp5k", False),
+        ],
+        *[("a_b", True), ("a_b_c", True), ("xa_b", False), ("_x_", True), ("1_x_1", True), ("#1", True)],
+        *[("c++11", True), ("objc++", False), ("lösch", True)],
+    ],
 )
 def test_words_are_whole_and_in_any_case(prompt: str, refused: bool) -> None:
-    settings = Settings(discord_blocked_words=("blood", "two words", "C++"))
+    """Underscores and numbers, as tags have them, make no other word of one; digits do of a number."""
+    words = ("blood", "two words", "C++", "Blut", "88", "mp5", "a_b", "_x_", "#1", "lösch")
+    settings = Settings(discord_blocked_words=words)
     if not refused:
         check_prompt(prompt, settings)
         return
