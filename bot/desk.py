@@ -209,8 +209,9 @@ class Desk:
     async def _request_of(self, interaction: Interaction) -> ImageRequest:
         """What the message of this button shows, read from its words, or else from its files."""
         embeds = _embeds_of(interaction)
-        request = request_in(embeds, self.settings.limits)
-        if request is not None:
+        if not embeds:  # a moderator may remove them
+            raise Refused("refused.unread")
+        if (request := request_in(embeds, self.settings.limits)) is not None:
             return request
         try:
             async with asyncio.timeout(min(FETCH_SECONDS, self.answers.seconds_left(interaction))):

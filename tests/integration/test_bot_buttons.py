@@ -268,6 +268,16 @@ async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.M
         await served.discord.settled(asked)
 
 
+@pytest.mark.parametrize("button", ["Again", "Edit"])
+async def test_a_message_whose_embeds_a_moderator_removed_cannot_be_read(button: str) -> None:
+    """Nobody is told that his prompt is too long."""
+    async with serving() as served:
+        message = await served.painted()
+        message.embeds = []
+        pressed = await press(served, message, button)
+        assert "could not be fetched" in pressed.said
+
+
 async def test_cancel_that_another_replica_heard_first_is_no_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has cancelled, and is slow to say so: this one looks again meanwhile, and answers first."""
     monkeypatch.setattr(answers, "LOOK_AGAIN", 0.02)
