@@ -7,6 +7,7 @@ from typing import Any, Self, cast
 import discord
 
 from bot.texts import say
+from bot.ticket import TOKEN_LIFE
 from core import ImageRequest
 
 STYLES = {
@@ -89,6 +90,17 @@ def is_hidden(message: discord.Message | None) -> bool:
     return any((getattr(button, "custom_id", None) or "").endswith(HIDDEN) for button in buttons) or any(
         attachment.is_spoiler() for attachment in message.attachments
     )
+
+
+def is_late(interaction: Interaction) -> bool:
+    """Whether what this button's job came to can no longer be shown in the button's own message.
+
+    Before, its picture may be on its way there, and would be written over.
+    """
+    message = interaction.message
+    if message is None or message.flags.ephemeral:
+        return False
+    return (interaction.created_at - message.created_at).total_seconds() > TOKEN_LIFE
 
 
 def prompt_files(message: discord.Message | None) -> list[discord.Attachment]:

@@ -15,7 +15,7 @@ import discord
 from msgspec.structs import replace
 
 from bot.answers import NETWORK, Answers, Interaction, Taken, obstacle
-from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, prompt_files, view_of
+from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, is_late, prompt_files, view_of
 from bot.deliveries import Deliveries
 from bot.downloads import Downloads
 from bot.infotext import prompts_in
@@ -176,9 +176,12 @@ class Desk:
         except (NotFound, Expired):
             await self._say_lost(interaction, press)
             return
-        if not cancelled:
+        if cancelled:
+            await self.answers.acknowledge(interaction)  # who follows the job shows its end
+        elif is_late(interaction):
+            await self._say_lost(interaction, press, "state.ended")
+        else:
             raise Refused("refused.ended")
-        await self.answers.acknowledge(interaction)  # who follows the job shows its end
 
     async def _cancelled(self, interaction: Interaction, press: Press) -> bool:
         """Cancel; whether this press did it, also where another replica did and was slow to say so."""
@@ -189,14 +192,14 @@ class Desk:
         async with self.gateway.attach(press.job, progress=False) as watch:
             return isinstance(await anext(watch), Cancelled)
 
-    async def _say_lost(self, interaction: Interaction, press: Press) -> None:
-        """The queue was in memory, and is gone: the message says how to go on."""
+    async def _say_lost(self, interaction: Interaction, press: Press, key: str = "state.lost") -> None:
+        """The queue was in memory, and is gone, or the end is elsewhere: the message says how to go on."""
         embeds = _embeds_of(interaction)
         # What the caller alone sees is the answer of /queue, which tells of other jobs as well.
         if not embeds or (interaction.message and interaction.message.flags.ephemeral):
             raise NotFound("no job has this id")
         locale = str(interaction.locale)
-        page = lost_page(embeds[0], locale)
+        page = lost_page(embeds[0], locale, key)
         view = view_of(page.buttons, press.owner, press.job, locale, hidden=press.hidden)
         await self.answers.rewrite(interaction, discord.Embed.from_dict(cast(Any, page.embeds[0])), view)
 

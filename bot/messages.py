@@ -147,9 +147,9 @@ def late_page(request: ImageRequest, id: str, locale: str) -> Page:
     return Page((embed,), ("cancel",))
 
 
-def lost_page(embed: Words, locale: str) -> Page:
-    """A page whose job nobody knows any more: the same, and how to go on."""
-    title, author = say(locale, "state.lost"), {"name": say(locale, "state.lost.about")}
+def lost_page(embed: Words, locale: str, key: str = "state.lost") -> Page:
+    """A page whose job nobody knows any more, or has ended elsewhere: the same, and how to go on."""
+    title, author = say(locale, key), {"name": say(locale, f"{key}.about")}
     kept: Words = {name: embed[name] for name in ("description", "fields", "footer") if name in embed}
     return Page(({**kept, "title": title, "color": ENDED, "author": author},), OVER)
 

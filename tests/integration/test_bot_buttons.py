@@ -268,6 +268,39 @@ async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.M
         await served.discord.settled(asked)
 
 
+@pytest.mark.parametrize("prompt", ["the one that holds", "monkey " * 500 + "*" * 400])
+@pytest.mark.usefixtures("patient")
+async def test_a_message_whose_picture_came_as_a_new_one_says_so_when_its_cancel_is_pressed(
+    prompt: str,
+) -> None:
+    """After the 15 minutes it could not be changed; a press lets it be once more."""
+    async with serving() as served:
+        asked = await served.hold_one(prompt.strip())
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        pressed = await press(served, asked.message, "Cancel")
+        assert pressed.message is asked.message
+        assert asked.message.title == "This job has ended"
+        assert "sent as a new message" in asked.message.embed["author"]["name"]
+        assert list(asked.message.buttons) == ["Again", "Edit", "Delete"]
+        await served.discord.settled(await served.discord.press(served.ann, asked.message, "Again"))
+        assert served.prompts == [prompt.strip()] * 2
+
+
+async def test_the_cancel_of_a_list_of_jobs_rewrites_no_list() -> None:
+    """It stands below /queue, which the caller alone sees, and which tells of other jobs as well."""
+    async with serving() as served:
+        await served.hold_one()
+        listed = await served.discord.command(served.ann, served.channel, "queue")
+        await served.discord.until(lambda: listed.original and listed.original.buttons)
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        late = await press(served, listed.message, next(iter(listed.message.buttons)))
+        assert "ended before" in late.said
+
+
 @pytest.mark.parametrize("button", ["Again", "Edit"])
 async def test_a_message_whose_embeds_a_moderator_removed_cannot_be_read(button: str) -> None:
     """Nobody is told that his prompt is too long."""
