@@ -62,6 +62,8 @@ class Bot(discord.Client):
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
         self._logged_in = asyncio.Event()
+        self.was_connected = False
+        """Whether Discord has given it a session once: so its token was right, and its settings."""
         self.tree = Tree(self)
         tickets = Tickets(gateway.coordination, self.owner, result_ttl=settings.result_ttl)
         self.deliveries = Deliveries(gateway, self, tickets, settings)
@@ -74,6 +76,10 @@ class Bot(discord.Client):
         """See discord.Client."""
         self.add_dynamic_items(Press)
         await self.tree.set_translator(Translator())
+
+    async def on_connect(self) -> None:
+        """See discord.Client."""
+        self.was_connected = True
 
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Wait for this replica's turn to open a session."""
@@ -180,11 +186,12 @@ def _pauses() -> Iterator[float]:
 
 
 @asynccontextmanager
-async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
+async def listen(gateway: Gateway, settings: Settings, *, vital: bool = True) -> AsyncIterator[Bot]:
     """Run the bot beside the body; yields at once, Discord may take its time.
 
     Leaving it lets the ends of jobs be told after `gateway.drain`, and lets go of the others: another
-    replica, or this one started again, goes on with them. Raises SettingsError for a wrong token.
+    replica, or this one started again, goes on with them. Raises SettingsError for a wrong token; where the
+    bot is not `vital`, one that was right and is no more ends the bot, and nothing else.
     """
     if not settings.discord_token:
         raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
@@ -197,7 +204,8 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
             Bot(gateway, settings, session) as bot,
             asyncio.TaskGroup() as tasks,
         ):
-            running = [tasks.create_task(each) for each in (bot.live(settings.discord_token), bot.follow())]
+            following = tasks.create_task(bot.follow())
+            running = [following, tasks.create_task(_live(bot, settings.discord_token, following, vital))]
             try:
                 yield bot
                 if gateway.draining:
@@ -212,6 +220,16 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]  # a TaskGroup wraps also what it holds by itself
         raise error from None
+
+
+async def _live(bot: Bot, token: str, following: asyncio.Task[None], vital: bool) -> None:
+    try:
+        await bot.live(token)
+    except* SettingsError as errors:
+        if vital or not bot.was_connected:
+            raise
+        log.error("the Discord bot has ended, and all else goes on without it: %s", errors.exceptions[0])
+        following.cancel()  # its client is closed: another replica may go on with its jobs
 
 
 def _point_at(settings: Settings) -> None:

@@ -85,13 +85,13 @@ async def serve(settings: Settings) -> None:
 
 @asynccontextmanager
 async def _discord(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
-    """The bot, where it has a token."""
+    """The bot, where it has a token; one that Discord takes away later costs nobody else anything."""
     if not settings.discord_token:
         yield
         return
     import bot  # discord.py takes a third of a second to import, and most have no bot
 
-    async with bot.listen(gateway, settings):
+    async with bot.listen(gateway, settings, vital=False):
         yield
 
 

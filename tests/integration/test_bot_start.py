@@ -12,7 +12,7 @@ import pytest
 
 from bot.client import Bot, listen
 from bot.sync import sync
-from core import SettingsError, connect
+from core import Caller, Completed, ImageRequest, SettingsError, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, LoopbackDiscord
 from tests.doubles.discord_fixture import serving, settings_of
@@ -248,6 +248,56 @@ async def test_commands_that_discord_refuses_are_told_and_the_bot_goes_on(
             await bot.wait_until_ready()
             await discord.until(lambda: "could not be given to Discord" in caplog.text)
             assert discord.gateway.connected
+
+
+async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_served_beside_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Loudly; a bot that Discord refuses from the start is a wrong setting there as well."""
+    async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings, vital=False) as bot:
+            await discord.ready()
+            await bot.wait_until_ready()
+            double.hold(at=1)
+            await discord.command(discord.person(), discord.channel(), "imagine", prompt="of Discord")
+            await double.until(lambda: double.active)
+            discord.gateway.token = "another"
+            discord.gateway.cut()
+            async with gateway.submit(ImageRequest(prompt="of HTTP"), Caller("127.0.0.1")) as watch:
+                while "all else goes on" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                double.release()
+                assert isinstance(await watch.end(), Completed)
+        errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
+        assert [error for error in errors if "does not accept this token" in error] == errors
+        with pytest.raises(SettingsError, match="does not accept this token"):
+            async with connect(settings) as gateway, listen(gateway, settings, vital=False):
+                await asyncio.Event().wait()
+
+
+async def test_a_token_that_is_taken_away_leaves_http_to_the_picture_it_waits_for(tmp_path: Path) -> None:
+    """`serve` goes on, and ends in good order."""
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        environ = {"DISCORD_TOKEN": TOKEN, "HTTP_PORT": "0", "WS_PORT": "0", **pointed_at(discord)}
+        async with program(tmp_path, "-m", "cli", "serve", SD_BACKENDS=double.url, **environ) as process:
+            link = re.findall(r"http://127\.0\.0\.1:\d+/", await process.says("click "))[0]
+            await discord.ready()
+            person, channel = discord.person(), discord.channel()
+            await discord.settled(await discord.command(person, channel, "imagine", prompt="a monkey"))
+            double.hold(at=1)
+            async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
+                asked = group.create_task(session.get(link + "text?input=monkey"))
+                await double.until(lambda: double.active)
+                discord.gateway.token = "another"
+                discord.gateway.cut()
+                assert "ERROR" in await process.says("all else goes on without it: DISCORD_TOKEN")
+                double.release()
+                async with await asked as answer:
+                    assert "image-base64" in await answer.json()
+            process.signal(signal.SIGTERM)
+            code, said = await process.ends()
+            assert code == 0, said
 
 
 async def test_a_token_that_is_taken_away_ends_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
