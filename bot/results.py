@@ -2,8 +2,11 @@
 
 import asyncio
 import binascii
+import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+
+import discord
 
 from bot.messages import MOST_PICTURES, Page, completed_page
 from bot.pictures import PictureFile, decode, fit
@@ -45,3 +48,8 @@ def _fitted(base64: bytes | memoryview, most: int) -> PictureFile:
 def _name(ticket: Ticket, number: int, file: PictureFile) -> str:
     spoiler = "SPOILER_" if ticket.spoiler else ""
     return f"{spoiler}{ticket.job[:8]}-{number}.{file.format}"
+
+
+def discord_files(files: Files) -> list[discord.File]:
+    """Names and bytes as discord.py takes them."""
+    return [discord.File(io.BytesIO(data), name) for name, data in files]

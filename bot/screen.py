@@ -8,7 +8,6 @@ the picture, they are tried once more with words alone.
 """
 
 import asyncio
-import io
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -24,7 +23,7 @@ from bot.infotext import infotext_of
 from bot.messages import Page, is_cut, late_page, page_of
 from bot.pictures import decode, format_of
 from bot.policy import Refused
-from bot.results import Files, last_page
+from bot.results import Files, discord_files, last_page
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
 from core import BackendError, Completed, End, Event, Failed, Progress, QueueUnavailable
@@ -114,7 +113,7 @@ class Screen:
                 await ways[0](page, files)
             except discord.HTTPException as error:
                 misses = 0
-                if files and _is_too_large(error, most):
+                if _are_pictures(files) and _is_too_large(error, most):
                     most = _smaller(files, most)
                     page, files = await self._last_page(end, most)
                     continue
@@ -126,8 +125,8 @@ class Screen:
                     if ways.pop(0) == self._edit and _may_mean_files(error):
                         ways.remove(self._follow_up)  # that is an edit as well, and leaves a line behind
                     if not ways and files:
-                        end = PICTURE_REFUSED if isinstance(end, Completed) else end
-                        page, files, ways = self._page_of(end), (), self._ways()
+                        page, files = self._without_files(page, files)
+                        ways = self._ways()
                     continue
             except NETWORK as error:
                 misses += 1
@@ -161,6 +160,13 @@ class Screen:
             except BackendError as error:
                 end = Failed.of(error)
         page = self._page_of(end)
+        return page, self._prompts(page)
+
+    def _without_files(self, page: Page, files: Files) -> tuple[Page, Files]:
+        """What is told where no way takes these files: words instead of pictures, then words alone."""
+        if not _are_pictures(files):
+            return page, ()
+        page = self._page_of(PICTURE_REFUSED)
         return page, self._prompts(page)
 
     def _page_of(self, event: Event, *, image: str | None = None) -> Page:
@@ -234,6 +240,11 @@ class Screen:
         return view_of(page.buttons, ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
 
 
+def _are_pictures(files: Files) -> bool:
+    """Whether these are a job's pictures, and not its prompts or nothing."""
+    return any(name != PROMPT_FILE for name, _ in files)
+
+
 def _is_too_large(error: discord.HTTPException, most: int) -> bool:
     """Whether Discord refuses pictures of `most` bytes, and may take smaller ones."""
     return (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT
@@ -284,8 +295,3 @@ async def show_result(interaction: discord.Interaction[Any], completed: Complete
 def embeds_of(page: Page) -> list[discord.Embed]:
     """A page as discord.py takes it."""
     return [discord.Embed.from_dict(embed) for embed in page.embeds]
-
-
-def discord_files(files: Files) -> list[discord.File]:
-    """Names and bytes as discord.py takes them."""
-    return [discord.File(io.BytesIO(data), name) for name, data in files]

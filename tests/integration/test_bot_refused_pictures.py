@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot import screen, showing
+from bot import answers, desk, screen, showing
 from core import Gateway
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Message
@@ -84,6 +84,21 @@ async def test_a_picture_that_is_refused_in_a_channel_alone_comes_as_a_direct_me
         (message,) = served.discord.direct(served.ann).messages.values()
         assert prompt_of(message.pictures[0]) == "the one that holds"
         assert asked.followups == []
+
+
+async def test_a_refused_picture_of_a_long_prompt_leaves_the_prompt_in_a_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The picture would have told it; so Again can read it there."""
+    monkeypatch.setattr(answers, "IN_TIME", 3600.0)
+    monkeypatch.setattr(desk, "FETCH_SECONDS", 3600.0)
+    async with serving() as served:
+        served.discord.refuse_files(400, 20009, named="png")
+        message = await served.painted(LONG)
+        assert about(message) == "Discord refuses this picture."
+        assert list(message.files) == ["prompt.txt"]
+        await served.discord.settled(await served.discord.press(served.ann, message, "Again"))
+        assert served.prompts == [LONG] * 2
 
 
 async def test_an_end_whose_prompts_discord_refuses_as_a_file_is_told_without_them() -> None:
