@@ -4,7 +4,8 @@ While Discord lets the message be changed, it shows progress. At the end the way
 message, a new one in its channel, one more answer to the interaction, a direct message. Repeating any of
 them brings no second picture: an edit is repeatable, a new message carries the job's nonce, and a further
 answer, for which Discord knows no nonce, is made without a picture, then edited. Where none of them takes
-the picture, they are tried once more with words alone.
+the picture, those that may have refused it for what it is are tried again: with words, which bring the
+prompts in a file if they have no room for them, and at last with words alone.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from bot.infotext import infotext_of
 from bot.messages import Page, is_cut, late_page, page_of
 from bot.pictures import decode, format_of
 from bot.policy import Refused
+from bot.refusals import TOO_OFTEN, closes, is_too_large, may_mean_files, means_files
 from bot.results import Files, discord_files, last_page
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
@@ -32,16 +34,11 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 30.0
 """Seconds before the end of the interaction's life at which the message says that it changes no more."""
-TOO_LARGE, TOO_OFTEN = 40005, 30046
-CLOSED = {10003, 10008, 10015, 50027}
-"""Unknown channel, message or webhook, invalid token: this message cannot be changed any more."""
-SMALLEST_LIMIT = 10_000
-"""Bytes below which a picture that Discord finds too large is not made any smaller."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
 PICTURE_REFUSED = Failed("picture_refused", "Discord refuses this picture")
-"""How a job ends whose picture nobody can be brought."""
+"""The end that is told instead of a picture that Discord takes nowhere."""
 
 Way = Callable[[Page, Files], Awaitable[None]]
 
@@ -107,26 +104,34 @@ class Screen:
         most, pause = self.ticket.most_bytes, FIRST_PAUSE
         misses = 0
         ways = self._ways()
+        refused: dict[Way, discord.HTTPException] = {}  # that may take the message without its files
         page, files = await self._last_page(end, most)
         while ways:
+            way = ways[0]
             try:
-                await ways[0](page, files)
+                await way(page, files)
             except discord.HTTPException as error:
                 misses = 0
-                if _are_pictures(files) and _is_too_large(error, most):
+                if _are_pictures(files) and is_too_large(error, most):
                     most = _smaller(files, most)
                     page, files = await self._last_page(end, most)
                     continue
                 # Too many edits of one message are a 429 as well; that one is not over in a moment. And a 500
                 # may be told of a token whose time is over.
                 passes = error.status == 429 or error.status >= 500
-                if error.code == TOO_OFTEN or not passes or self._is_over(ways[0]):
-                    log.info("job %s: %s is no way: %s", self.ticket.job, ways[0].__name__[1:], error)
-                    if ways.pop(0) == self._edit and _may_mean_files(error):
-                        ways.remove(self._follow_up)  # that is an edit as well, and leaves a line behind
-                    if not ways and files:
+                if error.code == TOO_OFTEN or not passes or self._is_over(way):
+                    log.info("job %s: %s is no way: %s", self.ticket.job, way.__name__[1:], error)
+                    ways.remove(way)
+                    if files and may_mean_files(error):
+                        refused[way] = error
+                        if way == self._edit and means_files(error) and self._follow_up in ways:
+                            ways.remove(self._follow_up)  # is an edit as well, and leaves a line behind
+                            refused[self._follow_up] = error
+                    if not ways and refused:
+                        reason = next(iter(refused.values()))
+                        log.warning("job %s: Discord refuses its files: %s", self.ticket.job, reason)
                         page, files = self._without_files(page, files)
-                        ways = self._ways()
+                        ways, refused = [way for way in self._ways() if way in refused], {}
                     continue
             except NETWORK as error:
                 misses += 1
@@ -145,9 +150,9 @@ class Screen:
             await self._edit(page, files)
             self._shown = page
         except discord.HTTPException as error:
-            self.is_open = not _closes(error)
+            self.is_open = not closes(error)
             log.debug("job %s: progress was not shown: %s", self.ticket.job, error)
-            if files and _may_mean_files(error):
+            if files and may_mean_files(error):
                 self._preview, self.takes_files = None, False
                 await self._try_edit(_without_image(page))
         except NETWORK as error:
@@ -245,24 +250,9 @@ def _are_pictures(files: Files) -> bool:
     return any(name != PROMPT_FILE for name, _ in files)
 
 
-def _is_too_large(error: discord.HTTPException, most: int) -> bool:
-    """Whether Discord refuses pictures of `most` bytes, and may take smaller ones."""
-    return (error.status == 413 or error.code == TOO_LARGE) and most > SMALLEST_LIMIT
-
-
 def _smaller(files: Files, most: int) -> int:
     """Bytes that each of these files may have at the next attempt, whether Discord counts each or all."""
     return min(most, max(len(data) for _, data in files)) // 2
-
-
-def _closes(error: discord.HTTPException) -> bool:
-    """Whether this message cannot be changed any more, whatever it is to say."""
-    return error.status == 401 or error.code in CLOSED
-
-
-def _may_mean_files(error: discord.HTTPException) -> bool:
-    """Whether Discord may take the message without its files: a 429 passes by itself, as a 5xx does."""
-    return 400 <= error.status < 500 and error.status != 429 and not _closes(error)
 
 
 def _without_image(page: Page) -> Page:
@@ -282,9 +272,9 @@ async def show_result(interaction: discord.Interaction[Any], completed: Complete
                 embeds=embeds_of(page), attachments=discord_files(files), view=view
             )
         except discord.HTTPException as error:
-            if _is_too_large(error, most):
+            if is_too_large(error, most):
                 most = _smaller(files, most)
-            elif _may_mean_files(error):
+            elif may_mean_files(error):
                 raise Refused(f"error.{PICTURE_REFUSED.code}") from error
             else:
                 raise

@@ -86,6 +86,65 @@ async def test_a_picture_that_is_refused_in_a_channel_alone_comes_as_a_direct_me
         assert asked.followups == []
 
 
+@pytest.mark.parametrize(("prompt", "title"), [("a monkey", "Done"), ("/fail-500", "No picture")])
+@pytest.mark.parametrize("code", [50083, 50035])
+async def test_a_message_that_takes_no_change_leaves_one_more_answer_as_the_only_way(
+    code: int, prompt: str, title: str
+) -> None:
+    """In an archived thread of a server without the bot, to somebody who takes no direct messages."""
+    async with serving() as served:
+        served.ann.takes_direct = False
+        asked = await served.hold_one(prompt, where=served.discord.channel(has_bot=False))
+        served.discord.fault("PATCH", "/messages/@original", 400, code, times=100)
+        served.double.release()
+        await served.nothing_left()
+        (message,) = asked.followups
+        assert message.title == title
+        assert len(message.pictures) == (title == "Done")
+
+
+async def test_one_more_answer_brings_words_where_the_message_goes_after_it_refused_the_picture() -> None:
+    """It was not asked to take the picture: it would have refused it as well, and left a line behind."""
+    async with serving() as served:
+        served.ann.takes_direct = False
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        served.discord.fault("PATCH", "/messages/@original", 400, 20009)
+        served.discord.fault("PATCH", "/messages/@original", 404, 10008, times=100)
+        served.double.release()
+        await served.nothing_left()
+        (message,) = asked.followups
+        assert (message.title, about(message)) == ("No picture", "Discord refuses this picture.")
+
+
+async def test_where_no_refusal_means_the_picture_nothing_is_tried_a_second_time() -> None:
+    """A token whose time is over, a server without the bot, no direct messages: words do not help."""
+    async with serving() as served:
+        served.ann.takes_direct = False
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        refused = [call.code for call in served.discord.calls if call.status >= 400]
+        assert sorted(refused) == [50001, 50007, 50027, 50027]
+        assert asked.followups == []
+
+
+async def test_words_are_tried_where_the_picture_was_refused_and_nowhere_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The old message cannot be changed any more; and the log says why there is no picture."""
+    async with serving() as served:
+        await served.hold_one()
+        served.discord.refuse_files(400, 20009)
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        assert sum(call.code == 50027 for call in served.discord.calls) == 2
+        (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+        assert "refuses its files" in warning
+        assert "20009" in warning
+
+
 async def test_a_refused_picture_of_a_long_prompt_leaves_the_prompt_in_a_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -99,6 +158,20 @@ async def test_a_refused_picture_of_a_long_prompt_leaves_the_prompt_in_a_file(
         assert list(message.files) == ["prompt.txt"]
         await served.discord.settled(await served.discord.press(served.ann, message, "Again"))
         assert served.prompts == [LONG] * 2
+
+
+async def test_an_end_without_its_files_needs_no_other_way_than_the_one_that_refused_them() -> None:
+    """First the picture, then its prompts as a file; nothing else leads to whoever asked."""
+    async with serving() as served:
+        served.ann.takes_direct = False
+        asked = await served.hold_one(LONG, where=served.discord.channel(has_bot=False))
+        served.discord.fault("PATCH", "/messages/@original", 400, 50035)
+        served.discord.fault("PATCH", "/messages/@original", 403, 50013)
+        served.discord.fault("POST", "^/webhooks/", 404, 10015)
+        served.double.release()
+        await served.nothing_left()
+        assert about(asked.message) == "Discord refuses this picture."
+        assert asked.message.files == {}
 
 
 async def test_an_end_whose_prompts_discord_refuses_as_a_file_is_told_without_them() -> None:
