@@ -17,6 +17,9 @@ from core import BackendError, Completed
 Files = Sequence[tuple[str, bytes]]
 """Names and bytes."""
 
+LARGEST_TOGETHER = 25 * 2**20 - 2**17
+"""Bytes of one message's pictures: Discord takes requests of 25 MiB, in which the words stand as well."""
+
 _packers = ThreadPoolExecutor(2, "sd-b64-packer")
 """Packing a large picture takes seconds. The event loop looks up host names in its own threads."""
 
@@ -24,9 +27,11 @@ _packers = ThreadPoolExecutor(2, "sd-b64-packer")
 async def last_page(completed: Completed, ticket: Ticket, most: int) -> tuple[Page, Files]:
     """The page of a finished job, and its pictures as files, each of them no larger than `most`.
 
+    Several share what a request holds, which is a file of `most` bytes at least.
     Raises BackendError where a picture is none: what a server paints is handed on without being read.
     """
     images = completed.images[:MOST_PICTURES]
+    most = min(most, max(LARGEST_TOGETHER, most) // len(images))
     try:
         run = asyncio.get_running_loop().run_in_executor
         files = [await run(_packers, _fitted, image.base64, most) for image in images]

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from discord import Webhook
 
-from bot import deliveries, screen, showing, ticket, tickets
+from bot import deliveries, results, screen, showing, ticket, tickets
 from bot.client import listen
 from core import (
     Caller,
@@ -390,7 +390,7 @@ async def test_a_limit_that_discord_does_not_keep_itself_is_found_out() -> None:
 
 
 async def test_many_pictures_may_each_be_as_large_as_one() -> None:
-    """Discord's limit is that of a file: none is packed anew for its company."""
+    """As long as a request holds them, none is packed anew for its company."""
     async with serving(discord=LoopbackDiscord(size_limit=500_000)) as served:
         message = await served.painted("/kb-300", count=4)
         assert sum(map(len, message.pictures)) > 1_000_000
@@ -398,8 +398,29 @@ async def test_many_pictures_may_each_be_as_large_as_one() -> None:
         assert "too large" not in message.embed["footer"]["text"]
 
 
+async def test_many_pictures_share_what_a_request_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is sent in vain before: on a slow line that takes minutes."""
+    assert results.LARGEST_TOGETHER < LoopbackDiscord().request_limit == 25 * 2**20
+    monkeypatch.setattr(results, "LARGEST_TOGETHER", 700_000)
+    async with serving(discord=LoopbackDiscord(size_limit=500_000)) as served:
+        served.discord.request_limit = 800_000
+        message = await served.painted("/kb-300", count=4)
+        assert len(message.pictures) == 4
+        assert all(len(picture) <= 175_000 for picture in message.pictures)
+        assert "too large" in message.embed["footer"]["text"]
+        assert [call.status for call in served.discord.calls if call.status >= 400] == []
+
+
+async def test_a_single_picture_may_be_as_large_as_discord_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers with boosts take larger files than what a request holds elsewhere."""
+    monkeypatch.setattr(results, "LARGEST_TOGETHER", 200_000)
+    async with serving(discord=LoopbackDiscord(size_limit=500_000)) as served:
+        message = await served.painted("/kb-300")
+        assert "too large" not in message.embed["footer"]["text"]
+
+
 async def test_many_pictures_that_are_too_large_together_are_made_smaller_until_they_are_taken() -> None:
-    """What stands in front of Discord may count a whole request."""
+    """What stands in front of Discord may take less than it says."""
     async with serving() as served:
         served.discord.request_limit = 400_000
         message = await served.painted("/kb-300", count=4)

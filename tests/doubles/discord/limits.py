@@ -139,9 +139,15 @@ def check_choices(choices: Sequence[Mapping[str, Any]]) -> None:
 
 
 def check_files(sizes: Iterable[int], limit: int) -> None:
-    """Files of one message. The limit is that of each file ("Uploading Files")."""
+    """Files of one message. This limit is that of each file ("Uploading Files")."""
     if any(size > limit for size in sizes):
         raise Refusal(413, 40005, "Request entity too large")
+
+
+def check_request(size: int, limit: int) -> None:
+    """A whole request, its words and all of its files ("Create Message", "Limitations")."""
+    if size > limit:
+        raise Refusal(413, 0, "Payload Too Large")
 
 
 def check_commands(commands: Sequence[Mapping[str, Any]]) -> None:

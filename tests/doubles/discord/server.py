@@ -23,6 +23,7 @@ from tests.doubles.discord.limits import (
     check_message,
     check_modal,
     check_options,
+    check_request,
     invalid,
 )
 from tests.doubles.discord.world import (
@@ -89,8 +90,8 @@ class LoopbackDiscord:
         self.size_limit = size_limit
         """Bytes of a file, as interactions say it; `real_limit` is what is taken in fact."""
         self.real_limit: int | None = None
-        self.request_limit: int | None = None
-        """Bytes of all files in one request, where something in front of Discord counts them."""
+        self.request_limit = 25 * 2**20
+        """Bytes of a request, with all of its files."""
         self.answer_seconds = 3.0
         self.bot = User(self._id_at(1), "painter", bot=True)
         self.application = self.bot.id
@@ -461,10 +462,7 @@ class LoopbackDiscord:
             if any(named.search(name) for name, _ in files.values()):
                 raise Refusal(status, code, "These files are not taken")
         limit = self.size_limit if self.real_limit is None else self.real_limit
-        sizes = [len(data) for _, data in files.values()]
-        check_files(sizes, limit)
-        if self.request_limit is not None and sum(sizes) > self.request_limit:
-            raise Refusal(413, 0, "Payload Too Large")
+        check_files([len(data) for _, data in files.values()], limit)
 
     def _add_message(
         self, channel: Channel, payload: Words, files: "dict[int, tuple[str, bytes]]", *, flags: int = 0
@@ -549,6 +547,7 @@ class LoopbackDiscord:
         self.calls.append(call)
         try:
             self._suffer(call)
+            check_request(request.size, self.request_limit)
             words = self._route(request, call.path)
             self._suffer(call, afterwards=True)
         except Refusal as refusal:
@@ -696,6 +695,8 @@ class _Request:
     files: dict[int, tuple[str, bytes]]
     authorization: str
     query: Any
+    size: int
+    """Bytes of its body."""
 
     @classmethod
     async def read(cls, http: web.Request) -> Self:
@@ -711,7 +712,9 @@ class _Request:
                     value.file.close()
         elif http.can_read_body:
             payload = json.loads(await http.text())
-        return cls(http.method, payload, files, http.headers.get("Authorization", ""), http.query)
+        authorization, size = http.headers.get("Authorization", ""), http.content_length
+        assert size is not None or not http.can_read_body, "a body whose size is not told beforehand"
+        return cls(http.method, payload, files, authorization, http.query, size or 0)
 
 
 def _json(words: Any, status: int, *, limited: bool = False) -> web.Response:
