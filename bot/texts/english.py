@@ -53,7 +53,10 @@ ENGLISH = {
     "state.lost": "This job is gone",
     "state.lost.about": "It ended long ago, or the bot was restarted in the meantime. Again paints it anew.",
     "state.ended": "This job has ended",
-    "state.ended.about": "What came of it was sent as a new message. Again paints it anew.",
+    "state.ended.about": (
+        "What came of it could not be shown here any more. "
+        "/show fetches it for a while, Again paints it anew."
+    ),
     "state.reencoded": "the picture was too large for Discord and is sent as {format}",
     "eta.seconds": "about {seconds} s",
     "eta.minutes": "about {minutes} min",

@@ -51,7 +51,10 @@ GERMAN = {
     "state.lost": "Diesen Auftrag gibt es nicht mehr",
     "state.lost.about": "Er ist lange vorbei, oder der Bot wurde neu gestartet. „Nochmal“ malt es von vorn.",
     "state.ended": "Dieser Auftrag ist zu Ende",
-    "state.ended.about": "Was daraus wurde, kam als neue Nachricht. „Nochmal“ malt es von vorn.",
+    "state.ended.about": (
+        "Was daraus wurde, ließ sich hier nicht mehr zeigen. "
+        "/zeigen holt es noch eine Weile, „Nochmal“ malt es von vorn."
+    ),
     "state.reencoded": "das Bild war für Discord zu groß und kommt als {format}",
     "eta.seconds": "etwa {seconds} s",
     "eta.minutes": "etwa {minutes} min",

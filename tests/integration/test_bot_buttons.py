@@ -270,7 +270,7 @@ async def test_cancel_of_a_job_that_has_just_ended_says_so(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("prompt", ["the one that holds", "monkey " * 500 + "*" * 400])
 @pytest.mark.usefixtures("patient")
-async def test_a_message_whose_picture_came_as_a_new_one_says_so_when_its_cancel_is_pressed(
+async def test_a_message_whose_picture_came_as_a_new_one_says_that_it_has_ended_when_its_cancel_is_pressed(
     prompt: str,
 ) -> None:
     """After the 15 minutes it could not be changed; a press lets it be once more."""
@@ -282,10 +282,25 @@ async def test_a_message_whose_picture_came_as_a_new_one_says_so_when_its_cancel
         pressed = await press(served, asked.message, "Cancel")
         assert pressed.message is asked.message
         assert asked.message.title == "This job has ended"
-        assert "sent as a new message" in asked.message.embed["author"]["name"]
+        assert "/show fetches it" in asked.message.embed["author"]["name"]
         assert list(asked.message.buttons) == ["Again", "Edit", "Delete"]
         await served.discord.settled(await served.discord.press(served.ann, asked.message, "Again"))
         assert served.prompts == [prompt.strip()] * 2
+
+
+async def test_what_an_old_message_says_of_its_end_is_true_where_nothing_could_be_sent() -> None:
+    """In a server without the bot, to somebody who takes no direct messages: /show brings it."""
+    async with serving() as served:
+        served.ann.takes_direct = False
+        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        await press(served, asked.message, "Cancel")
+        assert "new message" not in asked.message.embed["author"]["name"]
+        id = asked.message.embed["footer"]["text"].split()[1]
+        shown = await served.discord.command(served.ann, asked.channel, "show", job=id)
+        await served.discord.until(lambda: shown.original and shown.original.pictures)
 
 
 async def test_the_cancel_of_a_list_of_jobs_rewrites_no_list() -> None:
