@@ -176,10 +176,10 @@ class Desk:
         except (NotFound, Expired):
             await self._say_lost(interaction, press)
             return
-        if cancelled:
-            await self.answers.acknowledge(interaction)  # who follows the job shows its end
-        elif is_late(interaction):
+        if is_late(interaction) and _embeds_of(interaction):
             await self._say_lost(interaction, press, "state.ended")
+        elif cancelled:
+            await self.answers.acknowledge(interaction)  # who follows the job shows its end
         else:
             raise Refused("refused.ended")
 

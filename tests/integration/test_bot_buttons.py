@@ -288,6 +288,18 @@ async def test_a_message_whose_picture_came_as_a_new_one_says_that_it_has_ended_
         assert served.prompts == [prompt.strip()] * 2
 
 
+async def test_an_old_message_whose_cancel_still_cancels_keeps_no_cancel_either() -> None:
+    """Who follows the job tells its end in a new message; here nobody else changes anything."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.skip(901)
+        await press(served, asked.message, "Cancel")
+        await served.nothing_left()
+        assert asked.message.title == "This job has ended"
+        assert list(asked.message.buttons) == ["Again", "Edit", "Delete"]
+        assert [message.title for message in served.channel.messages.values()][1:] == ["Cancelled"]
+
+
 async def test_what_an_old_message_says_of_its_end_is_true_where_nothing_could_be_sent() -> None:
     """In a server without the bot, to somebody who takes no direct messages: /show brings it."""
     async with serving() as served:
@@ -301,6 +313,18 @@ async def test_what_an_old_message_says_of_its_end_is_true_where_nothing_could_b
         id = asked.message.embed["footer"]["text"].split()[1]
         shown = await served.discord.command(served.ann, asked.channel, "show", job=id)
         await served.discord.until(lambda: shown.original and shown.original.pictures)
+
+
+async def test_an_old_message_whose_embeds_a_moderator_removed_says_that_its_job_had_ended() -> None:
+    """There are no words left to rewrite."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.skip(901)
+        served.double.release()
+        await served.nothing_left()
+        asked.message.embeds = []
+        late = await press(served, asked.message, "Cancel")
+        assert "ended before" in late.said
 
 
 async def test_the_cancel_of_a_list_of_jobs_rewrites_no_list() -> None:
