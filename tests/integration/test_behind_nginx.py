@@ -1,12 +1,14 @@
-"""nginx in front, as docs/scaling.md writes it for a machine without Docker: a real one, by those lines."""
+"""A real nginx in front, as docs/scaling.md writes it for a machine without Docker, and as compose has it."""
 
 import asyncio
 import json
+import os
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import websockets
@@ -16,7 +18,8 @@ from core.settings import load
 from tests.doubles.http_fixture import serving, until
 from tests.ports import free_port
 
-PAGE = (Path(__file__).parents[2] / "docs" / "scaling.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 AROUND = """
 daemon off;
@@ -33,22 +36,48 @@ http {
 """What stands around a file of conf.d, with all that is written in the test's own folder."""
 
 
+pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx is here")
+
+
 @asynccontextmanager
-async def nginx(folder: Path, server: str) -> AsyncIterator[None]:
-    """Run it with this server until one leaves."""
+async def nginx(folder: Path, conf: str) -> AsyncIterator[int]:
+    """Run it with this configuration until one leaves; its process. What it says is in the file `log`."""
     assert NGINX is not None
-    (folder / "nginx.conf").write_text(AROUND + server + "}\n", encoding="utf-8")
+    (folder / "nginx.conf").write_text(conf, encoding="utf-8")
+    (folder / "pid").unlink(missing_ok=True)
     command = (NGINX, "-e", "stderr", "-p", str(folder), "-c", "nginx.conf")
-    process = await asyncio.create_subprocess_exec(*command)
+    with (folder / "log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(*command, stderr=log)
     try:
         await until((folder / "pid").exists)  # it listens before it writes that
-        yield
+        yield process.pid
     finally:
         process.terminate()
         await process.wait()
 
 
-@pytest.mark.skipif(NGINX is None, reason="no nginx is here")
+def of_compose(folder: Path, port: int, replica: int) -> str:
+    """The compose file's configuration, here: HTTP on this port, and its only replica on that one."""
+    for name in ("replicas.conf", "nobody.conf"):
+        shutil.copy(ROOT / "deploy" / name, folder)
+    conf = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+    conf = conf.replace("user nginx;", "user root;" if os.geteuid() == 0 else "")
+    conf = conf.replace("access_log /dev/stdout main;", "access_log off;")
+    conf = conf.replace("listen 5000 ", f"listen 127.0.0.1:{port} ").replace(
+        "app:5000", f"127.0.0.1:{replica}"
+    )
+    conf = conf.replace("listen 8765 ", f"listen 127.0.0.1:{free_port()} ")
+    conf = conf.replace("listen 127.0.0.1:8081;", f"listen 127.0.0.1:{free_port()};")
+    return "daemon off;\n" + conf.replace(" /tmp/", f" {folder}/").replace("/nginx.pid;", "/pid;")
+
+
+def memory_of_its_child(pid: int) -> int:
+    """Bytes that the one process takes which serves."""
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    status = Path(f"/proc/{child}/status").read_text(encoding="ascii")
+    return 1024 * int(re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[0])
+
+
 async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> None:
     """By the name that is listed: its web page may paint, and so may programs on both wires."""
     server = re.findall(r"^```nginx\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)[0]
@@ -61,9 +90,11 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
         wsserver.server.listen(served.gateway, served.settings, port=0) as ws_port,
         nginx(
             tmp_path,
-            server.replace("listen 80;", f"listen 127.0.0.1:{port};")
+            AROUND
+            + server.replace("listen 80;", f"listen 127.0.0.1:{port};")
             .replace(f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};")
-            .replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};"),
+            .replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};")
+            + "}\n",
         ),
     ):
         url = f"http://127.0.0.1:{port}"
@@ -79,3 +110,66 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
                 types.append(json.loads(await socket.recv())["type"])
     assert types[-1] == "image"
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
+
+
+async def test_the_nginx_of_compose_lets_the_longest_prompts_through(tmp_path: Path) -> None:
+    """In a URL, with as much in headers as a browser sends, and in a body, most of which lies in a file."""
+    longest, port, cookie = "\N{MONKEY}" * 4000, free_port(), {"Cookie": "c=" + "c" * 4000}
+    async with (
+        serving(tmp_path) as served,
+        nginx(tmp_path, of_compose(tmp_path, port, served.port)),
+    ):
+        url, words = f"http://127.0.0.1:{port}/text", {"input": longest, "negative_prompt": longest}
+        query = "&".join(f"{name}={quote(text)}" for name, text in words.items())
+        for asked in (
+            served.client.get(f"{url}?{query}", headers=cookie),
+            served.client.post(url, json=words, headers=cookie),
+        ):
+            async with asked as answer:
+                assert answer.status == 200, await answer.text()
+        async with served.client.get(f"{url}?input={'a' * 131_000}", headers=cookie) as answer:
+            assert json.loads(await answer.text())["code"] == "invalid_request", (
+                "that is not for nginx to say"
+            )
+    assert [each["prompt"] for each in served.double.txt2img_requests] == [longest] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read as Linux tells it")
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"".join(b"X-%d: %s\r\n" % (n, b"a" * 134_000) for n in range(4)),
+        b"Content-Length: 262144\r\n\r\n" + b"a" * 262_000,
+        b"X: %s\r\nContent-Length: 262144\r\n\r\n" % (b"a" * 134_000) + b"a" * 262_000,
+    ],
+    ids=["heads", "bodies", "both"],
+)
+async def test_whoever_holds_connections_of_the_nginx_of_compose_open_takes_little_memory(
+    tmp_path: Path, said: bytes
+) -> None:
+    """Heads and bodies that never end. NGINX_MEMORY is reckoned with 160 KiB for each connection."""
+    port, number = free_port(), 200
+    async with (
+        serving(tmp_path) as served,
+        nginx(tmp_path, of_compose(tmp_path, port, served.port)) as pid,
+    ):
+
+        async def stranger() -> asyncio.StreamWriter:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST /text HTTP/1.1\r\nHost: 127.0.0.1\r\n" + said)
+            with suppress(ConnectionError):  # it has heard enough
+                await writer.drain()
+            return writer
+
+        async def ask() -> None:
+            async with served.client.get(f"http://127.0.0.1:{port}/healthz") as answer:
+                assert answer.status == 200
+
+        await ask()
+        before = memory_of_its_child(pid)
+        strangers = [await stranger() for _ in range(number)]
+        await ask()  # behind what they have sent
+        taken = memory_of_its_child(pid) - before
+        for writer in strangers:
+            writer.close()
+    assert taken < number * 160 * 1024

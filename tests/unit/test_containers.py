@@ -71,6 +71,23 @@ def test_the_logs_of_nginx_hold_no_prompt() -> None:
     assert re.findall(r"^ *error_log (.*);", NGINX, re.MULTILINE) == ["stderr crit"]
 
 
+def test_the_memory_of_nginx_holds_all_its_connections() -> None:
+    """With what a stranger can have lie there for each, and the folder of bodies full, on any machine."""
+    (processes,) = re.findall(r"^worker_processes (\w+);", NGINX, re.MULTILINE)
+    (connections,) = re.findall(r"^ *worker_connections (\d+);", NGINX, re.MULTILINE)
+    (head,) = re.findall(r"^ *large_client_header_buffers 1 (\d+)k;", NGINX, re.MULTILINE)
+    (body,) = re.findall(r"^ *client_body_buffer_size (\d+)k;", NGINX, re.MULTILINE)
+    (folder,) = re.findall(r'tmpfs: \["/tmp:size=(\d+)m"\]', COMPOSE)
+    assert processes == "1"
+    assert int(head) + int(body) <= 152, "8 KiB of the 160 are for all else"
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert f"nginx holds {int(connections):,} connections" in page.replace("\n  ", " ")
+    assert "160 KiB for each of them and 256 MiB beside" in page.replace("\n  ", " ")
+    assert DEFAULTS["NGINX_MEMORY"] == "1g"
+    assert int(folder) <= 128, "of the 256"
+    assert int(connections) * 160 + 256 * 1024 <= 1024 * 1024
+
+
 def test_nginx_may_open_as_many_files_as_its_connections_need() -> None:
     (files,) = re.findall(r"^worker_rlimit_nofile (\d+);", NGINX, re.MULTILINE)
     (connections,) = re.findall(r"^ *worker_connections (\d+);", NGINX, re.MULTILINE)
