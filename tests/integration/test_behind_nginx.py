@@ -173,3 +173,45 @@ async def test_whoever_holds_connections_of_the_nginx_of_compose_open_takes_litt
         for writer in strangers:
             writer.close()
     assert taken < number * 160 * 1024
+
+
+async def test_where_connections_run_out_the_nginx_of_compose_says_so_and_no_prompt(tmp_path: Path) -> None:
+    """A client finds none, or none is left for its way on: what would be said then holds the request.
+
+    Each client takes two. So with one of these numbers it is the first that lacks, with the other the second.
+    """
+    came, answers, log = asyncio.Queue[asyncio.StreamWriter](), list[bytes](), ""
+    replica, port = (
+        await asyncio.start_server(lambda _, writer: came.put_nowait(writer), "127.0.0.1", 0),
+        free_port(),
+    )
+    conf = of_compose(tmp_path, port, replica.sockets[0].getsockname()[1])
+    open_ones = []
+
+    async def ask() -> bytes | None:
+        """What a client hears; None when its request has arrived at the replica, which says nothing."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        open_ones.append(writer)
+        writer.write(b"GET /text?input=hats HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        heard, arrived = asyncio.ensure_future(reader.read(12)), asyncio.ensure_future(came.get())
+        await asyncio.wait({heard, arrived}, return_when=asyncio.FIRST_COMPLETED)
+        if arrived.done():
+            heard.cancel()
+            open_ones.append(arrived.result())
+            return None
+        arrived.cancel()
+        return b"" if heard.exception() else heard.result()
+
+    async with replica:
+        for number in (12, 13):
+            few = re.sub("worker_connections .*;", f"worker_connections {number};", conf)
+            async with nginx(tmp_path, few):
+                while (answer := await ask()) is None:
+                    pass
+            answers.append(answer)
+            log += (tmp_path / "log").read_text(encoding="utf-8")
+        for writer in open_ones:
+            writer.close()
+    assert sorted(answers) == [b"", b"HTTP/1.1 500"]
+    assert "worker_connections are not enough" in log
+    assert "hats" not in log

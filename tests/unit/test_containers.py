@@ -69,6 +69,9 @@ def test_the_logs_of_nginx_hold_no_prompt() -> None:
     (log_format,) = re.findall(r"log_format main (.*?);", NGINX, re.DOTALL)
     assert not re.search(r"\$(request\b|request_uri|args|query_string|http_referer)", log_format)
     assert re.findall(r"^ *error_log (.*);", NGINX, re.MULTILINE) == ["stderr crit"]
+    ways = re.findall(r"proxy_pass .*", (ROOT / "deploy" / "replicas.conf").read_text(encoding="utf-8"))
+    assert len(ways) == 10
+    assert all(" error_log stderr emerg; " in way for way in ways), "higher levels hold it, too"
 
 
 def test_the_memory_of_nginx_holds_all_its_connections() -> None:
