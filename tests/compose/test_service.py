@@ -165,6 +165,24 @@ async def test_a_new_version_comes_without_a_gap_by_the_commands_of_the_docs(
     assert all("RESULT_TTL=901" in inspect(id)["Config"]["Env"] for ids in new.values() for id in ids)
 
 
+async def test_a_new_server_is_painted_on_and_nobody_is_sent_away(service: Stack, load: Load) -> None:
+    """Front ends and bots do not read SD_BACKENDS: the workers alone are started anew."""
+    up = ("up", "-d", "--wait", *(f"--scale={kind}={number}" for kind, number in SCALES.items()))
+    await asyncio.to_thread(service.compose, *up)  # now nothing is out of date
+    kept = {id for kind in ("app", "ws", "nginx", "valkey") for id in service.containers(kind)}
+    workers = set(service.containers("worker"))
+    service.environ["SD_BACKENDS"] = "http://engine2:7861,http://engine:7861"
+    update = asyncio.create_task(asyncio.to_thread(service.compose, *up))
+    pictures: list[Picture] = []
+    while not update.done():
+        first = next(NUMBERS)
+        pictures += await load.run(range(first, first + 20), range(first + 20, first + 40), patient=False)
+    await update
+    painted_once(service.painted(), pictures)
+    assert kept == {id for kind in ("app", "ws", "nginx", "valkey") for id in service.containers(kind)}
+    assert not workers & set(service.containers("worker"))
+
+
 async def test_who_waits_through_several_new_versions_gets_the_picture(service: Stack, load: Load) -> None:
     """Each time one replica comes and the only other one goes: of those that a request knew none is left."""
     old, *others = service.containers("app")

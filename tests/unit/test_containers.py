@@ -23,12 +23,28 @@ def test_the_compose_file_passes_on_every_setting() -> None:
     secrets = {f"{item.name.upper()}_FILE" for item in SETTINGS if item.metadata["secret"]}
     assert "API_KEY_FILE" in secrets
     assert keys == NAMES | secrets
-    assert {name for name in NAMES if f"\n  {name}:" not in COMPOSE} == {
-        "ENGINE_HOST",
-        "ENGINE_PORT",
-        "HTTP_PORT",
-        "WS_PORT",
-    }, "those belong to single services"
+
+
+def test_each_service_gets_what_it_reads() -> None:
+    """A new server starts no front end anew, and who breaks into one finds no token of Discord."""
+    shared = _settings_of("x-settings: &settings")
+    doors = shared | _settings_of("x-door: &door") | {"HTTP_PORT", "WS_PORT"}
+    assert _settings_of("  app:") == doors | {"PROMPT_FILE"}
+    assert _settings_of("  ws:") == doors
+    discord = {name for name in NAMES if name.startswith("DISCORD_")}
+    assert _settings_of("  bot:") == shared | discord | {"DISCORD_TOKEN_FILE"}
+    assert _settings_of("  worker:") == shared | {"SD_BACKENDS", "SD_BACKENDS_FILE"}
+    secrets = {item.name.upper() for item in SETTINGS if item.metadata["secret"]}
+    assert shared & secrets == {"REDIS_URL"}
+
+
+def _settings_of(head: str) -> set[str]:
+    """The variables in the part of the compose file below this line, and in what it takes over."""
+    part = COMPOSE.partition(f"\n{head}\n")[2].partition("\n\n")[0]
+    names = set(re.findall(r"^ +([A-Z_]+):", part, re.MULTILINE))
+    for taken in re.findall(r"<<: \*(settings|door)$", part, re.MULTILINE):
+        names |= _settings_of(f"x-{taken}: &{taken}")
+    return names
 
 
 def test_what_only_the_compose_file_reads_stands_in_the_example() -> None:
