@@ -40,10 +40,10 @@ async def listening(
                 problem = _problem(error, port)
                 if problem is None:
                     raise SettingsError(
-                        f"{name}_HOST", f"cannot listen on {host}: {_words(error)}"
+                        f"{name}_HOST", f"cannot listen on {host}: {_words(error)}", passing=_passes(error)
                     ) from error
                 if port == ports[-1]:
-                    raise SettingsError(variable, problem) from error
+                    raise SettingsError(variable, problem, passing=_passes(error)) from error
                 if port == wanted:
                     moved = problem
         if port != wanted:
@@ -66,6 +66,11 @@ def _problem(error: OSError | UnicodeError, port: int) -> str | None:
         why = "ports below 1024 are the administrator's" if port < 1024 else "the system keeps it for itself"
         return f"{port} is not allowed: {why}"
     return None
+
+
+def _passes(error: OSError | UnicodeError) -> bool:
+    """Whether the same may go well later: the address comes, the name is known, the other program ends."""
+    return isinstance(error, OSError) and error.errno != errno.EACCES
 
 
 def _words(error: OSError | UnicodeError) -> str:

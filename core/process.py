@@ -28,7 +28,7 @@ OPEN_FILES = 65_536, 10_240
 def run(main: Coroutine[Any, Any, None]) -> None:
     """Run a program to its end, on uvloop where it is installed; what it logs goes to standard error.
 
-    A setting that cannot be used is printed in one line, with exit code 2.
+    A setting that cannot be used is printed in one line, with exit code 2; with 3 if it may be usable later.
     """
     open_output()
     _begin_log()
@@ -42,7 +42,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
             runner.run(main)
     except SettingsError as error:
         print(f"sd-b64: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
+        raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

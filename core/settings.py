@@ -2,7 +2,7 @@
 
 The fields of `Settings` are the one table of settings: an environment variable is a field's name in
 capitals, its metadata says how it is read and what it is for. A wrong value is a `SettingsError` that
-names the variable; the programs print it and exit with 2.
+names the variable; the programs print it and exit with 2, or with 3 where it may be usable later.
 """
 
 import os
@@ -34,11 +34,15 @@ from core.variables import (
 
 
 class SettingsError(Exception):
-    """A setting cannot be used; its text is one line that names the variable."""
+    """A setting cannot be used; its text is one line that names the variable.
 
-    def __init__(self, variable: str, problem: str) -> None:
+    `passing`: it may be right, and the system refuses it for now, as an address that a boot has not set yet.
+    """
+
+    def __init__(self, variable: str, problem: str, *, passing: bool = False) -> None:
         super().__init__(f"{variable}: {problem}")
         self.variable = variable
+        self.exit_code = 3 if passing else 2
 
 
 def _setting(

@@ -115,7 +115,7 @@ async def test_a_front_end_alone_without_a_painter_says_so(tmp_path: Path, packa
 async def test_a_port_that_was_set_and_is_taken_is_one_line(
     tmp_path: Path, taken: int, command: str, variable: str
 ) -> None:
-    """And exit code 2."""
+    """And exit code 3: the other program may end."""
     async with A1111Double() as double:
         arguments = command.split()
         environ = {**FREE, variable: str(taken), "SD_BACKENDS": double.url}
@@ -124,7 +124,7 @@ async def test_a_port_that_was_set_and_is_taken_is_one_line(
             del environ["SD_BACKENDS"]
         async with program(tmp_path, *arguments, **environ) as alone:
             code, said = await alone.ends()
-    assert (code, said.splitlines()[-1]) == (2, f"sd-b64: {variable}: {taken} is taken by another program")
+    assert (code, said.splitlines()[-1]) == (3, f"sd-b64: {variable}: {taken} is taken by another program")
     assert "Traceback" not in said
 
 
@@ -141,11 +141,11 @@ async def test_a_port_that_is_not_allowed_is_said_to_be_that(tmp_path: Path) -> 
 
 
 async def test_a_host_that_is_not_here_is_one_line(tmp_path: Path) -> None:
-    """With the loop that is used."""
+    """With the loop that is used. And exit code 3: it may come, as after a boot."""
     elsewhere = {"ENGINE_HOST": "192.0.2.1", "ALLOW_ANONYMOUS": "true"}
     line = "sd-b64: ENGINE_HOST: cannot listen on 192.0.2.1: Cannot assign requested address\n"
     async with program(tmp_path, "-m", "engine", **FREE, **elsewhere) as engine:
-        assert await engine.ends() == (2, line)
+        assert await engine.ends() == (3, line)
 
 
 @pytest.mark.parametrize(
