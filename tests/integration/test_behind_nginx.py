@@ -15,7 +15,7 @@ import websockets
 
 import wsserver.server
 from core.settings import load
-from tests.doubles.http_fixture import serving, until
+from tests.doubles.http_fixture import Served, serving, until
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -78,18 +78,18 @@ def memory_of_its_child(pid: int) -> int:
     return 1024 * int(re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[0])
 
 
-async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> None:
-    """By the name that is listed: its web page may paint, and so may programs on both wires."""
+@asynccontextmanager
+async def behind_the_nginx_of_the_docs(folder: Path) -> AsyncIterator[tuple[Served, int]]:
+    """Both front ends behind the lines of docs/scaling.md; the port of nginx."""
     server = re.findall(r"^```nginx\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)[0]
     (env,) = re.findall(r"^```bash\n(HTTP_PORT=5000\n.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
-    (tmp_path / "env").write_text(env, encoding="utf-8")
-    told, port = load({}, tmp_path / "env"), free_port()
-    page = {"Host": "pictures.example", "Origin": "http://pictures.example"}
+    (folder / "env").write_text(env, encoding="utf-8")
+    told, port = load({}, folder / "env"), free_port()
     async with (
-        serving(tmp_path, allowed_hosts=told.allowed_hosts, trusted_proxies=told.trusted_proxies) as served,
+        serving(folder, allowed_hosts=told.allowed_hosts, trusted_proxies=told.trusted_proxies) as served,
         wsserver.server.listen(served.gateway, served.settings, port=0) as ws_port,
         nginx(
-            tmp_path,
+            folder,
             AROUND
             + server.replace("listen 80;", f"listen 127.0.0.1:{port};")
             .replace(f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};")
@@ -97,6 +97,13 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
             + "}\n",
         ),
     ):
+        yield served, port
+
+
+async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> None:
+    """By the name that is listed: its web page may paint, and so may programs on both wires."""
+    page = {"Host": "pictures.example", "Origin": "http://pictures.example"}
+    async with behind_the_nginx_of_the_docs(tmp_path) as (served, port):
         url = f"http://127.0.0.1:{port}"
         async with served.client.post(f"{url}/text", json={"input": "a mill"}, headers=page) as answer:
             assert answer.status == 200, await answer.text()
@@ -110,6 +117,32 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
                 types.append(json.loads(await socket.recv())["type"])
     assert types[-1] == "image"
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
+
+
+async def test_what_a_client_calls_its_request_is_not_believed_through_nginx(tmp_path: Path) -> None:
+    """Two requests of one name are two jobs; and while the service stops both wires say so in words."""
+    named = {"X-Request-ID": "same"}
+    async with behind_the_nginx_of_the_docs(tmp_path) as (served, port):
+        url = f"http://127.0.0.1:{port}"
+
+        async def ask() -> int:
+            async with served.client.get(f"{url}/text?input=a%20mill", headers=named) as answer:
+                return answer.status
+
+        served.double.hold()
+        asked = [asyncio.create_task(ask()) for _ in range(2)]
+        await served.until_status(lambda status: status["waiting"] + status["running"] == 2)
+        served.double.release()
+        assert await asyncio.gather(*asked) == [200, 200]
+        await served.gateway.drain(0)
+        upgrade = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        upgrade |= {"Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+        for path, headers in (("/text?input=a%20mill", named), ("/ws", named | upgrade)):
+            async with served.client.get(f"{url}{path}", headers=headers) as answer:
+                assert (answer.status, (await answer.json(content_type=None))["code"]) == (
+                    503,
+                    "shutting_down",
+                )
 
 
 async def test_the_nginx_of_compose_lets_the_longest_prompts_through(tmp_path: Path) -> None:

@@ -203,12 +203,16 @@ def test_code_in_the_pages_can_be_read() -> None:
 
 
 def test_the_service_of_systemd_is_not_killed_while_it_stops() -> None:
-    """It has longer than what is painted may take then; and a wrong setting (exit 2) is not tried again."""
+    """It has longer than what is painted may take then; and a wrong setting (exit 2) is not tried again.
+
+    All else is, for ever: systemd gives up only after five starts within ten seconds.
+    """
     (text,) = _blocks((ROOT / "docs" / "scaling.md").read_text(encoding="utf-8"), "ini")
     unit = ConfigParser()
     unit.read_string(text)
     assert unit.getfloat("Service", "TimeoutStopSec") > Settings().shutdown_grace
     assert unit["Service"]["RestartPreventExitStatus"] == "2"
+    assert 4 * unit.getfloat("Service", "RestartSec") > 10
 
 
 def test_the_changelog_has_its_shape() -> None:
