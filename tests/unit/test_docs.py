@@ -88,6 +88,14 @@ def test_the_env_example_names_what_may_come_from_a_file() -> None:
     assert secrets == {word for word in re.findall(r"[A-Z_]{6,}", head) if not word.endswith("_FILE")}
 
 
+def test_a_key_with_special_characters_is_written_as_the_docs_say(tmp_path: Path) -> None:
+    """Compose reads that line in the same way, see tests/compose/test_settings.py."""
+    for text in (README, (ROOT / ".env.example").read_text(encoding="utf-8")):
+        (line,) = re.findall(r"API_KEY='.*?'", text)
+        (tmp_path / "env").write_text(line, encoding="utf-8")
+        assert load({}, tmp_path / "env").api_key == "$uper #9"
+
+
 def test_the_readme_tells_of_the_storm_what_was_measured() -> None:
     table = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
     workers, front_ends = re.findall(r"(\d+) workers, (\d+) front ends, Valkey twice", table)[0]
