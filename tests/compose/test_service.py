@@ -262,6 +262,26 @@ async def test_nginx_serves_whoever_names_no_host(service: Stack, load: Load) ->
     await writer.wait_closed()
 
 
+def test_a_valkey_that_refuses_to_write_is_unhealthy_and_holds_up_no_start(service: Stack) -> None:
+    """As with a full disk. What is started meanwhile waits for it, and serves as soon as it writes again."""
+    service.settle()
+    (valkey,) = service.containers("valkey")
+    app = service.containers("app")[0]
+
+    def shell(commands: str) -> None:
+        run("docker", "exec", valkey, "sh", "-ec", commands)
+
+    shell("mkdir -p /data/dump.rdb/full; valkey-cli config set save '3600 1'; valkey-cli bgsave")
+    until(partial(is_unhealthy, valkey), "a Valkey that is unhealthy")
+    run("docker", "rm", "-f", app)
+    scales = [f"--scale={kind}={number}" for kind, number in SCALES.items()]
+    service.compose("up", "-d", "--no-recreate", *scales)
+    assert is_unhealthy(valkey)
+    assert len(service.containers("app")) == SCALES["app"]
+    shell("rm -r /data/dump.rdb; valkey-cli bgsave; valkey-cli config set save ''")
+    service.settle()
+
+
 def test_what_hangs_is_unhealthy_and_what_goes_on_is_healthy_again(service: Stack) -> None:
     service.settle()
     for kinds in (("app", "ws", "worker", "engine", "nginx"), ("valkey",)):
