@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from core.events import Completed, End, Progress
 from core.queues import ELSEWHERE, VOID, Again, Claim, Wish
+from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import decode_request, encode_end, encode_progress
 from core.queues.valkey.store import Arg, Store
 from core.settings import Settings
@@ -22,8 +23,16 @@ LAPSED = -1
 class Holding:
     """All claims of one process. Nothing here raises because the queue is away: it waits."""
 
-    def __init__(self, store: Store, process: str, settings: Settings, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        pictures: Pictures,
+        process: str,
+        settings: Settings,
+        clock: Callable[[], float],
+    ) -> None:
         self._store = store
+        self._pictures = pictures
         self._process = process
         self._settings = settings
         self._clock = clock
@@ -120,10 +129,19 @@ class Holding:
         end: tuple[Arg, ...] = (claim.id, claim.attempt, encode_end(outcome), len(images), size, self._name())
         answer = LAPSED
         # The pulse holds the claim meanwhile: over a slow line pictures take longer than a lease.
-        self._renewing[claim.id, claim.attempt] = asyncio.Event()
+        changed = self._renewing[claim.id, claim.attempt] = asyncio.Event()
+
+        async def held() -> bool:
+            """Asked only after a pulse or a word: not for a picture that is there at once."""
+            if not changed.is_set():
+                return True
+            changed.clear()
+            return (await self._wish_of(claim)).held
+
         try:
-            while answer == LAPSED:  # if the queue was away for very long in between
-                await self._store.store_pictures(keys, [image.base64 for image in images])
+            while answer == LAPSED:  # if the queue was away for long in between
+                await self._pictures.store(keys, [image.base64 for image in images], held)
+                # Where the claim is void, this drops what is stored of them.
                 answer = await self._store.insist("finish", *end)
         finally:
             self._renewing.pop((claim.id, claim.attempt), None)

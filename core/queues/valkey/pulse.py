@@ -16,6 +16,7 @@ from core.queues.refusals import unwanted, workers_vanished
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
+from core.queues.valkey.pictures import PICTURE_SECONDS
 from core.queues.valkey.records import decode_offers, encode_end
 from core.queues.valkey.store import CALL_SECONDS, Store, reason, refuses
 from core.queues.valkey.watching import Watching
@@ -127,6 +128,7 @@ class Pulse:
             self._max_deliveries,
             VANISHED,
             UNWANTED,
+            PICTURE_SECONDS * 1000,
             *(word for claim in claims for word in claim),
         )
         version, clock, known, offers, runs, waiting, next_end, heard = told

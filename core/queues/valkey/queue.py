@@ -22,6 +22,7 @@ from core.queues.refusals import expired, no_such_job, not_yours
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
+from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.pulse import Pulse
 from core.queues.valkey.putting import Putting
 from core.queues.valkey.records import CANCELLED, Message, by_name, encode_offer
@@ -57,13 +58,19 @@ class ValkeyQueue:
     ) -> None:
         self.process = process or secrets.token_hex(8)
         self.store = Store(settings, skew=skew)
+        self.pictures = Pictures(self.store)
         self._listener = Listener(settings.redis_url, self.process, self._hear, self._missed_something)
         self._backends = Backends(clock)
         self._watching = Watching(
-            self.store, self.process, self._backends, self._listener.listening, self._spawn
+            self.store,
+            self.pictures,
+            self.process,
+            self._backends,
+            self._listener.listening,
+            self._spawn,
         )
         self._putting = Putting(self.store, settings, self._backends, self._watching, self._spawn)
-        self._holding = Holding(self.store, self.process, settings, clock)
+        self._holding = Holding(self.store, self.pictures, self.process, settings, clock)
         self._pulse = Pulse(
             self.store, self.process, settings, self._backends, self._listener, self._watching, self._holding
         )

@@ -6,6 +6,7 @@ from weakref import WeakValueDictionary
 
 from core.errors import QueueUnavailable
 from core.events import Completed, End
+from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import GONE, decode_end
 from core.queues.valkey.store import Store
 from core.queues.valkey.watched import Watched
@@ -17,8 +18,9 @@ LINGER = 20.0
 class Results:
     """Holds no picture by itself: only those that somebody here still reads are found again."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, pictures: Pictures) -> None:
         self._store = store
+        self._pictures = pictures
         self._read: WeakValueDictionary[str, Completed] = WeakValueDictionary()
         """By the key of their first picture."""
 
@@ -43,7 +45,7 @@ class Results:
     async def _fetch(self, id: str, keys: Sequence[str]) -> list[bytes | None]:
         lingering = asyncio.create_task(self._linger(id))
         try:
-            return await self._store.pictures(keys)
+            return await self._pictures.fetch(keys)
         finally:
             lingering.cancel()
             await asyncio.wait({lingering})

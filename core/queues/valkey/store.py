@@ -9,10 +9,9 @@ import asyncio
 import hashlib
 import logging
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache, partial
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -43,13 +42,6 @@ CALL_SECONDS = 2.0
 CONNECTIONS = 16
 AT_ONCE = 12
 """Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
-PICTURES_AT_ONCE = CONNECTIONS - AT_ONCE
-"""Pictures under way, beside those calls."""
-LONGEST_PICTURE = 900.0
-"""Seconds for one try to move a picture, at the most. It gets three times what the last one took, and after a
-try that took too long twice as many."""
-PICTURE_SECONDS = 3600
-"""When a stored picture lapses that was never made a result."""
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
 
@@ -77,7 +69,7 @@ Arg = bytes | str | int | float | memoryview
 
 
 class Store:
-    """Scripts, and pictures, which are too large for them.
+    """Scripts, and plain commands for pictures, which are too large for them.
 
     `skew` is seconds that are added to Valkey's clock: tests let time pass with it. Raises SettingsError
     where no connection can be made of REDIS_URL.
@@ -92,9 +84,6 @@ class Store:
             settings.result_max_bytes,
         )
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._picture_turns = asyncio.Semaphore(PICTURES_AT_ONCE)
-        self._picture_took = 0.0
-        """Seconds on the way of the last picture that was moved."""
         self._failures = 0
         """Calls that found the queue away."""
         self.calls = 0
@@ -106,7 +95,7 @@ class Store:
 
     async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
-        return await _until_there(lambda: self.call(script, *args, last=last))
+        return await self.until_there(lambda: self.call(script, *args, last=last))
 
     async def attempt(self, script: str, *args: Arg, whole: bool = False) -> None:
         """One script, if the queue is there: for what it would find out by itself.
@@ -120,18 +109,47 @@ class Store:
         except QueueUnavailable:
             return
 
-    async def store_pictures(self, keys: Sequence[str], pictures: Sequence[bytes | memoryview]) -> None:
-        """Store pictures for a while, however long that takes."""
-        for key, picture in zip(keys, pictures, strict=True):
-            await self._carry(partial(self._client.set, PREFIX + key, picture, ex=PICTURE_SECONDS))
+    async def within(self, command: str, key: str, *args: Arg, **options: int) -> Any:
+        """A plain command's answer. Raises QueueUnavailable, as `call` does."""
+        return await self._within(lambda: self._plain(command, key, *args, **options))
 
-    async def pictures(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Stored pictures, None for one that is gone; however long that takes."""
-        return [await self._carry(partial(self._client.get, PREFIX + key)) for key in keys]
+    async def once(self, command: str, key: str, *args: Arg, **options: int) -> Any:
+        """One try of a plain command, whose limit the caller sets. Raises QueueUnavailable."""
+        self.calls += 1
+        try:
+            with _unavailable():
+                try:
+                    return await self._plain(command, key, *args, **options)
+                except REPLACED:
+                    await self._connect_anew()
+                    raise
+        finally:
+            self.calls -= 1
+
+    async def until_there(self, attempt: Callable[[], Any], *, although_full: bool = True) -> Any:
+        """Try until the queue is there. Unless `although_full`, the caller sees to a memory that is full."""
+        away = False
+        while True:
+            try:
+                answer = await attempt()
+            except QueueUnavailable as error:
+                if is_full(error) and not although_full:
+                    raise
+                if not away:
+                    log.warning("%s", error.message)
+                away = True
+                await asyncio.sleep(AGAIN_SECONDS)
+            else:
+                if away:
+                    log.info("the shared queue is back")
+                return answer
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
+
+    async def _plain(self, command: str, key: str, *args: Arg, **options: int) -> Any:
+        return await getattr(self._client, command)(PREFIX + key, *args, **options)
 
     async def _run(self, script: str, args: Sequence[Arg], *, whole: bool = False) -> Any:
         source, digest = load(script)
@@ -171,34 +189,6 @@ class Store:
         await pool.update_active_connections_for_reconnect()
         await pool.disconnect(inuse_connections=False)
 
-    async def _carry(self, run: Callable[[], Any]) -> Any:
-        """Move one picture. That a line is too slow for it is no word that the queue is away."""
-        patience = min(max(CALL_SECONDS, 3 * self._picture_took), LONGEST_PICTURE)
-
-        async def attempt() -> Any:
-            nonlocal patience
-            with _unavailable():
-                async with self._picture_turns:
-                    began = time.monotonic()
-                    try:
-                        async with asyncio.timeout(patience):
-                            answer = await run()
-                    except TimeoutError:
-                        slow = f"a picture has not come through to or from the shared queue in {patience:g} s"
-                        patience = min(2 * patience, LONGEST_PICTURE)
-                        raise QueueUnavailable(f"{slow}; it gets more time") from None
-                    except REPLACED:
-                        await self._connect_anew()
-                        raise
-                    self._picture_took = time.monotonic() - began
-                    return answer
-
-        self.calls += 1
-        try:
-            return await _until_there(attempt)
-        finally:
-            self.calls -= 1
-
 
 def _pool(url: str) -> BlockingConnectionPool:
     """The connections to an address; one of them is made that leads nowhere, for what is wrong to show."""
@@ -220,23 +210,6 @@ def _pool(url: str) -> BlockingConnectionPool:
     except (TypeError, ValueError, OSError, RedisError) as error:
         raise SettingsError("REDIS_URL", f"no connection can be made of it: {error}") from None
     return pool
-
-
-async def _until_there(attempt: Callable[[], Any]) -> Any:
-    """Try until the queue is there."""
-    away = False
-    while True:
-        try:
-            answer = await attempt()
-        except QueueUnavailable as error:
-            if not away:
-                log.warning("%s", error.message)
-            away = True
-            await asyncio.sleep(AGAIN_SECONDS)
-        else:
-            if away:
-                log.info("the shared queue is back")
-            return answer
 
 
 @contextmanager
@@ -267,6 +240,11 @@ def load(script: str) -> tuple[str, str]:
 def refuses(error: BaseException | None) -> bool:
     """Whether Valkey says no, and goes on saying it: it has no such database, or this user lacks a right."""
     return isinstance(error, RedisError) and not isinstance(error, AWAY) and not _is_passing(error)
+
+
+def is_full(error: QueueUnavailable) -> bool:
+    """Whether Valkey has no memory left for it."""
+    return isinstance(error.__cause__, OutOfMemoryError)
 
 
 def reason(error: BaseException | None) -> str:

@@ -12,6 +12,7 @@ from core.queues.place import Place
 from core.queues.refusals import expired, no_such_job
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.leaving import Leaving
+from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import Message, decode_running
 from core.queues.valkey.results import Results
 from core.queues.valkey.store import CALL_SECONDS, Store
@@ -33,6 +34,7 @@ class Watching:
     def __init__(
         self,
         store: Store,
+        pictures: Pictures,
         process: str,
         backends: Backends,
         listening: asyncio.Event,
@@ -51,7 +53,7 @@ class Watching:
         """Whether the queue may not know any more what is watched here."""
         self._doubts = 0
         """How often it may have gone back to an earlier state."""
-        self._results = Results(store)
+        self._results = Results(store, pictures)
         self.leaving = Leaving(store, process, spawn, self._jobs.__contains__)
 
     @property

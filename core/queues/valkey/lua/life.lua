@@ -67,6 +67,7 @@ local function end_job(id, words, pictures, size)
   if keep == '0' then
     redis.call('HDEL', job(id), 'request')  -- nobody asks for it any more, and of these there may be very many
     redis.call('ZADD', P .. 'brief', NOW + BRIEF, id)
+    let_pictures_lapse(id, HOUR)  -- dropped before, unless they are on their way to somebody whose line is slow
     return
   end
   let_pictures_lapse(id, RESULT_TTL + HOUR)  -- it expires before

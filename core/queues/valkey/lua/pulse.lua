@@ -1,6 +1,7 @@
 -- with: order place life
--- pulse(process, milliseconds, max_deliveries, vanished, unwanted, id, fence, ...): once a second from each
--- process. It lives for so many milliseconds more, and holds these claims. Whoever comes first sees to what time
+-- pulse(process, milliseconds, max_deliveries, vanished, unwanted, picture, id, fence, ...): once a second from each
+-- process. It lives for so many milliseconds more, and holds these claims; what they have stored of their pictures
+-- stays for `picture` milliseconds more. Whoever comes first sees to what time
 -- brings: leases and offers that lapse, results, dead processes, jobs that nobody wants (they end as the words
 -- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, waiting, when the next
 -- lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
@@ -11,8 +12,12 @@ seen()
 local dead_at = redis.call('ZSCORE', P .. 'processes', process)
 local known = dead_at and tonumber(dead_at) > NOW
 redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process)
-for number = 6, #ARGV - 4, 2 do
-  if is_held(arg(number), arg(number + 1)) then redis.call('ZADD', P .. 'run', NOW + LEASE, arg(number)) end
+for number = 7, #ARGV - 4, 2 do
+  local id, fence, stored = arg(number), arg(number + 1), 0
+  if is_held(id, fence) then
+    redis.call('ZADD', P .. 'run', NOW + LEASE, id)
+    while redis.call('PEXPIRE', P .. 'i:' .. id .. ':' .. fence .. ':' .. stored, arg(6)) == 1 do stored = stored + 1 end
+  end
 end
 
 local function due(key, most)

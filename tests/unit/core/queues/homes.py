@@ -66,14 +66,14 @@ class ValkeyHome:
     """The queue on a real Valkey, whose clock stands as well; time passes by being added to it."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._passed = 0.0
         self._queues: list[ValkeyQueue] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._settings = Settings(redis_url=url)
 
     async def open(self, **settings: Any) -> ValkeyQueue:
-        self._settings = Settings(redis_url=self._url, **settings)
+        self._settings = Settings(redis_url=self.url, **settings)
         return await self.another()
 
     async def another(self) -> ValkeyQueue:
@@ -100,7 +100,7 @@ class ValkeyHome:
 
     async def settle(self) -> None:
         """All calls are answered, and all that was published up to now is heard and worked on."""
-        async with Redis.from_url(self._url) as client:
+        async with Redis.from_url(self.url) as client:
             for _ in range(2):
                 for queue in self._queues:
                     heard = asyncio.Event()

@@ -15,6 +15,7 @@ from core.events import Cancelled, Completed, Failed, Queued, Started
 from core.queues import Claim, Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.holding import Holding
+from core.queues.valkey.pictures import Wanted
 from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, PREFIX
 from core.settings import Settings
 from tests.doubles.relay import Relay
@@ -96,16 +97,16 @@ async def test_pictures_that_lapsed_before_their_job_ended_are_stored_again(
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
-    store = queue.store.store_pictures
+    store = queue.pictures.store
     times = []
 
-    async def store_and_lapse(keys: list[str], pictures: list[bytes]) -> None:
-        await store(keys, pictures)
+    async def store_and_lapse(keys: list[str], pictures: list[bytes], wanted: Wanted) -> None:
+        await store(keys, pictures, wanted)
         times.append(keys)
         if len(times) == 1:
             await client.delete(*(PREFIX + key for key in keys))
 
-    monkeypatch.setattr(queue.store, "store_pictures", store_and_lapse)
+    monkeypatch.setattr(queue.pictures, "store", store_and_lapse)
     assert await queue.finish(held, painted())
     assert len(times) == 2
     assert (await told(watch))[-1] == painted()
@@ -117,7 +118,7 @@ async def test_a_pulse_that_comes_while_a_picture_is_fetched_does_not_fetch_it_a
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
-    fetch = queue.store.pictures
+    fetch = queue.pictures.fetch
     fetched = []
 
     async def fetch_slowly(keys: list[str]) -> list[bytes | None]:
@@ -126,7 +127,7 @@ async def test_a_pulse_that_comes_while_a_picture_is_fetched_does_not_fetch_it_a
             await queue.pulse()
         return await fetch(keys)
 
-    monkeypatch.setattr(queue.store, "pictures", fetch_slowly)
+    monkeypatch.setattr(queue.pictures, "fetch", fetch_slowly)
     assert await queue.finish(held, painted())
     assert (await told(watch))[-1] == painted()
     assert len(fetched) == 1
@@ -144,7 +145,7 @@ async def test_a_picture_whose_fetching_failed_is_fetched_by_the_next_pulse(
         raise QueueUnavailable("cut off")
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue.store, "pictures", fail)
+        patch.setattr(queue.pictures, "fetch", fail)
         assert await queue.finish(held, painted())
         await home.settle()
     await home.pass_time(1)
@@ -178,11 +179,11 @@ async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
-    store, arrives = queue.store.store_pictures, asyncio.Event()
+    store, arrives = queue.pictures.store, asyncio.Event()
 
-    async def slow(keys: list[str], pictures: list[bytes]) -> None:
+    async def slow(keys: list[str], pictures: list[bytes], wanted: Wanted) -> None:
         await arrives.wait()
-        await store(keys, pictures)
+        await store(keys, pictures, wanted)
 
     async def closes(_: Claim) -> Wish:
         try:
@@ -190,10 +191,11 @@ async def test_a_claim_is_held_for_as_long_as_its_picture_is_on_its_way(
         finally:
             await closed.wait()
 
-    monkeypatch.setattr(queue.store, "store_pictures", slow)
-    closed = asyncio.Event()
+    monkeypatch.setattr(queue.pictures, "store", slow)
+    closed, look = asyncio.Event(), queue._holding._wish_of
     monkeypatch.setattr(queue._holding, "_wish_of", closes)
     async with waiting_for(queue.renew(held, held.wish)) as keeper:
+        monkeypatch.setattr(queue._holding, "_wish_of", look)
         keeper.cancel()  # nobody waits for it, and its connection takes a moment to close
         async with waiting_for(queue.finish(held, painted())) as finishing:
             closed.set()
@@ -214,7 +216,7 @@ async def test_a_lease_is_renewed_once_by_each_call_that_hears_nothing(
     await queue.offer(usable("gpu:1"))
     await queue.put("job", wish_for(), ALICE, keep=True)
     held = await soon(queue.claim("gpu:1"))
-    brief = Holding(queue.store, queue.process, Settings(lease_ttl=0.06), time.monotonic)
+    brief = Holding(queue.store, queue.pictures, queue.process, Settings(lease_ttl=0.06), time.monotonic)
     insist, renewals = queue.store.insist, []
 
     async def counted(script: str, *args: Any, **options: Any) -> Any:
@@ -522,7 +524,7 @@ async def test_a_claim_that_waited_for_valkey_has_its_whole_lease(
 ) -> None:
     """Else every idle worker would throw away what it gets first after a long outage."""
     clock = Clock()
-    queue = ValkeyQueue(Settings(redis_url=home._url), clock=clock)
+    queue = ValkeyQueue(Settings(redis_url=home.url), clock=clock)
     home._queues.append(queue)
     other = await home.another()
     await other.offer(usable("gpu:1"))
@@ -605,7 +607,7 @@ async def test_a_result_stays_for_as_long_as_somebody_fetches_it(
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     worker = await home.another()
-    fetch, arrives = queue.store.pictures, asyncio.Event()
+    fetch, arrives = queue.pictures.fetch, asyncio.Event()
     attempt, lingered = queue.store.attempt, asyncio.Event()
 
     async def fetch_slowly(keys: list[str]) -> list[bytes | None]:
@@ -616,7 +618,7 @@ async def test_a_result_stays_for_as_long_as_somebody_fetches_it(
         await attempt(script, *args)
         lingered.set()
 
-    monkeypatch.setattr(queue.store, "pictures", fetch_slowly)
+    monkeypatch.setattr(queue.pictures, "fetch", fetch_slowly)
     monkeypatch.setattr(queue.store, "attempt", linger)
     assert await worker.finish(await soon(worker.claim("gpu:1")), painted())
     for second in range(200):

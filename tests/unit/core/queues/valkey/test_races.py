@@ -61,7 +61,7 @@ async def test_a_picture_that_valkey_lost_on_its_way_is_no_end_while_the_job_liv
     running = await snapshot(client)
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue.store, "pictures", gone(client, running))
+        patch.setattr(queue.pictures, "fetch", gone(client, running))
         assert await queue.finish(held, painted())
         await home.settle()
     await home.pass_time(1)
@@ -78,7 +78,7 @@ async def test_who_asks_for_a_picture_that_valkey_loses_just_then_may_ask_again(
     running = await snapshot(client)
     assert await queue.finish(held, painted())
 
-    monkeypatch.setattr(queue.store, "pictures", gone(client, running))
+    monkeypatch.setattr(queue.pictures, "fetch", gone(client, running))
     with pytest.raises(QueueUnavailable):
         await queue.events("job")
 
@@ -99,7 +99,7 @@ async def test_the_pulse_waits_neither_for_a_picture_nor_for_those_who_left(
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
     held = await soon(queue.claim("gpu:1"))
-    fetch, arrives = queue.store.pictures, asyncio.Event()
+    fetch, arrives = queue.pictures.fetch, asyncio.Event()
 
     async def slow(keys: list[str]) -> list[bytes | None]:
         await arrives.wait()
@@ -107,7 +107,7 @@ async def test_the_pulse_waits_neither_for_a_picture_nor_for_those_who_left(
 
     with monkeypatch.context() as patch:
         patch.setattr(queue._watching, "hear", lambda message: None)  # it was lost
-        patch.setattr(queue.store, "pictures", slow)
+        patch.setattr(queue.pictures, "fetch", slow)
         assert await queue.finish(held, painted())
         before(patch, queue, "unwatch", arrives.wait)
         queue._watching.leaving.later("left", abandon=True)
@@ -158,13 +158,13 @@ async def test_all_who_watch_a_result_share_its_pictures(
     """However many ask for it, and however slowly they read: a copy for each would fill the memory."""
     await queue.put("job", wish_for(), ALICE, keep=True)
     await queue.finish(await soon(queue.claim("gpu:1")), painted())
-    fetch, fetched = queue.store.pictures, list[list[str]]()
+    fetch, fetched = queue.pictures.fetch, list[list[str]]()
 
     async def count(keys: list[str]) -> list[bytes | None]:
         fetched.append(keys)
         return await fetch(keys)
 
-    monkeypatch.setattr(queue.store, "pictures", count)
+    monkeypatch.setattr(queue.pictures, "fetch", count)
     watches = await asyncio.gather(*(queue.events("job") for _ in range(5)))
     ends = [(await told(watch))[-1] for watch in (*watches, await queue.events("job"))]
     assert all(end is ends[0] for end in ends)

@@ -1,15 +1,13 @@
 """The store: what Valkey cannot do now is tried again, and told as what it is."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from redis.asyncio import Redis
 
 from core.errors import QueueUnavailable
-from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, LONGEST_PICTURE, Store
+from core.queues.valkey.store import Store
 from core.settings import Settings, SettingsError, load
 from tests.ports import free_port
 from tests.unit.core.examples import soon
@@ -79,80 +77,6 @@ async def store(valkey_url: Callable[[], str]) -> AsyncIterator[Store]:
         await opened.close()
 
 
-async def test_a_picture_gets_the_time_that_a_slow_line_needs(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A large picture from a GPU at home takes longer than any other call may; it is no outage.
-
-    The next one is begun once: a try that is broken off has filled the line for nothing.
-    """
-    tries = []
-    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", 0.05)
-    monkeypatch.setattr("core.queues.valkey.store.AGAIN_SECONDS", 0.001)
-
-    async def slow(move: Callable[..., Awaitable[object]], *args: object, **more: object) -> object:
-        tries.append(args[0])
-        await asyncio.sleep(0.12)  # the line
-        return await move(*args, **more)
-
-    for name in ("set", "get"):
-        monkeypatch.setattr(store._client, name, partial(slow, getattr(store._client, name)))
-    await soon(store.store_pictures(["i:0", "i:1"], [b"zero", b"one"]))
-    assert await soon(store.pictures(["i:0", "i:none", "i:1"])) == [b"zero", None, b"one"]
-    assert len(tries) < 10
-
-
-async def test_large_pictures_that_share_a_slow_line_arrive(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Two of 40 seconds each, here in hundredths: neither arrives in the time that it would take alone."""
-    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", CALL_SECONDS / 100)
-    monkeypatch.setattr("core.queues.valkey.store.LONGEST_PICTURE", LONGEST_PICTURE / 100)
-    monkeypatch.setattr("core.queues.valkey.store.AGAIN_SECONDS", AGAIN_SECONDS / 100)
-    on_the_line = 0
-    move = store._client.set
-
-    async def line(*args: object, **more: object) -> object:
-        nonlocal on_the_line
-        on_the_line += 1
-        try:
-            left, now = 0.4, time.monotonic()
-            while left > 0:
-                await asyncio.sleep(0.01)
-                left, now = left - (time.monotonic() - now) / on_the_line, time.monotonic()
-        finally:
-            on_the_line -= 1
-        return await move(*args, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(store._client, "set", line)
-    await soon(asyncio.gather(*(store.store_pictures([f"i:{name}"], [b"large"]) for name in "ab")))
-    assert "has not come through to or from the shared queue in 0.02 s; it gets more time" in caplog.text
-
-
-async def test_a_picture_outlasts_a_network_that_answers_nothing(
-    valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Packets that nobody refuses: redis-py gives a connection up before the picture's own time is over."""
-    tries = []
-
-    async def nobody_answers(*args: object, **more: object) -> None:
-        tries.append(args)
-        if len(tries) == 12:  # redis-py has given up after 11
-            monkeypatch.setattr(asyncio, "open_connection", connect)
-        await asyncio.Event().wait()
-
-    connect = asyncio.open_connection
-    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", 0.01)
-    monkeypatch.setattr(asyncio, "open_connection", nobody_answers)
-    store = Store(Settings(redis_url=valkey_url()))
-    store._picture_took = 60.0  # it may take long
-    try:
-        await soon(store.store_pictures(["i:2"], [b"two"]))
-        assert len(tries) == 12
-    finally:
-        await store.close()
-
-
 async def test_a_new_connection_asks_for_nothing_but_the_answer(
     store: Store, valkey_url: Callable[[], str]
 ) -> None:
@@ -163,18 +87,3 @@ async def test_a_new_connection_asks_for_nothing_but_the_answer(
         asked = {name.removeprefix("cmdstat_") for name in await admin.info("commandstats")}
     assert "eval" in asked or "evalsha" in asked
     assert not {name for name in asked if name.startswith(("hello", "client", "select"))}
-
-
-async def test_no_other_call_waits_behind_pictures(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many of them are on a slow line: else the pulse that holds their claims would."""
-    go = asyncio.Event()
-
-    async def slow(*args: object, **more: object) -> None:
-        await go.wait()
-
-    monkeypatch.setattr(store._client, "set", slow)
-    many = asyncio.gather(*(store.store_pictures([f"i:{number}"], [b"picture"]) for number in range(40)))
-    await asyncio.sleep(0)
-    assert await soon(store.call("agreed", "another word", WORD)) == WORD
-    go.set()
-    await soon(many)

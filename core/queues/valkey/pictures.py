@@ -1,0 +1,117 @@
+"""Pictures: their way to Valkey and back, which takes as long as the line needs; no other call waits behind.
+
+A result is stored with all of its pictures or with none. In a full memory parts of many results would keep
+each other out, and none could end: one that finds no room for the rest lets go of what is there.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from core.errors import QueueUnavailable
+from core.queues.valkey.store import AGAIN_SECONDS, AT_ONCE, CALL_SECONDS, CONNECTIONS, Arg, Store, is_full
+
+log = logging.getLogger(__name__)
+
+RESULTS_AT_ONCE = CONNECTIONS - AT_ONCE
+"""Results under way, beside other calls."""
+LONGEST_PICTURE = 900.0
+"""Seconds for one try to move a picture, at the most. It gets three times what the last one took, and after a
+try that took too long twice as many."""
+PICTURE_SECONDS = 120
+"""When a stored picture lapses that is no result yet; the pulse puts that off while the claim is held."""
+PATIENCE = 2.0
+"""Seconds for which a result waits for room with what it has there. If that took longer to come, it waits as
+long as that took: over a slow line it would be a loss to begin anew."""
+
+Wanted = Callable[[], Awaitable[bool]]
+"""Whether a result is still waited for."""
+
+
+class Pictures:
+    """Those that this process moves."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turns = asyncio.Semaphore(RESULTS_AT_ONCE)
+        self._short = asyncio.Lock()
+        """Held by the one result that waits for room with what it has there."""
+        self._took = 0.0
+        """Seconds on the way of the last picture that was moved."""
+
+    async def store(
+        self, keys: Sequence[str], pictures: Sequence[bytes | memoryview], wanted: Wanted
+    ) -> None:
+        """Store a result's pictures for a while, however long that takes, or until it is not `wanted`."""
+        if await self._store_all(keys, pictures, wanted, 0.0) is None:
+            return
+        while True:
+            async with self._short:
+                waited = await self._store_all(keys, pictures, wanted, PATIENCE)
+                if waited is None:
+                    return
+                await asyncio.sleep(waited)  # what it let go of is for another process, which waits as well
+
+    async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
+        """A result's pictures, None for one that is gone; however long that takes."""
+        async with self._turns:
+            return [await self._move("get", key) for key in keys]
+
+    # --- inside
+
+    async def _store_all(
+        self, keys: Sequence[str], pictures: Sequence[bytes | memoryview], wanted: Wanted, patience: float
+    ) -> float | None:
+        """None once that is done with; else, with nothing left there, the seconds that it waited for room."""
+        stored, moving = 0, 0.0
+        full_since: float | None = None
+        async with self._turns:
+            while stored < len(keys) and await wanted():
+                began = time.monotonic()
+                try:
+                    if full_since is not None:  # a picture that is refused has filled the line for nothing
+                        await self._store.within("set", "nothing", b"", px=1)
+                    await self._move("set", keys[stored], pictures[stored], ex=PICTURE_SECONDS)
+                except QueueUnavailable as error:
+                    if is_full(error):
+                        full_since = full_since or began
+                        waits = patience and max(patience, moving)
+                        if time.monotonic() - full_since >= waits:
+                            await self._let_go(keys[:stored])
+                            return waits if stored else 0.0
+                    await asyncio.sleep(AGAIN_SECONDS)
+                else:
+                    stored, full_since = stored + 1, None
+                    moving += time.monotonic() - began
+        return None
+
+    async def _let_go(self, keys: Sequence[str]) -> None:
+        """Make room. Where the queue is away just then they lapse, or are stored again."""
+        with suppress(QueueUnavailable):
+            for key in keys:
+                await self._store.within("unlink", key)
+
+    async def _move(self, command: str, key: str, *args: Arg, **options: int) -> Any:
+        """Move one picture. That a line is too slow for it is no word that the queue is away.
+
+        Waits while that is away; raises QueueUnavailable only where memory is full.
+        """
+        patience = min(max(CALL_SECONDS, 3 * self._took), LONGEST_PICTURE)
+
+        async def attempt() -> Any:
+            nonlocal patience
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(patience):
+                    answer = await self._store.once(command, key, *args, **options)
+            except TimeoutError:
+                slow = f"a picture has not come through to or from the shared queue in {patience:g} s"
+                patience = min(2 * patience, LONGEST_PICTURE)
+                raise QueueUnavailable(f"{slow}; it gets more time") from None
+            self._took = time.monotonic() - began
+            return answer
+
+        return await self._store.until_there(attempt, although_full=False)
