@@ -12,7 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 from core.errors import QueueUnavailable
-from core.queues.valkey.store import AGAIN_SECONDS, AT_ONCE, CALL_SECONDS, CONNECTIONS, Arg, Store, is_full
+from core.queues.valkey.outage import is_full
+from core.queues.valkey.store import AGAIN_SECONDS, AT_ONCE, CALL_SECONDS, CONNECTIONS, Arg, Store
 
 log = logging.getLogger(__name__)
 
@@ -109,8 +110,9 @@ class Pictures:
                     answer = await self._store.once(command, key, *args, **options)
             except TimeoutError:
                 slow = f"a picture has not come through to or from the shared queue in {patience:g} s"
+                log.warning("%s; it gets more time", slow)
                 patience = min(2 * patience, LONGEST_PICTURE)
-                raise QueueUnavailable(f"{slow}; it gets more time") from None
+                raise QueueUnavailable(slow) from None
             self._took = time.monotonic() - began
             return answer
 

@@ -16,9 +16,10 @@ from core.queues.refusals import unwanted, workers_vanished
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
+from core.queues.valkey.outage import reason, refuses
 from core.queues.valkey.pictures import PICTURE_SECONDS
 from core.queues.valkey.records import decode_offers, encode_end
-from core.queues.valkey.store import CALL_SECONDS, Store, reason, refuses
+from core.queues.valkey.store import CALL_SECONDS, Store
 from core.queues.valkey.watching import Watching
 from core.settings import Settings, SettingsError
 
@@ -74,8 +75,7 @@ class Pulse:
         while True:
             try:
                 await self.beat()
-            except QueueUnavailable as error:
-                log.warning("%s", error.message)
+            except QueueUnavailable:  # the log has heard of it
                 self.see_to_everything()
             except RedisError as error:  # a right was taken away, say
                 log.error("the shared queue refuses: %s", reason(error))
@@ -96,6 +96,7 @@ class Pulse:
                 async with asyncio.timeout(CALL_SECONDS):
                     await self._listener.listening.wait()
                 self._begun.set()
+                self._store.outage.is_told_elsewhere = False
             except (QueueUnavailable, TimeoutError, RedisError) as error:
                 why = error if refuses(error) else self._listener.problem or error.__cause__
                 if refuses(why):

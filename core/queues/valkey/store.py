@@ -7,7 +7,6 @@ picture takes as long as the line needs, and no other call waits behind one.
 
 import asyncio
 import hashlib
-import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -18,22 +17,12 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff
-from redis.exceptions import (
-    ClusterDownError,
-    MasterDownError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    TryAgainError,
-)
 from redis.exceptions import ConnectionError as AwayError
-from redis.exceptions import TimeoutError as SlowError
+from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, RedisError
 
 from core.errors import QueueUnavailable
+from core.queues.valkey.outage import AWAY, Outage, is_full, unavailable
 from core.settings import Settings, SettingsError
-
-log = logging.getLogger(__name__)
 
 PREFIX = "{sd}:"
 """Of all keys: with a hash tag, so that a cluster holds them on one node."""
@@ -48,20 +37,6 @@ AGAIN_SECONDS = 0.2
 BRIEF_GREETING: dict[str, Any] = {"protocol": 2, "driver_info": None}
 """A connection, too, is made within CALL_SECONDS, however far away Valkey is: it asks only what it must."""
 
-AWAY = (AwayError, SlowError, OSError)
-"""redis-py's own TimeoutError, of a connection that was not made in time, is no OSError; Python's is one."""
-PASSING = (OutOfMemoryError, ReadOnlyError, MasterDownError, ClusterDownError, TryAgainError)
-"""Answers that pass by themselves, and of which redis-py drops the first word."""
-PASSING_WORDS = (
-    "LOADING",
-    "BUSY",
-    "NOREPLICAS",
-    "OOM",
-    "MISCONF",
-    "max number of clients",
-    "Protocol error: unauthenticated",
-)
-"""How others begin. The last stands for NOAUTH where more than a few words were sent."""
 REPLACED = (ReadOnlyError, MasterDownError)
 """Those of a server that is a replica by now; its address may lead to another one."""
 
@@ -84,6 +59,7 @@ class Store:
             settings.result_max_bytes,
         )
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self.outage = Outage()
         self._failures = 0
         """Calls that found the queue away."""
         self.calls = 0
@@ -91,7 +67,7 @@ class Store:
 
     async def call(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
-        return await self._within(lambda: self._run(script, (*args, *last())))
+        return await self._within(script, lambda: self._run(script, (*args, *last())))
 
     async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
@@ -105,44 +81,32 @@ class Store:
         waits for the answer to that, and the script is never sent.
         """
         try:
-            await self._within(lambda: self._run(script, args, whole=whole))
+            await self._within(script, lambda: self._run(script, args, whole=whole))
         except QueueUnavailable:
             return
 
     async def within(self, command: str, key: str, *args: Arg, **options: int) -> Any:
         """A plain command's answer. Raises QueueUnavailable, as `call` does."""
-        return await self._within(lambda: self._plain(command, key, *args, **options))
+        return await self._within(command, lambda: self._plain(command, key, *args, **options))
 
     async def once(self, command: str, key: str, *args: Arg, **options: int) -> Any:
         """One try of a plain command, whose limit the caller sets. Raises QueueUnavailable."""
-        self.calls += 1
-        try:
-            with _unavailable():
-                try:
-                    return await self._plain(command, key, *args, **options)
-                except REPLACED:
-                    await self._connect_anew()
-                    raise
-        finally:
-            self.calls -= 1
+        with self._call(command):
+            try:
+                return await self._plain(command, key, *args, **options)
+            except REPLACED:
+                await self._connect_anew()
+                raise
 
     async def until_there(self, attempt: Callable[[], Any], *, although_full: bool = True) -> Any:
         """Try until the queue is there. Unless `although_full`, the caller sees to a memory that is full."""
-        away = False
         while True:
             try:
-                answer = await attempt()
+                return await attempt()
             except QueueUnavailable as error:
                 if is_full(error) and not although_full:
                     raise
-                if not away:
-                    log.warning("%s", error.message)
-                away = True
-                await asyncio.sleep(AGAIN_SECONDS)
-            else:
-                if away:
-                    log.info("the shared queue is back")
-                return answer
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -159,19 +123,30 @@ class Store:
                 return await self._client.evalsha(digest, 1, PREFIX, *head, *args)
         return await self._client.eval(source, 1, PREFIX, *head, *args)
 
-    async def _within(self, run: Callable[[], Any]) -> Any:
-        self.calls += 1
+    async def _within(self, name: str, run: Callable[[], Any]) -> Any:
         failures = self._failures
+        with self._call(name):
+            try:
+                async with self._turns:
+                    if self._failures != failures:  # found to be away meanwhile: who waited need not try
+                        raise TimeoutError
+                    return await self._reach(run)
+            except AWAY:
+                self._failures += 1
+                raise
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[None]:
+        """One try of a call: counted while it is under way, and told to the log if it comes to nothing."""
+        self.calls += 1
         try:
-            with _unavailable():
-                try:
-                    async with self._turns:
-                        if self._failures != failures:  # found to be away meanwhile: who waited need not try
-                            raise TimeoutError
-                        return await self._reach(run)
-                except AWAY:
-                    self._failures += 1
-                    raise
+            with unavailable():
+                yield
+        except QueueUnavailable as error:
+            self.outage.failed(name, error)
+            raise
+        else:
+            self.outage.worked(name)
         finally:
             self.calls -= 1
 
@@ -212,19 +187,6 @@ def _pool(url: str) -> BlockingConnectionPool:
     return pool
 
 
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    """What says that Valkey is away, or can do nothing now, as QueueUnavailable."""
-    try:
-        yield
-    except AWAY as error:
-        raise QueueUnavailable("the shared queue cannot be reached now; it comes back by itself") from error
-    except RedisError as error:
-        if not _is_passing(error):
-            raise
-        raise QueueUnavailable(f"the shared queue does not answer now: {error}") from error
-
-
 @cache
 def load(script: str) -> tuple[str, str]:
     """A script with the parts that it names in its first line, and its digest."""
@@ -235,23 +197,3 @@ def load(script: str) -> tuple[str, str]:
     parts = ["common", *(part for part in ("order", "place", "crowd", "life") if part in wanted)]
     whole = "\n".join([*((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), source])
     return whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()
-
-
-def refuses(error: BaseException | None) -> bool:
-    """Whether Valkey says no, and goes on saying it: it has no such database, or this user lacks a right."""
-    return isinstance(error, RedisError) and not isinstance(error, AWAY) and not _is_passing(error)
-
-
-def is_full(error: QueueUnavailable) -> bool:
-    """Whether Valkey has no memory left for it."""
-    return isinstance(error.__cause__, OutOfMemoryError)
-
-
-def reason(error: BaseException | None) -> str:
-    """What an error says, without the user's name; of a time-out, which says nothing, what it is."""
-    return re.sub(r"\bUser \S+ has", "the user has", str(error)) or type(error).__name__
-
-
-def _is_passing(error: RedisError) -> bool:
-    """Whether Valkey says that it cannot do it now: it has no room, is replaced, or is busy with a script."""
-    return isinstance(error, PASSING) or str(error).startswith(PASSING_WORDS)

@@ -1,0 +1,104 @@
+"""An outage of Valkey: what the log says of it, and how often; and what is for clients to hear."""
+
+import logging
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from core import QueueUnavailable, Settings, connect
+from core.gateway import Gateway
+from core.queues.valkey.outage import FULL, NOT_LET_IN, REFUSED, UNREACHED, Outage
+from core.queues.valkey.store import Store
+from tests.unit.core.examples import Clock, soon
+from tests.unit.core.queues.valkey.test_pulse import let_in, said
+from tests.valkey_server import ValkeyServer
+
+BACK = "the shared queue is back"
+
+
+async def refused(gateway: Gateway, words: str) -> None:
+    """Somebody who asks now is told so, in these words."""
+    with pytest.raises(QueueUnavailable) as error:
+        await soon(gateway.catalog())
+    assert error.value.message == words
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records]
+
+
+async def test_the_log_says_once_that_valkey_is_away_and_once_that_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However many ask meanwhile, and however often the pulse beats."""
+    caplog.set_level(logging.INFO)
+    async with ValkeyServer() as server, connect(Settings(redis_url=server.url, lease_ttl=0.3)) as gateway:
+        server.kill()
+        for _ in range(3):
+            await refused(gateway, UNREACHED)
+        await server.start()
+        await said(caplog, BACK)
+    away, back = lines(caplog)
+    assert away.startswith(f"{UNREACHED} (Error 111 connecting to 127.0.0.1:{server.port}.")
+    assert back == BACK
+
+
+async def test_a_password_that_was_changed_meanwhile_is_told_as_what_it_is(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It does not come back by itself; and goes on where the old one is let in again."""
+    caplog.set_level(logging.INFO)
+    async with ValkeyServer() as server:
+        settings = Settings(redis_url=await let_in(server), lease_ttl=0.3)
+        admin: Any = Redis.from_url(server.url)
+        async with connect(settings) as gateway, admin:
+            await let_in(server, "resetpass", ">another")
+            await admin.execute_command("CLIENT KILL USER painter")
+            await said(caplog, f"{NOT_LET_IN} (invalid username-password pair or user is disabled.)")
+            await refused(gateway, NOT_LET_IN)
+            await let_in(server)
+            await said(caplog, BACK)
+    assert "painter" not in caplog.text
+
+
+async def test_what_valkey_says_of_itself_is_for_the_log_and_not_for_clients(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As when its disk is full; here it wants a replica that it has not got."""
+    async with ValkeyServer() as server, Redis.from_url(server.url) as admin:
+        await admin.config_set("min-replicas-to-write", 1)
+        store = Store(Settings(redis_url=server.url))
+        store.outage.is_told_elsewhere = False
+        with pytest.raises(QueueUnavailable) as error:
+            await store.call("agreed", "a word", b"1" * 32)
+        await store.close()
+    assert error.value.message == REFUSED
+    assert lines(caplog)[0].startswith(f"{REFUSED} (NOREPLICAS Not enough good replicas to write.")
+
+
+def test_an_outage_that_lasts_is_told_again_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    outage = Outage(clock)
+    outage.is_told_elsewhere = False
+    for _ in range(180):
+        outage.failed("pulse", QueueUnavailable(UNREACHED))
+        clock.advance(1)
+    assert len(lines(caplog)) == 3
+
+
+def test_a_memory_in_which_one_picture_finds_room_and_another_none_is_no_news_each_time(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The pulse says nothing of it, as it needs no room."""
+    caplog.set_level(logging.INFO)
+    outage = Outage(Clock())
+    outage.is_told_elsewhere = False
+    for _ in range(10):
+        outage.failed("claim", QueueUnavailable(FULL))
+        outage.worked("pulse")
+    assert len(lines(caplog)) == 1
+    for _ in range(10):
+        outage.worked("set")
+        outage.failed("set", QueueUnavailable(FULL))
+    assert lines(caplog)[1:] == [BACK]
