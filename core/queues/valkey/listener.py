@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from core.queues.valkey.names import look_up_first
 from core.queues.valkey.records import Message, decode_message
 from core.queues.valkey.store import AGAIN_SECONDS, BRIEF_GREETING, CALL_SECONDS, PREFIX
 
@@ -70,6 +71,7 @@ class Listener:
             **BRIEF_GREETING,
             retry=Retry(NoBackoff(), 0),
         )
+        look_up_first(client.connection_pool)
         async with client, client.pubsub() as subscription:
             async with asyncio.timeout(CALL_SECONDS):
                 await subscription.subscribe(self._channel)

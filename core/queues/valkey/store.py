@@ -1,8 +1,7 @@
 """Store: one Valkey as calls of scripts. What the scripts share stands in `lua/common.lua`.
 
 Every script is safe to repeat, so a call whose answer was lost is made again. A call of the front half gives
-up within two seconds (`call`); one of the worker half waits for as long as Valkey is away (`insist`). A
-picture takes as long as the line needs, and no other call waits behind one.
+up within two seconds (`call`); one of the worker half waits for as long as Valkey is away (`insist`).
 """
 
 import asyncio
@@ -21,6 +20,7 @@ from redis.exceptions import ConnectionError as AwayError
 from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, RedisError
 
 from core.errors import QueueUnavailable
+from core.queues.valkey.names import look_up_first
 from core.queues.valkey.outage import AWAY, Outage, is_full, unavailable
 from core.settings import Settings, SettingsError
 
@@ -179,6 +179,7 @@ def _pool(url: str) -> BlockingConnectionPool:
             retry=Retry(ConstantBackoff(0.1), 10),
             retry_on_error=[AwayError],
         )
+        look_up_first(pool)
         unconnected = pool.connection_class(**pool.connection_kwargs)
         if isinstance(unconnected, SSLConnection):
             unconnected.ssl_context.get()  # reads the certificates

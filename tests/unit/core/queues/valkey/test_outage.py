@@ -40,7 +40,7 @@ async def test_the_log_says_once_that_valkey_is_away_and_once_that_it_is_back(
         await server.start()
         await said(caplog, BACK)
     away, back = lines(caplog)
-    assert away.startswith(f"{UNREACHED} (Error 111 connecting to 127.0.0.1:{server.port}.")
+    assert away.startswith(f"{UNREACHED} (")
     assert back == BACK
 
 
