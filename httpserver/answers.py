@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from core import BackendError, Completed, SdError
+from core import BackendError, Completed, Event, SdError
 from core.wire import Parts, Words, encode, problem_headers, problem_words
 from httpserver.cork import Corkable
 from httpserver.messages import file_name
@@ -31,13 +31,22 @@ Piece = bytes | memoryview
 class PiecesResponse(web.StreamResponse):
     """An answer of a known size that is written piece by piece, so that it is never made as a whole.
 
-    Its head and what comes `first` leave in one call of the system where that can be.
+    Its head and what comes `first` leave in one call of the system where that can be. It holds the event `of`
+    which it tells until all is written: others who ask for the same result meanwhile share its pictures.
     """
 
-    def __init__(self, first: Parts, rest: Iterable[Piece], size: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        first: Parts,
+        rest: Iterable[Piece],
+        size: int,
+        headers: Mapping[str, str],
+        of: Event | None = None,
+    ) -> None:
         super().__init__(headers={**headers, "Content-Length": str(size)})
         self._first = first
         self._rest = rest
+        self._of = of
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Write it all; waits while the client does not read, and lets others have their turn."""
@@ -46,6 +55,7 @@ class PiecesResponse(web.StreamResponse):
         if writer is not None:
             await writer.drain()
             await write_pieces(writer, rest)
+        self._of = None
         return writer
 
     async def _begin(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -109,13 +119,13 @@ def words_answer(
     return web.Response(body=encode(words), status=status, headers=headers, content_type="application/json")
 
 
-def parts_answer(parts: Parts) -> web.StreamResponse:
-    """JSON in parts that are there."""
+def parts_answer(parts: Parts, of: Event | None = None) -> web.StreamResponse:
+    """JSON in parts that are there, `of` an event."""
     size = sum(map(len, parts))
     headers = {"Content-Type": "application/json"}
     if size > PIECE:
-        return PiecesResponse((), pieces_of(parts), size, headers)
-    return PiecesResponse(parts, (), size, headers)
+        return PiecesResponse((), pieces_of(parts), size, headers, of)
+    return PiecesResponse(parts, (), size, headers, of)
 
 
 def picture_answer(completed: Completed, index: int, id: str) -> web.StreamResponse:
@@ -137,7 +147,7 @@ def picture_answer(completed: Completed, index: int, id: str) -> web.StreamRespo
         first = next(pieces, b"")
     except BinasciiError as error:
         raise BackendError(f"{completed.backend}: its picture is no base64: {error}") from None
-    return PiecesResponse((first,), pieces, decoded_size(image.base64), headers)
+    return PiecesResponse((first,), pieces, decoded_size(image.base64), headers, completed)
 
 
 def problem_answer(

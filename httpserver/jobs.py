@@ -26,7 +26,7 @@ async def get_job(request: web.Request) -> web.StreamResponse:
         if streams:
             return await stream_events(request, watch, wait)
         event = await last_event(watch, wait or 0)
-    return parts_answer(job_answer(event, watch.id))
+    return parts_answer(job_answer(event, watch.id), event)
 
 
 async def get_picture(request: web.Request) -> web.StreamResponse:

@@ -88,7 +88,7 @@ async def _in_body(request: web.Request) -> Wanted:
 
 
 def _as_text(pictures: Completed, id: str) -> web.StreamResponse:
-    return parts_answer(images_answer(pictures, id))
+    return parts_answer(images_answer(pictures, id), pictures)
 
 
 def _as_picture(pictures: Completed, id: str) -> web.StreamResponse:

@@ -2,18 +2,23 @@
 
 import asyncio
 import base64
+import json
 import math
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
+from yarl import URL
 
 from core import stall
 from httpserver import connection, server, stream
+from tests.doubles.a1111 import A1111Double
 from tests.doubles.http_fixture import Served, serving
+from tests.doubles.shared_fixture import House
 
 PICTURE = "/kb-2000"
 """More than all buffers on the way to a client hold."""
@@ -55,13 +60,13 @@ class Clock:
 
 
 @asynccontextmanager
-async def narrow(served: Served, head: str, *, ahead: int = 4096) -> AsyncIterator[socket.socket]:
+async def narrow(port: int, head: str, *, ahead: int = 4096) -> AsyncIterator[socket.socket]:
     """A client whose kernel reads little ahead (bytes), with this request sent."""
     loop = asyncio.get_running_loop()
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ahead)
         client.setblocking(False)
-        await loop.sock_connect(client, ("127.0.0.1", served.port))
+        await loop.sock_connect(client, ("127.0.0.1", port))
         await loop.sock_sendall(client, f"{head}\r\nHost: localhost\r\n\r\n".encode())
         yield client
 
@@ -82,7 +87,7 @@ async def test_a_client_that_never_reads_its_answer_is_cut_off(
         path = await kept(served)
         monkeypatch.setattr(stall, "STALL_SECONDS", 0.3)
         async with (
-            narrow(served, f"GET {path}{rest} HTTP/1.1\r\nAccept: {accept}"),
+            narrow(served.port, f"GET {path}{rest} HTTP/1.1\r\nAccept: {accept}"),
             asyncio.timeout(5),
         ):
             await cut_off.wait()
@@ -98,7 +103,7 @@ async def test_a_client_that_reads_slowly_gets_it_all(
     async with serving(tmp_path) as served:
         path = await kept(served)
         head = f"GET {path}/images/0 HTTP/1.1\r\nConnection: close"
-        async with narrow(served, head, ahead=16_384) as client:
+        async with narrow(served.port, head, ahead=16_384) as client:
             answer = b""
             while chunk := await asyncio.get_running_loop().sock_recv(client, 131_072):
                 answer += chunk
@@ -118,7 +123,22 @@ async def test_a_client_that_lets_its_events_lie_has_hung_up(
     monkeypatch.setattr(stall, "UNSENT_BYTES", 1)
     async with serving(tmp_path) as served:
         served.double.hold(at=1)
-        async with narrow(served, "GET /text?input=unwanted HTTP/1.1\r\nAccept: text/event-stream"):
+        async with narrow(served.port, "GET /text?input=unwanted HTTP/1.1\r\nAccept: text/event-stream"):
             await served.double.until(lambda: served.double.interrupts)
             assert cut_off.is_set()
         served.double.release()
+
+
+async def test_all_who_read_a_kept_result_hold_it_once(tmp_path: Path) -> None:
+    """However slowly, and in whatever form: a copy for each of them would fill the memory of the process."""
+    async with A1111Double() as double, House() as house, Redis.from_url(house.valkey.url) as valkey:
+        _, http = await asyncio.gather(house.worker(double), house.front_end())
+        await house.until_paints(http, 1)
+        path = f"/jobs/{json.loads((await http.get('/text', input=PICTURE, keep='true')).body)['id']}"
+        await valkey.config_resetstat()
+        async with AsyncExitStack() as stack:
+            for rest in ["", "/images/0"] * 3:
+                head = f"GET {path}{rest} HTTP/1.1"
+                client = await stack.enter_async_context(narrow(URL(http.url).port or 0, head))
+                assert await asyncio.get_running_loop().sock_recv(client, 12) == b"HTTP/1.1 200"
+            assert (await valkey.info("commandstats"))["cmdstat_get"]["calls"] == 1
