@@ -6,8 +6,7 @@ Clients hear of it in our words, the log in Valkey's as well: as it begins, each
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from redis.exceptions import (
     AuthenticationError,
@@ -45,7 +44,9 @@ REFUSED = "the shared queue can take nothing now; ask again"
 REMIND = 60.0
 """Seconds until the log hears again of an outage that lasts."""
 NEED_ROOM = {"put", "claim", "set"}
-"""Scripts and commands that are refused where memory is full: when one of them is answered, all is well."""
+"""Scripts and commands that are refused where memory is full."""
+SETTLED = 5.0
+"""Seconds without a refusal until memory is full no more: where one picture finds room the next may not."""
 
 
 class Outage:
@@ -53,56 +54,52 @@ class Outage:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._refused: dict[str, str] = {}
-        """Calls that were refused when they were made last, and how that is called."""
+        self._refused: dict[str, tuple[str, float]] = {}
+        """Calls that were refused when they were made last: how that is called, and when it was."""
         self._told: dict[str, float] = {}
-        """What the log heard, and when."""
-        self._owes_end = False
+        """What the log heard of an outage that lasts, and when."""
         self.is_told_elsewhere = True
         """At the start, say, which waits for the queue and tells so itself."""
 
-    def failed(self, call: str, error: QueueUnavailable) -> None:
-        """It was not answered, or refused."""
+    def failed(self, call: str, error: QueueUnavailable, why: Exception) -> None:
+        """It was not answered, or refused: why, in Valkey's own words."""
         if self.is_told_elsewhere:
             return
-        self._refused[call] = error.message
         now = self._clock()
+        self._refused[call] = error.message, now
         if now - self._told.get(error.message, -REMIND) >= REMIND:
             self._told[error.message] = now
-            self._owes_end = True
-            log.warning("%s (%s)", error.message, reason(error.__cause__))
+            log.warning("%s (%s)", error.message, reason(why))
 
     def worked(self, call: str) -> None:
-        """It was answered. The pulse of a full memory is answered, too, as it needs no room."""
-        if not self._refused:
-            return
-        if call in NEED_ROOM:
-            self._refused.clear()
-        elif call == "pulse":
-            self._refused = {name: why for name, why in self._refused.items() if why == FULL}
-        self._refused.pop(call, None)
-        if self._refused:
-            return
-        # There may be room now for a small picture and not for the next one: that is no news each time.
-        self._told = {why: when for why, when in self._told.items() if why == FULL}
-        if self._owes_end:
+        """It was answered."""
+        if self._refused and self._is_over(call) and self._told:
             log.info("the shared queue is back")
-            self._owes_end = False
+            self._told.clear()
+
+    def _is_over(self, call: str) -> bool:
+        """Whether nothing is refused any more, now that this call was answered.
+
+        The pulse and those that need room speak for others, which may not be made again for long. But the
+        pulse says nothing of a memory that is full, as it needs no room.
+        """
+        now = self._clock()
+        for name, (called, when) in list(self._refused.items()):
+            spoken_for = call == name or call in NEED_ROOM or (call == "pulse" and called != FULL)
+            if spoken_for and (called != FULL or now - when >= SETTLED):
+                del self._refused[name]
+        return not self._refused
 
 
-@contextmanager
-def unavailable() -> Iterator[None]:
-    """What says that Valkey is away, or can do nothing now, as QueueUnavailable."""
-    try:
-        yield
-    except (*AWAY, RedisError) as error:
-        if isinstance(error, LOCKED) or str(error).startswith(UNAUTHENTICATED):
-            raise QueueUnavailable(NOT_LET_IN) from error
-        if isinstance(error, AWAY):
-            raise QueueUnavailable(UNREACHED) from error
-        if not _is_passing(error):
-            raise
-        raise QueueUnavailable(FULL if isinstance(error, OutOfMemoryError) else REFUSED) from error
+def as_unavailable(error: Exception) -> QueueUnavailable | None:
+    """What says that Valkey is away, or can do nothing now, in our words; None for any other error."""
+    if isinstance(error, LOCKED) or str(error).startswith(UNAUTHENTICATED):
+        return QueueUnavailable(NOT_LET_IN)
+    if isinstance(error, AWAY):
+        return QueueUnavailable(UNREACHED)
+    if isinstance(error, RedisError) and _is_passing(error):
+        return QueueUnavailable(FULL if isinstance(error, OutOfMemoryError) else REFUSED)
+    return None
 
 
 def is_full(error: QueueUnavailable) -> bool:

@@ -24,7 +24,7 @@ LONGEST_PICTURE = 900.0
 try that took too long twice as many."""
 PICTURE_SECONDS = 120
 """When a stored picture lapses that is no result yet; the pulse puts that off while the claim is held."""
-PATIENCE = 2.0
+PATIENCE = 10.0
 """Seconds for which a result waits for room with what it has there. If that took longer to come, it waits as
 long as that took: over a slow line it would be a loss to begin anew."""
 

@@ -21,7 +21,7 @@ from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, Redi
 
 from core.errors import QueueUnavailable
 from core.queues.valkey.names import look_up_first
-from core.queues.valkey.outage import AWAY, Outage, is_full, unavailable
+from core.queues.valkey.outage import AWAY, Outage, as_unavailable, is_full
 from core.settings import Settings, SettingsError
 
 PREFIX = "{sd}:"
@@ -87,13 +87,15 @@ class Store:
 
     async def within(self, command: str, key: str, *args: Arg, **options: int) -> Any:
         """A plain command's answer. Raises QueueUnavailable, as `call` does."""
-        return await self._within(command, lambda: self._plain(command, key, *args, **options))
+        return await self._within(
+            command, lambda: getattr(self._client, command)(PREFIX + key, *args, **options)
+        )
 
     async def once(self, command: str, key: str, *args: Arg, **options: int) -> Any:
         """One try of a plain command, whose limit the caller sets. Raises QueueUnavailable."""
         with self._call(command):
             try:
-                return await self._plain(command, key, *args, **options)
+                return await getattr(self._client, command)(PREFIX + key, *args, **options)
             except REPLACED:
                 await self._connect_anew()
                 raise
@@ -111,9 +113,6 @@ class Store:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
-
-    async def _plain(self, command: str, key: str, *args: Arg, **options: int) -> Any:
-        return await getattr(self._client, command)(PREFIX + key, *args, **options)
 
     async def _run(self, script: str, args: Sequence[Arg], *, whole: bool = False) -> Any:
         source, digest = load(script)
@@ -140,13 +139,14 @@ class Store:
         """One try of a call: counted while it is under way, and told to the log if it comes to nothing."""
         self.calls += 1
         try:
-            with unavailable():
-                yield
-        except QueueUnavailable as error:
-            self.outage.failed(name, error)
-            raise
-        else:
+            yield
             self.outage.worked(name)
+        except (*AWAY, RedisError) as error:
+            away = as_unavailable(error)
+            if away is None:
+                raise
+            self.outage.failed(name, away, error)
+            raise away from error
         finally:
             self.calls -= 1
 

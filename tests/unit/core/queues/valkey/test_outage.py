@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from core import QueueUnavailable, Settings, connect
 from core.gateway import Gateway
-from core.queues.valkey.outage import FULL, NOT_LET_IN, REFUSED, UNREACHED, Outage
+from core.queues.valkey.outage import FULL, NOT_LET_IN, REFUSED, SETTLED, UNREACHED, Outage
 from core.queues.valkey.store import Store
 from tests.unit.core.examples import Clock, soon
 from tests.unit.core.queues.valkey.test_pulse import let_in, said
@@ -82,23 +83,26 @@ def test_an_outage_that_lasts_is_told_again_each_minute(caplog: pytest.LogCaptur
     outage = Outage(clock)
     outage.is_told_elsewhere = False
     for _ in range(180):
-        outage.failed("pulse", QueueUnavailable(UNREACHED))
+        outage.failed("pulse", QueueUnavailable(UNREACHED), TimeoutError())
         clock.advance(1)
     assert len(lines(caplog)) == 3
 
 
-def test_a_memory_in_which_one_picture_finds_room_and_another_none_is_no_news_each_time(
+def test_a_memory_in_which_one_picture_finds_room_and_another_none_is_full(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The pulse says nothing of it, as it needs no room."""
     caplog.set_level(logging.INFO)
-    outage = Outage(Clock())
+    clock = Clock()
+    outage = Outage(clock)
     outage.is_told_elsewhere = False
-    for _ in range(10):
-        outage.failed("claim", QueueUnavailable(FULL))
-        outage.worked("pulse")
-    assert len(lines(caplog)) == 1
-    for _ in range(10):
+    outage.failed("put", QueueUnavailable(FULL), OutOfMemoryError())
+    for _ in range(20):
         outage.worked("set")
-        outage.failed("set", QueueUnavailable(FULL))
+        outage.failed("set", QueueUnavailable(FULL), OutOfMemoryError())
+        clock.advance(1)
+    clock.advance(SETTLED)
+    outage.worked("pulse")
+    assert len(lines(caplog)) == 1
+    outage.worked("set")
     assert lines(caplog)[1:] == [BACK]

@@ -140,7 +140,7 @@ EIGHT = painted(picture=MEGABYTE, count=8)
 @pytest.fixture
 async def crowded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ValkeyHome]:
     """A queue on a Valkey that holds 24 MB."""
-    monkeypatch.setattr("core.queues.valkey.pictures.PATIENCE", PATIENCE / 10)
+    monkeypatch.setattr("core.queues.valkey.pictures.PATIENCE", PATIENCE / 50)
     async with ValkeyServer("--maxmemory", "24mb") as server, valkey(lambda: server.url) as home:
         assert isinstance(home, ValkeyHome)
         await (await home.open()).offer(usable("gpu:1"))
