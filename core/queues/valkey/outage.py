@@ -45,8 +45,8 @@ REMIND = 60.0
 """Seconds until the log hears again of an outage that lasts."""
 NEED_ROOM = {"put", "claim", "set"}
 """Scripts and commands that are refused where memory is full."""
-SETTLED = 5.0
-"""Seconds without a refusal until memory is full no more: where one picture finds room the next may not."""
+SETTLED = 15.0
+"""Seconds without a refusal until memory is full no more: longer than one result makes room for others."""
 
 
 class Outage:
