@@ -54,7 +54,7 @@ export function buildCard(job, acts) {
 		root.remove();
 	}
 
-	root.order = [record.at, 0];
+	root.order = record.at;
 	write(prompt, record.request.input);
 	gauge.ariaLabel = `Progress of “${record.request.input}”`;
 	const own = ["cancel", "retry", "insist", "relent"].map((act) => [act, () => job[act]()]);

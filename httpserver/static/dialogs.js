@@ -3,7 +3,7 @@
 import { byId, write } from "./dom.js";
 import { hasKey, storeKey } from "./wire.js";
 
-export async function confirmed(title, text, yes) {
+export function confirmed(title, text, yes) {
 	write(byId("asking-title"), title);
 	write(byId("asking-text"), text);
 	write(byId("asking-yes"), yes);

@@ -21,8 +21,7 @@ export function openGallery({ pictures: kept }, acts) {
 			await kept.put(picture).catch(() => (picture.isPassing = true));
 			show(picture);
 		}
-		const oldest = pictures().sort((a, b) => a.at - b.at || a.index - b.index);
-		while (oldest.length > MOST || size() > MOST_BYTES) await remove(oldest.shift());
+		while (shown.size > MOST || size() > MOST_BYTES) await remove(beside().newer); // the last one
 		tell();
 	}
 
@@ -46,7 +45,7 @@ export function openGallery({ pictures: kept }, acts) {
 		takeDown(picture.key);
 		const { request, told, seed, blob } = picture;
 		const { root, image, prompt, line } = build("picture");
-		Object.assign(root, { picture, url: URL.createObjectURL(blob), order: [picture.at, picture.index] });
+		Object.assign(root, { picture, url: URL.createObjectURL(blob), order: picture.at - picture.index / 1000 });
 		image.src = root.url;
 		image.alt = request.input;
 		write(prompt, request.input);

@@ -22,24 +22,24 @@ const opening = (async () => {
 	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
 	const open = openViewer(gallery, { again, edit });
 	await gallery.load();
-	for (const record of await store.jobs.all()) start(record, gallery);
+	for (const record of await store.jobs.all()) start(record);
 	byId("empty").hidden = false; // where nothing hangs
 	return gallery;
 })();
 
 /** A new job. Chance is chosen here, so that painting it anew gives the same picture. */
 async function paint({ seed = -1, ...request }) {
-	const chosen = seed < 0 ? crypto.getRandomValues(new Uint32Array(1))[0] : seed;
-	const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-	const record = { key, at: Date.now(), request: { ...request, seed: chosen } };
-	start(record, await opening).scrollIntoView({ block: "nearest" });
+	const [chance, ...key] = crypto.getRandomValues(new Uint32Array(5));
+	const record = { key: key.join("-"), at: Date.now(), request: { ...request, seed: seed < 0 ? chance : seed } };
+	await opening;
+	start(record).scrollIntoView({ block: "nearest" });
 }
 
-function start(record, gallery) {
-	const job = new Job(record, { jobs: store.jobs, changed: show, finished: (job, pictures) => finish(job, pictures, gallery) });
+function start(record) {
+	const job = new Job(record, { jobs: store.jobs, changed: show, finished: finish });
 	const remove = () => {
 		job.forget();
-		cards.get(job).close();
+		card.close();
 		cards.delete(job);
 		retitle();
 		byId("input").focus({ preventScroll: true });
@@ -63,7 +63,8 @@ function show(job) {
 }
 
 /** The pictures take the card's place, and the keyboard if it was there. */
-async function finish(job, pictures, gallery) {
+async function finish(job, pictures) {
+	const gallery = await opening;
 	await gallery.add(pictures);
 	const card = cards.get(job);
 	const isFocused = card?.root.contains(document.activeElement);
@@ -92,9 +93,7 @@ function lookNow(isNews) {
 
 form.begin(paint);
 byId("unlock").onclick = unlock;
-byId("ideas").onclick = ({ target }) => {
-	if (target.matches("button")) paint({ input: target.textContent });
-};
+for (const idea of byId("ideas").children) idea.onclick = () => paint({ input: idea.textContent });
 window.ononline = window.onoffline = () => {
 	lookNow();
 	wake("sending", "waiting", "painting", "away", "cancelling");

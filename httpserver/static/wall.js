@@ -4,10 +4,9 @@ import { byId } from "./dom.js";
 
 const wall = byId("wall");
 
-/** Hang an element by its `order`: when it was asked for, and which one of its job it is. */
+/** Hang an element by its `order`: when it was asked for, a bit less for each further picture of one job. */
 export function hang(element) {
-	const [at, index] = element.order;
-	const next = [...wall.children].find(({ order }) => order[0] < at || (order[0] === at && order[1] > index));
+	const next = [...wall.children].find(({ order }) => order < element.order);
 	wall.insertBefore(element, next ?? null);
 }
 
