@@ -1,6 +1,6 @@
 /** Card: a job on the wall. It shows the job's state, and offers what can be done then. */
 
-import { build, onAct, write } from "./dom.js";
+import { build, discard, onAct, write } from "./dom.js";
 import { stateWords } from "./words.js";
 
 const OFFERED = {
@@ -31,14 +31,13 @@ export function buildCard(job, acts) {
 		root.dataset.phase = state.phase;
 	}
 
-	/** Show the buttons of this state; the keyboard stays in the card. */
+	/** Show the buttons of this state. The keyboard stays in the card, and goes to no other button: some press twice. */
 	function offer({ phase, problem }) {
 		const again = problem && !USELESS_AGAIN.includes(problem.code) ? [problem.retryAfter ? "insist" : "retry"] : [];
 		const names = phase === "failed" ? [...again, "edit", "remove"] : OFFERED[phase] ?? ["cancel"];
-		const focused = root.contains(document.activeElement) && document.activeElement;
+		const focused = tools.querySelector(":focus");
 		for (const button of tools.children) button.hidden = !names.includes(button.name);
-		if (focused === root ? !job.isOver : !focused.hidden) return;
-		(phase === "cancelling" ? root : tools.querySelector(":not([hidden])") ?? root).focus();
+		if (focused?.hidden) root.focus();
 	}
 
 	function showPreview(blob) {
@@ -49,9 +48,9 @@ export function buildCard(job, acts) {
 		if (blob) preview.src = URL.createObjectURL(blob);
 	}
 
-	function close() {
+	function close(next) {
 		showPreview();
-		root.remove();
+		discard(root, next);
 	}
 
 	root.order = record.at;

@@ -10,6 +10,15 @@ export function build(template) {
 
 export const partsOf = (root) => Object.fromEntries([...root.querySelectorAll("[class]")].map((part) => [part.className, part]));
 
+/** Give the keyboard to an element, or to the heading: no key presses it, and Tab leads to the prompt. */
+export const rest = (element) => (element ?? document.querySelector("h1")).focus({ preventScroll: true });
+
+/** Take an element away; the keyboard, if it was there, goes to the next. */
+export function discard(element, next = element.nextElementSibling ?? element.previousElementSibling) {
+	if (element.contains(document.activeElement)) rest(next);
+	element.remove();
+}
+
 /** Call `acts[name](what)` when a button of this name is pressed in the element. */
 export function onAct(root, acts, what) {
 	root.onclick = ({ target }) => acts[target.closest("button")?.name]?.(what);

@@ -1,7 +1,7 @@
 /** Gallery: this browser's pictures, within a bound; the oldest go first. */
 
 import { confirmed } from "./dialogs.js";
-import { build, byId, onAct, write } from "./dom.js";
+import { build, byId, discard, onAct, rest, write } from "./dom.js";
 import { fileName } from "./picture.js";
 import { beside, hang } from "./wall.js";
 import { plural } from "./words.js";
@@ -59,7 +59,7 @@ export function openGallery({ pictures: kept }, acts) {
 		const root = shown.get(key);
 		if (!root) return;
 		URL.revokeObjectURL(root.url);
-		root.remove();
+		discard(root);
 		shown.delete(key);
 	}
 
@@ -70,7 +70,7 @@ export function openGallery({ pictures: kept }, acts) {
 		const text = `${plural(all.length, "picture")}, kept nowhere else, will be gone.`;
 		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;
 		for (const picture of all) await remove(picture);
-		byId("input").focus();
+		rest();
 	}
 
 	function tell() {

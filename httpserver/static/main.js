@@ -42,7 +42,6 @@ function start(record) {
 		card.close();
 		cards.delete(job);
 		retitle();
-		byId("input").focus({ preventScroll: true });
 	};
 	const change = () => {
 		remove();
@@ -66,11 +65,8 @@ function show(job) {
 async function finish(job, pictures) {
 	const gallery = await opening;
 	await gallery.add(pictures);
-	const card = cards.get(job);
-	const isFocused = card?.root.contains(document.activeElement);
-	card?.close();
+	cards.get(job)?.close(gallery.at(pictures[0])?.querySelector("button"));
 	cards.delete(job);
-	if (isFocused) gallery.at(pictures[0])?.querySelector("button").focus();
 }
 
 function retitle() {

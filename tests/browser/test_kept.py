@@ -295,7 +295,7 @@ async def test_a_removed_card_leaves_the_page_where_it_is(tmp_path: Path, open_w
         before = await window.page.evaluate("scrollY")
         assert before > 500
         await remove.click()
-        await window.sees_focus(window.prompt)
+        await window.sees_focus(window.pictures.last)
         assert await window.page.evaluate("scrollY") > 500
 
 

@@ -504,6 +504,8 @@ async def test_the_keyboard_is_enough(tmp_path: Path, open_window: "Open") -> No
         await _tab_to(window.page, "Cancel")
         await keyboard.press("Enter")
         await window.sees(window.job("first line"), "Cancelled")
+        await window.sees_focus(window.job("first line"))
+        await keyboard.press("Tab")
         await window.sees_focus(window.job("first line").get_by_role("button", name="Edit"))
         await keyboard.press("Enter")
         await window.sees_focus(window.prompt)
@@ -540,6 +542,51 @@ async def test_a_click_on_a_card_leaves_the_keyboard_where_no_key_does_harm(
         await window.page.keyboard.press("Space")
         served.double.release()
         await window.sees_picture("a lighthouse")
+
+
+async def test_a_key_that_is_pressed_twice_costs_no_draft(tmp_path: Path, open_window: "Open") -> None:
+    """What it pressed is gone by then: the keyboard is on the card, or the next one, and on no button."""
+    draft = "what I am writing just now"
+    async with serving(tmp_path, max_queue=1) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        keyboard = window.page.keyboard
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 1")
+        await window.paint("a tower", "a mill")
+        await window.sees(window.job("a mill"), "The queue is full")
+        await window.prompt.fill(draft)
+        for card, button, becomes in (
+            (window.job("a mill"), "Keep trying", "Trying again in"),
+            (window.job("a mill"), "Stop trying", "Keep trying, and yours goes in"),
+            (window.job("a tower"), "Cancel", "Cancelled"),
+        ):
+            await card.get_by_role("button", name=button).focus()
+            await keyboard.press("Enter")
+            await window.sees(card, becomes)
+            for key in ("Enter", "Space"):
+                await window.sees_focus(card)
+                await keyboard.press(key)
+            await window.sees(card, becomes)
+        for card, beside in (
+            (window.job("a mill"), window.job("a tower")),
+            (window.job("a tower"), window.job("a lighthouse")),
+        ):
+            await card.get_by_role("button", name="Remove").focus()
+            await keyboard.press("Enter")
+            await window.sees_focus(beside)
+            await keyboard.press("Enter")
+        await window.press(window.job("a lighthouse"), "Cancel")
+        await window.sees(window.job("a lighthouse"), "Cancelled")
+        await window.job("a lighthouse").get_by_role("button", name="Remove").focus()
+        await keyboard.press("Enter")
+        await window.sees_focus(window.page.locator("h1"))
+        await keyboard.press("Enter")
+        await window.sees_number(window.jobs, 0)
+        await keyboard.press("Tab")
+        await window.sees_focus(window.prompt)
+        assert await window.prompt.input_value() == draft
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
 
 
 async def _tab_to(page: object, name: str) -> None:
