@@ -111,7 +111,8 @@ export class Job {
 
 	/** Hear what comes; who looks hears the last word, or the pictures. */
 	async #stream(path, look) {
-		const response = await this.#ask(path, { headers: { Accept: "text/event-stream", ...look } });
+		const headers = { Accept: "text/event-stream", ...look };
+		const response = await this.#ask(path, { headers, priority: look && "low" }); // or all else waits behind
 		this.#pictures = [];
 		for await (const data of readEvents(response.body, () => this.#alive())) {
 			this.#failures = 0;

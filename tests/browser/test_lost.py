@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +20,13 @@ from tests.doubles.http_fixture import serving
 from tests.ports import free_port
 
 if TYPE_CHECKING:
-    from playwright.async_api import Route
+    from playwright.async_api import Request, Route
 
     from tests.browser.window import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+Delay = Callable[[web.Request], Awaitable[None]]
 AWAY: dict[str, Any] = {
     "status": 503,
     "content_type": "application/problem+json",
@@ -201,6 +202,39 @@ async def test_many_tabs_leave_the_browser_connections(tmp_path: Path, open_wind
     assert [each["prompt"] for each in served.double.txt2img_requests] == prompts[:-1]
 
 
+async def test_what_a_person_asks_for_goes_before_looks_after_many_jobs(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """On a slow line these have all that is left of the browser's connections, and more of them wait."""
+    held, released = asyncio.Semaphore(0), asyncio.Semaphore(0)
+    is_slow, asked = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def delay(request: web.Request) -> None:
+        if is_slow.is_set() and request.headers.get("Prefer") == "wait=0":
+            held.release()
+            await released.acquire()
+
+    def note(request: "Request") -> None:
+        if is_slow.is_set() and request.headers.get("prefer") == "wait=0":
+            asked.release()
+
+    async with serving(tmp_path) as served, proxy(served.url, "", delay=delay) as url:
+        served.double.hold(at=4)
+        window = await open_window(url)
+        await window.paint(*(f"house {number}" for number in range(1, 13)))
+        await window.sees(window.job("house 12"), "10 pictures ahead of yours")
+        window.page.on("request", note)
+        is_slow.set()
+        for _ in range(3):
+            await held.acquire()
+        for _ in range(9):  # of the twelve, three have a stream
+            await asked.acquire()
+        await window.press(window.job("house 12"), "Cancel")
+        await window.sees(window.job("house 12"), "Cancelling")
+        released.release()
+        await window.sees(window.job("house 12"), "Cancelled")
+
+
 async def test_many_tabs_on_plain_http_leave_the_browser_connections(
     tmp_path: Path, open_window: "Open", own_address: str
 ) -> None:
@@ -291,10 +325,14 @@ async def test_behind_a_proxy_that_does_not_pass_host_it_says_what_to_list(
 
 
 @asynccontextmanager
-async def proxy(target: str, prefix: str, *, without: str = "") -> AsyncIterator[str]:
-    """A small reverse proxy that hands on what comes for this path, but for one header."""
+async def proxy(
+    target: str, prefix: str, *, without: str = "", delay: Delay | None = None
+) -> AsyncIterator[str]:
+    """A small reverse proxy that hands on what comes for this path, after a delay, and but for one header."""
 
     async def hand_on(request: web.Request) -> web.StreamResponse:
+        if delay:
+            await delay(request)
         url = target + request.path_qs.removeprefix(prefix)
         body = await request.read()
         headers = request.headers.copy()
