@@ -1,13 +1,19 @@
-/** Gallery: this browser's pictures, within a bound; the oldest go first. */
+/** Gallery: this browser's pictures, within a bound, on the wall with the jobs' cards, the newest first. */
 
 import { confirmed } from "./dialogs.js";
 import { build, byId, discard, onAct, rest, write } from "./dom.js";
 import { fileName } from "./picture.js";
-import { beside, hang } from "./wall.js";
 import { plural } from "./words.js";
 
 const MOST = 200;
 const MOST_BYTES = 256e6;
+const wall = byId("wall");
+
+/** Hang an element by its `order`: when it was asked for, a bit less for each further picture of one job. */
+export function hang(element) {
+	const next = [...wall.children].find(({ order }) => order < element.order);
+	wall.insertBefore(element, next ?? null);
+}
 
 /** `acts` are open, again and edit, each called with a picture. */
 export function openGallery({ pictures: kept }, acts) {
@@ -21,7 +27,7 @@ export function openGallery({ pictures: kept }, acts) {
 			await kept.put(picture).catch(() => (picture.isPassing = true));
 			show(picture);
 		}
-		while (shown.size > MOST || size() > MOST_BYTES) await remove(beside().newer); // the last one
+		while (shown.size > MOST || size() > MOST_BYTES) await remove(beside({}).newer);
 		tell();
 	}
 
@@ -36,6 +42,13 @@ export function openGallery({ pictures: kept }, acts) {
 		link.href = urlOf(picture);
 		link.download = fileName(picture);
 		link.click();
+	}
+
+	/** The picture's neighbours; the last picture is newer than one that is not there. */
+	function beside(picture) {
+		const hung = [...wall.querySelectorAll(".item:not(.job)"), undefined];
+		const index = hung.indexOf(at(picture));
+		return { newer: hung[index - 1]?.picture, older: hung[index + 1]?.picture };
 	}
 
 	const at = ({ key }) => shown.get(key);
@@ -87,5 +100,5 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	byId("clear").onclick = clear;
-	return { load, add, remove, save, at, urlOf, beside: (picture) => beside(at(picture)) };
+	return { load, add, remove, save, at, urlOf, beside };
 }

@@ -4,14 +4,13 @@ import { buildCard } from "./card.js";
 import { askKey } from "./dialogs.js";
 import { byId } from "./dom.js";
 import * as form from "./form.js";
-import { openGallery } from "./gallery.js";
+import { hang, openGallery } from "./gallery.js";
 import { Job } from "./job.js";
 import { requestOf } from "./picture.js";
 import { look } from "./service.js";
 import { store } from "./store.js";
 import { openViewer } from "./viewer.js";
 import { tell } from "./voice.js";
-import { hang } from "./wall.js";
 import { titleWords } from "./words.js";
 
 const TITLE = document.title;
