@@ -20,8 +20,9 @@ const again = ({ request: { seed, ...request } }) => paint(request);
 const opening = (async () => {
 	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
 	const open = openViewer(gallery, { again, edit });
+	const records = await store.jobs.all(); // before the pictures: a job may become one meanwhile
 	await gallery.load();
-	for (const record of await store.jobs.all()) start(record);
+	for (const record of records) start(record);
 	byId("empty").hidden = false; // where nothing hangs
 	return gallery;
 })();
@@ -35,7 +36,7 @@ async function paint({ seed = -1, ...request }) {
 }
 
 function start(record) {
-	const job = new Job(record, { jobs: store.jobs, changed: show, finished: finish });
+	const job = new Job(record, { jobs: store.jobs, changed: show, finished });
 	const remove = () => {
 		job.forget();
 		card.close();
@@ -61,7 +62,7 @@ function show(job) {
 }
 
 /** The pictures take the card's place, and the keyboard if it was there. */
-async function finish(job, pictures) {
+async function finished(job, pictures) {
 	const gallery = await opening;
 	await gallery.add(pictures);
 	cards.get(job)?.close(gallery.at(pictures[0])?.querySelector("button"));

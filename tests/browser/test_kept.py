@@ -26,6 +26,20 @@ IDBFactory.prototype.open = function (...words) {
 };
 """
 """Lets a test close the page's databases, as a browser does with those of a page that nobody sees."""
+HOLD_FIRST = """
+const getAll = IDBObjectStore.prototype.getAll;
+const told = new Promise((resolve) => (window.goOn = resolve));
+IDBObjectStore.prototype.getAll = function () {
+    const request = getAll.call(this);
+    const { transaction } = request;
+    const then = (act) => transaction.addEventListener("complete", act);
+    const oncomplete = { set: (act) => then(() => told.then(act)) };
+    if (!window.hasRead) Object.defineProperties(transaction, { oncomplete });
+    then(() => (window.hasRead = true));
+    return request;
+};
+"""
+"""What a page reads first of all that the browser keeps comes when the test says so, and the rest later."""
 
 
 async def test_a_browser_that_closes_the_database_loses_nothing_and_brings_nothing_back(
@@ -49,6 +63,27 @@ async def test_a_browser_that_closes_the_database_loses_nothing_and_brings_nothi
         await window.page.reload()
         await window.sees(window.page.locator("#service"), "Ready")
         await window.sees_number(window.pictures, 0)
+
+
+async def test_a_tab_that_opens_just_as_a_picture_is_finished_shows_it(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """It reads jobs and pictures one after the other: what goes over meanwhile is not missed."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        second = type(window)(await window.page.context.new_page())
+        await second.page.add_init_script(HOLD_FIRST)
+        await second.page.goto(served.url)
+        await second.page.wait_for_function("() => window.hasRead")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await second.page.evaluate("goOn()")
+        await second.sees_picture("a lighthouse")
+        assert second.faults == []
+    assert len(served.double.txt2img_requests) == 1
 
 
 async def test_the_gallery_is_cleared_of_what_other_tabs_painted(tmp_path: Path, open_window: "Open") -> None:
