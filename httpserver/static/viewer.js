@@ -20,7 +20,7 @@ export function openViewer(gallery, { again, edit }) {
 		const { request, told, seed } = picture;
 		image.src = gallery.urlOf(picture);
 		image.alt = request.input;
-		write(byId("viewer-prompt"), request.input);
+		byId("viewer-prompt").textContent = request.input; // said also where it is the same
 		write(line, "");
 		showFacts({
 			"Not seen": request.negative_prompt,

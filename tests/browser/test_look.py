@@ -129,6 +129,35 @@ async def test_a_screen_reader_is_told_of_every_job(tmp_path: Path, open_window:
         await window.sees_number(log.locator("p"), 9)
 
 
+async def test_a_screen_reader_is_told_which_picture_is_large(tmp_path: Path, open_window: "Open") -> None:
+    """Also of the next one of the same prompt, or a turned page says nothing; and what is asked, and why."""
+    said = """(heading) => {
+        window.said = [];
+        const note = () => window.said.push(heading.textContent);
+        new MutationObserver(note).observe(heading, { childList: true });
+    }"""
+    async with serving(tmp_path, api_key="secret") as served:
+        window = await open_window(served.url)
+        lock = window.page.get_by_role("dialog", name="This server wants a key")
+        await window.sees_description(lock, "It was set as API_KEY by whoever runs it.")
+        await lock.get_by_label("API key").fill("secret")
+        await window.press(lock, "Use this key")
+        for prompt in ("a mill", "a tower", "a tower"):
+            await window.paint(prompt)
+            await window.sees_number(window.jobs, 0)
+        await window.pictures.first.locator(".frame").click()
+        heading = window.page.locator("[aria-live=polite]", has_text="a tower")
+        await window.sees(heading, "a tower")
+        await heading.evaluate(said)
+        await window.page.keyboard.press("ArrowRight")
+        await window.page.keyboard.press("ArrowRight")
+        await window.page.wait_for_function("() => said.length === 2")
+        assert await window.page.evaluate("said") == ["a tower", "a mill"]
+        await window.press(window.viewer, "Remove")
+        asking = window.page.get_by_role("dialog", name="Remove this picture?")
+        await window.sees_description(asking, "It is kept nowhere but in this browser.")
+
+
 async def test_a_screen_reader_is_told_how_the_service_is(tmp_path: Path, open_window: "Open") -> None:
     """By words that come into a region which is there: one that comes with its words is often unread."""
     async with serving(tmp_path) as served:

@@ -1,6 +1,7 @@
 """Window: the web page as a person has it before them. What a test waits for is what can be seen."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -89,6 +90,10 @@ class Window:
     async def sees_number(self, where: Locator, count: int) -> None:
         """Wait until there are so many of it."""
         await expect(where).to_have_count(count)
+
+    async def sees_description(self, where: Locator, text: str) -> None:
+        """Wait until a screen reader reads this behind its name."""
+        await expect(where).to_have_accessible_description(re.compile(re.escape(text)))
 
     async def sees_focus(self, where: Locator) -> None:
         """Wait until the keyboard is there."""
