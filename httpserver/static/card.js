@@ -56,7 +56,7 @@ export function buildCard(job, acts) {
 	root.order = record.at;
 	write(prompt, record.request.input);
 	gauge.ariaLabel = `Progress of “${record.request.input}”`;
-	const own = ["cancel", "retry", "insist", "relent"].map((act) => [act, () => job[act]()]);
-	onAct(root, { ...acts, ...Object.fromEntries(own) });
+	for (const act of ["cancel", "retry", "insist", "relent"]) acts[act] = () => job[act]();
+	onAct(root, acts);
 	return { root, show, close };
 }

@@ -24,7 +24,5 @@ function answer(dialog) {
 	if (dialog.open) return false;
 	dialog.returnValue = "";
 	dialog.showModal();
-	return new Promise((resolve) => {
-		dialog.onclose = () => resolve(dialog.returnValue === "yes");
-	});
+	return new Promise((resolve) => (dialog.onclose = () => resolve(dialog.returnValue === "yes")));
 }

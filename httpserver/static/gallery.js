@@ -77,8 +77,7 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	async function clear() {
-		(await kept.all()).forEach(show);
-		tell();
+		await load();
 		const all = pictures();
 		const text = `${plural(all.length, "picture")}, kept nowhere else, will be gone.`;
 		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;
