@@ -1,6 +1,6 @@
 /** Service: how the server is, looked at while somebody sees the page. */
 
-import { byId, write } from "./dom.js";
+import { byId, rest, write } from "./dom.js";
 import { ask, Problem } from "./wire.js";
 
 const EVERY = 10_000; // milliseconds
@@ -49,6 +49,7 @@ function show(state, { running, waiting, backends = [] } = {}) {
 	const problems = backends.map(({ name, problem }) => problem && `${name}: ${problem}. `).filter(Boolean);
 	byId("service").dataset.state = byId("notice").dataset.state = state;
 	write(byId("service"), counts.join(", ") || word);
+	if (state !== "locked" && byId("unlock").matches(":focus")) rest();
 	byId("notice").hidden = !title;
 	write(byId("notice-title"), title);
 	write(byId("notice-text"), state === "down" ? problems.join("") + text : text);

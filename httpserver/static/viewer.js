@@ -79,7 +79,7 @@ export function openViewer(gallery, { again, edit }) {
 		const way = { ArrowLeft: "newer", ArrowRight: "older" }[key];
 		if (way && !target.matches("pre")) turn(way);
 	};
-	dialog.onclose = () => gallery.at(picture)?.querySelector("button").focus();
+	dialog.onclose = () => (gallery.at(picture)?.querySelector("button") ?? document.querySelector("h1")).focus();
 	return show;
 }
 

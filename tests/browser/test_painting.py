@@ -589,6 +589,64 @@ async def test_a_key_that_is_pressed_twice_costs_no_draft(tmp_path: Path, open_w
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
 
 
+async def test_the_keyboard_is_somewhere_when_what_had_it_is_gone(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """On the heading, from where Tab leads to the prompt: an idea, the key's button, the last picture."""
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        keyboard, heading = window.page.keyboard, window.page.locator("h1")
+        await window.press(window.viewer, "Not now")
+        await window.page.get_by_role("button", name="Enter the key").focus()
+        await keyboard.press("Enter")
+        await window.sees_focus(window.viewer.get_by_label("API key"))
+        await keyboard.type("open-sesame")
+        await keyboard.press("Enter")
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.sees_focus(heading)
+        await keyboard.press("Tab")
+        await window.sees_focus(window.prompt)
+        await window.page.get_by_role("button", name="a monkey with a hat").focus()
+        await keyboard.press("Enter")
+        await window.sees_focus(heading)
+        await window.sees_picture("a monkey with a hat")
+        await window.pictures.locator(".frame").focus()
+        await keyboard.press("Enter")
+        await window.press(window.viewer, "Remove")
+        await keyboard.press("Enter")
+        await window.sees_number(window.pictures, 0)
+        await window.sees_number(window.viewer, 0)
+        await window.sees_focus(heading)
+
+
+async def test_the_keyboard_is_somewhere_when_its_picture_is_pushed_out(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """By a new one, in a full gallery: on the last that is left; or, if it was large, on the heading."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.fill_gallery("the oldest")
+        served.double.hold(at=1)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 1")
+        await window.pictures.last.locator(".frame").focus()
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await window.sees_focus(window.pictures.last)
+        await window.sees_number(window.picture("the oldest"), 0)
+        served.double.hold(at=1)
+        await window.paint("a tower")
+        await window.sees(window.job("a tower"), "step 1")
+        await window.pictures.last.locator(".frame").focus()
+        await window.page.keyboard.press("Enter")
+        await window.sees(window.viewer.locator("h2"), "another")
+        served.double.release()
+        await window.sees_number(window.picture("a tower"), 1)
+        await window.page.keyboard.press("Escape")
+        await window.sees_number(window.viewer, 0)
+        await window.sees_focus(window.page.locator("h1"))
+
+
 async def _tab_to(page: object, name: str) -> None:
     from playwright.async_api import Page
 
