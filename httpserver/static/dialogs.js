@@ -12,6 +12,7 @@ export function confirmed(title, text, yes) {
 
 /** Ask for the API key and keep it; false if none was given. */
 export async function askKey() {
+	if (byId("lock").open) return false;
 	const text = hasKey() ? "The key that was used is not the right one." : "It was set as API_KEY by whoever runs it.";
 	write(byId("lock-text"), `${text} It is kept in this browser, and sent to this server only.`);
 	const isGiven = await answer(byId("lock"));

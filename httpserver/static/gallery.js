@@ -11,8 +11,7 @@ const wall = byId("wall");
 
 /** Hang an element by its `order`: when it was asked for, a bit less for each further picture of one job. */
 export function hang(element) {
-	const next = [...wall.children].find(({ order }) => order < element.order);
-	wall.insertBefore(element, next ?? null);
+	wall.insertBefore(element, [...wall.children].find(({ order }) => order < element.order) ?? null);
 }
 
 /** `acts` are open, again and edit, each called with a picture. */

@@ -23,6 +23,7 @@ export async function look(offered, changed, isNews) {
 	timer = setTimeout(look, EVERY, offered, changed);
 	if (document.hidden) return;
 	const { state, status, catalog } = await find();
+	if (status) byId("lock").close(); // whoever gave the key
 	if (catalog) offered(catalog);
 	show(state, status);
 	if (isNews || state !== before) changed(state);

@@ -180,6 +180,30 @@ async def test_the_key_that_one_tab_was_given_serves_all(tmp_path: Path, open_wi
         assert window.faults == other.faults == []
 
 
+async def test_the_question_for_the_key_ends_when_another_tab_was_given_it(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """But not when the network goes while somebody types: the key is still wanted then."""
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        lock, service = window.page.locator("#lock"), window.page.locator("#service")
+        await lock.get_by_label("API key").fill("open-")
+        await window.page.context.set_offline(True)
+        await window.sees(service, "Offline")
+        await window.sees_focus(lock.get_by_label("API key"))
+        await window.page.context.set_offline(False)
+        await window.sees(service, "Locked")
+        assert await lock.get_by_label("API key").input_value() == "open-"
+        other = type(window)(await window.page.context.new_page())
+        await other.page.goto(served.url)
+        await other.page.get_by_label("API key").fill("open-sesame")
+        await other.press(other.page.locator("#lock"), "Use this key")
+        await other.sees(other.page.locator("#service"), "Ready")
+        await window.sees(service, "Ready")
+        await window.sees_number(window.viewer, 0)
+        assert other.faults == []
+
+
 async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:
     """A wrong one is told at once; jobs wait for the right one; code that is copied does not hold it."""
     async with serving(tmp_path, api_key="open-sesame") as served:
