@@ -203,6 +203,26 @@ async def test_on_a_phone_nothing_is_cut_off(tmp_path: Path, open_window: "Open"
         await window.sees_number(window.viewer, 0)
 
 
+@pytest.mark.parametrize("width", [390, 320])
+async def test_letters_twice_as_large_cut_nothing_off(
+    tmp_path: Path, open_window: "Open", width: int
+) -> None:
+    """As set in the browser, for all pages: the fields of the options are one below the other then."""
+    async with serving(tmp_path) as served:
+        window = await open_window("about:blank", viewport={"width": width, "height": 800})
+        browser = await window.page.context.new_cdp_session(window.page)
+        await browser.send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+        await window.page.goto(served.url)
+        size = "() => getComputedStyle(document.documentElement).fontSize"
+        assert await window.page.evaluate(size) == "32px"
+        await window.page.locator("summary").click()
+        await window.sees(window.page.locator("#options"), "Guidance")
+        assert not await window.is_too_wide()
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        assert not await window.is_too_wide()
+
+
 async def test_a_phone_stays_as_it_is_where_one_writes(tmp_path: Path, open_window: "Open") -> None:
     """An iPhone zooms into a field whose letters are smaller than 16 pixels, and does not zoom out again."""
     async with serving(tmp_path) as served:
