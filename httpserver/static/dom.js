@@ -10,12 +10,12 @@ export function build(template) {
 
 export const partsOf = (root) => Object.fromEntries([...root.querySelectorAll("[class]")].map((part) => [part.className, part]));
 
-/** Give the keyboard to an element, or to the heading: no key presses it, and Tab leads to the prompt. */
-export const rest = (element) => (element ?? document.querySelector("h1")).focus({ preventScroll: true });
+/** Give the keyboard to an element, or to the heading, which no key presses. */
+export const rest = (element, options) => (element ?? document.querySelector("h1")).focus(options);
 
-/** Take an element away; the keyboard, if it was there, goes to the next. */
+/** Take an element away; if it had the keyboard, the next has it. */
 export function discard(element, next = element.nextElementSibling ?? element.previousElementSibling) {
-	if (element.contains(document.activeElement)) rest(next);
+	if (element.contains(document.activeElement)) rest(next, { preventScroll: true });
 	element.remove();
 }
 

@@ -1,4 +1,4 @@
-/** Gallery: this browser's pictures, within a bound, on the wall with the jobs' cards, the newest first. */
+/** Gallery: this browser's pictures, on the wall with the jobs' cards, the newest first. */
 
 import { confirmed } from "./dialogs.js";
 import { build, byId, discard, onAct, rest, write } from "./dom.js";
@@ -9,10 +9,13 @@ const MOST = 200;
 const MOST_BYTES = 256e6;
 const wall = byId("wall");
 
-/** Hang an element by its `order`: when it was asked for, a bit less for each further picture of one job. */
+/** Hang an element by its `order`: when it was asked for, a bit less for each further picture. */
 export function hang(element) {
 	wall.insertBefore(element, [...wall.children].find(({ order }) => order < element.order) ?? null);
 }
+
+/** Now, or after all that hangs: clocks are set back. */
+export const now = () => Math.max(Date.now(), 1 + (wall.firstChild?.order ?? 0));
 
 /** `acts` are open, again and edit, each called with a picture. */
 export function openGallery({ pictures: kept }, acts) {

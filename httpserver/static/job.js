@@ -24,7 +24,7 @@ export class Job {
 	#failures = 0;
 	#pictures;
 
-	/** `record` is what the given `jobs` keeps; `changed(job)` after each change, `finished(job, pictures)` at the end. */
+	/** `record` is what `jobs` keeps, `now()` its order; `changed(job)` after each change, `finished(job, pictures)` at the end. */
 	constructor(record, given) {
 		this.#with = given;
 		this.record = record;
@@ -63,14 +63,14 @@ export class Job {
 
 	retry() {
 		if (!this.isOver) return this.wake();
-		Object.assign(this.record, { at: Date.now(), problem: null });
+		Object.assign(this.record, { at: this.#with.now(), problem: null });
 		this.#set({ phase: "sending" });
 		return this.run();
 	}
 
 	/** Count down and try again, as often as it takes. */
 	async insist() {
-		Object.assign(this.record, { insist: true, at: Date.now() });
+		Object.assign(this.record, { insist: true, at: this.#with.now() });
 		await this.#countDown(this.state.problem);
 		await this.run();
 	}

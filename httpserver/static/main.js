@@ -4,7 +4,7 @@ import { buildCard } from "./card.js";
 import { askKey } from "./dialogs.js";
 import { byId, rest } from "./dom.js";
 import * as form from "./form.js";
-import { hang, openGallery } from "./gallery.js";
+import { hang, now, openGallery } from "./gallery.js";
 import { Job } from "./job.js";
 import { requestOf } from "./picture.js";
 import { look } from "./service.js";
@@ -20,7 +20,7 @@ const again = ({ request: { seed, ...request } }) => paint(request);
 const opening = (async () => {
 	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
 	const open = openViewer(gallery, { again, edit });
-	const records = await store.jobs.all(); // before the pictures: a job may become one meanwhile
+	const records = await store.jobs.all(); // first: a job may become a picture meanwhile
 	await gallery.load();
 	for (const record of records) start(record);
 	byId("empty").hidden = false; // where nothing hangs
@@ -30,13 +30,13 @@ const opening = (async () => {
 /** A new job. Chance is chosen here, so that painting it anew gives the same picture. */
 async function paint({ seed = -1, ...request }) {
 	const [chance, ...key] = crypto.getRandomValues(new Uint32Array(5));
-	const record = { key: key.join("-"), at: Date.now(), request: { ...request, seed: seed < 0 ? chance : seed } };
 	await opening;
+	const record = { key: key.join("-"), at: now(), request: { ...request, seed: seed < 0 ? chance : seed } };
 	start(record).scrollIntoView({ block: "nearest" });
 }
 
 function start(record) {
-	const job = new Job(record, { jobs: store.jobs, changed: show, finished });
+	const job = new Job(record, { jobs: store.jobs, now, changed: show, finished });
 	const remove = () => {
 		job.forget();
 		card.close();

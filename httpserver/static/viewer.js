@@ -2,7 +2,7 @@
 
 import { CODE } from "./code.js";
 import { confirmed } from "./dialogs.js";
-import { byId, onAct, partsOf, write } from "./dom.js";
+import { byId, onAct, partsOf, rest, write } from "./dom.js";
 import { parametersOf, requestOf } from "./picture.js";
 import { HERE, hasKey } from "./wire.js";
 
@@ -79,7 +79,7 @@ export function openViewer(gallery, { again, edit }) {
 		const way = { ArrowLeft: "newer", ArrowRight: "older" }[key];
 		if (way && !target.matches("pre")) turn(way);
 	};
-	dialog.onclose = () => (gallery.at(picture)?.querySelector("button") ?? document.querySelector("h1")).focus();
+	dialog.onclose = () => rest(gallery.at(picture)?.querySelector("button"));
 	return show;
 }
 

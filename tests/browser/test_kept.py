@@ -121,6 +121,27 @@ async def test_a_picture_that_was_tried_again_is_new_also_in_a_full_gallery(
         await window.sees_number(window.pictures, 200)
 
 
+async def test_a_picture_is_new_also_after_the_clock_was_set_back(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """In a full gallery all others are of tomorrow then, and the new one was the first to go."""
+    async with serving(tmp_path, max_attempts=1) as served:
+        window = await open_window(served.url)
+        await window.fill_gallery("the oldest")
+        await window.page.add_init_script("const { now } = Date; Date.now = () => now() - 86_400_000;")
+        await window.page.reload()
+        await window.sees_number(window.pictures, 200)
+        for prompt in ("a lighthouse", "/fail-once a tower"):
+            await window.paint(prompt)
+            if prompt.startswith("/fail-once"):
+                await window.press(window.job(prompt), "Keep trying")
+            await window.sees_picture(prompt)
+            await window.sees(window.pictures.first, prompt)
+        await window.page.reload()
+        await window.sees(window.pictures.nth(1), "a lighthouse")
+        await window.sees_number(window.pictures, 200)
+
+
 async def test_a_picture_that_is_pushed_out_while_it_is_large_can_still_be_had(
     tmp_path: Path, open_window: "Open"
 ) -> None:
