@@ -148,7 +148,7 @@ async def test_a_taken_default_port_moves_loudly_and_a_set_one_is_an_error(tmp_p
             assert port == moved[1] != "5000"
             async with _serve(tmp_path, SD_BACKENDS=double.url, HTTP_PORT=port, WS_PORT="0") as second:
                 code, said = await second.ends()
-                assert (code, f"HTTP_PORT: {port} is taken" in said) == (2, True)
+                assert (code, f"HTTP_PORT: {port} is taken" in said) == (3, True)
 
 
 @pytest.mark.slow

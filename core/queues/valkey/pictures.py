@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 from core.errors import QueueUnavailable
@@ -24,6 +24,8 @@ LONGEST_PICTURE = 900.0
 try that took too long twice as many."""
 PICTURE_SECONDS = 120
 """When a stored picture lapses that is no result yet; the pulse puts that off while the claim is held."""
+LONGEST_PAUSE = 2.0
+"""Seconds between two looks for room: a picture that is refused was sent for nothing."""
 PATIENCE = 10.0
 """Seconds for which a result waits for room with what it has there. If that took longer to come, it waits as
 long as that took: over a slow line it would be a loss to begin anew."""
@@ -47,14 +49,17 @@ class Pictures:
         self, keys: Sequence[str], pictures: Sequence[bytes | memoryview], wanted: Wanted
     ) -> None:
         """Store a result's pictures for a while, however long that takes, or until it is not `wanted`."""
-        if await self._store_all(keys, pictures, wanted, 0.0) is None:
-            return
-        while True:
-            async with self._short:
-                waited = await self._store_all(keys, pictures, wanted, PATIENCE)
+        waits_alone = False
+        while keys:
+            async with AsyncExitStack() as place:
+                if waits_alone:
+                    await place.enter_async_context(self._short)
+                waited = await self._store_all(keys, pictures, wanted, place, waits_alone=waits_alone)
                 if waited is None:
                     return
-                await asyncio.sleep(waited)  # what it let go of is for another process, which waits as well
+                # What it let go of is for another process, which waits as well.
+                await asyncio.sleep(min(waited, PATIENCE))
+            waits_alone = True
 
     async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
         """A result's pictures, None for one that is gone; however long that takes."""
@@ -64,10 +69,19 @@ class Pictures:
     # --- inside
 
     async def _store_all(
-        self, keys: Sequence[str], pictures: Sequence[bytes | memoryview], wanted: Wanted, patience: float
+        self,
+        keys: Sequence[str],
+        pictures: Sequence[bytes | memoryview],
+        wanted: Wanted,
+        place: AsyncExitStack,
+        *,
+        waits_alone: bool,
     ) -> float | None:
-        """None once that is done with; else, with nothing left there, the seconds that it waited for room."""
-        stored, moving = 0, 0.0
+        """None once that is done with; else, with nothing left there, the seconds that it waited for room.
+
+        Only one may wait with what it has there: who finds that `place` free takes it.
+        """
+        stored, moving, pause = 0, 0.0, AGAIN_SECONDS
         full_since: float | None = None
         async with self._turns:
             while stored < len(keys) and await wanted():
@@ -75,18 +89,23 @@ class Pictures:
                 try:
                     if full_since is not None:  # a picture that is refused has filled the line for nothing
                         await self._store.within("set", "nothing", b"", px=1)
-                    await self._move("set", keys[stored], pictures[stored], ex=PICTURE_SECONDS)
+                    # One that came late, when a second try had gone through, must not set the time anew.
+                    await self._move("set", keys[stored], pictures[stored], ex=PICTURE_SECONDS, nx=True)
                 except QueueUnavailable as error:
                     if is_full(error):
+                        if not waits_alone and not self._short.locked():
+                            await place.enter_async_context(self._short)
+                            waits_alone = True
                         full_since = full_since or began
-                        waits = patience and max(patience, moving)
+                        waits = max(PATIENCE, moving) if waits_alone else 0.0
                         if time.monotonic() - full_since >= waits:
                             await self._let_go(keys[:stored])
                             return waits if stored else 0.0
-                    await asyncio.sleep(AGAIN_SECONDS)
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
                 else:
-                    stored, full_since = stored + 1, None
-                    moving += time.monotonic() - began
+                    stored, full_since, pause = stored + 1, None, AGAIN_SECONDS
+                    moving += self._took
         return None
 
     async def _let_go(self, keys: Sequence[str]) -> None:

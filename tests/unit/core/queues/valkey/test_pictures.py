@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from core.errors import NotFound
 from core.queues import Claim
 from core.queues.valkey import ValkeyQueue
-from core.queues.valkey.pictures import LONGEST_PICTURE, PATIENCE, PICTURE_SECONDS, Pictures
+from core.queues.valkey.pictures import (
+    LONGEST_PICTURE,
+    PATIENCE,
+    PICTURE_SECONDS,
+    Pictures,
+)
 from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX, Store
 from core.settings import Settings
 from tests.unit.core.examples import ALICE, painted, soon, usable, wish_for
@@ -126,8 +133,29 @@ async def test_no_other_call_waits_behind_pictures(store: Store, monkeypatch: py
     many = asyncio.gather(*(pictures.store([f"i:{number}"], [b"picture"], always) for number in range(40)))
     await asyncio.sleep(0)
     assert await soon(store.call("agreed", "another word", WORD)) == WORD
+    await soon(pictures.store([], [], always))  # as of a job that failed
     go.set()
     await soon(many)
+
+
+async def test_a_try_that_arrives_late_does_not_end_the_time_of_a_kept_picture(
+    home: ValkeyHome, queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one was held up on the line; the second came through, and its job has ended."""
+    tries = []
+    put = queue.store._client.set
+
+    async def first_is_late(*args: Any, **more: Any) -> Any:
+        tries.append(partial(put, *args, **more))
+        if len(tries) == 1:
+            raise RedisTimeoutError
+        return await put(*args, **more)
+
+    monkeypatch.setattr(queue.store._client, "set", first_is_late)
+    (held,) = await take([queue], "job")
+    assert await soon(queue.finish(held, painted()))
+    await tries[0]()
+    assert [await client.ttl(key) > PICTURE_SECONDS for key in await stored(client)] == [True]
 
 
 # --- where memory is full
@@ -181,6 +209,56 @@ async def test_results_for_which_there_is_no_room_at_once_end_one_after_the_othe
         ]
         await live(crowded, workers, lambda: all(end.done() for end in ends))
     assert [end.result() for end in ends] == [True] * 6
+
+
+async def test_a_result_that_lacks_room_for_a_moment_is_sent_once(
+    crowded: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no other one waits: over a slow line it would be a loss to send anew what is there."""
+    worker = await crowded.another()
+    (held,) = await take([worker], "job")
+    put, sent = worker.store._client.set, []
+
+    async def last_is_refused(key: str, value: bytes, **more: Any) -> Any:
+        sent.append(value)
+        if len(sent) == 8:
+            raise OutOfMemoryError
+        return await put(key, value, **more)
+
+    monkeypatch.setattr(worker.store._client, "set", last_is_refused)
+    assert await soon(worker.finish(held, EIGHT))
+    assert sent.count(MEGABYTE) == 8 + 1
+
+
+async def test_who_waited_for_room_through_an_outage_lets_others_go_on_soon(
+    crowded: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long it has waited for the queue itself is no measure of how long it may wait for room."""
+    worker = await crowded.another()
+    giant, other = await take([worker], "giant", "other")
+    put, pauses = worker.store._client.set, []
+    sleep = asyncio.sleep
+
+    async def away_for_long(*args: Any, **more: Any) -> Any:
+        monkeypatch.setattr(worker.store._client, "set", put)
+        await sleep(1.0)
+        raise RedisTimeoutError
+
+    async def noted(seconds: float, *rest: Any) -> None:
+        pauses.append(seconds)
+        await sleep(min(seconds, 0.01), *rest)
+
+    monkeypatch.setattr(worker.store._client, "set", away_for_long)
+    monkeypatch.setattr("core.queues.valkey.pictures.asyncio.sleep", noted)
+    monkeypatch.setattr("core.queues.valkey.pictures.LONGEST_PAUSE", AGAIN_SECONDS)
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(worker.finish(giant, painted(picture=MEGABYTE, count=40)))
+        await live(crowded, [worker], worker.pictures._short.locked)
+        end = group.create_task(worker.finish(other, EIGHT))
+        await live(crowded, [worker], end.done)
+        assert await worker.cancel("giant", ALICE)
+        await live(crowded, [worker], waiting.done)
+    assert max(pauses) <= max(PATIENCE / 50, AGAIN_SECONDS)
 
 
 async def test_a_result_that_never_fits_keeps_nobody_from_ending(crowded: ValkeyHome) -> None:
