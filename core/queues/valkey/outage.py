@@ -45,8 +45,11 @@ REMIND = 60.0
 """Seconds until the log hears again of an outage that lasts."""
 NEED_ROOM = {"put", "claim", "set"}
 """Scripts and commands that are refused where memory is full."""
+PICTURES = {"set", "get"}
+"""Commands that may fail while all else is well, by what limits a connection."""
 SETTLED = 15.0
-"""Seconds without a refusal until memory is full no more: longer than one result makes room for others."""
+"""Seconds without a refusal until that is over for these, and for a memory that was full: longer than one
+result makes room for others."""
 
 
 class Outage:
@@ -81,12 +84,14 @@ class Outage:
         """Whether nothing is refused any more, now that this call was answered.
 
         The pulse and those that need room speak for others, which may not be made again for long. But the
-        pulse says nothing of a memory that is full, as it needs no room.
+        pulse says nothing of a memory that is full, as it needs no room; and that much room, or a connection
+        that bears pictures, is there for good only when nothing was refused for a while.
         """
         now = self._clock()
         for name, (called, when) in list(self._refused.items()):
             spoken_for = call == name or call in NEED_ROOM or (call == "pulse" and called != FULL)
-            if spoken_for and (called != FULL or now - when >= SETTLED):
+            is_settled = now - when >= SETTLED or (called != FULL and name not in PICTURES)
+            if spoken_for and is_settled:
                 del self._refused[name]
         return not self._refused
 

@@ -106,3 +106,22 @@ def test_a_memory_in_which_one_picture_finds_room_and_another_none_is_full(
     assert len(lines(caplog)) == 1
     outage.worked("set")
     assert lines(caplog)[1:] == [BACK]
+
+
+def test_pictures_that_do_not_come_through_while_all_else_does_are_one_outage(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Something cuts off whoever sends much; the pulse, and small pictures, go on."""
+    caplog.set_level(logging.INFO)
+    clock = Clock()
+    outage = Outage(clock)
+    outage.is_told_elsewhere = False
+    for _ in range(20):
+        outage.failed("set", QueueUnavailable(UNREACHED), ConnectionError())
+        outage.worked("pulse")
+        outage.worked("set")
+        clock.advance(1)
+    assert len(lines(caplog)) == 1
+    clock.advance(SETTLED)
+    outage.worked("pulse")
+    assert lines(caplog)[1:] == [BACK]
