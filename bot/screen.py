@@ -121,12 +121,7 @@ class Screen:
                 passes = error.status == 429 or error.status >= 500
                 if error.code == TOO_OFTEN or not passes or self._is_over(way):
                     log.info("job %s: %s is no way: %s", self.ticket.job, way.__name__[1:], error)
-                    ways.remove(way)
-                    if files and may_mean_files(error):
-                        refused[way] = error
-                        if way == self._edit and means_files(error) and self._follow_up in ways:
-                            ways.remove(self._follow_up)  # is an edit as well, and leaves a line behind
-                            refused[self._follow_up] = error
+                    refused |= self._rule_out(way, ways, files, error)
                     if not ways and refused:
                         reason = next(iter(refused.values()))
                         log.warning("job %s: Discord refuses its files: %s", self.ticket.job, reason)
@@ -142,6 +137,19 @@ class Screen:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         return False
+
+    def _rule_out(
+        self, way: Way, ways: list[Way], files: Files, error: discord.HTTPException
+    ) -> dict[Way, discord.HTTPException]:
+        """Try a way no more, nor what it rules out; returns those that may take words without these files."""
+        ways.remove(way)
+        if not files or not may_mean_files(error):
+            return {}
+        refused = {way: error}
+        if way == self._edit and means_files(error) and self._follow_up in ways:
+            ways.remove(self._follow_up)  # is an edit as well, and leaves a line behind
+            refused[self._follow_up] = error
+        return refused
 
     async def _try_edit(self, page: Page, pictures: Files = ()) -> None:
         """Change the message if Discord lets it; without files once it has refused one with files."""

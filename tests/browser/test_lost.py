@@ -167,7 +167,7 @@ async def test_two_tabs_show_the_same_jobs(tmp_path: Path, open_window: "Open") 
         window = await open_window(served.url)
         await window.paint("a lighthouse")
         await window.sees(window.job("a lighthouse"), "step 4")
-        second = type(window)(await window.page.context.new_page())
+        second = await window.another()
         await second.page.goto(served.url)
         await second.sees(second.job("a lighthouse"), "step 4")
         served.double.release()
@@ -188,7 +188,7 @@ async def test_many_tabs_leave_the_browser_connections(tmp_path: Path, open_wind
         await window.sees(window.job("a lighthouse"), "step 4")
         tabs = [window]
         for _ in range(2):
-            tabs.append(type(window)(await window.page.context.new_page()))
+            tabs.append(await window.another())
             await tabs[-1].page.goto(served.url)
             for prompt in prompts:
                 await tabs[-1].sees(tabs[-1].job(prompt), "step 4" if prompt == prompts[0] else "Waiting")
@@ -250,7 +250,7 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         tabs = [window]
         for _ in range(3):
             await tabs[-1].page.evaluate(HIDE, True)
-            tabs.append(type(window)(await window.page.context.new_page()))
+            tabs.append(await window.another())
             await tabs[-1].page.goto(window.page.url)
             await tabs[-1].sees(tabs[-1].job("a lighthouse"), "step 4")
             await tabs[-1].sees(tabs[-1].job("a tower"), "Waiting")

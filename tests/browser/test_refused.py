@@ -171,7 +171,7 @@ async def test_the_key_that_one_tab_was_given_serves_all(tmp_path: Path, open_wi
         await window.press(window.page.locator("#lock"), "Not now")
         await window.paint("a cave")
         await window.sees(window.job("a cave"), "Locked")
-        other = type(window)(await window.page.context.new_page())
+        other = await window.another()
         await other.page.goto(served.url)
         await other.page.locator("#lock").get_by_label("API key").fill("open-sesame")
         await other.press(other.page.locator("#lock"), "Use this key")
@@ -194,7 +194,7 @@ async def test_the_question_for_the_key_ends_when_another_tab_was_given_it(
         await window.page.context.set_offline(False)
         await window.sees(service, "Locked")
         assert await lock.get_by_label("API key").input_value() == "open-"
-        other = type(window)(await window.page.context.new_page())
+        other = await window.another()
         await other.page.goto(served.url)
         await other.page.get_by_label("API key").fill("open-sesame")
         await other.press(other.page.locator("#lock"), "Use this key")

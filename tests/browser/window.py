@@ -62,6 +62,10 @@ class Window:
         """The picture of this prompt."""
         return self.pictures.filter(has=self.page.locator(".prompt", has_text=prompt))
 
+    async def another(self) -> "Window":
+        """One more tab of the same browser, with nothing in it yet."""
+        return type(self)(await self.page.context.new_page())
+
     async def paint(self, *prompts: str) -> None:
         """Write each and press Enter; waits for its card."""
         for prompt in prompts:

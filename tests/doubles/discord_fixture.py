@@ -66,6 +66,11 @@ class Served:
         await self.shown(asked)
         return asked
 
+    async def hold_one_by_token(self) -> Asked:
+        """The same in a server without the bot, for somebody who takes no direct messages."""
+        self.ann.takes_direct = False
+        return await self.hold_one(where=self.discord.channel(has_bot=False))
+
     async def ticket(self) -> Ticket:
         """The one of the only job under way."""
         (name,) = await self.bot.desk.tickets.names()

@@ -303,8 +303,7 @@ async def test_an_old_message_whose_cancel_still_cancels_keeps_no_cancel_either(
 async def test_what_an_old_message_says_of_its_end_is_true_where_nothing_could_be_sent() -> None:
     """In a server without the bot, to somebody who takes no direct messages: /show brings it."""
     async with serving() as served:
-        served.ann.takes_direct = False
-        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        asked = await served.hold_one_by_token()
         served.discord.skip(901)
         served.double.release()
         await served.nothing_left()

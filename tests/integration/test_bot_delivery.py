@@ -200,8 +200,7 @@ async def test_a_message_that_is_gone_has_its_job_watched_for_the_end_alone(
 async def test_where_there_is_no_way_show_still_fetches_it(caplog: pytest.LogCaptureFixture) -> None:
     """User-installed, without the bot, after 15 minutes, and no direct messages: the id is known."""
     async with serving() as served:
-        served.ann.takes_direct = False
-        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        asked = await served.hold_one_by_token()
         id = asked.message.embed["footer"]["text"].split()[1]
         served.discord.skip(901)
         served.double.release()

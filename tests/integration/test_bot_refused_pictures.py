@@ -106,8 +106,7 @@ async def test_a_message_that_takes_no_change_leaves_one_more_answer_as_the_only
 async def test_one_more_answer_brings_words_where_the_message_goes_after_it_refused_the_picture() -> None:
     """It was not asked to take the picture: it would have refused it as well, and left a line behind."""
     async with serving() as served:
-        served.ann.takes_direct = False
-        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        asked = await served.hold_one_by_token()
         served.discord.fault("PATCH", "/messages/@original", 400, 20009)
         served.discord.fault("PATCH", "/messages/@original", 404, 10008, times=100)
         served.double.release()
@@ -119,8 +118,7 @@ async def test_one_more_answer_brings_words_where_the_message_goes_after_it_refu
 async def test_where_no_refusal_means_the_picture_nothing_is_tried_a_second_time() -> None:
     """A token whose time is over, a server without the bot, no direct messages: words do not help."""
     async with serving() as served:
-        served.ann.takes_direct = False
-        asked = await served.hold_one(where=served.discord.channel(has_bot=False))
+        asked = await served.hold_one_by_token()
         served.discord.skip(901)
         served.double.release()
         await served.nothing_left()

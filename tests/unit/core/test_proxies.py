@@ -20,10 +20,8 @@ async def name_of(ours: Access, peer: str, **values: str) -> str:
     return (await ours.visitor(lambda name: found.get(name, ()), peer)).caller.name
 
 
-async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    addresses = {"10.0.0.1"}
+def behind_nginx(monkeypatch: pytest.MonkeyPatch, addresses: set[str]) -> tuple[Access, Clock, list[str]]:
+    """A service that trusts the proxy of that name, which has these addresses; and what was looked up."""
     asked: list[str] = []
 
     async def resolve(name: str) -> set[Any]:
@@ -33,6 +31,14 @@ async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
     monkeypatch.setattr(proxies, "_resolve", resolve)
     clock = Clock()
     ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    return ours, clock, asked
+
+
+async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    addresses = {"10.0.0.1"}
+    ours, clock, asked = behind_nginx(monkeypatch, addresses)
     assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
     assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.2"
     assert asked == ["nginx"], "a name is not looked up for every request"
@@ -46,15 +52,7 @@ async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
 async def test_a_proxy_that_has_just_come_back_is_no_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else its clients would be one caller for a while. What it reports costs no look-up of its own."""
     addresses: set[str] = set()
-    asked: list[str] = []
-
-    async def resolve(name: str) -> set[Any]:
-        asked.append(name)
-        return {address_of(address) for address in addresses}
-
-    monkeypatch.setattr(proxies, "_resolve", resolve)
-    clock = Clock()
-    ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
+    ours, clock, asked = behind_nginx(monkeypatch, addresses)
     assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.2"
     addresses.add("10.0.0.2")
     clock.advance(0.001)

@@ -1,10 +1,10 @@
 -- with: order place life
 -- pulse(process, milliseconds, max_deliveries, vanished, unwanted, picture, id, fence, ...): once a second from each
 -- process. It lives for so many milliseconds more, and holds these claims; what they have stored of their pictures
--- stays for `picture` milliseconds more. Whoever comes first sees to what time
--- brings: leases and offers that lapse, results, dead processes, jobs that nobody wants (they end as the words
--- `vanished` and `unwanted` say). Answers {version, clock, was known, offers, what runs, waiting, when the next
--- lease ends (-1: nothing runs), whether it hears what is told to it}. Safe to repeat.
+-- stays for `picture` milliseconds more. Whoever comes first sees to what time brings: leases and offers that lapse,
+-- results, dead processes, jobs that nobody wants (they end as the words `vanished` and `unwanted` say). Answers
+-- {version, clock, was known, offers, what runs, waiting, when the next lease ends (-1: nothing runs), whether it
+-- hears what is told to it}. Safe to repeat.
 local process, MOST = arg(1), 200
 although_full()
 seen()

@@ -6,6 +6,8 @@ import pytest
 from redis.asyncio import Redis
 
 from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.store import Store
+from core.settings import Settings
 from tests.unit.core.examples import usable
 from tests.unit.core.queues.homes import ValkeyHome, valkey
 
@@ -28,3 +30,12 @@ async def queue(home: ValkeyHome) -> ValkeyQueue:
 async def client(valkey_url: Callable[[], str]) -> AsyncIterator[Redis]:
     async with Redis.from_url(valkey_url()) as opened:
         yield opened
+
+
+@pytest.fixture
+async def store(valkey_url: Callable[[], str]) -> AsyncIterator[Store]:
+    opened = Store(Settings(redis_url=valkey_url()))
+    try:
+        yield opened
+    finally:
+        await opened.close()

@@ -18,6 +18,20 @@ from tests.valkey_server import ValkeyServer
 BACK = "the shared queue is back"
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outage(clock: Clock, caplog: pytest.LogCaptureFixture) -> Outage:
+    """Of a process that has started; what it tells the log is kept."""
+    caplog.set_level(logging.INFO)
+    outage = Outage(clock)
+    outage.is_told_elsewhere = False
+    return outage
+
+
 async def refused(gateway: Gateway, words: str) -> None:
     """Somebody who asks now is told so, in these words."""
     with pytest.raises(QueueUnavailable) as error:
@@ -78,10 +92,9 @@ async def test_what_valkey_says_of_itself_is_for_the_log_and_not_for_clients(
     assert lines(caplog)[0].startswith(f"{REFUSED} (NOREPLICAS Not enough good replicas to write.")
 
 
-def test_an_outage_that_lasts_is_told_again_each_minute(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    outage = Outage(clock)
-    outage.is_told_elsewhere = False
+def test_an_outage_that_lasts_is_told_again_each_minute(
+    clock: Clock, outage: Outage, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(180):
         outage.failed("pulse", QueueUnavailable(UNREACHED), TimeoutError())
         clock.advance(1)
@@ -89,13 +102,11 @@ def test_an_outage_that_lasts_is_told_again_each_minute(caplog: pytest.LogCaptur
 
 
 def test_a_memory_in_which_one_picture_finds_room_and_another_none_is_full(
+    clock: Clock,
+    outage: Outage,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The pulse says nothing of it, as it needs no room."""
-    caplog.set_level(logging.INFO)
-    clock = Clock()
-    outage = Outage(clock)
-    outage.is_told_elsewhere = False
     outage.failed("put", QueueUnavailable(FULL), OutOfMemoryError())
     for _ in range(20):
         outage.worked("set")
@@ -109,13 +120,11 @@ def test_a_memory_in_which_one_picture_finds_room_and_another_none_is_full(
 
 
 def test_pictures_that_do_not_come_through_while_all_else_does_are_one_outage(
+    clock: Clock,
+    outage: Outage,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Something cuts off whoever sends much; the pulse, and small pictures, go on."""
-    caplog.set_level(logging.INFO)
-    clock = Clock()
-    outage = Outage(clock)
-    outage.is_told_elsewhere = False
     for _ in range(20):
         outage.failed("set", QueueUnavailable(UNREACHED), ConnectionError())
         outage.worked("pulse")

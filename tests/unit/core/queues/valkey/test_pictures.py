@@ -30,15 +30,6 @@ from tests.valkey_server import ValkeyServer
 WORD = b"1" * 32
 
 
-@pytest.fixture
-async def store(valkey_url: Callable[[], str]) -> AsyncIterator[Store]:
-    opened = Store(Settings(redis_url=valkey_url()))
-    try:
-        yield opened
-    finally:
-        await opened.close()
-
-
 async def always() -> bool:
     """The job is not cancelled."""
     return True

@@ -1,7 +1,7 @@
 """The store: what Valkey cannot do now is tried again, and told as what it is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 import pytest
 from redis.asyncio import Redis
@@ -66,15 +66,6 @@ async def test_an_address_of_which_no_connection_can_be_made_is_told_at_once(url
     """Also while Valkey is away. redis-py would say so with each connection, or take it for an outage."""
     with pytest.raises(SettingsError, match=f"^REDIS_URL: no connection can be made of it: .*{problem}"):
         Store(load({"REDIS_URL": url}, dotenv=None))
-
-
-@pytest.fixture
-async def store(valkey_url: Callable[[], str]) -> AsyncIterator[Store]:
-    opened = Store(Settings(redis_url=valkey_url()))
-    try:
-        yield opened
-    finally:
-        await opened.close()
 
 
 async def test_a_new_connection_asks_for_nothing_but_the_answer(
