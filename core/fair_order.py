@@ -6,23 +6,22 @@ start is served first; virtual time V is the start of the job served last. When 
 the largest finish and all callers begin anew. Ties go in the order in which the callers came, so that they
 take turns in the same order all the time, and nobody is ever served twice while another one waits.
 
+A job that goes first since its model is loaded moves V no further than the one whose turn it was: else
+newcomers would stand behind all that was passed over.
+
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` and `ahead` knows.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from heapq import merge
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from core.line import Key, Line
 
 K = TypeVar("K")
-
-SMALLEST_PASS = 1 / 16
-"""Cost units as which a pass over a job counts at least. All passes that the slack allows are remembered, and
-looked at with each job that is taken; by tiny jobs there would be thousands."""
 
 
 class _Share(Struct):
@@ -51,6 +50,15 @@ class _Waiting(Struct, Generic[K]):
         return (self.start, self.turn, self.arrival)
 
 
+class _Pass(NamedTuple):
+    """A job that was taken before others since its model was loaded."""
+
+    key: Key
+    cost: float
+    arrivals: int
+    """How many jobs had come until then: later ones were not passed over."""
+
+
 class FairOrder(Generic[K]):
     """The waiting jobs, in one line for each kind."""
 
@@ -63,8 +71,8 @@ class FairOrder(Generic[K]):
         # The first of a plain dict is found slowly once many before it have gone.
         self._by_caller: dict[str, OrderedDict[int, _Waiting[K]]] = {}
         self._lines: dict[K, Line] = {}
-        self._passes: dict[K, list[tuple[Key, float]]] = {}
-        """For each line the jobs that were preferred to one in it, as key and cost."""
+        self._passes: dict[K, list[_Pass]] = {}
+        """For each line those over a job that waits in it."""
         self._forget_at = 64
 
     def __len__(self) -> int:
@@ -97,21 +105,22 @@ class FairOrder(Generic[K]):
     def take(self, accepts: Callable[[K], bool], prefers: Callable[[K], bool], slack: float) -> str | None:
         """The next job for a backend that accepts these kinds; it waits no more. None: nothing for it.
 
-        A job of a preferred kind (its model is loaded) goes before earlier ones of other kinds, as long as
-        none of them has been passed over for more than `slack` cost units in all.
+        A job of a preferred kind (its model is loaded) goes before earlier ones of other kinds, as long as it
+        starts no more than `slack` cost units after the first of them, and none has been passed over for more
+        than `slack` in all.
         """
         heads = {kind: line.first() for kind, line in self._lines.items() if accepts(kind)}
         if not heads:
             return None
-        chosen = min(heads, key=heads.__getitem__)
-        if not prefers(chosen):
-            liked = min((kind for kind in heads if prefers(kind)), key=heads.__getitem__, default=chosen)
-            if liked != chosen and self._may_pass(heads, liked, slack):
+        first = chosen = min(heads, key=heads.__getitem__)
+        if not prefers(first):
+            liked = min((kind for kind in heads if prefers(kind)), key=heads.__getitem__, default=first)
+            if liked != first and self._may_pass(heads, liked, slack):
                 chosen = liked
         job = self._by_arrival[heads[chosen][-1]]
         self._drop(job)
         self._hold_up(job)
-        self._virtual_time = max(self._virtual_time, job.start)
+        self._virtual_time = max(self._virtual_time, heads[first][0])
         self._forget()
         return job.id
 
@@ -151,22 +160,36 @@ class FairOrder(Generic[K]):
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
-        """Whether the liked line's head may go before all smaller heads; if so, it is noted down.
-
-        Of one line only the head is judged: whatever passed over a later job passed over the head too.
-        What arrives after a pass has a start not below V, so it never counts as passed over.
-        """
+        """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""
         preferred = heads[liked]
-        cost = max(self._by_arrival[preferred[-1]].cost, SMALLEST_PASS)
+        if preferred[0] - min(heads.values())[0] > slack:
+            return False
+        cost = self._by_arrival[preferred[-1]].cost
         passed = [kind for kind, head in heads.items() if head < preferred]
+        if any(self._passed_over(kind, preferred) + cost > slack for kind in passed):
+            return False
         for kind in passed:
-            still = [(key, work) for key, work in self._passes.get(kind, ()) if key > heads[kind]]
-            self._passes[kind] = still
-            if sum(work for _, work in still) + cost > slack:
-                return False
-        for kind in passed:
-            self._passes[kind].append((preferred, cost))
+            self._passes[kind].append(_Pass(preferred, cost, self._arrivals))
         return True
+
+    def _passed_over(self, kind: K, preferred: Key) -> float:
+        """For how many cost units a job of this line before `preferred` was passed over, at most.
+
+        It is exact for the head. Those behind it count as if they had always been there: whatever passed
+        over one of them passed over the second of the line.
+        """
+        line = self._lines[kind]
+        head, second = line.first(), line.second()
+        still = [
+            one
+            for one in self._passes.get(kind, ())
+            if one.key > second or (one.key > head and one.arrivals >= head[-1])
+        ]
+        self._passes[kind] = still
+        of_head = sum(one.cost for one in still if one.arrivals >= head[-1])
+        if second > preferred:
+            return of_head
+        return max(of_head, sum(one.cost for one in still if one.key > second))
 
     def _later(self, job: _Waiting[K]) -> Iterator[_Waiting[K]]:
         """The waiting jobs that this one's caller put after it, in that order."""

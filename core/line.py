@@ -12,6 +12,8 @@ Key = tuple[float, int, int]
 
 FIRST: Key = (float("-inf"), 0, 0)
 """Before all of them."""
+LAST: Key = (float("inf"), 0, 0)
+"""Behind all of them."""
 BLOCK = 500
 """A block is split at twice this length."""
 
@@ -32,6 +34,11 @@ class Line:
     def first(self) -> Key:
         """The smallest key; the line must not be empty."""
         return self._blocks[0][0]
+
+    def second(self) -> Key:
+        """The smallest but one; LAST where there is none."""
+        two = [key for block in self._blocks[:2] for key in block[:2]]
+        return two[1] if len(two) > 1 else LAST
 
     def add(self, key: Key, cost: float) -> None:
         """Put a key in its place."""

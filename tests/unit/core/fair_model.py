@@ -45,11 +45,12 @@ class Model:
         """This job was taken for a backend that accepts these kinds."""
         keys = self._keys()
         taken = next(put for put in self.puts if put.id == id)
-        for other in self.waiting:
-            if accepts(other.kind) and keys[other.id] < keys[id]:
+        able = [put for put in self.waiting if accepts(put.kind)]
+        for other in able:
+            if keys[other.id] < keys[id]:
                 other.passed_over += taken.cost
         taken.state = "taken"
-        self._move_on(keys[id][0])
+        self._move_on(keys[able[0].id][0])
 
     def remove(self, id: str) -> None:
         """As if it had never been put."""

@@ -1,11 +1,13 @@
 """Who is next: callers take turns by cost, a loaded model may jump a little ahead, positions are exact."""
 
+from collections import Counter
 from itertools import combinations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.fair_order import SMALLEST_PASS, FairOrder
+from core.fair_order import FairOrder
 from core.line import FIRST
 from tests.unit.core.fair_model import Model
 
@@ -129,6 +131,84 @@ def test_without_slack_a_loaded_model_changes_nothing() -> None:
     backlog(order, "p", 1, kind="photo")
 
     assert served(order, loaded="photo", slack=0) == ["a1", "p1"]
+
+
+def keeps_waiting(wishes: dict[tuple[str, str], int], *, pictures: int = 400) -> Counter[str]:
+    """Who gets how many of one server where each always has so many waiting for a model."""
+    order: FairOrder[str] = FairOrder()
+    of: dict[str, tuple[str, str]] = {}
+    loaded = {""}
+    served: Counter[str] = Counter()
+    for _ in range(pictures):
+        for wish, count in wishes.items():
+            for _ in range(count - list(of.values()).count(wish)):
+                id = f"job {order._arrivals}"
+                of[id] = wish
+                order.add(id, wish[0], 1.0, wish[1])
+        caller, model = of.pop(order.take(anything, loaded.__contains__, 4.0) or "")
+        served[caller] += 1
+        loaded = {model}
+    return served
+
+
+@pytest.mark.parametrize("kept", [1, 5, 20])
+@pytest.mark.parametrize("wish", ["alpha", "other"])
+def test_who_keeps_many_models_waiting_takes_turns_with_who_keeps_one_picture(kept: int, wish: str) -> None:
+    """Whatever is preferred since its model is loaded."""
+    heavy = {("heavy", model): kept for model in ("alpha", "beta", "gamma")}
+    served = keeps_waiting(heavy | {("light", wish): 1})
+    assert abs(served["heavy"] - served["light"]) <= 6
+
+
+def test_a_loaded_model_goes_no_further_ahead_than_the_slack() -> None:
+    """So that nobody gets far ahead of the others."""
+    order: FairOrder[str] = FairOrder()
+    order.add("large", "heavy", 4.5, "photo")
+    order.add("small", "heavy", 0.5, "photo")
+    order.add("another's", "light", 1.0, "anime")
+
+    assert served(order, loaded="photo", slack=4) == ["large", "another's", "small"]
+
+
+def test_a_newcomer_was_not_passed_over_by_what_was_taken_before() -> None:
+    """Also where the one behind it was."""
+    order: FairOrder[str] = FairOrder()
+    order.add("a1", "a", 1.0, "rare")
+    order.add("a2", "a", 0.5, "rare")
+    order.add("a3", "a", 2.0, "photo")
+    assert order.take(anything, lambda kind: kind == "photo", 2) == "a3"
+    assert order.take(anything, nothing, 2) == "a1"
+    order.add("newcomer", "b", 1.0, "rare")
+    order.add("another", "c", 1.0, "photo")
+
+    assert served(order, loaded="photo", slack=2) == ["another", "newcomer", "a2"]
+
+
+def test_a_job_is_not_passed_over_by_what_stood_before_it() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("n1", "n", 1.0, "anime")
+    order.add("a1", "a", 0.5, "photo")
+    order.add("b1", "b", 1.0, "anime")
+    assert order.take(anything, lambda kind: kind == "photo", 1) == "a1", "before n1, but not before b1"
+    order.add("c1", "c", 1.0, "photo")
+
+    assert served(order, loaded="photo", slack=1) == ["n1", "c1", "b1"]
+
+
+def test_a_newcomer_hides_nobody_behind_it_who_was_passed_over() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("a1", "a", 1.0, "anime")
+    order.add("c1", "c", 0.5, "anime")
+    assert order.take(anything, nothing, 2) == "a1"
+    order.add("a2", "a", 1.0, "photo")
+    order.add("c2", "c", 1.0, "anime")
+    order.add("b1", "b", 0.5, "rare")
+    assert order.take(anything, lambda kind: kind == "rare", 2) == "b1"
+    assert order.take(anything, lambda kind: kind == "photo", 2) == "a2"
+    order.add("newcomer", "d", 1.0, "anime")
+    order.add("b2", "b", 2.0, "photo")
+
+    assert served(order, loaded="photo", slack=2) == ["c1", "newcomer", "c2", "b2"]
 
 
 def test_a_job_that_came_after_a_jump_was_not_passed_over_by_it() -> None:
@@ -323,11 +403,18 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
         )
 
 
-def test_tiny_jobs_pass_over_a_job_so_many_times_and_no_more() -> None:
-    """Each pass is remembered: thousands of them would make every claim slow."""
+def test_what_is_remembered_of_passes_stays_small() -> None:
+    """It is looked at with each claim: what passed over newcomers who have gone is forgotten."""
     order: FairOrder[str] = FairOrder()
-    order.add("other", "a", 1.0, "anime")
-    for number in range(65):
-        order.add(f"tiny{number}", "b", 0.001, "photo")
-    taken = served(order, loaded="photo", slack=64 * SMALLEST_PASS)
-    assert taken.index("other") == 64
+    for number in range(20):
+        backlog(order, f"heavy {number} ", 50, kind="photo")
+    order.add("far behind", "heavy 0 ", 1.0, "anime")
+    while order.take(anything, nothing, 0) != "heavy 19 1":
+        pass
+    passes = 0
+    for number in range(30):
+        order.add(f"newcomer {number}", f"newcomer {number}", 1.0, "anime")
+        while order.take(anything, lambda kind: kind == "photo", 4) != f"newcomer {number}":
+            passes += 1
+        assert len(order._passes["anime"]) <= 4
+    assert passes == 20 * 4, "each of the heavy ones as far as the slack allows"

@@ -42,9 +42,7 @@ local function next_job()
     leave_returned(first, its_kind)
     return first
   end
-  local id = order_next(backend, tonumber(arg(4)))
-  if id then order_remove(id, false) end
-  return id
+  return order_take(backend, tonumber(arg(4)))
 end
 
 local had = redis.call('HGET', P .. 'tokens', token)

@@ -51,7 +51,7 @@ local function end_job(id, words, pictures, size)
     leave_returned(id, kind)
     count('waits', caller, -1)
   else
-    order_remove(id, true)
+    order_remove(id)
     count('waits', caller, -1)
   end
   if state ~= 'running' then redis.call('HINCRBY', S, 'waiting', -1) end

@@ -5,6 +5,7 @@ local function member_of(turn, arrival, cost, id)
   return string.format('%015d%015d', turn, arrival) .. cost .. ' ' .. id
 end
 
+local function arrival_of(member) return tonumber(member:sub(16, 30)) end
 local function cost_of(member) return tonumber(member:match('^(%S+) ', 31)) end
 local function id_of(member) return member:match('^%S+ (.*)$', 31) end
 
@@ -68,8 +69,9 @@ local function hold_up(caller, arrival, start, floor)
   end
 end
 
--- A job leaves the order: taken, or (with `refund`) cancelled; then its caller gets the cost back.
-local function order_remove(id, refund)
+-- A job leaves the order: cancelled, so that its caller gets the cost back; or taken, when it was the turn of
+-- one that starts at `due`.
+local function order_remove(id, due)
   local caller, kind, cost, member, start, floor, arrival =
     get(id, 'caller', 'kind', 'cost', 'member', 'start', 'floor', 'arrival')
   start, floor = tonumber(start), tonumber(floor)
@@ -82,7 +84,7 @@ local function order_remove(id, refund)
   else
     redis.call('HINCRBYFLOAT', P .. 'kinds', kind, '-' .. cost)
   end
-  if refund then
+  if not due then
     local left = tonumber(cost)
     for _, later in ipairs(redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf')) do
       if left <= 0 then break end
@@ -98,7 +100,7 @@ local function order_remove(id, refund)
       set_share(caller, share)
     end
   else
-    redis.call('HSET', S, 'V', exact(math.max(state_of('V'), start)))
+    redis.call('HSET', S, 'V', exact(math.max(state_of('V'), due)))
   end
   hold_up(caller, arrival, start, floor)
   forget_callers()
@@ -108,49 +110,68 @@ local function before(one, other)
   return one.start < other.start or (one.start == other.start and one.member < other.member)
 end
 
+-- A pass over jobs of a line, as it is noted: who was preferred, and how many jobs had come until then.
+local function pass_of(words)
+  local start, member, arrivals = words:match('^(%S+) (%S+ %S+) (%d+)$')
+  if not start then start, member = words:match('^(%S+) (.*)$') end  -- by an older version: over all
+  return {start = tonumber(start), member = member, arrivals = tonumber(arrivals or math.huge)}
+end
+
+-- Cost units for which the jobs of this head's line that stand before `preferred` were passed over, as
+-- _passed_over of fair_order.py says.
+local function passed_over(head, preferred)
+  local key, second = P .. 'passed:' .. head.kind, nil
+  local noted, of_head, of_second, still = redis.call('LRANGE', key, 0, -1), 0, 0, {}
+  if #noted == 0 then return 0 end
+  local behind = redis.call('ZRANGE', P .. 'l:' .. head.kind, 1, 1, 'WITHSCORES')
+  if behind[1] then second = {member = behind[1], start = tonumber(behind[2])} end
+  for _, words in ipairs(noted) do
+    local pass = pass_of(words)
+    local over_head = before(head, pass) and pass.arrivals >= arrival_of(head.member)
+    local over_second = second and before(second, pass)
+    if over_head then of_head = of_head + cost_of(pass.member) end
+    if over_second then of_second = of_second + cost_of(pass.member) end
+    if over_head or over_second then still[#still + 1] = words end
+  end
+  if #still < #noted then
+    redis.call('DEL', key)
+    for _, words in ipairs(still) do redis.call('RPUSH', key, words) end
+  end
+  return second and before(second, preferred) and math.max(of_head, of_second) or of_head
+end
+
 -- Whether the head of a line whose model is loaded may go before all earlier heads; if so, that is noted.
-local function may_pass(heads, liked, slack)
-  local function pass(member) return math.max(cost_of(member), 1 / 16) end  -- SMALLEST_PASS of fair_order.py
-  local cost, passed = pass(liked.member), {}
+local function may_pass(heads, first, liked, slack)
+  if liked.start - first.start > slack then return false end
+  local cost, passed = cost_of(liked.member), {}
   for _, head in ipairs(heads) do
     if before(head, liked) then
-      local key, still, sum = P .. 'passed:' .. head.kind, {}, cost
-      local before_it = redis.call('LRANGE', key, 0, -1)
-      for _, words in ipairs(before_it) do
-        local start, member = words:match('^(%S+) (.*)$')
-        if before(head, {start = tonumber(start), member = member}) then
-          still[#still + 1] = words
-          sum = sum + pass(member)
-        end
-      end
-      if #still < #before_it then
-        redis.call('DEL', key)
-        for _, words in ipairs(still) do redis.call('RPUSH', key, words) end
-      end
-      if sum > slack then return false end
+      if passed_over(head, liked) + cost > slack then return false end
       passed[#passed + 1] = head.kind
     end
   end
-  for _, kind in ipairs(passed) do
-    redis.call('RPUSH', P .. 'passed:' .. kind, exact(liked.start) .. ' ' .. liked.member)
-  end
+  local words = string.format('%s %s %d', exact(liked.start), liked.member, state_of('arrivals'))
+  for _, kind in ipairs(passed) do redis.call('RPUSH', P .. 'passed:' .. kind, words) end
   return true
 end
 
--- The next job in the order for a backend, by the heads of the lines that it accepts; nil: none.
-local function order_next(backend, slack)
+-- The next job in the order for a backend, by the heads of the lines that it accepts, and it leaves; nil: none.
+local function order_take(backend, slack)
   local loaded = redis.call('HGET', P .. 'o:' .. backend, 'loaded')
-  local heads, chosen, liked = {}, nil, nil
+  local heads, first, liked = {}, nil, nil
   for _, kind in ipairs(redis.call('HKEYS', P .. 'kinds')) do
     if accepts(backend, kind) then
       local member, start = unpack(redis.call('ZRANGE', P .. 'l:' .. kind, 0, 0, 'WITHSCORES'))
       local head = {kind = kind, member = member, start = tonumber(start)}
       heads[#heads + 1] = head
-      if not chosen or before(head, chosen) then chosen = head end
+      if not first or before(head, first) then first = head end
       local model = kind:match('^(.-)\n')
       if (model == '' or model == loaded) and (not liked or before(head, liked)) then liked = head end
     end
   end
-  if liked and liked ~= chosen and may_pass(heads, liked, slack) then chosen = liked end
-  return chosen and id_of(chosen.member)
+  if not first then return nil end
+  local jumps = liked and liked ~= first and may_pass(heads, first, liked, slack)
+  local id = id_of((jumps and liked or first).member)
+  order_remove(id, first.start)
+  return id
 end

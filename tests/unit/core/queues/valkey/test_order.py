@@ -27,6 +27,7 @@ OFFERS = [
     Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b"),
     Offer("gpu:3", usable=True, models=("b", "c")),
     Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c"),
+    Offer("gpu:5", usable=True, models=("a", "b", "c"), samplers=("Euler",), loaded="a"),
 ]
 """Whom a kind can go to differs for nearly every pair of kinds."""
 ERROR = Failed("backend_error", "as the test wants")
@@ -37,7 +38,7 @@ histories = st.lists(
     st.one_of(
         st.tuples(
             st.just("put"),
-            st.sampled_from("ABC"),
+            st.sampled_from("ABCDE"),
             st.sampled_from([0.05, 0.35, 1.0, 2.5, 7.0]),
             st.sampled_from([{}, {"model": "a"}, {"model": "b"}, {"model": "c"}, {"sampler_name": "Heun"}]),
         ),
@@ -45,7 +46,7 @@ histories = st.lists(
         st.tuples(st.just("cancel"), numbers),
         st.tuples(st.just("again"), numbers, st.booleans()),
         st.tuples(st.just("finish"), numbers),
-        st.tuples(st.just("load"), st.sampled_from(range(4)), st.sampled_from("abc")),
+        st.tuples(st.just("load"), st.sampled_from(range(5)), st.sampled_from("abc")),
     ),
     max_size=50,
 )
@@ -89,7 +90,8 @@ class Both:
         if not self.slack:
             accepted = [put.id for put in self.model.waiting if offer.accepts(put.kind)]  # type: ignore[arg-type]
             assert ours.id == accepted[0]
-        self.model.take(ours.id)
+        self.model.take(ours.id, offer.accepts)  # type: ignore[arg-type]
+        assert all(put.passed_over <= self.slack for put in self.model.puts)
         self.waiting.remove(ours.id)
 
     async def cancel(self, number: int) -> None:
@@ -176,7 +178,34 @@ CAME_TO_NOTHING: list[tuple[Any, ...]] = [
 """A's last job has nothing before it any more: its start is that of B's, and A came first."""
 
 
+def _preferring(*steps: str) -> list[tuple[str, ...]]:
+    """The last of OFFERS alone: `A b 0.5` is a job put by A for model b, `b` a claim with b loaded."""
+    history: list[tuple[Any, ...]] = []
+    for step in steps:
+        match step.split():
+            case [caller, model, cost]:
+                history.append(("put", caller, float(cost), {"model": model}))
+            case [model]:
+                history += [("load", len(OFFERS) - 1, model), ("claim", OFFERS[-1])]
+    return history
+
+
+AHEAD = _preferring("A b 4.5", "A b 0.5", "B a 1", *"bbb")
+LATER = _preferring("A c 1", "A c 0.5", "A b 2", "b", "c", "B c 1", "C b 1", *"bbb")
+LATER_OF_ONE = _preferring("C c 2", "B a 1", "C b 2", "c", "b", "B a 0.5", "b", "B b 2", *"bb")
+BEHIND = _preferring("D a 1", "A b 0.5", "B a 1", "b", "C b 1", *"bbb")
+HIDDEN = _preferring(
+    "A a 1", "C a 0.5", "a", "A b 1", "C a 1", "B c 0.5", "c", "b", "D a 1", "B b 2", *"bbbb"
+)
+"""Who is preferred, and who was passed over: tests/unit/core/test_fair_order.py tells of most."""
+
+
 @example(history=CAME_TO_NOTHING, slack=0.0)
+@example(history=AHEAD, slack=4.0)
+@example(history=LATER, slack=2.0)
+@example(history=LATER_OF_ONE, slack=2.0)
+@example(history=BEHIND, slack=1.0)
+@example(history=HIDDEN, slack=2.0)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories, slack=st.sampled_from([0.0, 1.5, 4.0]))
 def test_every_pick_and_every_place_is_the_same_in_both_homes(

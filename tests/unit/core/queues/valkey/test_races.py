@@ -10,13 +10,12 @@ from redis.asyncio import Redis
 from core.caller import Caller
 from core.errors import QueueUnavailable
 from core.events import Cancelled, Failed, Progress, Queued, Started
-from core.fair_order import SMALLEST_PASS
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
-from core.request import ImageRequest
+from core.request import SMALLEST_COST, ImageRequest
 from core.watch import Watch
 from tests.unit.core.examples import ALICE, ERROR, UNREACHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, waiting_for
@@ -363,7 +362,7 @@ async def test_a_clock_that_goes_back_keeps_no_dead_worker_alive(
 
 async def test_tiny_jobs_pass_over_a_job_so_many_times_and_no_more(home: ValkeyHome, client: Redis) -> None:
     """As in memory: while it looks at thousands of passes, Valkey does nothing else."""
-    queue = await home.open(model_slack=64 * SMALLEST_PASS)
+    queue = await home.open(model_slack=64 * SMALLEST_COST)
     await queue.offer(usable("gpu:1", "anime", "photo", loaded="photo"))
     await queue.put("other", wish_for(model="anime"), ALICE, keep=True)
     tiny = ImageRequest(prompt="tiny", model="photo", steps=1, width=64, height=64)
