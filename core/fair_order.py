@@ -106,8 +106,8 @@ class FairOrder(Generic[K]):
         """The next job for a backend that accepts these kinds; it waits no more. None: nothing for it.
 
         A job of a preferred kind (its model is loaded) goes before earlier ones of other kinds, as long as it
-        starts no more than `slack` cost units after the first of them, and none has been passed over for more
-        than `slack` in all.
+        starts no more than `slack` cost units after the first of another caller, and none has been passed
+        over for more than `slack` in all.
         """
         heads = {kind: line.first() for kind, line in self._lines.items() if accepts(kind)}
         if not heads:
@@ -162,21 +162,24 @@ class FairOrder(Generic[K]):
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""
         preferred = heads[liked]
-        if preferred[0] - min(heads.values())[0] > slack:
-            return False
-        cost = self._by_arrival[preferred[-1]].cost
+        job = self._by_arrival[preferred[-1]]
         passed = [kind for kind, head in heads.items() if head < preferred]
-        if any(self._passed_over(kind, preferred) + cost > slack for kind in passed):
+        for kind in passed:
+            head = heads[kind]
+            if preferred[0] - head[0] > slack and self._by_arrival[head[-1]].caller != job.caller:
+                return False
+        # All are judged: what is forgotten with it must not depend on the order of the kinds.
+        if max([self._passed_over(kind, preferred) for kind in passed]) + job.cost > slack:
             return False
         for kind in passed:
-            self._passes[kind].append(_Pass(preferred, cost, self._arrivals))
+            self._passes[kind].append(_Pass(preferred, job.cost, self._arrivals))
         return True
 
     def _passed_over(self, kind: K, preferred: Key) -> float:
         """For how many cost units a job of this line before `preferred` was passed over, at most.
 
-        It is exact for the head. Those behind it count as if they had always been there: whatever passed
-        over one of them passed over the second of the line.
+        It is exact for a head that has not moved up since. Those behind it count as if they had always been
+        there: whatever passed over one of them passed over the second of the line.
         """
         line = self._lines[kind]
         head, second = line.first(), line.second()

@@ -211,6 +211,17 @@ def test_a_newcomer_hides_nobody_behind_it_who_was_passed_over() -> None:
     assert served(order, loaded="photo", slack=2) == ["c1", "newcomer", "c2", "b2"]
 
 
+def test_a_loaded_model_goes_far_ahead_of_its_callers_own_jobs() -> None:
+    """Who is alone with pictures of many models has each loaded once in a while, and not for each picture."""
+    order: FairOrder[str] = FairOrder()
+    for number in range(1, 4):
+        for model in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta"):
+            order.add(f"{model}{number}", "one", 1.0, model)
+
+    first = [order.take(anything, lambda kind: kind == "zeta", 4) for _ in range(3)]
+    assert first == ["zeta1", "zeta2", "zeta3"]
+
+
 def test_a_job_that_came_after_a_jump_was_not_passed_over_by_it() -> None:
     order: FairOrder[str] = FairOrder()
     order.add("a1", "a", 1, "anime")

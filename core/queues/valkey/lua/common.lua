@@ -9,7 +9,7 @@
 --   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end
 --   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id
 --   kinds       hash   the kinds that wait, each with its cost in all
---   passed:KIND list   jobs that were preferred to one in this line: "start member cost"
+--   passed:KIND list   jobs that were preferred to one in this line: "start member arrivals-until-then"
 --   c:CALLER    zset   a caller's waiting jobs by arrival
 --   share       hash   "finish floor turn" of each caller whose finish is above V; finish: zset of the same
 --   waits, runs hash   waiting and running jobs of each caller, counted

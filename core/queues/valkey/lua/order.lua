@@ -122,12 +122,13 @@ end
 local function passed_over(head, preferred)
   local key, second = P .. 'passed:' .. head.kind, nil
   local noted, of_head, of_second, still = redis.call('LRANGE', key, 0, -1), 0, 0, {}
+  local came = arrival_of(head.member)
   if #noted == 0 then return 0 end
   local behind = redis.call('ZRANGE', P .. 'l:' .. head.kind, 1, 1, 'WITHSCORES')
   if behind[1] then second = {member = behind[1], start = tonumber(behind[2])} end
   for _, words in ipairs(noted) do
     local pass = pass_of(words)
-    local over_head = before(head, pass) and pass.arrivals >= arrival_of(head.member)
+    local over_head = before(head, pass) and pass.arrivals >= came
     local over_second = second and before(second, pass)
     if over_head then of_head = of_head + cost_of(pass.member) end
     if over_second then of_second = of_second + cost_of(pass.member) end
@@ -141,17 +142,19 @@ local function passed_over(head, preferred)
 end
 
 -- Whether the head of a line whose model is loaded may go before all earlier heads; if so, that is noted.
-local function may_pass(heads, first, liked, slack)
-  if liked.start - first.start > slack then return false end
-  local cost, passed = cost_of(liked.member), {}
+local function may_pass(heads, liked, slack)
+  local cost, passed, most = cost_of(liked.member), {}, 0
+  local function caller(head) return get(id_of(head.member), 'caller') end
   for _, head in ipairs(heads) do
     if before(head, liked) then
-      if passed_over(head, liked) + cost > slack then return false end
-      passed[#passed + 1] = head.kind
+      if liked.start - head.start > slack and caller(head) ~= caller(liked) then return false end
+      passed[#passed + 1] = head
     end
   end
+  for _, head in ipairs(passed) do most = math.max(most, passed_over(head, liked)) end
+  if most + cost > slack then return false end
   local words = string.format('%s %s %d', exact(liked.start), liked.member, state_of('arrivals'))
-  for _, kind in ipairs(passed) do redis.call('RPUSH', P .. 'passed:' .. kind, words) end
+  for _, head in ipairs(passed) do redis.call('RPUSH', P .. 'passed:' .. head.kind, words) end
   return true
 end
 
@@ -170,7 +173,7 @@ local function order_take(backend, slack)
     end
   end
   if not first then return nil end
-  local jumps = liked and liked ~= first and may_pass(heads, first, liked, slack)
+  local jumps = liked and liked ~= first and may_pass(heads, liked, slack)
   local id = id_of((jumps and liked or first).member)
   order_remove(id, first.start)
   return id

@@ -190,7 +190,9 @@ def _preferring(*steps: str) -> list[tuple[str, ...]]:
     return history
 
 
+ALONE = _preferring("A a 3", "A b 3", "A b 1", *"bb")
 AHEAD = _preferring("A b 4.5", "A b 0.5", "B a 1", *"bbb")
+ONE_OF_TWO = _preferring("A a 1", "C c 1", "c", "B b 1", "E c 1", *"ccc")
 LATER = _preferring("A c 1", "A c 0.5", "A b 2", "b", "c", "B c 1", "C b 1", *"bbb")
 LATER_OF_ONE = _preferring("C c 2", "B a 1", "C b 2", "c", "b", "B a 0.5", "b", "B b 2", *"bb")
 BEHIND = _preferring("D a 1", "A b 0.5", "B a 1", "b", "C b 1", *"bbb")
@@ -201,7 +203,9 @@ HIDDEN = _preferring(
 
 
 @example(history=CAME_TO_NOTHING, slack=0.0)
+@example(history=ALONE, slack=4.0)
 @example(history=AHEAD, slack=4.0)
+@example(history=ONE_OF_TWO, slack=1.0)
 @example(history=LATER, slack=2.0)
 @example(history=LATER_OF_ONE, slack=2.0)
 @example(history=BEHIND, slack=1.0)
