@@ -168,31 +168,36 @@ class FairOrder(Generic[K]):
             head = heads[kind]
             if preferred[0] - head[0] > slack and self._by_arrival[head[-1]].caller != job.caller:
                 return False
-        # All are judged: what is forgotten with it must not depend on the order of the kinds.
-        if max([self._passed_over(kind, preferred) for kind in passed]) + job.cost > slack:
-            return False
+        counting: dict[K, list[_Pass]] = {}
         for kind in passed:
-            self._passes[kind].append(_Pass(preferred, job.cost, self._arrivals))
+            most, counting[kind] = self._passed_over(kind, preferred)
+            if most + job.cost > slack:
+                return False
+        for (
+            kind,
+            passes,
+        ) in counting.items():  # no sooner: else what is forgotten depended on the kinds' order
+            self._passes[kind] = [*passes, _Pass(preferred, job.cost, self._arrivals)]
         return True
 
-    def _passed_over(self, kind: K, preferred: Key) -> float:
+    def _passed_over(self, kind: K, preferred: Key) -> tuple[float, list[_Pass]]:
         """For how many cost units a job of this line before `preferred` was passed over, at most.
 
         It is exact for a head that has not moved up since. Those behind it count as if they had always been
-        there: whatever passed over one of them passed over the second of the line.
+        there: whatever passed over one of them passed over the second of the line. Also the passes that can
+        still count.
         """
         line = self._lines[kind]
         head, second = line.first(), line.second()
-        still = [
+        passes = [
             one
             for one in self._passes.get(kind, ())
             if one.key > second or (one.key > head and one.arrivals >= head[-1])
         ]
-        self._passes[kind] = still
-        of_head = sum(one.cost for one in still if one.arrivals >= head[-1])
-        if second > preferred:
-            return of_head
-        return max(of_head, sum(one.cost for one in still if one.key > second))
+        most = sum(one.cost for one in passes if one.arrivals >= head[-1])
+        if second < preferred:
+            most = max(most, sum(one.cost for one in passes if one.key > second))
+        return most, passes
 
     def _later(self, job: _Waiting[K]) -> Iterator[_Waiting[K]]:
         """The waiting jobs that this one's caller put after it, in that order."""

@@ -118,43 +118,52 @@ local function pass_of(words)
 end
 
 -- Cost units for which the jobs of this head's line that stand before `preferred` were passed over, as
--- _passed_over of fair_order.py says.
+-- _passed_over of fair_order.py says, and the passes that can still count; nil: all that are noted.
 local function passed_over(head, preferred)
-  local key, second = P .. 'passed:' .. head.kind, nil
-  local noted, of_head, of_second, still = redis.call('LRANGE', key, 0, -1), 0, 0, {}
-  local came = arrival_of(head.member)
+  local second
+  local noted, of_head, of_second, still = redis.call('LRANGE', P .. 'passed:' .. head.kind, 0, -1), 0, 0, {}
   if #noted == 0 then return 0 end
-  local behind = redis.call('ZRANGE', P .. 'l:' .. head.kind, 1, 1, 'WITHSCORES')
+  local came, behind = arrival_of(head.member), redis.call('ZRANGE', P .. 'l:' .. head.kind, 1, 1, 'WITHSCORES')
   if behind[1] then second = {member = behind[1], start = tonumber(behind[2])} end
   for _, words in ipairs(noted) do
     local pass = pass_of(words)
-    local over_head = before(head, pass) and pass.arrivals >= came
+    local over_head = pass.arrivals >= came and before(head, pass)
     local over_second = second and before(second, pass)
-    if over_head then of_head = of_head + cost_of(pass.member) end
-    if over_second then of_second = of_second + cost_of(pass.member) end
-    if over_head or over_second then still[#still + 1] = words end
+    if over_head or over_second then
+      local cost = cost_of(pass.member)
+      if over_head then of_head = of_head + cost end
+      if over_second then of_second = of_second + cost end
+      still[#still + 1] = words
+    end
   end
-  if #still < #noted then
-    redis.call('DEL', key)
-    for _, words in ipairs(still) do redis.call('RPUSH', key, words) end
-  end
-  return second and before(second, preferred) and math.max(of_head, of_second) or of_head
+  if not second or before(preferred, second) then of_second = 0 end
+  return math.max(of_head, of_second), #still < #noted and still or nil
 end
 
 -- Whether the head of a line whose model is loaded may go before all earlier heads; if so, that is noted.
 local function may_pass(heads, liked, slack)
-  local cost, passed, most = cost_of(liked.member), {}, 0
+  local cost, passed = cost_of(liked.member), {}
   local function caller(head) return get(id_of(head.member), 'caller') end
   for _, head in ipairs(heads) do
     if before(head, liked) then
       if liked.start - head.start > slack and caller(head) ~= caller(liked) then return false end
-      passed[#passed + 1] = head
+      passed[#passed + 1] = {head = head}
     end
   end
-  for _, head in ipairs(passed) do most = math.max(most, passed_over(head, liked)) end
-  if most + cost > slack then return false end
-  local words = string.format('%s %s %d', exact(liked.start), liked.member, state_of('arrivals'))
-  for _, head in ipairs(passed) do redis.call('RPUSH', P .. 'passed:' .. head.kind, words) end
+  for _, one in ipairs(passed) do
+    local most
+    most, one.still = passed_over(one.head, liked)
+    if most + cost > slack then return false end
+  end
+  local pass = string.format('%s %s %d', exact(liked.start), liked.member, state_of('arrivals'))
+  for _, one in ipairs(passed) do
+    local key = P .. 'passed:' .. one.head.kind
+    if one.still then
+      redis.call('DEL', key)
+      for _, words in ipairs(one.still) do redis.call('RPUSH', key, words) end
+    end
+    redis.call('RPUSH', key, pass)
+  end
   return true
 end
 
