@@ -9,7 +9,7 @@ take turns in the same order all the time, and nobody is ever served twice while
 A job that goes first since its model is loaded moves V no further than the one whose turn it was: else
 newcomers would stand behind all that was passed over.
 
-Pure: no clock, no I/O. What a `kind` is, only the caller of `take` and `ahead` knows.
+Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
 from collections import OrderedDict
@@ -139,15 +139,9 @@ class FairOrder(Generic[K]):
         self._hold_up(job)
         self._forget()
 
-    def ahead(self, id: str, competes: Callable[[K], bool]) -> tuple[int, float]:
-        """How many jobs of the kinds that compete with this one stand before it, and their cost."""
-        key = self._waiting[id].key
-        count, cost = 0, 0.0
-        for kind, line in self._lines.items():
-            if competes(kind):
-                more, work = line.ahead(key)
-                count, cost = count + more, cost + work
-        return count, cost
+    def ahead(self, id: str) -> dict[K, tuple[int, float]]:
+        """For each kind that waits: how many jobs stand before this one, and their cost."""
+        return self.before(self._waiting[id].key)
 
     def since(self, key: Key) -> Iterator[tuple[Key, str, K, float]]:
         """The waiting jobs from this key on: key, id, kind and cost of each. Nothing may change meanwhile."""
@@ -156,7 +150,7 @@ class FairOrder(Generic[K]):
             yield found, job.id, job.kind, job.cost
 
     def before(self, key: Key) -> dict[K, tuple[int, float]]:
-        """For each kind that waits: how many jobs stand before this key, and their cost."""
+        """The same for this key."""
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:

@@ -16,8 +16,10 @@ from core.queues.memory import MemoryQueue
 from core.worker import Worker
 from tests.doubles.a1111 import A1111Double
 
-STEP_SECONDS = (0.2, 0.3, 0.6)
-"""Three unequal backends."""
+UNEQUAL = ((0.2, "alpha"), (0.3, "alpha"), (0.6, "alpha"))
+"""Three backends: seconds a step, and their models."""
+DIFFERENT = ((0.2, "alpha"), (0.3, "alpha beta"), (0.6, "beta gamma"))
+"""The same with models that only some of them have."""
 STEPS = (10, 20, 40)
 """Mixed costs: half a unit, one, two."""
 ON_ITS_WAY = 0.001
@@ -48,23 +50,28 @@ class SkippingLoop(asyncio.SelectorEventLoop):
 
 
 @pytest.mark.slow
-def test_the_first_eta_is_within_a_quarter_of_the_truth_for_most() -> None:
-    """Five callers at a steady load, three unequal backends, after a warm-up: median error at most 25%."""
+@pytest.mark.parametrize("backends", [UNEQUAL, DIFFERENT], ids=["unequal", "different"])
+def test_the_first_eta_is_within_a_quarter_of_the_truth_for_most(
+    backends: tuple[tuple[float, str], ...],
+) -> None:
+    """Five callers at a steady load, three backends, after a warm-up: median error at most 25%."""
     with asyncio.Runner(loop_factory=SkippingLoop) as runner:
-        errors = runner.run(_errors())
+        errors = runner.run(_errors(backends))
     assert len(errors) > 60
     assert statistics.median(errors) <= 0.25, sorted(errors)
 
 
-async def _errors() -> list[float]:
+async def _errors(backends: tuple[tuple[float, str], ...]) -> list[float]:
     chance = random.Random(11)
     async with AsyncExitStack() as stack:
         doubles = [
-            await stack.enter_async_context(A1111Double(step_seconds=seconds)) for seconds in STEP_SECONDS
+            await stack.enter_async_context(A1111Double(step_seconds=seconds, models=models.split()))
+            for seconds, models in backends
         ]
         gateway = await stack.enter_async_context(_painting_by(doubles))
-        await _load(gateway, chance, jobs=3)
-        return await _load(gateway, chance, jobs=8)
+        models = [None, *(await gateway.catalog()).models]
+        await _load(gateway, chance, models, jobs=3)
+        return await _load(gateway, chance, models, jobs=8)
 
 
 @asynccontextmanager
@@ -84,21 +91,28 @@ async def _painting_by(doubles: list[A1111Double]) -> AsyncIterator[Gateway]:
             task.cancel()
 
 
-async def _load(gateway: Gateway, chance: random.Random, *, jobs: int) -> list[float]:
+async def _load(
+    gateway: Gateway, chance: random.Random, models: list[str | None], *, jobs: int
+) -> list[float]:
     """Each of five callers keeps three jobs under way; the relative errors of all first estimates."""
     errors: list[float] = []
     async with asyncio.timeout(3600), asyncio.TaskGroup() as group:
         for number in range(15):
-            costs = [chance.choice(STEPS) for _ in range(jobs)]
-            group.create_task(_one_after_another(gateway, Caller(f"caller {number % 5}"), costs, errors))
+            requests = [
+                ImageRequest(prompt="how long?", steps=chance.choice(STEPS), model=chance.choice(models))
+                for _ in range(jobs)
+            ]
+            group.create_task(_one_after_another(gateway, Caller(f"caller {number % 5}"), requests, errors))
     return errors
 
 
-async def _one_after_another(gateway: Gateway, caller: Caller, costs: list[int], errors: list[float]) -> None:
+async def _one_after_another(
+    gateway: Gateway, caller: Caller, requests: list[ImageRequest], errors: list[float]
+) -> None:
     clock = asyncio.get_running_loop().time
-    for steps in costs:
+    for request in requests:
         began, eta = clock(), None
-        async with gateway.submit(ImageRequest(prompt="how long?", steps=steps), caller) as watch:
+        async with gateway.submit(request, caller) as watch:
             async for event in watch:
                 if isinstance(event, Queued) and eta is None:
                     eta = event.eta

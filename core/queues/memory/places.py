@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from core.fair_order import FairOrder
 from core.line import Key
 from core.offers import Kind, Offer
+from core.queues.memory.competition import Ahead, Competition, Group
 from core.queues.memory.job import Job
 
 
@@ -18,11 +19,7 @@ class Places:
         self._slack = slack
         self._order: FairOrder[Kind] = FairOrder()
         self._returned: dict[str, Job] = {}
-        self._able_of: tuple[Offer, ...] = ()
-        self._groups: dict[Kind, Kind | frozenset[str]] = {}
-        """What each kind's jobs compete for, by these offers: asked for every pair of kinds, all the time."""
-        self._same: dict[frozenset[str], frozenset[str]] = {}
-        """Equal sets of them as one, so that they are told apart at a glance."""
+        self._competition = Competition()
         self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
@@ -66,18 +63,13 @@ class Places:
         id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
         return None if id is None else self._jobs.pop(id)
 
-    def _note_offers(self, offers: tuple[Offer, ...]) -> None:
-        if offers is not self._able_of:
-            self._able_of, self._groups, self._same = offers, {}, {}
-
     def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
-        """Jobs ahead that compete for the same backends, and their cost."""
+        """Jobs ahead that compete for the same backends, and the work until its turn comes."""
         self._note_offers(offers)
-        count, cost = self._returned_before(job)
-        if job.id in self._returned:
-            return count, cost
-        behind, work = self._order.ahead(job.id, self._competing_with(job.kind))
-        return count + behind, cost + work
+        waiting = self._returned_before(job)
+        if job.id not in self._returned:
+            self._add_to(waiting, self._order.ahead(job.id))
+        return self._place(job.kind, waiting)
 
     def since(self, key: Key, offers: tuple[Offer, ...]) -> Iterator[tuple[Key, Job, int, float]]:
         """The jobs from this key on in the fair order, each as `ahead` says, but all in one go.
@@ -85,51 +77,33 @@ class Places:
         Nothing may change meanwhile.
         """
         self._note_offers(offers)
-        sums: dict[Kind | frozenset[str], list[float]] = {}
-        for kind, (count, cost) in self._order.before(key).items():
-            own = sums.setdefault(self._group(kind), [0.0, 0.0])
-            own[0] += count
-            own[1] += cost
-        rivals: dict[Kind | frozenset[str], list[list[float]]] = {}
-        for found, id, kind, own_cost in self._order.since(key):
-            job, group = self._jobs[id], self._group(kind)
-            own = sums[group]
+        competition, waiting = self._competition, self._returned_before(None)
+        self._add_to(waiting, self._order.before(key))
+        rivals: dict[Group, list[tuple[Group, Ahead]]] = {}
+        for found, id, kind, cost in self._order.since(key):
+            group = competition.group(kind)
             if group not in rivals:
-                returned = list(self._returned_before(job))
-                rivals[group] = [returned, *(sums[other] for other in sums if _compete(group, other))]
-            ahead, work = 0.0, 0.0
-            for more, its_work in rivals[group]:
-                ahead, work = ahead + more, work + its_work
-            yield found, job, int(ahead), work
-            own[0] += 1
-            own[1] += own_cost
+                rivals[group] = competition.rivals(group, waiting)
+            yield found, self._jobs[id], *competition.ahead(group, rivals[group])
+            waiting[group].add(1, cost)
 
-    def _group(self, kind: Kind) -> Kind | frozenset[str]:
-        """What jobs of this kind compete for: the backends that can do it, or itself where none can."""
-        group = self._groups.get(kind)
-        if group is None:
-            able = frozenset(offer.backend for offer in self._able_of if offer.accepts(kind))
-            group = self._groups[kind] = self._same.setdefault(able, able) or kind
-        return group
+    def _note_offers(self, offers: tuple[Offer, ...]) -> None:
+        if offers is not self._competition.offers:
+            self._competition = Competition(offers)
 
-    def _competing_with(self, kind: Kind) -> Callable[[Kind], bool]:
-        """Whether jobs of another kind may stand in the way of jobs of this one."""
-        group = self._group(kind)
-        return lambda other: _compete(group, self._group(other))
+    def _place(self, kind: Kind, waiting: dict[Group, Ahead]) -> tuple[int, float]:
+        group = self._competition.group(kind)
+        return self._competition.ahead(group, self._competition.rivals(group, waiting))
 
-    def _returned_before(self, job: Job) -> tuple[int, float]:
-        """Of the jobs that came back those before this one that compete with it, and their cost."""
-        competes = self._competing_with(job.kind)
-        count, cost = 0, 0.0
+    def _returned_before(self, job: Job | None) -> dict[Group, Ahead]:
+        """The jobs that came back before this one; all of them for one that did not."""
+        waiting: dict[Group, Ahead] = {}
         for other in self._returned.values():
             if other is job:
                 break
-            if competes(other.kind):
-                count, cost = count + 1, cost + other.request.cost
-        return count, cost
+            self._add_to(waiting, {other.kind: (1, other.request.cost)})
+        return waiting
 
-
-def _compete(group: Kind | frozenset[str], other: Kind | frozenset[str]) -> bool:
-    if isinstance(group, frozenset) and isinstance(other, frozenset):
-        return not group.isdisjoint(other)
-    return group == other
+    def _add_to(self, waiting: dict[Group, Ahead], more: dict[Kind, tuple[int, float]]) -> None:
+        for kind, (jobs, work) in more.items():
+            waiting.setdefault(self._competition.group(kind), Ahead()).add(jobs, work)

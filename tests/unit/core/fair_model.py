@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from core.fair_order import FairOrder
+
 
 @dataclass
 class Put:
@@ -88,3 +90,11 @@ class Model:
                 finish[put.caller] = start + put.cost
                 keys[put.id] = (start, put.turn, put.arrival)
         return keys
+
+
+def ahead(
+    order: FairOrder[str], id: str, competes: Callable[[str], bool] = lambda kind: True
+) -> tuple[int, float]:
+    """How many jobs of the kinds that compete with this one stand before it in this order, and their cost."""
+    before = [found for kind, found in order.ahead(id).items() if competes(kind)]
+    return sum(count for count, _ in before), sum(cost for _, cost in before)

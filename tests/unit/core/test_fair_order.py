@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.fair_order import FairOrder
 from core.line import FIRST
-from tests.unit.core.fair_model import Model
+from tests.unit.core.fair_model import Model, ahead
 
 
 def anything(_kind: str) -> bool:
@@ -272,8 +272,8 @@ def test_position_counts_the_jobs_that_compete() -> None:
     order.add("b1", "b", 3, "photo")
     order.add("c1", "c", 1, "anime")
 
-    assert order.ahead("c1", anything) == (2, 5.0)
-    assert order.ahead("c1", lambda kind: kind == "anime") == (1, 2.0)
+    assert ahead(order, "c1") == (2, 5.0)
+    assert ahead(order, "c1", "anime".__eq__) == (1, 2.0)
 
 
 def test_callers_are_forgotten_while_the_line_never_empties() -> None:
@@ -400,7 +400,7 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
 
         assert len(order) == len(model.waiting)
         for put in model.waiting:
-            assert order.ahead(put.id, anything) == model.ahead(put.id)
+            assert ahead(order, put.id) == model.ahead(put.id)
         in_order = list(order.since(FIRST))
         assert [id for _, id, _, _ in in_order] == [put.id for put in model.waiting]
         for place, (key, *_) in enumerate(in_order):
@@ -409,7 +409,7 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
         for put in model.puts:
             assert put.passed_over <= slack
     for put in model.waiting:
-        assert order.ahead(put.id, ("", "anime").__contains__) == model.ahead(
+        assert ahead(order, put.id, ("", "anime").__contains__) == model.ahead(
             put.id, ("", "anime").__contains__
         )
 

@@ -53,22 +53,22 @@ end
 function place(id)
   local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
   local came_before = state == 'back' and tonumber(came) or math.huge
-  local ahead, work, job_there = 0, 0, {start = tonumber(start), member = member}
+  local job_there, add, sum = {start = tonumber(start), member = member}, tally(kind)
   for _, other in ipairs(returned) do
-    if other.came < came_before and competes(kind, other.kind) then ahead, work = ahead + 1, work + other.cost end
+    if other.came < came_before and competes(kind, other.kind) then add(other.kind, 1, other.cost) end
   end
-  if state == 'back' then return ahead, work end
+  if state == 'back' then return sum() end
   for _, class in pairs(classes) do
     if class == class_of[kind] or competes(kind, class.like) then
       local rank = rank_among(class, job_there)
-      ahead, work = ahead + rank, work + class.sums[rank]
+      add(class.like, rank, class.sums[rank])
     end
   end
   for _, other in ipairs(long) do
     if competes(kind, other) then
       local rank = rank_in(other, start, member)
-      ahead, work = ahead + rank, work + work_of(other, rank)
+      add(other, rank, work_of(other, rank))
     end
   end
-  return ahead, work
+  return sum()
 end

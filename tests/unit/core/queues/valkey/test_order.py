@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,8 +23,8 @@ from tests.unit.core.fair_model import Model
 from tests.valkey_server import flush
 
 OFFERS = [
-    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a"),
-    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b"),
+    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a", pace=0.5),
+    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b", pace=3.0),
     Offer("gpu:3", usable=True, models=("b", "c")),
     Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c"),
     Offer("gpu:5", usable=True, models=("a", "b", "c"), samplers=("Euler",), loaded="a"),
@@ -48,6 +48,7 @@ histories = st.lists(
         st.tuples(st.just("finish"), numbers),
         st.tuples(st.just("load"), st.sampled_from(range(5)), st.sampled_from("abc")),
     ),
+    min_size=15,
     max_size=50,
 )
 
@@ -124,7 +125,7 @@ class Both:
 
     async def load(self, number: int, model: str) -> None:
         old = self.offers[number]
-        self.offers[number] = Offer(old.backend, True, old.models, old.samplers, model)
+        self.offers[number] = replace(old, loaded=model)
         for queue in (self.memory, self.valkey):
             await queue.offer(self.offers[number])
 
