@@ -150,7 +150,7 @@ class FairOrder(Generic[K]):
             yield found, job.id, job.kind, job.cost
 
     def before(self, key: Key) -> dict[K, tuple[int, float]]:
-        """The same for this key."""
+        """For each kind that waits: how many jobs stand before this key, and their cost."""
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:

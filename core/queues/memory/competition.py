@@ -1,29 +1,31 @@
 """Competition: which waiting jobs stand in each other's way, and how much of their work is in one's own."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from core.offers import Kind, Offer, paces_of
-
-Group = frozenset[str] | Kind
-"""The backends that can do a kind of jobs; the kind itself where none can."""
+from core.offers import Kind, Offer, paces_of, usual_pace
 
 MOST_UNEVEN = 3.0
 """By how much a backend can be busier than another one before more of what both could do goes to the other.
 Measured: what is shared goes where less waits, so one with much work of its own is not waited for."""
 
 
-class Ahead(Struct):
-    """So many jobs, and their cost units."""
+class Group:
+    """The backends that can do the same kinds of jobs; a kind that none can do has a group of its own."""
 
-    jobs: int = 0
-    work: float = 0.0
+    def __init__(self, able: Sequence[Offer]) -> None:
+        self.backends = frozenset(offer.backend for offer in able)
+        speeds = _speeds_of(able)
+        # One that rests takes nothing meanwhile, so the others do it all.
+        ready = [offer.backend for offer in able if offer.usable] or list(speeds)
+        self.speeds = {backend: speeds[backend] for backend in ready}
+        # Seconds for a cost unit, all together.
+        self.pace = 1 / sum(self.speeds.values()) if able else 0.0
 
-    def add(self, jobs: int, work: float) -> None:
-        """More of them."""
-        self.jobs += jobs
-        self.work += work
+    def competes_with(self, other: "Group") -> bool:
+        """Whether jobs of the one may stand in the way of jobs of the other."""
+        return self is other or not self.backends.isdisjoint(other.backends)
 
 
 class Competition:
@@ -31,52 +33,84 @@ class Competition:
 
     def __init__(self, offers: tuple[Offer, ...] = ()) -> None:
         self.offers = offers
-        self._speeds = {backend: 1 / pace if pace else 1.0 for backend, pace in paces_of(offers).items()}
-        """Cost units a second; alike where none has painted yet."""
+        # Asked for with every job, all the time.
         self._groups: dict[Kind, Group] = {}
-        """Asked for with every job, all the time."""
-        self._same: dict[frozenset[str], frozenset[str]] = {}
-        """Equal sets of them as one, so that they are told apart at a glance."""
+        self._same: dict[tuple[Offer, ...], Group] = {}
 
     def group(self, kind: Kind) -> Group:
         """What jobs of this kind compete for."""
         group = self._groups.get(kind)
         if group is None:
-            able = frozenset(offer.backend for offer in self.offers if offer.accepts(kind))
-            group = self._groups[kind] = self._same.setdefault(able, able) or kind
+            able = tuple(offer for offer in self.offers if offer.accepts(kind))
+            group = self._same.setdefault(able, Group(able)) if able else Group(able)
+            self._groups[kind] = group
         return group
 
-    def rivals(self, group: Group, waiting: Mapping[Group, Ahead]) -> list[tuple[Group, Ahead]]:
-        """Those of the groups that may stand in the way of this one."""
-        return [(other, ahead) for other, ahead in waiting.items() if _compete(group, other)]
 
-    def ahead(self, group: Group, rivals: Iterable[tuple[Group, Ahead]]) -> tuple[int, float]:
-        """How many jobs of its rivals stand before one of this group, and the work until its turn comes.
+class _Ahead(Struct):
+    """So many jobs, and their cost units."""
 
-        That is all of theirs where all backends can do the same. Else a backend takes as much of each group's
-        as is its part of their speed, and the job goes to the one that has done first, or to one soon after.
+    jobs: int = 0
+    work: float = 0.0
+
+
+class Waiting:
+    """What waits before a place in line; a walk along the line adds one job after the other.
+
+    `busy` is how many seconds each backend that paints will go on.
+    """
+
+    def __init__(self, competition: Competition, busy: Mapping[str, float]) -> None:
+        self._competition = competition
+        self._groups: dict[Group, _Ahead] = {}
+        self._rivals: dict[Group, list[_Ahead]] = {}
+        # Seconds until each backend has done what it takes: of each group's work its part of the speed.
+        self._load = {offer.backend: busy.get(offer.backend, 0.0) for offer in competition.offers}
+        self._busy = dict(self._load)
+
+    def add(self, kind: Kind, jobs: int, work: float) -> None:
+        """So much more."""
+        group = self._competition.group(kind)
+        ahead = self._groups.get(group)
+        if ahead is None:
+            ahead = self._groups[group] = _Ahead()
+            self._rivals.clear()
+        ahead.jobs += jobs
+        ahead.work += work
+        load, seconds = self._load, work * group.pace
+        for backend in group.speeds:
+            load[backend] += seconds
+
+    def before(self, kind: Kind) -> tuple[int, float]:
+        """How many jobs stand in the way of one of this kind, and the work until its turn comes."""
+        group = self._competition.group(kind)
+        rivals = self._rivals.get(group)
+        if rivals is None:
+            rivals = self._rivals[group] = [
+                ahead for other, ahead in self._groups.items() if group.competes_with(other)
+            ]
+        return sum([ahead.jobs for ahead in rivals]), self._work_before(group)
+
+    def _work_before(self, group: Group) -> float:
+        """What its backends do until the first of them has done what it takes, or one soon after.
+
+        Also all that waits for just the same backends, however uneven they are.
         """
-        jobs, work = 0, 0.0
-        load = dict.fromkeys(group, 0.0) if isinstance(group, frozenset) else {}
-        """Seconds until each of its backends has done what it takes."""
-        alike = True
-        for other, ahead in rivals:
-            jobs += ahead.jobs
-            work += ahead.work
-            if other is not group and ahead.jobs and isinstance(other, frozenset):
-                alike = False
-        if alike or not load:
-            return jobs, work
-        for other, ahead in rivals:
-            if ahead.jobs and isinstance(other, frozenset):
-                seconds = ahead.work / sum(self._speeds[backend] for backend in other)
-                for backend in load.keys() & other:
-                    load[backend] += seconds
-        most = MOST_UNEVEN * min(load.values())
-        return jobs, sum(min(seconds, most) * self._speeds[backend] for backend, seconds in load.items())
+        own = self._groups[group].work if group in self._groups else 0.0
+        if not group.speeds:
+            return own
+        load, busy = self._load, self._busy
+        most = MOST_UNEVEN * min([load[backend] for backend in group.speeds])
+        work = 0.0
+        for backend, speed in group.speeds.items():
+            seconds = min(load[backend], most) - busy[backend]
+            if seconds > 0:
+                work += seconds * speed
+        return max(own, work)
 
 
-def _compete(group: Group, other: Group) -> bool:
-    if isinstance(group, frozenset) and isinstance(other, frozenset):
-        return not group.isdisjoint(other)
-    return group == other
+def _speeds_of(able: Sequence[Offer]) -> dict[str, float]:
+    """Cost units a second of each; alike where none has painted yet."""
+    if usual_pace(able) is None:
+        return {offer.backend: 1.0 for offer in able}
+    return {backend: 1 / pace for backend, pace in paces_of(able).items()}

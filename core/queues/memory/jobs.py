@@ -109,20 +109,19 @@ class Jobs:
 
     def place(self, job: Job) -> Queued:
         """Where a waiting job stands now."""
-        now = self._clock()
-        offers = self._offers.takers(now)
-        ahead, work = self._places.ahead(job, offers)
-        return self._queued_event(job, ahead, work, offers, now)
+        offers = self._look()
+        ahead, work = self._places.ahead(job, offers, self._outlook_busy)
+        return self._queued_event(job, ahead, work)
 
     def places_since(self, key: Key) -> Iterator[tuple[Key, Job, Queued | None]]:
         """Where the jobs stand from this key on in the fair order; None for one whose place nobody reads.
 
         Cheaper than one by one. Nothing may change meanwhile.
         """
-        now = self._clock()
-        offers = self._offers.takers(now)
-        for found, job, ahead, work in self._places.since(key, offers):
-            yield found, job, self._queued_event(job, ahead, work, offers, now) if job.reads_place else None
+        offers = self._look()
+        for found, job, waiting in self._places.since(key, offers, self._outlook_busy):
+            read = job.reads_place
+            yield found, job, self._queued_event(job, *waiting.before(job.kind)) if read else None
 
     @property
     def returned(self) -> list[Job]:
@@ -133,11 +132,12 @@ class Jobs:
         """How many seconds each backend that paints will go on, by its own pace, or by the usual one."""
         now = self._clock()
         paces = paces_of(self._offers.all(now))
-        busy = {}
+        busy: dict[str, float] = {}
         for job in self._running.values():
             assert job.lease is not None
-            left = job.lease.started + paces.get(job.lease.backend, 0.0) * job.request.cost - now
-            busy[job.lease.backend] = max(0.0, left)
+            backend = job.lease.backend
+            left = job.lease.started + paces.get(backend, 0.0) * job.request.cost - now
+            busy[backend] = max(0.0, left, busy.get(backend, 0.0))
         return busy
 
     # --- who looks
@@ -237,22 +237,24 @@ class Jobs:
         """Let go the results that were kept for their time."""
         self._kept.purge(self._clock())
 
-    def _queued_event(
-        self, job: Job, ahead: int, work: float, offers: tuple[Offer, ...], now: float
-    ) -> Queued:
-        """The event that tells of a place."""
-        return queued_event(
-            self._outlook(job.kind, offers, now), ahead, work, job.request.cost, job.attempts + 1
-        )
-
-    def _outlook(self, kind: Kind, offers: tuple[Offer, ...], now: float) -> Outlook:
-        """What jobs of a kind may expect, reckoned anew each MOMENT and when an offer or a claim changes."""
+    def _look(self) -> tuple[Offer, ...]:
+        """Who takes jobs; outlooks are reckoned anew each MOMENT and when an offer or a claim changes."""
+        now = self._clock()
+        offers = self._offers.takers(now)
         if offers is not self._outlooks_of or now >= self._outlooks_until:
             self._outlooks, self._outlooks_of, self._outlooks_until = {}, offers, now + MOMENT
             self._outlook_busy = self.busy()
+        return offers
+
+    def _queued_event(self, job: Job, ahead: int, work: float) -> Queued:
+        """The event that tells of a place."""
+        return queued_event(self._outlook(job.kind), ahead, work, job.request.cost, job.attempts + 1)
+
+    def _outlook(self, kind: Kind) -> Outlook:
+        """What jobs of a kind may expect, as of the last look."""
         found = self._outlooks.get(kind)
         if found is None:
-            found = self._outlooks[kind] = outlook(kind, offers, self._outlook_busy)
+            found = self._outlooks[kind] = outlook(kind, self._outlooks_of, self._outlook_busy)
         return found
 
     def _may_have(self, job: Job, backend: str, now: float) -> bool:

@@ -3,12 +3,12 @@
 First the few that came back from a backend, in the order in which they came back, then the fair order.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from core.fair_order import FairOrder
 from core.line import Key
 from core.offers import Kind, Offer
-from core.queues.memory.competition import Ahead, Competition, Group
+from core.queues.memory.competition import Competition, Waiting
 from core.queues.memory.job import Job
 
 
@@ -63,47 +63,37 @@ class Places:
         id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
         return None if id is None else self._jobs.pop(id)
 
-    def ahead(self, job: Job, offers: tuple[Offer, ...]) -> tuple[int, float]:
+    def ahead(self, job: Job, offers: tuple[Offer, ...], busy: Mapping[str, float]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and the work until its turn comes."""
-        self._note_offers(offers)
-        waiting = self._returned_before(job)
+        waiting = self._returned_before(job, offers, busy)
         if job.id not in self._returned:
-            self._add_to(waiting, self._order.ahead(job.id))
-        return self._place(job.kind, waiting)
+            for kind, (jobs, work) in self._order.ahead(job.id).items():
+                waiting.add(kind, jobs, work)
+        return waiting.before(job.kind)
 
-    def since(self, key: Key, offers: tuple[Offer, ...]) -> Iterator[tuple[Key, Job, int, float]]:
-        """The jobs from this key on in the fair order, each as `ahead` says, but all in one go.
+    def since(
+        self, key: Key, offers: tuple[Offer, ...], busy: Mapping[str, float]
+    ) -> Iterator[tuple[Key, Job, Waiting]]:
+        """The jobs from this key on in the fair order, each with what waits before it, all in one go.
 
-        Nothing may change meanwhile.
+        Nothing may change meanwhile; what waits is to be asked before the next job.
         """
-        self._note_offers(offers)
-        competition, waiting = self._competition, self._returned_before(None)
-        self._add_to(waiting, self._order.before(key))
-        rivals: dict[Group, list[tuple[Group, Ahead]]] = {}
+        waiting = self._returned_before(None, offers, busy)
+        for kind, (jobs, work) in self._order.before(key).items():
+            waiting.add(kind, jobs, work)
         for found, id, kind, cost in self._order.since(key):
-            group = competition.group(kind)
-            if group not in rivals:
-                rivals[group] = competition.rivals(group, waiting)
-            yield found, self._jobs[id], *competition.ahead(group, rivals[group])
-            waiting[group].add(1, cost)
+            yield found, self._jobs[id], waiting
+            waiting.add(kind, 1, cost)
 
-    def _note_offers(self, offers: tuple[Offer, ...]) -> None:
+    def _returned_before(
+        self, job: Job | None, offers: tuple[Offer, ...], busy: Mapping[str, float]
+    ) -> Waiting:
+        """The jobs that came back before this one; all of them for one that did not."""
         if offers is not self._competition.offers:
             self._competition = Competition(offers)
-
-    def _place(self, kind: Kind, waiting: dict[Group, Ahead]) -> tuple[int, float]:
-        group = self._competition.group(kind)
-        return self._competition.ahead(group, self._competition.rivals(group, waiting))
-
-    def _returned_before(self, job: Job | None) -> dict[Group, Ahead]:
-        """The jobs that came back before this one; all of them for one that did not."""
-        waiting: dict[Group, Ahead] = {}
+        waiting = Waiting(self._competition, busy)
         for other in self._returned.values():
             if other is job:
                 break
-            self._add_to(waiting, {other.kind: (1, other.request.cost)})
+            waiting.add(other.kind, 1, other.request.cost)
         return waiting
-
-    def _add_to(self, waiting: dict[Group, Ahead], more: dict[Kind, tuple[int, float]]) -> None:
-        for kind, (jobs, work) in more.items():
-            waiting.setdefault(self._competition.group(kind), Ahead()).add(jobs, work)

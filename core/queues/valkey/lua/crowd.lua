@@ -1,7 +1,7 @@
 -- Places for a crowd (with place.lua): short lines that the same backends can do are read once and put together. There
 -- may be as many lines as models times samplers, and each who asks would look into all of them. Reads only.
 local SHORT, MOST_READ = 64, 4000
-local classes, long, class_of, returned = {}, {}, {}, {}
+local classes, long, returned = {}, {}, {}
 
 local function earlier(one, other)
   return one.start < other.start or (one.start == other.start and one.member < other.member)
@@ -10,13 +10,10 @@ end
 do
   local read = 0
   for _, kind in ipairs(redis.call('HKEYS', P .. 'kinds')) do
-    local names, size = {}, redis.call('ZCARD', P .. 'l:' .. kind)
-    for backend in pairs(able_for(kind)) do names[#names + 1] = backend end
-    if #names > 0 and size <= SHORT and read + size <= MOST_READ then
-      table.sort(names)
-      local name = table.concat(names, '\n')
-      local class = classes[name] or {like = kind, jobs = {}, sums = {[0] = 0}}
-      classes[name], class_of[kind], read = class, class, read + size
+    local group, size = group_for(kind), redis.call('ZCARD', P .. 'l:' .. kind)
+    if size <= SHORT and read + size <= MOST_READ then
+      local class = classes[group] or {jobs = {}, sums = {[0] = 0}}
+      classes[group], read = class, read + size
       local words = redis.call('ZRANGE', P .. 'l:' .. kind, 0, -1, 'WITHSCORES')
       for number = 1, #words, 2 do
         class.jobs[#class.jobs + 1] = {start = tonumber(words[number + 1]), member = words[number]}
@@ -34,7 +31,7 @@ do
   for _, kind in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
     for _, id in ipairs(redis.call('ZRANGE', P .. 'b:' .. kind, 0, -1)) do
       local came, cost = get(id, 'came', 'cost')
-      returned[#returned + 1] = {kind = kind, came = tonumber(came), cost = tonumber(cost)}
+      returned[#returned + 1] = {group = group_for(kind), came = tonumber(came), cost = tonumber(cost)}
     end
   end
 end
@@ -53,21 +50,22 @@ end
 function place(id)
   local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
   local came_before = state == 'back' and tonumber(came) or math.huge
-  local job_there, add, sum = {start = tonumber(start), member = member}, tally(kind)
+  local job_there, group = {start = tonumber(start), member = member}, group_for(kind)
+  local add, sum = tally(group)
   for _, other in ipairs(returned) do
-    if other.came < came_before and competes(kind, other.kind) then add(other.kind, 1, other.cost) end
+    if other.came < came_before and competes(group, other.group) then add(other.group, 1, other.cost) end
   end
   if state == 'back' then return sum() end
-  for _, class in pairs(classes) do
-    if class == class_of[kind] or competes(kind, class.like) then
+  for other, class in pairs(classes) do
+    if competes(group, other) then
       local rank = rank_among(class, job_there)
-      add(class.like, rank, class.sums[rank])
+      add(other, rank, class.sums[rank])
     end
   end
   for _, other in ipairs(long) do
-    if competes(kind, other) then
+    if competes(group, group_for(other)) then
       local rank = rank_in(other, start, member)
-      add(other, rank, work_of(other, rank))
+      add(group_for(other), rank, work_of(other, rank))
     end
   end
   return sum()

@@ -2,65 +2,104 @@
 -- comes, as core/queues/memory/competition.py tells.
 
 local EXACT = 200  -- the work ahead is summed up over so many places of a line, beyond them by its average
-
 local MOST_UNEVEN = 3
-local able, sums, speeds = {}, {}, nil
 
-local function able_for(kind)
-  if not able[kind] then
-    able[kind] = {}
-    for _, backend in ipairs(usable(true)) do able[kind][backend] = accepts(backend, kind) or nil end
+local takers, busy_of
+local pace_of, group_of, same, sums = {}, {}, {}, {}
+
+-- What runs: "backend started cost" of each.
+local function running() return redis.call('HVALS', P .. 'on') end
+
+-- Seconds a cost unit of each of these backends; the median of the others for one that has not painted yet, and
+-- `unknown` where none has.
+local function paces_of(backends, unknown)
+  local paces, known = {}, {}
+  for _, backend in ipairs(backends) do
+    if pace_of[backend] == nil then
+      pace_of[backend] = tonumber(redis.call('HGET', P .. 'o:' .. backend, 'pace') or '') or false
+    end
+    if pace_of[backend] then known[#known + 1] = pace_of[backend] end
   end
-  return able[kind]
+  table.sort(known)
+  local low, high = known[math.floor((#known + 1) / 2)], known[math.ceil((#known + 1) / 2)]
+  local usual = low and (low + high) / 2 or unknown
+  for _, backend in ipairs(backends) do paces[backend] = pace_of[backend] or usual end
+  return paces
 end
 
-local function competes(kind, other)
-  if kind == other then return true end
-  for backend in pairs(able_for(kind)) do
-    if able_for(other)[backend] then return true end
+-- Seconds for which a backend goes on with what it paints.
+local function busy(backend)
+  if not busy_of then
+    busy_of = {}
+    local paces = paces_of(redis.call('ZRANGEBYSCORE', P .. 'offers', '(' .. NOW, '+inf'), 0)
+    for _, words in ipairs(running()) do
+      local its_name, started, cost = words:match('^(.*) (%S+) (%S+)$')
+      local left = (tonumber(started) - NOW) / 1000 + (paces[its_name] or 0) * tonumber(cost)
+      busy_of[its_name] = math.max(0, left, busy_of[its_name] or 0)
+    end
   end
-  return false
+  return busy_of[backend] or 0
 end
 
--- Cost units a second of each backend; alike where none has painted yet.
-local function speed_of(backend)
-  if not speeds then
-    local known, paces = {}, {}
-    for _, name in ipairs(usable(true)) do
-      paces[name] = tonumber(redis.call('HGET', P .. 'o:' .. name, 'pace') or '')
-      known[#known + 1] = paces[name]
-    end
-    table.sort(known)
-    local usual = #known > 0 and (known[math.floor((#known + 1) / 2)] + known[math.ceil((#known + 1) / 2)]) / 2 or 1
-    speeds = setmetatable({}, {__index = function(_, name) return 1 / (paces[name] or usual) end})
+-- Of backends that can do the same: whether a name is one of them (`able`), those that are not resting unless all
+-- are (`ready`), the speed of each of these, and their pace together.
+local function new_group(backends)
+  local group, speed, paces = {able = {}, ready = {}, speeds = {}, rivals = {}}, 0, paces_of(backends, 1)
+  for _, backend in ipairs(backends) do
+    group.able[backend] = true
+    if redis.call('HGET', P .. 'o:' .. backend, 'usable') == '1' then group.ready[#group.ready + 1] = backend end
   end
-  return speeds[backend]
+  if #group.ready == 0 then group.ready = backends end
+  for number, backend in ipairs(group.ready) do
+    group.speeds[number] = 1 / paces[backend]
+    speed = speed + group.speeds[number]
+  end
+  group.pace = 1 / speed
+  return group
 end
 
--- What is ahead of a job of this kind: `add(other, jobs, work)` of each kind that competes, then `sum()`.
-local function tally(kind)
-  local jobs, work, alike, load = 0, 0, true, {}
-  local function add(other, more, its_work)
-    if more == 0 then return end
-    jobs, work = jobs + more, work + its_work
-    local all, shared, speed = 0, 0, 0
-    for backend in pairs(able_for(other)) do
-      all, speed = all + 1, speed + speed_of(backend)
-      if able_for(kind)[backend] then shared = shared + 1 end
+-- The group of the backends that can do a kind; one of its own where none can.
+local function group_for(kind)
+  if not group_of[kind] then
+    takers = takers or usable(true)
+    local able = {}
+    for _, backend in ipairs(takers) do
+      if accepts(backend, kind) then able[#able + 1] = backend end
     end
-    alike = alike and shared == all
-    for backend in pairs(able_for(kind)) do
-      if able_for(other)[backend] then load[backend] = (load[backend] or 0) + its_work / speed else alike = false end
+    local names = #able > 0 and table.concat(able, '\n') or kind
+    same[names] = same[names] or new_group(able)
+    group_of[kind] = same[names]
+  end
+  return group_of[kind]
+end
+
+local function competes(group, other)
+  if group.rivals[other] == nil then
+    group.rivals[other] = group == other
+    for backend in pairs(group.able) do
+      if other.able[backend] then group.rivals[other] = true end
     end
+  end
+  return group.rivals[other]
+end
+
+-- What is ahead of a job of this group: `add(other, jobs, work)` of each group that competes, then `sum()`.
+local function tally(group)
+  local jobs, own, load = 0, 0, {}
+  local function add(other, more, work)
+    jobs = jobs + more
+    if other == group then own = own + work end
+    local seconds = work * other.pace
+    for _, backend in ipairs(other.ready) do load[backend] = (load[backend] or 0) + seconds end
   end
   local function sum()
-    if alike then return jobs, work end
     local least, until_turn = math.huge, 0
-    for backend in pairs(able_for(kind)) do least = math.min(least, load[backend] or 0) end
-    for backend in pairs(able_for(kind)) do
-      until_turn = until_turn + math.min(load[backend] or 0, MOST_UNEVEN * least) * speed_of(backend)
+    for _, backend in ipairs(group.ready) do least = math.min(least, busy(backend) + (load[backend] or 0)) end
+    for number, backend in ipairs(group.ready) do
+      local seconds = math.min(load[backend] or 0, MOST_UNEVEN * least - busy(backend))
+      if seconds > 0 then until_turn = until_turn + seconds * group.speeds[number] end
     end
-    return jobs, until_turn
+    return jobs, math.max(own, until_turn)
   end
   return add, sum
 end
@@ -96,26 +135,26 @@ end
 -- Jobs and work ahead of a waiting job.
 local function place(id)
   local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
-  local is_back = state == 'back'
-  local add, sum = tally(kind)
+  local is_back, group = state == 'back', group_for(kind)
+  local add, sum = tally(group)
   for _, other in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
-    if competes(kind, other) then
+    if competes(group, group_for(other)) then
       local before_it = is_back and '(' .. came or '+inf'
       for _, earlier in ipairs(redis.call('ZRANGEBYSCORE', P .. 'b:' .. other, '-inf', before_it)) do
-        add(other, 1, tonumber(get(earlier, 'cost')))
+        add(group_for(other), 1, tonumber(get(earlier, 'cost')))
       end
     end
   end
   if is_back then return sum() end
   for _, other in ipairs(redis.call('HKEYS', P .. 'kinds')) do
-    if competes(kind, other) then
+    if competes(group, group_for(other)) then
       local rank
       if other == kind then
         rank = redis.call('ZRANK', P .. 'l:' .. kind, member)
       else
         rank = rank_in(other, start, member)
       end
-      add(other, rank, work_of(other, rank))
+      add(group_for(other), rank, work_of(other, rank))
     end
   end
   return sum()
@@ -133,6 +172,3 @@ local function shown(id)
   if state == 'running' then return {'running', version, last} end
   return {state, version, fence or '0', pictures, ended}
 end
-
--- What runs: "backend started cost" of each.
-local function running() return redis.call('HVALS', P .. 'on') end

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from core.caller import Caller
 from core.events import Failed
-from core.line import FIRST
+from core.line import FIRST, Key
 from core.offers import Kind, Offer, kind_of
 from core.queues import Again, Claim
 from core.queues.memory import MemoryQueue
+from core.queues.memory.job import Job
 from core.queues.valkey import ValkeyQueue
 from core.settings import Settings
 from tests.unit.core.examples import painted, wish_for
@@ -23,13 +24,17 @@ from tests.unit.core.fair_model import Model
 from tests.valkey_server import flush
 
 OFFERS = [
-    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a", pace=0.5),
-    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b", pace=3.0),
+    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a", pace=50.0),
+    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b", pace=300.0),
     Offer("gpu:3", usable=True, models=("b", "c")),
-    Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c"),
+    Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c", pace=100.0),
     Offer("gpu:5", usable=True, models=("a", "b", "c"), samplers=("Euler",), loaded="a"),
+    Offer("gpu 6", usable=False, resting=True, models=("a", "b"), pace=200.0),
 ]
-"""Whom a kind can go to differs for nearly every pair of kinds."""
+"""Whom a kind can go to differs for nearly every pair of kinds. They are so slow that the moment between a look
+into the one home and into the other does not count."""
+ALONE_AT = 4
+"""Who can do all models."""
 ERROR = Failed("backend_error", "as the test wants")
 BOUNDS = {"max_attempts": 100, "max_jobs_per_user": 1000}
 
@@ -51,6 +56,11 @@ histories = st.lists(
     min_size=15,
     max_size=50,
 )
+
+
+def about(work: float) -> Any:
+    """The same but for what a moment is worth: who asks later finds what runs a little nearer to its end."""
+    return pytest.approx(work, abs=0.02)
 
 
 @dataclass
@@ -133,35 +143,39 @@ class Both:
         ids = [*self.back, *self.waiting]
         if not ids:
             return
+        offers = tuple(self.offers)
         shown = await self.valkey.store.call("places", *ids)
         # The place of one who comes is counted in another way than those of all who wait.
         for id, told in list(zip(ids, shown, strict=True))[-2:]:
             alone, _ = await self.valkey.store.call("watch", id, "p", 1, 0)
             assert alone[3] == told[3]
-            assert float(alone[4]) == pytest.approx(float(told[4]))
+            assert float(alone[4]) == about(float(told[4]))
         for id, (_, _, _, ahead, work, _, _) in zip(ids, shown, strict=True):
             job = self.memory._jobs.get(id)
             assert job is not None
-            count, cost = self.memory._jobs._places.ahead(job, tuple(self.offers))
+            count, cost = self.memory._jobs._places.ahead(job, offers, self.memory._jobs.busy())
             assert count == ahead, id
-            assert float(work) == pytest.approx(cost)
+            assert float(work) == about(cost)
             if not self.back:
                 assert self.model.ahead(id, partial(self._compete, job.kind))[0] == count
 
-        self._compare_walk(tuple(self.offers))
+        self._compare_walk(offers)
 
     def _compare_walk(self, offers: tuple[Offer, ...]) -> None:
         """In memory a walk along the order finds the same as each asked for alone, wherever it begins."""
-        places = self.memory._jobs._places
-        walk = list(places.since(FIRST, offers))
+        places, busy = self.memory._jobs._places, self.memory._jobs.busy()
+
+        def walk_from(key: Key) -> list[tuple[Key, Job, int, float]]:
+            since = places.since(key, offers, busy)
+            return [(found, job, *waiting.before(job.kind)) for found, job, waiting in since]
+
+        walk = walk_from(FIRST)
         assert {job.id for _, job, _, _ in walk} == set(self.waiting)
-        for number, (key, job, count, cost) in enumerate(walk):
-            alone, alone_cost = places.ahead(job, offers)
-            assert count == alone
-            assert cost == pytest.approx(alone_cost)
-            if number == len(walk) // 2:
-                rest = [(later.id, ahead) for _, later, ahead, _ in places.since(key, offers)]
-                assert rest == [(later.id, ahead) for _, later, ahead, _ in walk[number:]]
+        for _, job, count, cost in walk:
+            assert places.ahead(job, offers, busy) == (count, pytest.approx(cost))
+        middle = len(walk) // 2
+        for told, again in zip(walk[middle:], walk and walk_from(walk[middle][0]), strict=True):
+            assert again == (*told[:3], pytest.approx(told[3]))
 
     def _compete(self, kind: Kind, other: object) -> bool:
         assert isinstance(other, Kind)
@@ -180,14 +194,14 @@ CAME_TO_NOTHING: list[tuple[Any, ...]] = [
 
 
 def _preferring(*steps: str) -> list[tuple[str, ...]]:
-    """The last of OFFERS alone: `A b 0.5` is a job put by A for model b, `b` a claim with b loaded."""
+    """That one alone: `A b 0.5` is a job put by A for model b, `b` a claim with b loaded."""
     history: list[tuple[Any, ...]] = []
     for step in steps:
         match step.split():
             case [caller, model, cost]:
                 history.append(("put", caller, float(cost), {"model": model}))
             case [model]:
-                history += [("load", len(OFFERS) - 1, model), ("claim", OFFERS[-1])]
+                history += [("load", ALONE_AT, model), ("claim", OFFERS[ALONE_AT])]
     return history
 
 
