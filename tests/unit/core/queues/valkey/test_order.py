@@ -31,8 +31,8 @@ OFFERS = [
     Offer("gpu:5", usable=True, models=("a", "b", "c"), samplers=("Euler",), loaded="a"),
     Offer("gpu 6", usable=False, resting=True, models=("a", "b"), pace=200.0),
 ]
-"""Whom a kind can go to differs for nearly every pair of kinds. They are so slow that it does not count how much
-later one home is asked than the other."""
+"""Whom a kind can go to differs for nearly every pair of kinds. They are so slow that it does not count which
+home is asked a moment later."""
 ALONE_AT = 4
 """Who can do all models."""
 ERROR = Failed("backend_error", "as the test wants")
