@@ -12,16 +12,20 @@ newcomers would stand behind all that was passed over.
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from heapq import merge
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
-from core.line import Key, Line
+from core.line import FIRST, Key, Line
 
 K = TypeVar("K")
+
+LOOK = 256
+"""So many jobs of the lines that lag are looked at for a newcomer's place."""
 
 
 class _Share(Struct):
@@ -44,10 +48,13 @@ class _Waiting(Struct, Generic[K]):
     floor: float
     """A refund moves the start no further than this: V at arrival, or what held up an earlier job."""
     start: float
+    behind: Key | None
+    """The job right behind which it stands, in a line that lags behind V; else it stands at its start."""
 
     @property
     def key(self) -> Key:
-        return (self.start, self.turn, self.arrival)
+        start, turn = (self.start, self.turn) if self.behind is None else self.behind[:2]
+        return (start, turn, self.arrival)
 
 
 class _Pass(NamedTuple):
@@ -82,15 +89,22 @@ class FairOrder(Generic[K]):
         """How many jobs of this caller wait."""
         return len(self._by_caller.get(caller, ()))
 
-    def add(self, id: str, caller: str, cost: float, kind: K) -> None:
-        """A new job arrives; its id must not wait already, its cost be above 0."""
+    def add(
+        self, id: str, caller: str, cost: float, kind: K, alike: Callable[[K], bool] = lambda _: False
+    ) -> None:
+        """A new job arrives; its id must not wait already, its cost be above 0.
+
+        `alike` says of other kinds whether the same backends can do them.
+        """
         now = self._virtual_time
         self._arrivals += 1
         share = self._shares.get(caller)
         if share is None or share.finish <= now:
             share = self._shares[caller] = _Share(now, now, self._arrivals)
         floor = max(now, share.floor)
-        job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish)
+        key = (share.finish, share.turn, self._arrivals)
+        behind = self._behind(caller, cost, key, lambda other: other == kind or alike(other))
+        job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
         own = self._by_caller.get(caller)
@@ -152,6 +166,33 @@ class FairOrder(Generic[K]):
     def before(self, key: Key) -> dict[K, tuple[int, float]]:
         """For each kind that waits: how many jobs stand before this key, and their cost."""
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
+
+    def _behind(self, caller: str, cost: float, own_key: Key, alike: Callable[[K], bool]) -> Key | None:
+        """Behind which job a new one stands in lines that lag behind V; None: at its start, as elsewhere.
+
+        V goes with the fastest lines; in slower ones all that came before would be served first. There a
+        newcomer stands behind as much work of each other caller as is its own, and before the next of theirs.
+        """
+        now = self._virtual_time
+        late = {kind: line for kind, line in self._lines.items() if line.first()[0] < now and alike(kind)}
+        if not late:
+            return None
+        own = [job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in late]
+        mine, own_ahead = cost + max(sum(own), own_key[0] - now), 0
+        theirs: Counter[str] = Counter()
+        last = None
+        for key in islice(merge(*(line.since(FIRST) for line in late.values())), LOOK):
+            job = self._by_arrival[key[-1]]
+            if key >= own_key:
+                break
+            if job.caller == caller:
+                own_ahead += 1
+            elif theirs[job.caller] >= mine and own_ahead == len(own):
+                return last
+            else:
+                theirs[job.caller] += job.cost  # type: ignore[assignment]
+            last = key
+        return None
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""

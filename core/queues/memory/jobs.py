@@ -174,7 +174,7 @@ class Jobs:
         """A new job; the result that was kept under its id goes."""
         self._kept.forget(id)
         job = self._live[id] = Job(id, request, caller, keep, kind_of(request))
-        self._places.add(job)
+        self._places.add(job, self._offers.takers(self._clock()))
         self._note_unwatched(job)
         return job
 

@@ -40,9 +40,13 @@ class Places:
         """Those that came back."""
         return list(self._returned.values())
 
-    def add(self, job: Job) -> None:
+    def add(self, job: Job, offers: tuple[Offer, ...]) -> None:
         """A new job."""
-        self._order.add(job.id, job.caller.name, job.request.cost, job.kind)
+        group_of = self._by(offers).group
+        group = group_of(job.kind)
+        self._order.add(
+            job.id, job.caller.name, job.request.cost, job.kind, lambda kind: group_of(kind) is group
+        )
         self._jobs[job.id] = job
 
     def give_back(self, job: Job) -> None:
@@ -85,13 +89,16 @@ class Places:
             yield found, self._jobs[id], waiting
             waiting.add(kind, 1, cost)
 
+    def _by(self, offers: tuple[Offer, ...]) -> Competition:
+        if offers is not self._competition.offers:
+            self._competition = Competition(offers)
+        return self._competition
+
     def _returned_before(
         self, job: Job | None, offers: tuple[Offer, ...], busy: Mapping[str, float]
     ) -> Waiting:
         """The jobs that came back before this one; all of them for one that did not."""
-        if offers is not self._competition.offers:
-            self._competition = Competition(offers)
-        waiting = Waiting(self._competition, busy)
+        waiting = Waiting(self._by(offers), busy)
         for other in self._returned.values():
             if other is job:
                 break

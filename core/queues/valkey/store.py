@@ -195,6 +195,6 @@ def load(script: str) -> tuple[str, str]:
     source = (folder / f"{script}.lua").read_text(encoding="utf-8")
     named = re.match(r"-- with: (.+)\n", source)
     wanted = set(named[1].split()) if named else set()
-    parts = ["common", *(part for part in ("order", "place", "crowd", "life") if part in wanted)]
+    parts = ["common", *(part for part in ("order", "place", "turns", "crowd", "life") if part in wanted)]
     whole = "\n".join([*((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), source])
     return whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()

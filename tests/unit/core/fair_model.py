@@ -18,6 +18,8 @@ class Put:
     virtual_time: float
     """V when it came."""
     turn: int
+    behind: tuple[float, int] | None
+    """Start and turn of the job right behind which it stands, in lines that lag behind V."""
     state: str = "waiting"
     passed_over: float = 0.0
     """Cost units of the jobs that were preferred to it."""
@@ -36,12 +38,21 @@ class Model:
         keys = self._keys()
         return sorted((put for put in self.puts if put.state == "waiting"), key=lambda put: keys[put.id])
 
-    def add(self, id: str, caller: str, cost: float, kind: str) -> None:
+    def add(
+        self,
+        id: str,
+        caller: str,
+        cost: float,
+        kind: str,
+        alike: Callable[[str, str], bool] = lambda one, other: one == other,
+    ) -> None:
         arrival = len(self.puts)
         turn = arrival
         if self._finish(caller) > self.virtual_time:
             turn = next(put.turn for put in reversed(self.puts) if put.caller == caller)
-        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn))
+        key = (max(self.virtual_time, self._finish(caller)), turn, arrival)
+        behind = self._behind(caller, cost, key, lambda other: alike(kind, other))
+        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, behind))
 
     def take(self, id: str, accepts: Callable[[str], bool] = lambda kind: True) -> None:
         """This job was taken for a backend that accepts these kinds."""
@@ -68,6 +79,22 @@ class Model:
                 before.append(put.cost)
         return len(before), sum(before)
 
+    def _behind(
+        self, caller: str, cost: float, own_key: tuple[float, int, int], alike: Callable[[str], bool]
+    ) -> tuple[float, int] | None:
+        """In lines that lag: behind as much of each other caller as is its own there, and behind its own."""
+        keys, waiting = self._keys(), self.waiting
+        late = {put.kind for put in waiting if alike(put.kind) and keys[put.id][0] < self.virtual_time}
+        there = [put for put in waiting if put.kind in late]
+        own = sum(put.cost for put in there if put.caller == caller)
+        level = cost + max(own, own_key[0] - self.virtual_time)
+        for number, put in enumerate(there):
+            before = sum(other.cost for other in there[:number] if other.caller == put.caller)
+            is_last = caller not in {other.caller for other in there[number:]}
+            if keys[put.id] < own_key and before >= level and is_last:
+                return keys[there[number - 1].id][:2]
+        return None
+
     def _move_on(self, virtual_time: float) -> None:
         self.virtual_time = max(self.virtual_time, virtual_time)
         if not any(put.state == "waiting" for put in self.puts):
@@ -88,7 +115,7 @@ class Model:
             if put.state != "removed":
                 start = max(put.virtual_time, finish.get(put.caller, 0.0))
                 finish[put.caller] = start + put.cost
-                keys[put.id] = (start, put.turn, put.arrival)
+                keys[put.id] = (*(put.behind or (start, put.turn)), put.arrival)
         return keys
 
 

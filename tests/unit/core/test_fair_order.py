@@ -1,6 +1,7 @@
 """Who is next: callers take turns by cost, a loaded model may jump a little ahead, positions are exact."""
 
 from collections import Counter
+from functools import partial
 from itertools import combinations
 
 import pytest
@@ -291,6 +292,142 @@ def test_callers_are_forgotten_while_the_line_never_empties() -> None:
     assert not order._shares
 
 
+# --- lines that lag behind V
+
+
+def lagging(order: FairOrder[str], *slow: tuple[str, str, float]) -> None:
+    """These jobs (id, caller, cost) wait in the line `slow` while V goes on with another one, to 20."""
+    for id, caller, cost in slow:
+        order.add(id, caller, cost, "slow")
+    backlog(order, "busy", 22, kind="fast")
+    for _ in range(21):
+        order.take("fast".__eq__, nothing, 0)
+
+
+def newcomer(
+    order: FairOrder[str], id: str, *, cost: float = 1.0, kind: str = "slow", caller: str = ""
+) -> None:
+    order.add(id, caller or id, cost, kind, {"slow", "slow too"}.__contains__)
+
+
+def slow(order: FairOrder[str]) -> list[str]:
+    """All of that line and of the one that the same backends can do, as they would get it."""
+    ids = []
+    while (id := order.take(lambda kind: kind != "fast", nothing, 0)) is not None:
+        ids.append(id)
+    return ids
+
+
+def test_where_a_line_lags_a_newcomer_takes_turns_with_those_who_have_waited_for_long() -> None:
+    """Else all that came before would be served first, since V goes with the fastest line."""
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 6)), ("b1", "b", 1.0), ("b2", "b", 1.0))
+    newcomer(order, "c1", caller="c")
+    newcomer(order, "d1", caller="d")
+    newcomer(order, "c2", caller="c")
+
+    assert slow(order) == ["a1", "b1", "c1", "d1", "a2", "b2", "c2", "a3", "a4", "a5"]
+
+
+def test_where_a_line_lags_a_dear_job_waits_for_as_much_work_of_each_other_caller() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 6)))
+    newcomer(order, "dear", cost=3.0)
+    newcomer(order, "cheap", cost=0.5)
+
+    assert slow(order) == ["a1", "cheap", "a2", "a3", "dear", "a4", "a5"]
+
+
+def test_who_has_had_more_than_others_elsewhere_takes_no_turn_in_a_line_that_lags() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 4)))
+    order.add("elsewhere", "c", 9.0, "fast")
+    newcomer(order, "c1", caller="c")
+
+    assert slow(order) == ["a1", "a2", "a3", "c1"]
+
+
+def test_where_a_line_lags_who_has_much_waiting_there_goes_on_taking_turns() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"{id[0]}{id[1]}", id[0], 1.0) for id in ("a1", "b1", "a2", "b2", "b3", "b4", "b5")))
+    newcomer(order, "a3", caller="a")
+    newcomer(order, "a4", caller="a")
+
+    assert slow(order) == ["a1", "b1", "a2", "b2", "b3", "a3", "b4", "a4", "b5"]
+
+
+def test_where_a_line_lags_nobody_passes_ones_own_jobs() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 6)))
+    order.add("elsewhere", "c", 9.0, "fast")
+    newcomer(order, "c1", caller="c")
+    backlog(order, "busy too", 40, kind="fast")
+    for _ in range(40):
+        order.take("fast".__eq__, nothing, 0)
+    newcomer(order, "c2", caller="c")
+
+    assert slow(order)[-2:] == ["c1", "c2"]
+
+
+def test_where_a_line_lags_nobody_stands_later_than_at_the_start() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, ("a1", "a", 1.0), ("a2", "a", 1.0))
+    for number in range(1, 6):
+        newcomer(order, f"b{number}", caller="b")
+    newcomer(order, "dear", cost=3.0)
+
+    assert slow(order) == ["a1", "b1", "a2", "dear", "b2", "b3", "b4", "b5"]
+
+
+def test_turns_are_taken_with_all_kinds_that_the_same_backends_can_do() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 4)))
+    newcomer(order, "c1", kind="slow too", caller="c")
+    order.add("d1", "d", 1.0, "others can do it as well")
+
+    assert slow(order) == ["a1", "c1", "a2", "a3", "d1"]
+
+
+def test_a_cancelled_job_gives_its_cost_back_also_where_turns_were_taken() -> None:
+    """Who stands where turns are taken stays there; later jobs move up."""
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 4)))
+    newcomer(order, "c1", caller="c")
+    newcomer(order, "c2", caller="c")
+    order.add("c3", "c", 1.0, "fast")
+    order.remove("c1")
+
+    assert slow(order) == ["a1", "a2", "c2", "a3"]
+    assert order.take(anything, nothing, 0) == "busy22"
+    order.add("d1", "d", 1.0, "fast")
+    assert order.take(anything, nothing, 0) == "c3"
+
+
+@pytest.mark.parametrize("kept", [1, 5, 50])
+@pytest.mark.parametrize(("busy", "faster"), [(1, 1), (1, 10), (3, 2), (3, 4)])
+def test_who_keeps_much_waiting_for_a_slow_server_gets_no_more_than_who_keeps_one_picture(
+    kept: int, busy: int, faster: int
+) -> None:
+    """Two servers with a model each; `busy` callers have the faster one to themselves."""
+    order: FairOrder[str] = FairOrder()
+    served: Counter[str] = Counter()
+    waiting: Counter[str] = Counter()
+    wishes = {"heavy": ("slow", kept)} | {f"busy{number}": ("fast", 5) for number in range(busy)}
+    for turn in range(200):
+        if turn == 40:
+            wishes["light"] = ("slow", 1)
+            served.clear()
+        for backend in ["fast"] * faster + ["slow"]:
+            for caller, (kind, count) in wishes.items():
+                while waiting[caller] < count:
+                    order.add(f"{caller} {order._arrivals}", caller, 1.0, kind)
+                    waiting[caller] += 1
+            caller = (order.take(backend.__eq__, nothing, 4.0) or "").split()[0]
+            waiting[caller] -= 1
+            served[caller] += 1
+    assert abs(served["heavy"] - served["light"]) <= 2
+
+
 # --- properties
 
 CALLERS = "abc"
@@ -355,9 +492,19 @@ def test_between_two_with_a_backlog_the_difference_is_at_most_the_sum_of_their_l
         assert history.worst_lead(other, one) <= bound
 
 
-KINDS = ("", "anime", "photo")
-BACKENDS = ((("", "anime"), ("", "anime")), (("", "photo"), ("", "photo")), (KINDS, ("", "anime")))
+KINDS = ("", "anime", "manga", "photo")
+BACKENDS = (
+    (("", "anime", "manga"), ("", "anime")),
+    (("", "photo"), ("", "photo")),
+    (KINDS, ("", "anime")),
+)
 """What each of three backends accepts, and what it has loaded."""
+
+
+def alike(one: str, other: str) -> bool:
+    return all((one in accepted) == (other in accepted) for accepted, _ in BACKENDS)
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from(CALLERS), COSTS, st.sampled_from(KINDS)),
@@ -383,8 +530,8 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
             assert isinstance(caller, str)
             assert isinstance(cost, float)
             assert isinstance(kind, str)
-            order.add(str(number), caller, cost, kind)
-            model.add(str(number), caller, cost, kind)
+            order.add(str(number), caller, cost, kind, partial(alike, kind))
+            model.add(str(number), caller, cost, kind, alike)
         elif step == "take":
             accepted, loaded = BACKENDS[int(str(details[0]))]
             id = order.take(accepted.__contains__, loaded.__contains__, slack)

@@ -48,7 +48,8 @@ end
 
 -- From here on for all who ask; see place.lua.
 function place(id)
-  local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
+  local kind, state, start, member, came, at = get(id, 'kind', 'state', 'start', 'member', 'came', 'at')
+  start = at or start
   local came_before = state == 'back' and tonumber(came) or math.huge
   local job_there, group = {start = tonumber(start), member = member}, group_for(kind)
   local add, sum = tally(group)

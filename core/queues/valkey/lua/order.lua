@@ -88,10 +88,10 @@ local function order_remove(id, due)
     local left = tonumber(cost)
     for _, later in ipairs(redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf')) do
       if left <= 0 then break end
-      local its_kind, its_member, its_start, its_floor = get(later, 'kind', 'member', 'start', 'floor')
+      local its_kind, its_member, its_start, its_floor, at = get(later, 'kind', 'member', 'start', 'floor', 'at')
       local moved_to = math.max(tonumber(its_floor), tonumber(its_start) - left)
       left = tonumber(its_start) - moved_to
-      redis.call('ZADD', P .. 'l:' .. its_kind, exact(moved_to), its_member)
+      if not at then redis.call('ZADD', P .. 'l:' .. its_kind, exact(moved_to), its_member) end
       redis.call('HSET', job(later), 'start', exact(moved_to))
     end
     local share = share_of(caller)

@@ -134,9 +134,10 @@ end
 
 -- Jobs and work ahead of a waiting job.
 local function place(id)
-  local kind, state, start, member, came = get(id, 'kind', 'state', 'start', 'member', 'came')
+  local kind, state, start, member, came, at = get(id, 'kind', 'state', 'start', 'member', 'came', 'at')
   local is_back, group = state == 'back', group_for(kind)
   local add, sum = tally(group)
+  start = at or start
   for _, other in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
     if competes(group, group_for(other)) then
       local before_it = is_back and '(' .. came or '+inf'

@@ -1,4 +1,4 @@
--- with: order place life
+-- with: order place turns life
 -- put(id, request, caller, keep, kind, cost, max_queue, max_jobs_per_user, until): accept a job.
 -- Answers `new`; `known` (it waits, runs or has completed); {'other', REQUEST} (its id came with that one);
 -- {'full', N}, {'many', N} (so many wait); `late` (it is past `until`: the caller was told that it failed).
@@ -37,6 +37,7 @@ redis.call('HSET', job(id), 'request', request, 'caller', caller, 'keep', keep, 
 redis.call('HINCRBY', S, 'waiting', 1)
 count('waits', caller, 1)
 order_add(id, caller, cost, kind)
+take_turn(id)
 note_unwatched(id)
 wake(kind)
 return {'new'}

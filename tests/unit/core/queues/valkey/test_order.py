@@ -59,8 +59,15 @@ histories = st.lists(
 
 
 def about(work: float) -> Any:
-    """The same but for what a moment is worth: who asks later finds what runs a little nearer to its end."""
+    """The same but for what a moment is worth: who asks later finds what runs a little nearer to its end.
+
+    The backends are so slow that ten seconds are worth no more.
+    """
     return pytest.approx(work, abs=0.02)
+
+
+def _alike(one: Kind, other: Kind) -> bool:
+    return [offer.accepts(one) for offer in OFFERS] == [offer.accepts(other) for offer in OFFERS]
 
 
 @dataclass
@@ -86,7 +93,7 @@ class Both:
             await queue.put(id, request, Caller(caller), keep=True)
         self.waiting.append(id)
         self.callers[id] = Caller(caller)
-        self.model.add(id, caller, request.cost, kind_of(request))  # type: ignore[arg-type]
+        self.model.add(id, caller, request.cost, kind_of(request), _alike)  # type: ignore[arg-type]
 
     async def claim(self, offer: Offer) -> None:
         ours = self.memory._jobs.take(offer.backend)
@@ -196,6 +203,41 @@ CAME_TO_NOTHING: list[tuple[Any, ...]] = [
 """A's last job has nothing before it any more: its start is that of B's, and A came first."""
 
 
+A, C = {"model": "a"}, {"model": "c"}
+ONE, TWO = ({"model": model, "sampler_name": "DPM"} for model in "bc")
+"""Two kinds that the same backend can do."""
+
+
+def _lagging(
+    *jobs: tuple[str, float, dict[str, str]], then: list[tuple[Any, ...]], waited: str = "AAAA"
+) -> list[tuple[Any, ...]]:
+    """These callers have waited in a line while V goes on with another one; then these jobs come."""
+    kind = ONE if jobs[0][2] in (ONE, TWO) else C
+    return [
+        *(("put", caller, 1.0, kind) for caller in waited),
+        *[("put", "busy", 1.0, A)] * 12,
+        *[("claim", OFFERS[0])] * 11,
+        *(("put", *job) for job in jobs),
+        *then,
+        *[("claim", OFFERS[2])] * 8,
+    ]
+
+
+LAGGING = [
+    _lagging(("C", 1.0, C), ("D", 0.5, C), ("C", 1.0, C), ("E", 2.5, C), then=[]),
+    _lagging(("C", 1.0, A), ("C", 1.0, C), ("C", 1.0, C), then=[("cancel", 5), ("cancel", 6)]),
+    _lagging(("C", 1.0, C), ("C", 1.0, C), ("C", 1.0, A), then=[("cancel", 5)]),
+    _lagging(("C", 1.0, TWO), ("D", 1.0, {}), ("E", 1.0, {"model": "b"}), ("E", 1.0, ONE), then=[]),
+    _lagging(("A", 1.0, C), ("A", 1.0, C), then=[], waited="ABABBBB"),
+    _lagging(*[("C", 1.0, C)] * 7, ("D", 3.0, C), then=[]),
+    _lagging(
+        *(("C", 7.0, A), ("C", 1.0, C)),
+        then=[*[("put", "D", 1.0, A)] * 20, *[("claim", OFFERS[0])] * 20, ("put", "C", 1.0, C)],
+    ),
+]
+"""Where a line lags newcomers take turns, as tests/unit/core/test_fair_order.py tells."""
+
+
 def _preferring(*steps: str) -> list[tuple[str, ...]]:
     """That one alone: `A b 0.5` is a job put by A for model b, `b` a claim with b loaded."""
     history: list[tuple[Any, ...]] = []
@@ -221,6 +263,13 @@ HIDDEN = _preferring(
 
 
 @example(history=CAME_TO_NOTHING, slack=0.0)
+@example(history=LAGGING[0], slack=4.0)
+@example(history=LAGGING[1], slack=0.0)
+@example(history=LAGGING[2], slack=0.0)
+@example(history=LAGGING[3], slack=0.0)
+@example(history=LAGGING[4], slack=0.0)
+@example(history=LAGGING[5], slack=0.0)
+@example(history=LAGGING[6], slack=0.0)
 @example(history=ALONE, slack=4.0)
 @example(history=AHEAD, slack=4.0)
 @example(history=ONE_OF_TWO, slack=1.0)
