@@ -24,12 +24,12 @@ from tests.unit.core.fair_model import Model
 from tests.valkey_server import flush
 
 OFFERS = [
-    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a", pace=50.0),
-    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b", pace=300.0),
+    Offer("gpu:1", usable=True, models=("a",), samplers=("Euler",), loaded="a", pace=500.0),
+    Offer("gpu:2", usable=True, models=("a", "b"), samplers=("Euler", "Heun"), loaded="b", pace=3000.0),
     Offer("gpu:3", usable=True, models=("b", "c")),
-    Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c", pace=100.0),
+    Offer("gpu:4", usable=True, models=("a", "c"), samplers=("Heun",), loaded="c", pace=1000.0),
     Offer("gpu:5", usable=True, models=("a", "b", "c"), samplers=("Euler",), loaded="a"),
-    Offer("gpu 6", usable=False, resting=True, models=("a", "b"), pace=200.0),
+    Offer("gpu 6", usable=False, resting=True, models=("a", "b"), pace=2000.0),
 ]
 """Whom a kind can go to differs for nearly every pair of kinds. They are so slow that it does not count which
 home is asked a moment later."""
@@ -59,10 +59,7 @@ histories = st.lists(
 
 
 def about(work: float) -> Any:
-    """The same but for what a moment is worth: who asks later finds what runs a little nearer to its end.
-
-    The backends are so slow that ten seconds are worth no more.
-    """
+    """The same but for what a moment is worth: who asks later finds what runs a little nearer to its end."""
     return pytest.approx(work, abs=0.02)
 
 
