@@ -35,16 +35,21 @@ class Competition:
         self.offers = offers
         # Asked for with every job, all the time.
         self._groups: dict[Kind, Group] = {}
-        self._same: dict[tuple[Offer, ...], Group] = {}
+        self._same: dict[tuple[str, ...], Group] = {}
 
     def group(self, kind: Kind) -> Group:
         """What jobs of this kind compete for."""
         group = self._groups.get(kind)
         if group is None:
-            able = tuple(offer for offer in self.offers if offer.accepts(kind))
-            group = self._same.setdefault(able, Group(able)) if able else Group(able)
-            self._groups[kind] = group
+            group = self._groups[kind] = self._group_of([each for each in self.offers if each.accepts(kind)])
         return group
+
+    def _group_of(self, able: list[Offer]) -> Group:
+        """The same for all kinds that just these can do; one of its own for each that none can do."""
+        names = tuple(offer.backend for offer in able)
+        if not names or names not in self._same:
+            self._same[names] = Group(able)
+        return self._same[names]
 
 
 class _Ahead(Struct):
