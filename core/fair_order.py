@@ -12,10 +12,9 @@ newcomers would stand behind all that was passed over.
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from heapq import merge
-from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -24,8 +23,8 @@ from core.line import FIRST, Key, Line
 
 K = TypeVar("K")
 
-LOOK = 256
-"""So many jobs of the lines that lag are looked at for a newcomer's place."""
+MOST_LATE = 1000
+"""Where more jobs than this wait in lines that lag, a newcomer stands at its start: it takes long to look."""
 
 
 class _Share(Struct):
@@ -49,11 +48,12 @@ class _Waiting(Struct, Generic[K]):
     """A refund moves the start no further than this: V at arrival, or what held up an earlier job."""
     start: float
     behind: Key | None
-    """The job right behind which it stands, in a line that lags behind V; else it stands at its start."""
+    """The job right behind which it stands in a line that lags behind V, unless its start is sooner."""
 
     @property
     def key(self) -> Key:
-        start, turn = (self.start, self.turn) if self.behind is None else self.behind[:2]
+        mine = (self.start, self.turn)
+        start, turn = mine if self.behind is None else min(mine, self.behind[:2])
         return (start, turn, self.arrival)
 
 
@@ -171,28 +171,29 @@ class FairOrder(Generic[K]):
         """Behind which job a new one stands in lines that lag behind V; None: at its start, as elsewhere.
 
         V goes with the fastest lines; in slower ones all that came before would be served first. There a
-        newcomer stands behind as much work of each other caller as is its own, and before the next of theirs.
+        newcomer passes what other callers have waiting beyond as much work as is its own, and nothing else.
         """
         now = self._virtual_time
-        late = {kind: line for kind, line in self._lines.items() if line.first()[0] < now and alike(kind)}
-        if not late:
+        late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
+        if not any(alike(kind) for kind in late):
             return None
-        own = [job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in late]
-        mine, own_ahead = cost + max(sum(own), own_key[0] - now), 0
-        theirs: Counter[str] = Counter()
-        last = None
-        for key in islice(merge(*(line.since(FIRST) for line in late.values())), LOOK):
-            job = self._by_arrival[key[-1]]
+        lines = {kind: line for kind, line in self._lines.items() if alike(kind)}
+        if sum(map(len, lines.values())) > MOST_LATE:
+            return None
+        own = sum(job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in lines)
+        mine = cost + max(own, own_key[0] - now)
+        theirs: dict[str, float] = {}
+        last, passes = None, False
+        for key in merge(*(line.since(FIRST) for line in lines.values())):
             if key >= own_key:
                 break
-            if job.caller == caller:
-                own_ahead += 1
-            elif theirs[job.caller] >= mine and own_ahead == len(own):
-                return last
-            else:
-                theirs[job.caller] += job.cost  # type: ignore[assignment]
-            last = key
-        return None
+            job = self._by_arrival[key[-1]]
+            before = theirs.get(job.caller, 0.0)
+            passes = before >= mine
+            if not passes:
+                last = key
+            theirs[job.caller] = before + job.cost
+        return last if passes else None
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""

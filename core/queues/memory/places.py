@@ -45,7 +45,11 @@ class Places:
         group_of = self._by(offers).group
         group = group_of(job.kind)
         self._order.add(
-            job.id, job.caller.name, job.request.cost, job.kind, lambda kind: group_of(kind) is group
+            job.id,
+            job.caller.name,
+            job.request.cost,
+            job.kind,
+            lambda kind: group.takes_turns_with(group_of(kind)),
         )
         self._jobs[job.id] = job
 

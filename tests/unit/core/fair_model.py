@@ -82,18 +82,21 @@ class Model:
     def _behind(
         self, caller: str, cost: float, own_key: tuple[float, int, int], alike: Callable[[str], bool]
     ) -> tuple[float, int] | None:
-        """In lines that lag: behind as much of each other caller as is its own there, and behind its own."""
-        keys, waiting = self._keys(), self.waiting
-        late = {put.kind for put in waiting if alike(put.kind) and keys[put.id][0] < self.virtual_time}
-        there = [put for put in waiting if put.kind in late]
+        """In lines that lag: before what others have beyond as much as is its own there, at the end."""
+        keys = self._keys()
+        there = [put for put in self.waiting if alike(put.kind)]
+        if all(keys[put.id][0] >= self.virtual_time for put in there):
+            return None
         own = sum(put.cost for put in there if put.caller == caller)
         level = cost + max(own, own_key[0] - self.virtual_time)
-        for number, put in enumerate(there):
-            before = sum(other.cost for other in there[:number] if other.caller == put.caller)
-            is_last = caller not in {other.caller for other in there[number:]}
-            if keys[put.id] < own_key and before >= level and is_last:
-                return keys[there[number - 1].id][:2]
-        return None
+        sooner = [put for put in there if keys[put.id] < own_key]
+        due = [
+            put
+            for number, put in enumerate(sooner)
+            if put.caller == caller
+            or sum(other.cost for other in sooner[:number] if other.caller == put.caller) < level
+        ]
+        return keys[due[-1].id][:2] if due != sooner and due[-1] != sooner[-1] else None
 
     def _move_on(self, virtual_time: float) -> None:
         self.virtual_time = max(self.virtual_time, virtual_time)
@@ -115,7 +118,10 @@ class Model:
             if put.state != "removed":
                 start = max(put.virtual_time, finish.get(put.caller, 0.0))
                 finish[put.caller] = start + put.cost
-                keys[put.id] = (*(put.behind or (start, put.turn)), put.arrival)
+                turn = put.turn
+                if put.behind is not None:
+                    start, turn = min((start, turn), put.behind)
+                keys[put.id] = (start, turn, put.arrival)
         return keys
 
 

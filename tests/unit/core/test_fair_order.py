@@ -332,10 +332,32 @@ def test_where_a_line_lags_a_newcomer_takes_turns_with_those_who_have_waited_for
 def test_where_a_line_lags_a_dear_job_waits_for_as_much_work_of_each_other_caller() -> None:
     order: FairOrder[str] = FairOrder()
     lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 6)))
-    newcomer(order, "dear", cost=3.0)
     newcomer(order, "cheap", cost=0.5)
+    newcomer(order, "dear", cost=3.0)
 
     assert slow(order) == ["a1", "cheap", "a2", "a3", "dear", "a4", "a5"]
+
+
+def test_where_a_line_lags_a_newcomer_passes_nobody_who_has_had_less() -> None:
+    """As who came when another backend could do it as well, which is gone."""
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 4)))
+    order.add("b1", "b", 1.0, "slow too")
+    newcomer(order, "c1")
+
+    assert slow(order) == ["a1", "a2", "a3", "b1", "c1"]
+
+
+def test_where_a_line_lags_who_comes_later_than_a_newcomers_start_is_nothing_to_it() -> None:
+    order: FairOrder[str] = FairOrder()
+    order.add("c waits elsewhere", "c", 1.0, "")
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 4)))
+    order.add("elsewhere", "d", 9.0, "fast")
+    newcomer(order, "d1", caller="d")
+    newcomer(order, "c1", caller="c")
+
+    assert order.take("slow".__eq__, nothing, 0) == "a1"
+    assert order.take("slow".__eq__, nothing, 0) == "c1"
 
 
 def test_who_has_had_more_than_others_elsewhere_takes_no_turn_in_a_line_that_lags() -> None:
@@ -401,6 +423,16 @@ def test_a_cancelled_job_gives_its_cost_back_also_where_turns_were_taken() -> No
     assert order.take(anything, nothing, 0) == "busy22"
     order.add("d1", "d", 1.0, "fast")
     assert order.take(anything, nothing, 0) == "c3"
+
+
+def test_a_refund_takes_a_job_from_its_turn_to_its_start_where_that_is_sooner() -> None:
+    order: FairOrder[str] = FairOrder()
+    lagging(order, *((f"a{number}", "a", 1.0) for number in range(40)))
+    order.add("dear", "c", 25.0, "fast")
+    newcomer(order, "c1", caller="c")
+    order.remove("dear")
+
+    assert slow(order)[19:23] == ["a19", "a20", "c1", "a21"], "V is 20"
 
 
 @pytest.mark.parametrize("kept", [1, 5, 50])

@@ -53,6 +53,10 @@ local function order_add(id, caller, cost, kind)
   set_share(caller, {finish = start + tonumber(cost), floor = 0, turn = share.turn})
 end
 
+local function before(one, other)
+  return one.start < other.start or (one.start == other.start and one.member < other.member)
+end
+
 -- What kept a job that has left from moving up holds up those behind it, as if it still stood there.
 local function hold_up(caller, arrival, start, floor)
   local room = start - floor
@@ -88,9 +92,17 @@ local function order_remove(id, due)
     local left = tonumber(cost)
     for _, later in ipairs(redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf')) do
       if left <= 0 then break end
-      local its_kind, its_member, its_start, its_floor, at = get(later, 'kind', 'member', 'start', 'floor', 'at')
+      local its_kind, its_member, its_start, its_floor, at, own =
+        get(later, 'kind', 'member', 'start', 'floor', 'at', 'own')
       local moved_to = math.max(tonumber(its_floor), tonumber(its_start) - left)
       left = tonumber(its_start) - moved_to
+      local its_place = at and {start = tonumber(at), member = its_member}
+      if at and before({start = moved_to, member = own}, its_place) then  -- at its start again (see turns.lua)
+        redis.call('ZREM', P .. 'l:' .. its_kind, its_member)
+        redis.call('HDEL', job(later), 'at', 'own')
+        redis.call('HSET', job(later), 'member', own)
+        at, its_member = nil, own
+      end
       if not at then redis.call('ZADD', P .. 'l:' .. its_kind, exact(moved_to), its_member) end
       redis.call('HSET', job(later), 'start', exact(moved_to))
     end
@@ -104,10 +116,6 @@ local function order_remove(id, due)
   end
   hold_up(caller, arrival, start, floor)
   forget_callers()
-end
-
-local function before(one, other)
-  return one.start < other.start or (one.start == other.start and one.member < other.member)
 end
 
 -- A pass over jobs of a line, as it is noted: who was preferred, and how many jobs had come until then.

@@ -1,53 +1,70 @@
 -- Where lines lag behind V (with: order place), as _behind of core/fair_order.py tells.
 
-local LOOK = 256
+local MOST_LATE = 1000
 
--- The lines that lag and that the same backends can do: their jobs in order but this one, and their kinds.
-local function late_jobs(id, kind)
-  local virtual, jobs, late = state_of('V'), {}, {}
-  for _, other in ipairs(redis.call('HKEYS', P .. 'kinds')) do
-    local first = redis.call('ZRANGE', P .. 'l:' .. other, 0, 0, 'WITHSCORES')
-    if tonumber(first[2]) < virtual and group_for(other) == group_for(kind) then
-      late[other] = true
-      local words = redis.call('ZRANGE', P .. 'l:' .. other, 0, LOOK, 'WITHSCORES')
-      for number = 1, #words, 2 do
-        if id_of(words[number]) ~= id then
-          jobs[#jobs + 1] = {member = words[number], start = tonumber(words[number + 1])}
-        end
-      end
+-- Whether just the same backends do both, as long as the resting ones rest.
+local function take_turns(group, other) return group == other or group.names ~= '' and group.names == other.names end
+
+-- The lines that the same backends can do, if one of them lags and they are not too long.
+local function late_lines(kind)
+  local virtual, kinds, late, lags = state_of('V'), redis.call('HKEYS', P .. 'kinds'), {}, false
+  for _, other in ipairs(kinds) do
+    late[other] = tonumber(redis.call('ZRANGE', P .. 'l:' .. other, 0, 0, 'WITHSCORES')[2]) < virtual
+    lags = lags or late[other]
+  end
+  if not lags then return nil end  -- mostly so: no need to look at the backends
+  local lines, waiting = {}, 0
+  lags = false
+  for _, other in ipairs(kinds) do
+    if take_turns(group_for(kind), group_for(other)) then
+      lines[other], lags = true, lags or late[other]
+      waiting = waiting + redis.call('ZCARD', P .. 'l:' .. other)
+    end
+  end
+  return lags and waiting - 1 <= MOST_LATE and lines  -- the new one is there already
+end
+
+-- The jobs of these lines that stand before this one, in order.
+local function jobs_before(lines, this)
+  local jobs = {}
+  for kind in pairs(lines) do
+    local words = redis.call('ZRANGE', P .. 'l:' .. kind, 0, -1, 'WITHSCORES')
+    for number = 1, #words, 2 do
+      local one = {member = words[number], start = tonumber(words[number + 1])}
+      if before(one, this) then jobs[#jobs + 1] = one end
     end
   end
   table.sort(jobs, before)
-  return jobs, late
+  return jobs
+end
+
+-- The work that a caller has waiting in these lines, but for one job.
+local function work_in(lines, caller, but)
+  local work = 0
+  for _, id in ipairs(redis.call('ZRANGE', P .. 'c:' .. caller, 0, -1)) do
+    local kind, cost = get(id, 'kind', 'cost')
+    if id ~= but and lines[kind] then work = work + tonumber(cost) end
+  end
+  return work
 end
 
 -- A new job, which is in the order already, goes where it takes turns with what has waited for long.
 local function take_turn(id)
   local caller, kind, cost, start, member = get(id, 'caller', 'kind', 'cost', 'start', 'member')
-  local jobs, late = late_jobs(id, kind)
-  if #jobs == 0 then return end
-  start = tonumber(start)
-  local own, own_work = 0, 0
-  for _, other in ipairs(redis.call('ZRANGE', P .. 'c:' .. caller, 0, -1)) do
-    local its_kind, its_cost = get(other, 'kind', 'cost')
-    if other ~= id and late[its_kind] then own, own_work = own + 1, own_work + tonumber(its_cost) end
+  local lines = late_lines(kind)
+  if not lines then return end
+  local mine = tonumber(cost) + math.max(work_in(lines, caller, id), tonumber(start) - state_of('V'))
+  local theirs, last, passes = {}, nil, false
+  for _, one in ipairs(jobs_before(lines, {start = tonumber(start), member = member})) do
+    local whose = get(id_of(one.member), 'caller')
+    local work = theirs[whose] or 0
+    passes = work >= mine
+    if not passes then last = one end
+    theirs[whose] = work + cost_of(one.member)
   end
-  local mine, theirs = tonumber(cost) + math.max(own_work, start - state_of('V')), {}
-  for number = 1, math.min(LOOK, #jobs) do
-    local one = jobs[number]
-    if not before(one, {start = start, member = member}) then return end
-    local its_caller = get(id_of(one.member), 'caller')
-    if its_caller == caller then
-      own = own - 1
-    elseif (theirs[its_caller] or 0) >= mine and own == 0 then
-      local last = jobs[number - 1]
-      local at, there = exact(last.start), last.member:sub(1, 15) .. member:sub(16)
-      redis.call('ZREM', P .. 'l:' .. kind, member)
-      redis.call('ZADD', P .. 'l:' .. kind, at, there)
-      redis.call('HSET', job(id), 'at', at, 'member', there)
-      return
-    else
-      theirs[its_caller] = (theirs[its_caller] or 0) + cost_of(one.member)
-    end
-  end
+  if not passes then return end
+  local there = last.member:sub(1, 15) .. member:sub(16)
+  redis.call('ZREM', P .. 'l:' .. kind, member)
+  redis.call('ZADD', P .. 'l:' .. kind, exact(last.start), there)
+  redis.call('HSET', job(id), 'at', exact(last.start), 'member', there, 'own', member)
 end

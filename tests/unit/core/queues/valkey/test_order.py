@@ -64,7 +64,9 @@ def about(work: float) -> Any:
 
 
 def _alike(one: Kind, other: Kind) -> bool:
-    return [offer.accepts(one) for offer in OFFERS] == [offer.accepts(other) for offer in OFFERS]
+    usable = [offer for offer in OFFERS if offer.usable]
+    able = [[offer.backend for offer in usable if offer.accepts(kind)] for kind in (one, other)]
+    return one == other or (bool(able[0]) and able[0] == able[1])
 
 
 @dataclass
@@ -227,6 +229,8 @@ LAGGING = [
     _lagging(("C", 1.0, TWO), ("D", 1.0, {}), ("E", 1.0, {"model": "b"}), ("E", 1.0, ONE), then=[]),
     _lagging(("A", 1.0, C), ("A", 1.0, C), then=[], waited="ABABBBB"),
     _lagging(*[("C", 1.0, C)] * 7, ("D", 3.0, C), then=[]),
+    _lagging(("C", 25.0, A), ("C", 1.0, C), ("C", 1.0, C), then=[("cancel", 31)], waited="A" * 30),
+    _lagging(("D", 7.0, A), ("D", 1.0, C), ("C", 1.0, C), then=[]),
     _lagging(
         *(("C", 7.0, A), ("C", 1.0, C)),
         then=[*[("put", "D", 1.0, A)] * 20, *[("claim", OFFERS[0])] * 20, ("put", "C", 1.0, C)],
@@ -267,6 +271,8 @@ HIDDEN = _preferring(
 @example(history=LAGGING[4], slack=0.0)
 @example(history=LAGGING[5], slack=0.0)
 @example(history=LAGGING[6], slack=0.0)
+@example(history=LAGGING[7], slack=0.0)
+@example(history=LAGGING[8], slack=0.0)
 @example(history=ALONE, slack=4.0)
 @example(history=AHEAD, slack=4.0)
 @example(history=ONE_OF_TWO, slack=1.0)
