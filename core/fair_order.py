@@ -23,8 +23,8 @@ from core.line import FIRST, Key, Line
 
 K = TypeVar("K")
 
-MOST_LATE = 1000
-"""Where more jobs than this wait in lines that lag, a newcomer stands at its start: it takes long to look."""
+MOST_LATE = 500
+"""Where more jobs wait in lines that compete, newcomers stand at their start: it takes long to look."""
 
 
 class _Share(Struct):
@@ -90,11 +90,11 @@ class FairOrder(Generic[K]):
         return len(self._by_caller.get(caller, ()))
 
     def add(
-        self, id: str, caller: str, cost: float, kind: K, alike: Callable[[K], bool] = lambda _: False
+        self, id: str, caller: str, cost: float, kind: K, competes: Callable[[K], bool] = lambda _: False
     ) -> None:
         """A new job arrives; its id must not wait already, its cost be above 0.
 
-        `alike` says of other kinds whether the same backends can do them.
+        `competes` says of other kinds whether a backend can do both.
         """
         now = self._virtual_time
         self._arrivals += 1
@@ -103,7 +103,7 @@ class FairOrder(Generic[K]):
             share = self._shares[caller] = _Share(now, now, self._arrivals)
         floor = max(now, share.floor)
         key = (share.finish, share.turn, self._arrivals)
-        behind = self._behind(caller, cost, key, lambda other: other == kind or alike(other))
+        behind = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
         job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
@@ -167,17 +167,17 @@ class FairOrder(Generic[K]):
         """For each kind that waits: how many jobs stand before this key, and their cost."""
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
-    def _behind(self, caller: str, cost: float, own_key: Key, alike: Callable[[K], bool]) -> Key | None:
+    def _behind(self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]) -> Key | None:
         """Behind which job a new one stands in lines that lag behind V; None: at its start, as elsewhere.
 
         V goes with the fastest lines; in slower ones all that came before would be served first. There a
-        newcomer passes what other callers have waiting beyond as much work as is its own, and nothing else.
+        newcomer passes, from the end, what other callers have waiting beyond as much work as is its own.
         """
         now = self._virtual_time
         late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
-        if not any(alike(kind) for kind in late):
+        if not any(competes(kind) for kind in late):
             return None
-        lines = {kind: line for kind, line in self._lines.items() if alike(kind)}
+        lines = {kind: line for kind, line in self._lines.items() if competes(kind)}
         if sum(map(len, lines.values())) > MOST_LATE:
             return None
         own = sum(job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in lines)

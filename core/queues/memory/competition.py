@@ -27,10 +27,6 @@ class Group:
         """Whether jobs of the one may stand in the way of jobs of the other."""
         return self is other or not self.backends.isdisjoint(other.backends)
 
-    def takes_turns_with(self, other: "Group") -> bool:
-        """Whether just the same backends do both, as long as the resting ones rest."""
-        return self is other or (bool(self.speeds) and self.speeds.keys() == other.speeds.keys())
-
 
 class Competition:
     """By the offers of one moment."""

@@ -49,7 +49,7 @@ class Places:
             job.caller.name,
             job.request.cost,
             job.kind,
-            lambda kind: group.takes_turns_with(group_of(kind)),
+            lambda kind: group.competes_with(group_of(kind)),
         )
         self._jobs[job.id] = job
 

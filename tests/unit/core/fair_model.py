@@ -44,14 +44,14 @@ class Model:
         caller: str,
         cost: float,
         kind: str,
-        alike: Callable[[str, str], bool] = lambda one, other: one == other,
+        competes: Callable[[str, str], bool] = lambda one, other: one == other,
     ) -> None:
         arrival = len(self.puts)
         turn = arrival
         if self._finish(caller) > self.virtual_time:
             turn = next(put.turn for put in reversed(self.puts) if put.caller == caller)
         key = (max(self.virtual_time, self._finish(caller)), turn, arrival)
-        behind = self._behind(caller, cost, key, lambda other: alike(kind, other))
+        behind = self._behind(caller, cost, key, lambda other: competes(kind, other))
         self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, behind))
 
     def take(self, id: str, accepts: Callable[[str], bool] = lambda kind: True) -> None:
@@ -80,11 +80,11 @@ class Model:
         return len(before), sum(before)
 
     def _behind(
-        self, caller: str, cost: float, own_key: tuple[float, int, int], alike: Callable[[str], bool]
+        self, caller: str, cost: float, own_key: tuple[float, int, int], competes: Callable[[str], bool]
     ) -> tuple[float, int] | None:
         """In lines that lag: before what others have beyond as much as is its own there, at the end."""
         keys = self._keys()
-        there = [put for put in self.waiting if alike(put.kind)]
+        there = [put for put in self.waiting if competes(put.kind)]
         if all(keys[put.id][0] >= self.virtual_time for put in there):
             return None
         own = sum(put.cost for put in there if put.caller == caller)

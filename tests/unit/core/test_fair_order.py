@@ -401,7 +401,7 @@ def test_where_a_line_lags_nobody_stands_later_than_at_the_start() -> None:
     assert slow(order) == ["a1", "b1", "a2", "dear", "b2", "b3", "b4", "b5"]
 
 
-def test_turns_are_taken_with_all_kinds_that_the_same_backends_can_do() -> None:
+def test_turns_are_taken_with_all_kinds_that_compete() -> None:
     order: FairOrder[str] = FairOrder()
     lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 4)))
     newcomer(order, "c1", kind="slow too", caller="c")
@@ -533,8 +533,8 @@ BACKENDS = (
 """What each of three backends accepts, and what it has loaded."""
 
 
-def alike(one: str, other: str) -> bool:
-    return all((one in accepted) == (other in accepted) for accepted, _ in BACKENDS)
+def competes(one: str, other: str) -> bool:
+    return any(one in accepted and other in accepted for accepted, _ in BACKENDS)
 
 
 STEPS = st.lists(
@@ -562,8 +562,8 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
             assert isinstance(caller, str)
             assert isinstance(cost, float)
             assert isinstance(kind, str)
-            order.add(str(number), caller, cost, kind, partial(alike, kind))
-            model.add(str(number), caller, cost, kind, alike)
+            order.add(str(number), caller, cost, kind, partial(competes, kind))
+            model.add(str(number), caller, cost, kind, competes)
         elif step == "take":
             accepted, loaded = BACKENDS[int(str(details[0]))]
             id = order.take(accepted.__contains__, loaded.__contains__, slack)

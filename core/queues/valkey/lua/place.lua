@@ -42,7 +42,7 @@ local function busy(backend)
 end
 
 -- Of backends that can do the same: whether a name is one of them (`able`), those that are not resting unless all
--- are (`ready`, `names`), the speed of each of these, and their pace together.
+-- are (`ready`), the speed of each of these, and their pace together.
 local function new_group(backends)
   local group, speed, paces = {able = {}, ready = {}, speeds = {}, rivals = {}}, 0, paces_of(backends, 1)
   for _, backend in ipairs(backends) do
@@ -54,7 +54,7 @@ local function new_group(backends)
     group.speeds[number] = 1 / paces[backend]
     speed = speed + group.speeds[number]
   end
-  group.pace, group.names = 1 / speed, table.concat(group.ready, '\n')
+  group.pace = 1 / speed
   return group
 end
 

@@ -1,11 +1,8 @@
 -- Where lines lag behind V (with: order place), as _behind of core/fair_order.py tells.
 
-local MOST_LATE = 1000
+local MOST_LATE = 500
 
--- Whether just the same backends do both, as long as the resting ones rest.
-local function take_turns(group, other) return group == other or group.names ~= '' and group.names == other.names end
-
--- The lines that the same backends can do, if one of them lags and they are not too long.
+-- The lines that compete for the same backends, if one of them lags and they are not too long.
 local function late_lines(kind)
   local virtual, kinds, late, lags = state_of('V'), redis.call('HKEYS', P .. 'kinds'), {}, false
   for _, other in ipairs(kinds) do
@@ -16,7 +13,7 @@ local function late_lines(kind)
   local lines, waiting = {}, 0
   lags = false
   for _, other in ipairs(kinds) do
-    if take_turns(group_for(kind), group_for(other)) then
+    if competes(group_for(kind), group_for(other)) then
       lines[other], lags = true, lags or late[other]
       waiting = waiting + redis.call('ZCARD', P .. 'l:' .. other)
     end
@@ -28,7 +25,7 @@ end
 local function jobs_before(lines, this)
   local jobs = {}
   for kind in pairs(lines) do
-    local words = redis.call('ZRANGE', P .. 'l:' .. kind, 0, -1, 'WITHSCORES')
+    local words = redis.call('ZRANGEBYSCORE', P .. 'l:' .. kind, '-inf', exact(this.start), 'WITHSCORES')
     for number = 1, #words, 2 do
       local one = {member = words[number], start = tonumber(words[number + 1])}
       if before(one, this) then jobs[#jobs + 1] = one end

@@ -63,10 +63,10 @@ def about(work: float) -> Any:
     return pytest.approx(work, abs=0.02)
 
 
-def _alike(one: Kind, other: Kind) -> bool:
-    usable = [offer for offer in OFFERS if offer.usable]
-    able = [[offer.backend for offer in usable if offer.accepts(kind)] for kind in (one, other)]
-    return one == other or (bool(able[0]) and able[0] == able[1])
+def _compete(one: object, other: object) -> bool:
+    assert isinstance(one, Kind)
+    assert isinstance(other, Kind)
+    return one == other or any(offer.accepts(one) and offer.accepts(other) for offer in OFFERS)
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Both:
             await queue.put(id, request, Caller(caller), keep=True)
         self.waiting.append(id)
         self.callers[id] = Caller(caller)
-        self.model.add(id, caller, request.cost, kind_of(request), _alike)  # type: ignore[arg-type]
+        self.model.add(id, caller, request.cost, kind_of(request), _compete)  # type: ignore[arg-type]
 
     async def claim(self, offer: Offer) -> None:
         ours = self.memory._jobs.take(offer.backend)
@@ -163,7 +163,7 @@ class Both:
             assert count == ahead, id
             assert float(work) == about(cost)
             if not self.back:
-                assert self.model.ahead(id, partial(self._compete, job.kind))[0] == count
+                assert self.model.ahead(id, partial(_compete, job.kind))[0] == count
 
         self._compare_walk(offers)
 
@@ -185,10 +185,6 @@ class Both:
         rest = walk_from(walk[middle][0]) if walk else []
         assert [told[:3] for told in rest] == [told[:3] for told in walk[middle:]]
         assert [told[3] for told in rest] == pytest.approx([told[3] for told in walk[middle:]])
-
-    def _compete(self, kind: Kind, other: object) -> bool:
-        assert isinstance(other, Kind)
-        return kind == other or any(offer.accepts(kind) and offer.accepts(other) for offer in OFFERS)
 
 
 CAME_TO_NOTHING: list[tuple[Any, ...]] = [
