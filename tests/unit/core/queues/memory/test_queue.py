@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -282,7 +283,7 @@ class AnyInterleaving(RuleBasedStateMachine):
             self.serial += 1
             name = f"{id} #{self.serial}"
             known = self.live[id] = Known(id, caller, model, keep, cost, name)
-            self.order.add(name, caller, cost, model)
+            self.order.add(name, caller, cost, model, self.compete)
             if not keep:
                 known.unwatched_since = self.clock()
         if watched:
@@ -519,12 +520,14 @@ class AnyInterleaving(RuleBasedStateMachine):
             job.unwatched_since = self.clock()
         return event.position
 
+    def compete(self, one: str, other: str) -> bool:
+        usable = self.usable()
+        return one == other or any(
+            offer.accepts(Kind(one)) and offer.accepts(Kind(other)) for offer in usable
+        )
+
     def expected_place(self, job: Known) -> int:
-        able = [offer for offer in self.usable() if offer.accepts(Kind(job.model))]
-
-        def competes(model: str) -> bool:
-            return model == job.model or any(offer.accepts(Kind(model)) for offer in able)
-
+        competes = partial(self.compete, job.model)
         if job.id in self.returned:
             before = self.returned[: self.returned.index(job.id)]
             return sum(competes(self.live[id].model) for id in before)
