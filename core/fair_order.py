@@ -209,10 +209,8 @@ class FairOrder(Generic[K]):
             most, counting[kind] = self._passed_over(kind, preferred)
             if most + job.cost > slack:
                 return False
-        for (
-            kind,
-            passes,
-        ) in counting.items():  # no sooner: else what is forgotten depended on the kinds' order
+        # Not before all are judged: else what is forgotten depended on the order of the kinds.
+        for kind, passes in counting.items():
             self._passes[kind] = [*passes, _Pass(preferred, job.cost, self._arrivals)]
         return True
 

@@ -96,7 +96,7 @@ class Model:
             if put.caller == caller
             or sum(other.cost for other in sooner[:number] if other.caller == put.caller) < level
         ]
-        return keys[due[-1].id][:2] if due != sooner and due[-1] != sooner[-1] else None
+        return keys[due[-1].id][:2] if sooner and due[-1] is not sooner[-1] else None
 
     def _move_on(self, virtual_time: float) -> None:
         self.virtual_time = max(self.virtual_time, virtual_time)

@@ -1,6 +1,7 @@
 """Who is next: callers take turns by cost, a loaded model may jump a little ahead, positions are exact."""
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 
@@ -21,10 +22,16 @@ def nothing(_kind: str) -> bool:
     return False
 
 
-def served(order: FairOrder[str], *, loaded: str = "", slack: float = 0.0) -> list[str]:
-    """Everything that waits, as one backend would get it."""
+def served(
+    order: FairOrder[str],
+    *,
+    loaded: str = "",
+    slack: float = 0.0,
+    accepts: Callable[[str], bool] = anything,
+) -> list[str]:
+    """Everything that waits of these kinds, as one backend would get it."""
     ids = []
-    while (id := order.take(anything, lambda kind: kind == loaded, slack)) is not None:
+    while (id := order.take(accepts, lambda kind: kind == loaded, slack)) is not None:
         ids.append(id)
     return ids
 
@@ -312,10 +319,7 @@ def newcomer(
 
 def slow(order: FairOrder[str]) -> list[str]:
     """All of that line and of the one that the same backends can do, as they would get it."""
-    ids = []
-    while (id := order.take(lambda kind: kind != "fast", nothing, 0)) is not None:
-        ids.append(id)
-    return ids
+    return served(order, accepts=lambda kind: kind != "fast")
 
 
 def test_where_a_line_lags_a_newcomer_takes_turns_with_those_who_have_waited_for_long() -> None:
