@@ -69,9 +69,11 @@ class Waiting:
         self._competition = competition
         self._groups: dict[Group, _Ahead] = {}
         self._rivals: dict[Group, list[_Ahead]] = {}
+        self._busy = {offer.backend: busy.get(offer.backend, 0.0) for offer in competition.offers}
         # Seconds until each backend has done what it takes: of each group's work its part of the speed.
-        self._load = {offer.backend: busy.get(offer.backend, 0.0) for offer in competition.offers}
-        self._busy = dict(self._load)
+        self._load = dict(self._busy)
+        # Work that is not in it yet: one group's, of however many kinds, goes there in one step.
+        self._more: dict[Group, float] = {}
 
     def add(self, kind: Kind, jobs: int, work: float) -> None:
         """So much more."""
@@ -82,9 +84,7 @@ class Waiting:
             self._rivals.clear()
         ahead.jobs += jobs
         ahead.work += work
-        load, seconds = self._load, work * group.pace
-        for backend in group.speeds:
-            load[backend] += seconds
+        self._more[group] = self._more.get(group, 0.0) + work
 
     def before(self, kind: Kind) -> tuple[int, float]:
         """How many jobs stand in the way of one of this kind, and the work until its turn comes."""
@@ -105,6 +105,11 @@ class Waiting:
         if not group.speeds:
             return own
         load, busy = self._load, self._busy
+        for other, more in self._more.items():
+            seconds = more * other.pace
+            for backend in other.speeds:
+                load[backend] += seconds
+        self._more.clear()
         most = MOST_UNEVEN * min([load[backend] for backend in group.speeds])
         work = 0.0
         for backend, speed in group.speeds.items():
