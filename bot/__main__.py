@@ -1,7 +1,7 @@
 """`python -m bot`: the Discord bot alone, until a signal stops it."""
 
 from bot.client import MISSING_TOKEN, listen
-from core import Settings, SettingsError, connect, load_or_exit, run, stop_signal
+from core import Settings, SettingsError, connect, run, stop_signal
 
 
 async def serve(settings: Settings) -> None:
@@ -16,7 +16,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Run with the settings of the environment."""
-    run(serve(load_or_exit()))
+    run(serve)
 
 
 if __name__ == "__main__":

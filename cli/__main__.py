@@ -30,9 +30,9 @@ def main() -> None:
 
 def _serve() -> None:
     from cli.serve import serve
-    from core import load_or_exit, run
+    from core import run
 
-    run(serve(load_or_exit()))
+    run(serve)
 
 
 def _health() -> int:

@@ -44,7 +44,7 @@ from core.request import (
     parse_flag,
     parse_request,
 )
-from core.settings import Settings, SettingsError, load_or_exit
+from core.settings import Settings, SettingsError
 from core.stall import Stall, write_together
 from core.status import BackendStatus, Status
 from core.variables import BackendAddress
@@ -110,7 +110,6 @@ __all__ = [
     "forget_output",
     "is_heard",
     "listening",
-    "load_or_exit",
     "open_output",
     "open_session",
     "parse_flag",

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from core.allocation import tune_memory
-from core.settings import SettingsError
+from core.settings import Settings, SettingsError, load
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
@@ -25,10 +25,11 @@ OPEN_FILES = 65_536, 10_240
 """How many connections and files a process wants to hold open, and what it tries if that is refused."""
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run a program to its end, on uvloop where it is installed; what it logs goes to standard error.
+def run(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    """Run a program with the settings of its environment, on uvloop where it is installed.
 
-    A setting that cannot be used is printed in one line, with exit code 2; with 3 if it may be usable later.
+    What it logs goes to standard error. A setting that cannot be used is printed in one line, with exit code
+    2; with 3 if it may be usable later.
     """
     open_output()
     _begin_log()
@@ -39,7 +40,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
             signal.signal(number, _at_once())
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(main)
+            runner.run(main(load(os.environ)))
     except SettingsError as error:
         print(f"sd-b64: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error

@@ -5,8 +5,6 @@ capitals, its metadata says how it is read and what it is for. A wrong value is 
 names the variable; the programs print it and exit with 2, or with 3 where it may be usable later.
 """
 
-import os
-import sys
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -219,15 +217,6 @@ def load(
         except ValueError as error:
             raise SettingsError(name, str(error)) from None
     return Settings(**chosen, given=frozenset(name.upper() for name in chosen))
-
-
-def load_or_exit() -> Settings:
-    """The settings of this process; a wrong one is printed in one line and ends it with exit code 2."""
-    try:
-        return load(os.environ)
-    except SettingsError as error:
-        print(f"sd-b64: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
 
 
 def _written(dotenv: Path | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """`python -m engine`: the demo painter as a server of its own, until a signal stops it."""
 
-from core import Settings, check_exposure, listening, load_or_exit, reachable, run, say, stop_signal
+from core import Settings, check_exposure, listening, reachable, run, say, stop_signal
 from engine.server import serve as paint
 from engine.task import MODEL
 
@@ -23,7 +23,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Run with the settings of the environment."""
-    run(serve(load_or_exit()))
+    run(serve)
 
 
 if __name__ == "__main__":

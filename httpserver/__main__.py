@@ -1,6 +1,6 @@
 """`python -m httpserver`: the HTTP front end alone, until a signal stops it."""
 
-from core import Settings, check_exposure, connect, listening, load_or_exit, reachable, run, say, stop_signal
+from core import Settings, check_exposure, connect, listening, reachable, run, say, stop_signal
 from httpserver.server import listen
 
 
@@ -20,7 +20,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Run with the settings of the environment."""
-    run(serve(load_or_exit()))
+    run(serve)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from core.connect import work
 from core.process import run, say, stop_signal
-from core.settings import Settings, load_or_exit
+from core.settings import Settings
 
 
 async def paint(settings: Settings) -> None:
@@ -17,7 +17,7 @@ async def paint(settings: Settings) -> None:
 
 def main() -> None:
     """Run with the settings of the environment."""
-    run(paint(load_or_exit()))
+    run(paint)
 
 
 if __name__ == "__main__":

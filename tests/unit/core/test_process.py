@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from core.process import cut_off_by_signal, run, stop_signal
-from core.settings import SettingsError
+from core.settings import Settings, SettingsError
 from tests.unit.core.examples import soon
+
+
+async def idle(_settings: Settings) -> None:
+    """A program that has nothing to do."""
 
 
 async def test_the_first_signal_sets_the_event_and_the_second_one_is_the_systems_again() -> None:
@@ -85,22 +89,42 @@ async def test_it_works_where_the_loop_knows_no_signals(monkeypatch: pytest.Monk
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_a_wrong_setting_ends_the_program_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    async def main() -> None:
+def test_a_program_runs_with_the_settings_of_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(settings: Settings) -> None:
+        assert settings.http_port == 9001
+
+    monkeypatch.setenv("HTTP_PORT", "9001")
+    run(main)
+
+
+def test_a_setting_that_cannot_be_read_ends_the_program_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HTTP_PORT", "http")
+    with pytest.raises(SystemExit) as ended:
+        run(idle)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "sd-b64: HTTP_PORT: a whole number from 0 to 65535 is wanted\n"
+
+
+def test_a_setting_that_cannot_be_used_ends_the_program_with_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def main(_settings: Settings) -> None:
         raise SettingsError("HTTP_PORT", "is taken")
 
     with pytest.raises(SystemExit) as ended:
-        run(main())
+        run(main)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "sd-b64: HTTP_PORT: is taken\n"
 
 
 def test_a_second_interrupt_ends_the_program_as_a_shell_expects() -> None:
-    async def main() -> None:
+    async def main(_settings: Settings) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(SystemExit) as ended:
-        run(main())
+        run(main)
     assert ended.value.code == 130
 
 
@@ -108,9 +132,9 @@ CONNECTIONS = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, {most}))
 from core.process import run
-async def main():
+async def main(settings):
     print(resource.getrlimit(resource.RLIMIT_NOFILE))
-run(main())
+run(main)
 """
 
 
@@ -139,13 +163,13 @@ def ring(size):
         link.next = next
     return links[0]
 
-async def main():
+async def main(settings):
     living = collections.deque(maxlen=3)
     for _ in range(16):
         living.append([ring(100) for _ in range(500)])
     print(Link.alive)
 
-core.process.run(main())
+core.process.run(main)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert int(done.stdout) <= 500_000, "of 800,000; 150,000 of them live"

@@ -1,13 +1,12 @@
 """Settings: the environment, a `.env` beneath it, and errors that name the variable and never a secret."""
 
-import os
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.settings import SETTINGS, Settings, SettingsError, load, load_or_exit
+from core.settings import SETTINGS, Settings, SettingsError, load
 from core.variables import BackendAddress
 
 
@@ -232,16 +231,6 @@ def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> Non
     dotenv.write_bytes(b"HTTP_PORT=\xff")
     with pytest.raises(SettingsError, match=r"\.env: cannot be read"):
         load({}, dotenv)
-
-
-def test_a_program_ends_with_one_line_and_exit_code_2(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(os, "environ", {"HTTP_PORT": "http"})
-    with pytest.raises(SystemExit) as ended:
-        load_or_exit()
-    assert ended.value.code == 2
-    assert capsys.readouterr().err == "sd-b64: HTTP_PORT: a whole number from 0 to 65535 is wanted\n"
 
 
 def test_limits_and_backends_of_a_deployment() -> None:
