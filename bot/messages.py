@@ -134,7 +134,9 @@ def is_cut(embed: Words) -> bool:
 def page_of(event: Event, request: ImageRequest, id: str, locale: str, *, image: str | None = None) -> Page:
     """What a job looks like at this event; `image` names a file. Its pictures have a `completed_page`."""
     over = isinstance(event, End)
-    colour = ENDED if over else PAINTING if isinstance(event, Started | Progress) else WAITING
+    colour = PAINTING if isinstance(event, Started | Progress) else WAITING
+    if over:
+        colour = ENDED
     about = _about(event, locale) if isinstance(event, Failed) else ""
     title = title_of(event, locale)
     embed = _embed(request, id, locale, title=title, colour=colour, image=image, about=about)
@@ -182,7 +184,9 @@ def title_of(event: Event, locale: str) -> str:
     """Where a job is, in one line."""
     match event:
         case Queued(position, eta, attempt):
-            key = "state.again" if attempt > 1 else "state.queued" if position else "state.next"
+            key = "state.queued" if position else "state.next"
+            if attempt > 1:
+                key = "state.again"
             parts = [say(locale, key, position=position), _eta(eta, locale)]
         case Started():
             parts = [say(locale, "state.started")]

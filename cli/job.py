@@ -16,12 +16,11 @@ from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Cancelled, Event, Failed, Picture, failure_of
 from cli.server import Server
+from core import LOCAL_ENDS
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds before another try: doubled each time, and spread, so that not all clients come back at once."""
 FORGOTTEN = {"not_found", "expired"}
-ELSEWHERE = {"shutting_down", "queue_unavailable"}
-"""Ends of a server's part alone: on a shared queue the job lives on, and is to be had through another one."""
 NO_ANSWER = {CONNECTION_LOST, UNREACHABLE}
 """Failures that do not tell whether the server has the job; every other one says that it has not."""
 
@@ -108,7 +107,7 @@ class Job:
             self._hear(event)
             match event:
                 case Failed(_, code, message, retry_after):
-                    if failure_of(code, message, retry_after).may_pass and code not in ELSEWHERE:
+                    if failure_of(code, message, retry_after).may_pass and code not in LOCAL_ENDS:
                         self.id = None  # this job is over: another try is a new one
                     raise failure_of(code, message, retry_after)
                 case Cancelled():

@@ -22,9 +22,9 @@ CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 45.0
 """After so long without a byte a connection is dead: a stream has a heartbeat every 15 seconds."""
 OURS = {"application/json", "application/problem+json"}
-ELSEWHERE = " `serve` says at its start which port it took: --server http://127.0.0.1:PORT"
+OTHER_PORT_HINT = " `serve` says at its start which port it took: --server http://127.0.0.1:PORT"
 """How to go on where another program has the usual port, as macOS has."""
-NOBODY = "; `sd-b64 serve` starts a server here, and --server names another one"
+NO_SERVER_HINT = "; `sd-b64 serve` starts a server here, and --server names another one"
 """How to go on where nobody named a server and none listens."""
 ANSWER_SECONDS = 10.0
 """How long an answer that needs no painting may take."""
@@ -38,7 +38,8 @@ class Server:
         self._url = str(address.url)
         self.name = str(address.url.with_user(None))
         """Its address as it may be shown: without a password."""
-        self._elsewhere, self._nobody = (ELSEWHERE, NOBODY) if address.is_guess else ("", "")
+        self._other_port_hint = OTHER_PORT_HINT if address.is_guess else ""
+        self._no_server_hint = NO_SERVER_HINT if address.is_guess else ""
         self._limits = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
 
     @asynccontextmanager
@@ -97,7 +98,7 @@ class Server:
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         with self._as_failures():
             response = await self._session.request(method, self._url + path, allow_redirects=False, **options)
-        self._nobody = ""  # somebody was there
+        self._no_server_hint = ""  # somebody was there
         async with response:
             yield response
 
@@ -133,7 +134,7 @@ class Server:
 
     def _foreign(self, answer: str) -> Failure:
         question = f"{self.name} answers {answer}; is it an sd-b64-api server?"
-        return Failure(UNREACHABLE, question + self._elsewhere)
+        return Failure(UNREACHABLE, question + self._other_port_hint)
 
     def _unreadable(self, error: ValueError) -> Failure:
         return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {error}")
@@ -144,7 +145,7 @@ class Server:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Failure(
-                UNREACHABLE, f"{self.name} is not reached: {_reason(error)}{self._nobody}"
+                UNREACHABLE, f"{self.name} is not reached: {_reason(error)}{self._no_server_hint}"
             ) from error
         except aiohttp.ClientResponseError as error:  # what it says is no HTTP
             raise self._foreign("no HTTP") from error

@@ -4,8 +4,7 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -26,7 +25,11 @@ WIDE = 10_000
 
 
 class View(Protocol):
-    """How a status is shown, and that there is none at the moment."""
+    """How a status is shown, and that there is none at the moment; to be entered for as long as it lasts."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     def show(self, status: Status, body: bytes) -> None: ...
 
@@ -36,22 +39,27 @@ class View(Protocol):
 async def status(options: Namespace) -> int:
     """Show it. Raises Failure."""
     async with reach(find_server(options.server, options.key, os.environ)) as server:
-        redraws = options.watch and not options.json and is_terminal(sys.stdout)
-        live = Live(auto_refresh=False) if redraws else None
-        view: View = Redrawn(server.name, live) if live else Json() if options.json else Tables(server.name)
+        view = _view(options, server.name)
         if not options.watch:
             view.show(*await server.status())
             return 0
-        moving: AbstractContextManager[object] = live or nullcontext()
         async with stop_signal() as stop, begun(_watch(server, view)) as watching:
             try:
-                with moving:
+                with view:
                     if await done_before(watching, stop):
                         watching.result()
             except OSError:
                 if not stop.is_set():  # else the terminal was closed
                     raise
     return 0
+
+
+def _view(options: Namespace, server: str) -> View:
+    if options.json:
+        return Json()
+    if options.watch and is_terminal(sys.stdout):
+        return Redrawn(server)
+    return Tables(server)
 
 
 async def _watch(server: Server, view: View) -> None:
@@ -71,6 +79,12 @@ class _Printed:
 
     def __init__(self) -> None:
         self._is_away = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is to be taken back."""
 
     def lost(self, failure: Failure) -> None:
         """Tell standard error: once, until it is back."""
@@ -116,10 +130,17 @@ class Tables(_Printed):
 class Redrawn:
     """One table that is always the newest, with what is wrong below it."""
 
-    def __init__(self, server: str, live: Live) -> None:
+    def __init__(self, server: str) -> None:
         self._server = server
-        self._live = live
+        self._live = Live(auto_refresh=False)
         self._last: Status | None = None
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
 
     def show(self, status: Status, body: bytes) -> None:
         """Draw it in the place of the one before."""

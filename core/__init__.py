@@ -10,6 +10,7 @@ from core.connect import connect, is_heard, work
 from core.coordination import Coordination
 from core.errors import (
     ERRORS,
+    LOCAL_ENDS,
     BackendError,
     Expired,
     Forbidden,
@@ -56,6 +57,7 @@ __all__ = [
     "FROM_CONTAINERS",
     "LARGEST_CFG_SCALE",
     "LARGEST_SEED",
+    "LOCAL_ENDS",
     "SIZE_STEP",
     "SMALLEST_SIDE",
     "USUAL",

@@ -63,7 +63,7 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
 
     async with open_session() as session:
         named = settings.sd_backends or (await usual_server(session),)
-        addresses = {address.name: address for address in map(_known_elsewhere, named)}
+        addresses = {address.name: address for address in map(_with_machine_name, named)}
         async with _shared(settings) as queue:
             deployment = (await queue.agreed("deployment")).hex()[:8]
 
@@ -134,7 +134,7 @@ async def is_heard(settings: Settings, pid: int) -> bool:
         await store.close()
 
 
-def _known_elsewhere(address: BackendAddress) -> BackendAddress:
+def _with_machine_name(address: BackendAddress) -> BackendAddress:
     """127.0.0.1 is another server on each machine: on the shared queue it bears the name of this one."""
     return replace(address, machine=socket.gethostname()) if is_each_its_own(address.host) else address
 

@@ -154,3 +154,6 @@ class JobTimeout(SdError):
 
 ERRORS: dict[str, type[SdError]] = {error.code: error for error in SdError.__subclasses__()}
 """Every error by its code."""
+
+LOCAL_ENDS = frozenset({ShuttingDown.code, QueueUnavailable.code})
+"""Codes that end this process's part alone: on a shared queue the job lives on, and others tell of it."""

@@ -95,15 +95,15 @@ FIELDS = (
 )
 """The parameters beside the prompt that every front end takes by these names."""
 
-
-_FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+FLAGS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(("false", "0", "no", "off"), False)
+"""Yes and no, in the words that people use."""
 
 
 def parse_flag(name: str, value: object) -> bool:
     """Read yes or no as it came from outside, None as not given. Raises InvalidRequest."""
     if value is None or isinstance(value, bool):
         return bool(value)
-    flag = _FLAGS.get(value.lower()) if isinstance(value, str) else None
+    flag = FLAGS.get(value.lower()) if isinstance(value, str) else None
     if flag is None:
         raise InvalidRequest(f"{name}: true or false is wanted", field=name)
     return flag

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from core.request import FLAGS
+
 REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
 """What REDIS_URL may say behind its ?. How long a call waits and what an answer looks like is the store's."""
 
@@ -106,13 +108,11 @@ def read_ids(value: str) -> tuple[int, ...]:
 
 
 def read_flag(value: str) -> bool:
-    """True or false, in the words that people use."""
-    word = value.strip().lower()
-    if word in {"true", "1", "yes", "on"}:
-        return True
-    if word in {"false", "0", "no", "off"}:
-        return False
-    raise ValueError("true or false is wanted")
+    """True or false, see FLAGS."""
+    flag = FLAGS.get(value.strip().lower())
+    if flag is None:
+        raise ValueError("true or false is wanted")
+    return flag
 
 
 def read_words(value: str) -> tuple[str, ...]:

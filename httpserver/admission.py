@@ -34,7 +34,7 @@ async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
             return await handler(request)
         return web.Response(status=204, headers=PREFLIGHT_HEADERS)
     except ShuttingDown as error:
-        return _elsewhere(request) or _problem(request, error)
+        return _break_off(request) or _problem(request, error)
     except SdError as error:
         return _problem(request, error)
     except web.HTTPException as refusal:
@@ -98,7 +98,7 @@ def _headers(request: web.Request) -> Headers:
     return lambda name: getall(name, ())
 
 
-def _elsewhere(request: web.Request) -> web.Response | None:
+def _break_off(request: web.Request) -> web.Response | None:
     """Break off a request that a trusted proxy named: it repeats that on another replica, as the same job.
 
     A proxy repeats what breaks off, but hands on what it is answered.

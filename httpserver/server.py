@@ -19,8 +19,6 @@ KEEP_ALIVE_SECONDS = 75.0
 CLOSING_SECONDS = 2.0
 """What is left to write when the server closes gets this long, and then as long again."""
 
-Options = dict[str, Any]
-
 
 def init_app(gateway: Gateway, settings: Settings) -> web.Application:
     """Build the application without running it."""
@@ -60,7 +58,7 @@ async def _socket(runner: web.AppRunner, host: str, port: int) -> AsyncIterator[
     manager = runner.server
     assert manager is not None
     manager.request_handler = with_short_paths(manager.request_handler)
-    options: Options = {
+    options: dict[str, Any] = {
         "access_log": None,  # costs time for each picture, and a proxy writes one
         "auto_decompress": False,  # see unpack
         "keepalive_timeout": KEEP_ALIVE_SECONDS,

@@ -5,7 +5,7 @@ import math
 
 from aiohttp import HttpVersion11, web
 
-from core import Completed, End, Event, Failed, QueueUnavailable, ShuttingDown, Watch
+from core import LOCAL_ENDS, Completed, End, Event, Failed, Watch
 from core.wire import Parts, encode, event_words, image_message
 from httpserver.answers import pieces_of, write_pieces
 
@@ -13,8 +13,6 @@ HEARTBEAT_SECONDS = 15.0
 """A comment after so much silence keeps proxies from taking the connection for dead."""
 _OVER = "over"
 """The id that a finished stream leaves with its client, see `comes_again`; before that it is the job's."""
-_ELSEWHERE = {ShuttingDown.code, QueueUnavailable.code}
-"""Ends of this process's part alone: whoever comes back finds the job, or has it painted."""
 _HEADERS = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 
 
@@ -69,7 +67,7 @@ def _message(event: Event, id: str, *, named: bool) -> Parts:
     soon as it reads it, and then loses the connection, has not said that it has a picture.
     """
     name = b"" if named else f"id: {id}\n".encode()
-    over = isinstance(event, End) and not (isinstance(event, Failed) and event.code in _ELSEWHERE)
+    over = isinstance(event, End) and not (isinstance(event, Failed) and event.code in LOCAL_ENDS)
     end = f"\nid: {_OVER}\n\n".encode() if over else b"\n\n"
     if not isinstance(event, Completed):
         words = event_words(event, id)

@@ -14,8 +14,8 @@ from core.watch import Watch
 
 OFFER_TTL = 15.0
 """Seconds that an offer holds unless it is said again."""
-ELSEWHERE = 3.0
-"""Seconds for which a job that failed on one backend waits for another one."""
+AVOID_SECONDS = 3.0
+"""For how long a job that failed on one backend waits for another one."""
 
 
 class Wish(Struct, frozen=True):

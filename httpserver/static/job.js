@@ -12,7 +12,7 @@ import { ask, Problem } from "./wire.js";
 const SILENCE = 45_000; // milliseconds: three heartbeats
 const LOOK = 2_000; // between two looks without a line
 const LONGEST_PAUSE = 15_000;
-const PASSES = ["shutting_down", "queue_unavailable"]; // by itself
+const PASSES = ["shutting_down", "queue_unavailable"]; // as LOCAL_ENDS
 const DAY = 86_400_000; // what is older is not asked again
 const ANEW = { expired: 1, not_found: 9 }; // at most: results may always go too soon
 

@@ -27,7 +27,7 @@ UNKNOWN = (
 )
 TAIL = 64
 """Characters at a picture's end that are decoded, to see that it is whole."""
-LONGEST_REST = 16_384
+LONGEST_METADATA = 16_384
 """Bytes of an answer that usually stand after its last picture, at most."""
 SPACE, QUOTE = ord(" "), ord('"')
 
@@ -38,8 +38,8 @@ _END = re.compile(rb"[ \t\n\r]*\]")
 Span = memoryview
 
 
-class Rest(Struct):
-    """What is read of an answer beside its pictures; the rest of it is skipped."""
+class Metadata(Struct):
+    """What is read of an answer beside its pictures; all else is skipped."""
 
     images: Any = UNSET
     info: Any = None
@@ -62,12 +62,12 @@ class _Info(Struct):
 def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, seconds: float) -> Completed:
     """What the server painted. Raises BackendError for a body that holds no whole picture."""
     try:
-        images, rest = split_images(body) or parse_images(body)
+        images, metadata = split_images(body) or parse_images(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BackendError(f"{backend}: answered something that is no JSON of A1111") from error
     if not images:
         raise BackendError(f"{backend}: {NOTHING}")
-    info = _info(rest.info)
+    info = _info(metadata.info)
     seeds, infotexts = info.all_seeds, info.infotexts
     if len(images) > request.batch_size:
         images, infotexts = _asked_for(request.batch_size, images, infotexts, info)
@@ -99,17 +99,17 @@ def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> t
     return [memoryview(bytes(image)) for image in images[begin : begin + count]], infotexts
 
 
-def split_images(body: bytes) -> tuple[list[Span], Rest] | None:
-    """The pictures as spans of the body, and the rest parsed; None where only the parser can tell."""
+def split_images(body: bytes) -> tuple[list[Span], Metadata] | None:
+    """The pictures as spans of the body, and the metadata parsed; None where only the parser can tell."""
     found = _BEGIN.match(body)
     if found is None:
         return None
     view, spans = memoryview(body), list[Span]()
     while found is not None:
         begin = found.end() + 1
-        # A single picture ends where the rest begins: if no byte up to there is a quote's or less, it is its
-        # first quote, found without a search through all of it.
-        close = -1 if spans else body.find(b'"', max(begin, len(body) - LONGEST_REST))
+        # A single picture ends where the metadata begins: if no byte up to there is a quote's or less, it is
+        # its first quote, found without a search through all of it.
+        close = -1 if spans else body.find(b'"', max(begin, len(body) - LONGEST_METADATA))
         if close < 0 or _least(view[begin:close]) <= QUOTE:
             close = body.find(b'"', begin)
             if close < 0 or _least(view[begin:close]) < SPACE:
@@ -121,10 +121,10 @@ def split_images(body: bytes) -> tuple[list[Span], Rest] | None:
     end = _END.match(body, close + 1)
     if end is None:
         return None
-    # The key before the rest is one that no server sends; a second "images" would be for the parser. What is
-    # skipped must be UTF-8 as well.
-    rest = msgspec.json.decode('{"":0' + body[end.end() :].decode(), type=Rest)
-    return (spans, rest) if rest.images is UNSET else None
+    # The key before the metadata is one that no server sends; a second "images" would be for the parser. What
+    # is skipped must be UTF-8 as well.
+    metadata = msgspec.json.decode('{"":0' + body[end.end() :].decode(), type=Metadata)
+    return (spans, metadata) if metadata.images is UNSET else None
 
 
 def _least(span: Span) -> int:
@@ -135,9 +135,9 @@ def _least(span: Span) -> int:
     return int(np.minimum.reduce(np.frombuffer(span, dtype=np.int8), initial=127))
 
 
-def parse_images(body: bytes) -> tuple[list[Span], Rest]:
+def parse_images(body: bytes) -> tuple[list[Span], Metadata]:
     """The same by the JSON parser alone. Raises ValueError or msgspec.DecodeError."""
-    words = msgspec.json.decode(body.decode(), type=Rest)
+    words = msgspec.json.decode(body.decode(), type=Metadata)
     images = words.images or []
     if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
         raise ValueError("images: not a list of texts")

@@ -18,7 +18,7 @@ from core.backends.a1111.answer import read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import api_problem
 from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_painting, sampler_names
-from core.backends.a1111.progress import Following, Painting, ProgressSource
+from core.backends.a1111.progress import Following, Painting, ProgressSource, TaskState
 from core.backends.a1111.standstill import Standstill, is_busy
 from core.errors import BackendError, SdError
 from core.events import Completed
@@ -80,7 +80,7 @@ class A1111Backend:
         """Whether the log says that it paints fewer pictures than are asked for, as KoboldCpp does."""
         self._seen_idle = False
         self._standstill = Standstill(clock)
-        self._busy_elsewhere = False
+        self._has_foreign_work = False
         """Whether the last look found it well, but at work on what is none of our jobs."""
         self._offer = Offer(address.name, usable=False, problem="not looked at yet")
         self._in_flight: dict[str, asyncio.Event] = {}
@@ -101,7 +101,7 @@ class A1111Backend:
 
     async def look(self) -> Offer:
         """See Backend.look."""
-        self._busy_elsewhere = False
+        self._has_foreign_work = False
         try:
             problem = await self._problem()
         except BackendError as error:
@@ -116,7 +116,7 @@ class A1111Backend:
             samplers=self._samplers,
             loaded=self._loaded,
             pace=self._pace,
-            resting=self._busy_elsewhere,
+            resting=self._has_foreign_work,
             problem=problem,
             demo=any(DEMO in model for model in self._models),
         )
@@ -189,7 +189,7 @@ class A1111Backend:
             self._lists_until = self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
         problem = await self._busy_problem()
-        self._busy_elsewhere = bool(problem)
+        self._has_foreign_work = bool(problem)
         return problem
 
     async def _busy_problem(self) -> str:
@@ -220,7 +220,7 @@ class A1111Backend:
             await self._stop()
         return "busy with a picture that is none of our jobs under way; waiting until it is idle"
 
-    async def _state(self, task: str) -> str:
+    async def _state(self, task: str) -> TaskState:
         """Where our task is on the server; `queued` while the server cannot be asked."""
         try:
             return await self._progress.state(task)
@@ -242,7 +242,11 @@ class A1111Backend:
         """
         found = models_painting(completed.model, self._titles)
         self._tells_models = self._tells_models or bool(found)
-        named = request.model if request.model in found else found.pop() if len(found) == 1 else None
+        named = None
+        if request.model in found:
+            named = request.model
+        elif len(found) == 1:
+            named = found.pop()
         self._loaded = named or self._loaded
         painter = named or completed.model
         if request.model in self._models and painter != request.model and painter and self._tells_models:

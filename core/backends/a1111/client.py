@@ -25,7 +25,7 @@ from core.backends.a1111.refusal import (
     nothing_there,
     read_json,
     refusal_of,
-    rest_of,
+    retry_after_of,
 )
 from core.errors import BackendError, SdError
 from core.variables import LOOPBACK, BackendAddress
@@ -108,7 +108,7 @@ class Client:
             return body
         if status == TOO_MANY:  # SD.Next's own words name our address, and go to strangers
             sentence = f"{self.name}: limits how many pictures it paints a minute"
-            raise Limited(sentence, retry_after=rest_of(retry_after))
+            raise Limited(sentence, retry_after=retry_after_of(retry_after))
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)

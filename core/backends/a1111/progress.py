@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,6 +38,11 @@ SENSIBLE = 1e6
 """Seconds: nothing is painted for longer, whatever a server says."""
 
 INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
+
+
+TaskState = Literal["active", "queued", "finished", "gone", "unknown"]
+"""Where a task of ours is on its server. Gone: or not there yet, or there under another name; unknown: the
+server does not tell."""
 
 
 class Painting(Struct):
@@ -110,9 +115,8 @@ class ProgressSource:
         words = await self._client.ask("GET", SDAPI, params={"skip_current_image": "true"})
         return words if isinstance(words, dict) else None
 
-    async def state(self, task: str) -> str:
-        """`active`, `queued`, `finished`, `gone` (or not there yet, or there under another name), `unknown`
-        where the server does not tell."""
+    async def state(self, task: str) -> TaskState:
+        """Where our task is now."""
         running = await self.running()
         tells = running is not None and "current_task" in running
         if running is not None and tells and running["current_task"] == task:
@@ -251,7 +255,12 @@ def _by_time(painting: Painting, elapsed: float) -> Progress:
     expected = painting.expected
     usual = expected or UNKNOWN_PACE * painting.request.cost
     share = elapsed / usual
-    fraction = share if expected and share < 0.9 else 1 - math.exp(-share) if not expected else _late(share)
+    if not expected:
+        fraction = 1 - math.exp(-share)
+    elif share < 0.9:
+        fraction = share
+    else:
+        fraction = _late(share)
     steps = painting.request.steps
     eta = max(0.0, expected - elapsed) if expected else None
     return Progress(min(fraction, 0.99), math.floor(fraction * steps), steps, eta, estimated=True)

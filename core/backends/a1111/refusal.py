@@ -12,7 +12,7 @@ LONGEST_REASON = 300
 """Characters of what a server says that are handed on."""
 PLAIN = b"Internal Server Error"
 """All that a server without an error handler says of its own fault: Starlette's words."""
-SHORTEST_REST, USUAL_REST, LONGEST_REST = 1.0, 10.0, 60.0
+SHORTEST_RETRY_AFTER, USUAL_RETRY_AFTER, LONGEST_RETRY_AFTER = 1.0, 10.0, 60.0
 """Seconds for which a server that answers 429 is left alone, whatever it asks for. SD.Next asks for nothing,
 and counts over a minute."""
 
@@ -30,13 +30,13 @@ def is_a_relatives(body: bytes) -> bool:
     return bool(_said(body)) or "detail" in _object(body)
 
 
-def rest_of(retry_after: str | None) -> float:
+def retry_after_of(retry_after: str | None) -> float:
     """The seconds of a Retry-After, within bounds; a date in it is by somebody else's clock."""
     try:
-        seconds = USUAL_REST if retry_after is None else float(retry_after)
+        seconds = USUAL_RETRY_AFTER if retry_after is None else float(retry_after)
     except ValueError:
-        seconds = USUAL_REST
-    return min(LONGEST_REST, max(SHORTEST_REST, seconds))
+        seconds = USUAL_RETRY_AFTER
+    return min(LONGEST_RETRY_AFTER, max(SHORTEST_RETRY_AFTER, seconds))
 
 
 def nothing_there(status: int, body: bytes) -> str:

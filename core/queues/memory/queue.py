@@ -14,7 +14,7 @@ from core.errors import ShuttingDown
 from core.events import Cancelled, End, Failed, Progress
 from core.line import FIRST, Key
 from core.offers import Catalog, Offer
-from core.queues import ELSEWHERE, OFFER_TTL, VOID, Again, Claim, Wish
+from core.queues import AVOID_SECONDS, OFFER_TTL, VOID, Again, Claim, Wish
 from core.queues.admission import check_backends, is_repeat
 from core.queues.memory.idle import Idle
 from core.queues.memory.job import Job
@@ -201,7 +201,7 @@ class MemoryQueue:
             self._jobs.end(job, outcome.error)
             return True
         if outcome.counts:
-            job.avoid, job.avoid_until = lease.backend, self._clock() + ELSEWHERE
+            job.avoid, job.avoid_until = lease.backend, self._clock() + AVOID_SECONDS
         self._give_back(job)
         return True
 

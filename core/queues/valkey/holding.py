@@ -8,7 +8,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from core.events import Completed, End, Progress
-from core.queues import ELSEWHERE, VOID, Again, Claim, Wish
+from core.queues import AVOID_SECONDS, VOID, Again, Claim, Wish
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import decode_request, encode_end, encode_progress
 from core.queues.valkey.store import Arg, Store
@@ -119,7 +119,7 @@ class Holding:
                 int(outcome.counts),
                 self._settings.max_attempts,
                 encode_end(outcome.error),
-                round(ELSEWHERE * 1000),
+                round(AVOID_SECONDS * 1000),
                 self._name(),
             )
             return bool(await self._store.insist("again", *again))

@@ -61,12 +61,12 @@ class Outage:
         """Calls that were refused when they were made last: how that is called, and when it was."""
         self._told: dict[str, float] = {}
         """What the log heard of an outage that lasts, and when."""
-        self.is_told_elsewhere = True
+        self.is_muted = True
         """At the start, say, which waits for the queue and tells so itself."""
 
     def failed(self, call: str, error: QueueUnavailable, why: Exception) -> None:
         """It was not answered, or refused: why, in Valkey's own words."""
-        if self.is_told_elsewhere:
+        if self.is_muted:
             return
         now = self._clock()
         self._refused[call] = error.message, now

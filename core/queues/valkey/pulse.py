@@ -96,7 +96,7 @@ class Pulse:
                 async with asyncio.timeout(CALL_SECONDS):
                     await self._listener.listening.wait()
                 self._begun.set()
-                self._store.outage.is_told_elsewhere = False
+                self._store.outage.is_muted = False
             except (QueueUnavailable, TimeoutError, RedisError) as error:
                 why = error if refuses(error) else self._listener.problem or error.__cause__
                 if refuses(why):

@@ -1,7 +1,7 @@
 -- with: order place life
--- again(id, fence, counts, max_attempts, words, elsewhere, call): a claimed job goes back, first in line. If it
+-- again(id, fence, counts, max_attempts, words, avoid, call): a claimed job goes back, first in line. If it
 -- `counts` as a failure: at MAX_ATTEMPTS it ends, as `words` say; before that, its backend gets it again only
--- after `elsewhere` milliseconds if another one can do it. Answers 1, or 0 if the claim is void. Safe to repeat.
+-- after `avoid` milliseconds if another one can do it. Answers 1, or 0 if the claim is void. Safe to repeat.
 local id, counts = arg(1), tonumber(arg(3))
 although_full()
 seen()

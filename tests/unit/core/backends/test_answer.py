@@ -10,7 +10,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from core.backends.a1111 import answer
-from core.backends.a1111.answer import LONGEST_REST, Rest, parse_images, read_answer, split_images
+from core.backends.a1111.answer import LONGEST_METADATA, Metadata, parse_images, read_answer, split_images
 from core.errors import BackendError
 from core.events import Completed
 from core.request import ImageRequest
@@ -43,7 +43,7 @@ def _is_json(body: bytes) -> bool:
     ascii_only=st.booleans(),
     cut=st.integers(0, 3),
     odd=st.none() | st.tuples(st.integers(0, 200), st.binary(min_size=1, max_size=2)),
-    longest_rest=st.integers(0, 60) | st.just(LONGEST_REST),
+    longest_metadata=st.integers(0, 60) | st.just(LONGEST_METADATA),
 )
 def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
     images: list[str],
@@ -52,7 +52,7 @@ def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
     ascii_only: bool,
     cut: int,
     odd: tuple[int, bytes] | None,
-    longest_rest: int,
+    longest_metadata: int,
 ) -> None:
     """Whatever an encoder wrote: whole, cut off, with odd bytes in it, with a second `images` or without.
 
@@ -65,7 +65,7 @@ def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
     if odd is not None:
         body = body[: odd[0]] + odd[1] + body[odd[0] :]
     try:
-        with patch.object(answer, "LONGEST_REST", longest_rest):
+        with patch.object(answer, "LONGEST_METADATA", longest_metadata):
             fast = split_images(body)
     except ValueError:
         assert not _is_json(body)
@@ -74,7 +74,7 @@ def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
         spans, others = fast
         whole = json.loads(body)
         assert [bytes(span).decode() for span in spans] == whole.pop("images")
-        assert others == Rest(info=whole.get("info"))
+        assert others == Metadata(info=whole.get("info"))
         assert [bytes(span) for span in spans] == [bytes(span) for span in parse_images(body)[0]]
 
 

@@ -28,7 +28,7 @@ def outage(clock: Clock, caplog: pytest.LogCaptureFixture) -> Outage:
     """Of a process that has started; what it tells the log is kept."""
     caplog.set_level(logging.INFO)
     outage = Outage(clock)
-    outage.is_told_elsewhere = False
+    outage.is_muted = False
     return outage
 
 
@@ -84,7 +84,7 @@ async def test_what_valkey_says_of_itself_is_for_the_log_and_not_for_clients(
     async with ValkeyServer() as server, Redis.from_url(server.url) as admin:
         await admin.config_set("min-replicas-to-write", 1)
         store = Store(Settings(redis_url=server.url))
-        store.outage.is_told_elsewhere = False
+        store.outage.is_muted = False
         with pytest.raises(QueueUnavailable) as error:
             await store.call("agreed", "a word", b"1" * 32)
         await store.close()
