@@ -32,7 +32,7 @@ LATE = 0.3
 STAND_BACK = 2.0
 HEAD_START = 0.1
 """Seconds of that start: little, for the others may be as slow as this one, or none may be there."""
-PATIENCE = 0.5
+STORE_SECONDS = 0.5
 """Seconds for the store of the claims, which may hang as well as be away: Discord waits 3 s in all."""
 IN_TIME = 2.2
 """Seconds, from hearing an interaction, in which all that is asked before its answer must be known."""
@@ -40,7 +40,7 @@ AT_LEAST = 0.3
 """Seconds of that for one who took over late."""
 REMEMBERED = 3600.0
 """Seconds for which an interaction's winner and its answer are known: who hung hears old ones on resuming."""
-KIND = "discord:answered"
+ANSWER_KIND = "discord:answered"
 REFUSED = b"refused"
 """What stands there instead of an owner, where the answer is a refusal."""
 ANSWERED, FORGOTTEN = 40060, 10062
@@ -60,7 +60,7 @@ class Taken(Exception):
 
 
 class Answered(Taken):
-    """There is an answer, perhaps one's own: discord.py repeats what came through though a 5xx was told."""
+    """Discord has an answer, perhaps ours: discord.py tries again after a 5xx whose try came through."""
 
 
 class Answers:
@@ -104,8 +104,8 @@ class Answers:
                     return False
         return False
 
-    async def is_told(self, interaction: Interaction) -> bool:
-        """Wait until whoever asked for a picture has an answer: whether that is a refusal, of any replica."""
+    async def refusal_was_told(self, interaction: Interaction) -> bool:
+        """Wait until whoever asked has an answer. Returns whether it is a refusal, of whichever replica."""
         answered: asyncio.Future[bool | None] = interaction.extras["refused"]
         refused = await asyncio.shield(answered)
         return await self._was_refused(interaction) if refused is None else refused
@@ -201,13 +201,13 @@ class Answers:
 
     async def _tell_others(self, interaction: Interaction, answer: bytes) -> None:
         try:
-            await self._coordination.put(KIND, str(interaction.id), answer, ttl=REMEMBERED)
+            await self._coordination.put(ANSWER_KIND, str(interaction.id), answer, ttl=REMEMBERED)
         except QueueUnavailable:
             log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
 
     async def _claim(self, id: int, turn: int, claimant: str) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(STORE_SECONDS):
                 return await self._coordination.claim(f"discord:{id}:{turn}", claimant, ttl=REMEMBERED)
         except (QueueUnavailable, TimeoutError):
             return True
@@ -234,8 +234,8 @@ class Answers:
     async def _answered_by(self, id: int) -> bytes | None:
         """Who said that it has answered, or REFUSED; None if nobody did. Raises QueueUnavailable."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                return await self._coordination.get(KIND, str(id))
+            async with asyncio.timeout(STORE_SECONDS):
+                return await self._coordination.get(ANSWER_KIND, str(id))
         except TimeoutError:
             raise QueueUnavailable("the shared store does not answer at the moment") from None
 

@@ -37,10 +37,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 FLUSH_SECONDS = 5.0
 """How long the ends of jobs may take to be told when the bot stops."""
 WRONG_TOKEN = "Discord does not accept this token: copy it anew from the developer portal, page Bot"
-REFUSED = "Discord refuses a session to this bot (close code {})"
+SESSION_REFUSED = "Discord refuses a session to this bot (close code {})"
 AUTHENTICATION_FAILED = 4004
 MISSING_TOKEN = "set it to the bot's token, from https://discord.com/developers/applications, page Bot"
-ALONE = "no REDIS_URL: this is the bot's only replica, and a restart forgets the jobs that wait"
+SINGLE_REPLICA = "no REDIS_URL: this is the bot's only replica, and a restart forgets the jobs that wait"
 NEEDED = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, embed_links=True, attach_files=True
 )
@@ -117,7 +117,7 @@ class Bot(discord.Client):
         invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
         say(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}")
         if not self._shared:
-            say(f"sd-b64: {ALONE}")
+            say(f"sd-b64: {SINGLE_REPLICA}")
         async with asyncio.TaskGroup() as tasks:
             giving = tasks.create_task(self._give_commands())
             await self._stay_connected()
@@ -151,7 +151,9 @@ class Bot(discord.Client):
             try:
                 await self.connect()
             except discord.ConnectionClosed as error:
-                problem = WRONG_TOKEN if error.code == AUTHENTICATION_FAILED else REFUSED.format(error.code)
+                problem = (
+                    WRONG_TOKEN if error.code == AUTHENTICATION_FAILED else SESSION_REFUSED.format(error.code)
+                )
                 raise SettingsError("DISCORD_TOKEN", problem) from error
             except AttributeError:
                 if getattr(self, "ws", None) is not None:

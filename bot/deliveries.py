@@ -73,18 +73,21 @@ class Deliveries:
         """Follow a job in a task of its own."""
         self._tend(ticket, self._follow(ticket))
 
-    def refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]], *, submitted: bool = False) -> None:
+    def refuse(
+        self, ticket: Ticket, was_told: Callable[[], Awaitable[bool]], *, submitted: bool = False
+    ) -> None:
         """Forget what was not accepted, however long the store is away; the refusal does not wait for it.
 
-        `told` waits until it is known whether whoever asked was told so. If not, another replica, if there is
-        one, may have accepted it meanwhile, under the same name: it stays, and is shown by whoever finds it.
+        `was_told` waits until it is known whether whoever asked was told of it. If not, another replica, if
+        there is one, may have accepted it meanwhile, under the same name: it stays, and is shown by whoever
+        finds it.
         `submitted`: its job was put into the queue here, and is cancelled.
         """
-        self._tend(ticket, self._refuse(ticket, told, submitted))
+        self._tend(ticket, self._refuse(ticket, was_told, submitted))
 
-    async def _refuse(self, ticket: Ticket, told: Callable[[], Awaitable[bool]], submitted: bool) -> None:
+    async def _refuse(self, ticket: Ticket, was_told: Callable[[], Awaitable[bool]], submitted: bool) -> None:
         async with self._kept(ticket.name, lambda: None):
-            if await told() or not self._shared:
+            if await was_told() or not self._shared:
                 await self._forget(ticket, submitted=submitted)
                 return
         stored = None

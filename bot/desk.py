@@ -86,13 +86,13 @@ class Desk:
                 return
             if not first and self.settings.shares_queue:
                 # Another replica may have refused it while the store was away, and could not say so.
-                told = partial(self.answers.is_told, interaction)
-                self.deliveries.refuse(ticket, told, submitted=True)
+                was_told = partial(self.answers.refusal_was_told, interaction)
+                self.deliveries.refuse(ticket, was_told, submitted=True)
             elif held:
                 self.deliveries.begin(ticket)
 
     async def _accept(self, interaction: Interaction, ticket: Ticket) -> bool:
-        """Store and submit; whether its lease is held here. Raises Refused, SdError."""
+        """Store and submit. Returns whether its lease is held here. Raises Refused, SdError."""
         # Once it is stored it is accepted: if the queue goes now, who follows the ticket submits it.
         # So does another replica if this one is about to stop.
         passing = (QueueUnavailable, ShuttingDown) if self.settings.shares_queue else (QueueUnavailable,)
@@ -108,7 +108,7 @@ class Desk:
                         pass
         except Exception:
             if held:  # else another replica has heard it as well, and the ticket is that one's
-                self.deliveries.refuse(ticket, partial(self.answers.is_told, interaction))
+                self.deliveries.refuse(ticket, partial(self.answers.refusal_was_told, interaction))
             raise
         return held
 
@@ -184,7 +184,7 @@ class Desk:
             raise Refused("refused.ended")
 
     async def _cancelled(self, interaction: Interaction, press: Press) -> bool:
-        """Cancel; whether this press did it, also where another replica did and was slow to say so."""
+        """Cancel. Returns whether this press did it, also through another replica that was slow to say so."""
         if await self.gateway.cancel(press.job, caller_of(press.owner)):
             return True
         if not self.answers.took_over(interaction):

@@ -19,7 +19,7 @@ REFUSED_FOR = 300.0
 async def end_of(
     ticket: Ticket, screen: Screen, gateway: Gateway, check: Callable[[], Awaitable[None]], *, previews: bool
 ) -> End:
-    """Show how the job gets on; how it ends. An error of the core is an end as well.
+    """Show how the job gets on, and return how it ended. An error of the core is an end as well.
 
     `check` raises where the message is no longer ours to change.
     """
@@ -85,7 +85,7 @@ async def _submit_at_last(
 
 
 async def _progress(watch: Watch, screen: Screen, check: Callable[[], Awaitable[None]]) -> End | None:
-    """Show what changes, every 2.5 s at the most, until the end comes; None once less of it can be shown."""
+    """Show what changes, every 2.5 s at the most. Returns the end; None once less of it can be shown."""
     loop = asyncio.get_running_loop()
     last_words_at = loop.time() + screen.seconds_left
     due, unshown, with_files = 0.0, None, screen.takes_files

@@ -26,7 +26,7 @@ SAID = {
 """Fields that count; all others are Discord's own, or the same for all our commands."""
 ENTRY_POINT = 4
 """The type of a command that Discord adds, and that no new list of commands may leave out (50240)."""
-ALONE = 20.0
+SYNC_SECONDS = 20.0
 """Seconds in which no other replica gives the same commands to Discord."""
 
 
@@ -54,7 +54,7 @@ async def sync(tree: discord.app_commands.CommandTree[Any], coordination: Coordi
         return True
     name = f"discord:sync:{client.application_id}:{wanted}"
     try:
-        first = await coordination.claim(name, owner, ttl=ALONE)
+        first = await coordination.claim(name, owner, ttl=SYNC_SECONDS)
     except QueueUnavailable:
         first = True
     if first:

@@ -12,7 +12,7 @@ from core import Coordination
 
 log = logging.getLogger(__name__)
 
-KIND = "discord:ticket"
+TICKET_KIND = "discord:ticket"
 """What tickets are stored as."""
 SPOILER = "discord:hidden"
 """What the ids of jobs whose pictures are spoilers are stored as; they outlive their tickets, for /show."""
@@ -37,19 +37,19 @@ class Tickets:
         """Make a ticket known to all replicas."""
         if ticket.spoiler:
             await self._coordination.put(SPOILER, ticket.job, b"1", ttl=self._hidden_for)
-        await self._coordination.put(KIND, ticket.name, encode(ticket), ttl=TTL)
+        await self._coordination.put(TICKET_KIND, ticket.name, encode(ticket), ttl=TTL)
 
     async def names(self) -> list[str]:
         """Of all tickets, in the order in which they were stored."""
-        return await self._coordination.names(KIND)
+        return await self._coordination.names(TICKET_KIND)
 
     async def has(self, name: str) -> bool:
         """Whether there is a ticket of this name, readable or not."""
-        return await self._coordination.get(KIND, name) is not None
+        return await self._coordination.get(TICKET_KIND, name) is not None
 
     async def read(self, name: str) -> Ticket | None:
         """A ticket by its name, if its job is still under way."""
-        stored = await self._coordination.get(KIND, name)
+        stored = await self._coordination.get(TICKET_KIND, name)
         try:
             return decode(stored) if stored else None
         except msgspec.DecodeError as error:
@@ -58,7 +58,7 @@ class Tickets:
 
     async def drop(self, name: str) -> None:
         """Forget a ticket."""
-        await self._coordination.delete(KIND, name)
+        await self._coordination.delete(TICKET_KIND, name)
 
     async def is_spoiler(self, job: str) -> bool:
         """Whether this job's picture was to be hidden, also when its ticket is long gone."""

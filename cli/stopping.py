@@ -22,7 +22,7 @@ async def begun(work: Coroutine[Any, Any, T]) -> AsyncIterator[asyncio.Task[T]]:
 
 
 async def done_before(task: asyncio.Task[Any], stop: asyncio.Event, *, within: float | None = None) -> bool:
-    """Wait until the task is done or the event is set, or so many seconds; whether the task is done."""
+    """Wait for the task, the event or so many seconds. Returns whether the task is done."""
     async with begun(stop.wait()) as stopping:
         await asyncio.wait({task, stopping}, timeout=within, return_when=asyncio.FIRST_COMPLETED)
     return task.done()

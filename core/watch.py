@@ -29,8 +29,8 @@ class Watch:
         """Whether it reads where the job stands, as all do that read progress; without both it waits for the
         end alone."""
         self.at_once: AtOnce | None = None
-        """Takes an event that is no end, for which nobody needs to be woken, if it can do so now; it must not
-        raise."""
+        """Takes an event that is no End at once and returns True, so that nobody need be woken; if it returns
+        False the event is queued. It must not raise."""
         self._unread: deque[Event] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._over = False

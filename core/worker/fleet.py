@@ -42,8 +42,8 @@ class Ownership(Protocol):
 class Fleet:
     """Runs the slots for `backends`; `run` must run until the process ends, `stop` before that.
 
-    `named_here` are those of the backends that bear this machine's name: another machine of the same name has
-    others, which are taken for the same ones.
+    `named_here` are the backends that bear this machine's host name. Another machine of that host name would
+    give the same names to servers of its own.
     """
 
     def __init__(

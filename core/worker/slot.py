@@ -164,7 +164,7 @@ class Worker:
             self._let_go(claim)
 
     async def _serve(self, claim: Claim, keep_after: float, tasks: asyncio.TaskGroup) -> None:
-        """Paint one job, to whatever end; what takes no longer than `keep_after` seconds needs no keeper."""
+        """Paint one job, to whatever end. What takes no longer than `keep_after` seconds needs no keeper."""
         task = task_name(self._deployment, claim)
         wishes = Wishes(claim.wish)
         keepers: list[asyncio.Task[None]] = []

@@ -449,7 +449,7 @@ async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.
     async with serving() as served:
         asked = await served.hold_one()
         (name,) = await served.bot.desk.tickets.names()
-        await served.gateway.coordination.delete(tickets.KIND, name)
+        await served.gateway.coordination.delete(tickets.TICKET_KIND, name)
         async with asyncio.timeout(10):
             while not await served.bot.desk.tickets.names():  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -668,7 +668,7 @@ async def test_a_replica_whose_clock_stood_still_does_not_deliver_what_another_o
         await delete_message(served, asked)
         if another == "has delivered it":
             await coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
-            await coordination.delete(tickets.KIND, own.name)
+            await coordination.delete(tickets.TICKET_KIND, own.name)
         else:
             await served.bot.desk.tickets.release(own.name)
             assert await coordination.hold(f"discord:lease:{own.name}", "another", ttl=60)
@@ -699,7 +699,7 @@ async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_deli
         await served.hold_one()
         own = await served.ticket()
         await served.gateway.coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
-        await served.gateway.coordination.delete(tickets.KIND, own.name)
+        await served.gateway.coordination.delete(tickets.TICKET_KIND, own.name)
         async with asyncio.timeout(10):
             while "left to another replica" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -730,7 +730,7 @@ async def test_a_ticket_that_the_store_lost_is_stored_as_it_is_by_then(
             return await get(kind, name)
 
         monkeypatch.setattr(coordination, "get", get_and_begin)
-        await coordination.delete(tickets.KIND, own.name)
+        await coordination.delete(tickets.TICKET_KIND, own.name)
         async with asyncio.timeout(10):
             while not await served.bot.desk.tickets.names():  # noqa: ASYNC110
                 await asyncio.sleep(0)
@@ -764,7 +764,7 @@ async def test_a_replica_that_was_cut_off_goes_on_with_the_further_answer_that_i
         get, misses = coordination.get, [QueueUnavailable("away")] * (heard == "nothing at first")
 
         async def get_at_last(kind: str, name: str) -> bytes | None:
-            if kind == tickets.KIND and cut_off.is_set() and misses:
+            if kind == tickets.TICKET_KIND and cut_off.is_set() and misses:
                 raise misses.pop()
             return await get(kind, name)
 
@@ -797,7 +797,7 @@ async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_deliv
         assert await coordination.hold(lease, "another", ttl=60)
         if let_go:
             await coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
-            await coordination.delete(tickets.KIND, own.name)
+            await coordination.delete(tickets.TICKET_KIND, own.name)
             await coordination.release(lease, "another")
         served.double.step(3)
         async with asyncio.timeout(10):
@@ -974,12 +974,14 @@ async def test_a_ticket_of_another_version_is_left_to_it(
     """It ended every replica, again and again, until it was forgotten after a day."""
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
     async with serving() as served:
-        await served.gateway.coordination.put(tickets.KIND, "1:2:3", b'{"job": "of tomorrow"}', ttl=100)
+        await served.gateway.coordination.put(
+            tickets.TICKET_KIND, "1:2:3", b'{"job": "of tomorrow"}', ttl=100
+        )
         async with asyncio.timeout(5):
             while "cannot be read" not in caplog.text:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await served.painted()
-        assert "1:2:3" in await served.gateway.coordination.names(tickets.KIND)
+        assert "1:2:3" in await served.gateway.coordination.names(tickets.TICKET_KIND)
     assert caplog.text.count("cannot be read") == 1
 
 

@@ -15,7 +15,7 @@ from discord.http import Route
 from bot import answers, deliveries, tickets
 from bot.answers import Interaction
 from bot.ticket import encode
-from bot.tickets import KIND
+from bot.tickets import TICKET_KIND
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
 from tests.doubles.discord.limits import Words
@@ -143,12 +143,12 @@ async def test_a_limit_holds_where_another_replica_came_to_a_later_command_first
         holding = await served.hold_one()
         later = await served.ticket()
         coordination = served.gateway.coordination
-        await coordination.delete(KIND, later.name)
+        await coordination.delete(TICKET_KIND, later.name)
         name = later.name.replace(str(later.interaction), str(later.interaction + (1 << 40)))
-        await coordination.put(KIND, name, encode(later), ttl=tickets.TTL)
+        await coordination.put(TICKET_KIND, name, encode(later), ttl=tickets.TTL)
         refused = await served.discord.answered(await served.imagine("one too many"))
         assert "under way: 1" in refused.said
-        await coordination.delete(KIND, name)
+        await coordination.delete(TICKET_KIND, name)
         served.double.release()
         await served.discord.settled(holding)
 
@@ -193,7 +193,7 @@ async def test_what_was_refused_is_not_painted_although_the_store_had_heard_it(
 
         async def put_and_hang(kind: str, name: str, value: bytes, *, ttl: float) -> None:
             await put(kind, name, value, ttl=ttl)
-            if kind == KIND:
+            if kind == TICKET_KIND:
                 await hang()
 
         async def delete_later(kind: str, name: str) -> None:
@@ -388,7 +388,7 @@ async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
         refused = await served.imagine("one too many")
         await served.discord.until(lambda: refused.original and "under way" in refused.said)
         async with asyncio.timeout(10):
-            while not await served.gateway.coordination.get(answers.KIND, str(refused.id)):  # noqa: ASYNC110
+            while not await served.gateway.coordination.get(answers.ANSWER_KIND, str(refused.id)):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # another replica would go on with it
         async with asyncio.timeout(10):
             while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
@@ -418,7 +418,7 @@ async def test_a_refused_order_stays_with_its_replica_until_that_was_told(
             return True
 
         monkeypatch.setattr(served.bot.desk.tickets, "hold", count)
-        monkeypatch.setattr(served.bot.desk.answers, "is_told", is_told)
+        monkeypatch.setattr(served.bot.desk.answers, "refusal_was_told", is_told)
         monkeypatch.setattr("bot.desk.submit", full)
         await served.imagine()
         async with asyncio.timeout(10):

@@ -265,6 +265,7 @@ async def test_who_has_named_no_server_is_told_how_to_start_one(
 ) -> None:
     port = free_port()
     monkeypatch.setattr("cli.address.DEFAULT_PORT", port)
+    monkeypatch.setenv("HTTP_PORT", "0")  # a server may run here, on the usual port
     assert await client(*command) == 3
     how = "; `sd-b64 serve` starts a server here, and --server names another one\n"
     assert capsys.readouterr().err.endswith(how)

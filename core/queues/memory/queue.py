@@ -237,7 +237,7 @@ class MemoryQueue:
             await asyncio.sleep(0)
 
     def _tell_places_since(self, key: Key) -> Key | None:
-        """For as long as a slice lasts; where to go on, None at the end."""
+        """Tell them for a slice of time. Returns where to go on, None at the end."""
         ends = float("inf")
         for found, job, place in self._jobs.places_since(key):
             if time.monotonic() >= ends:

@@ -1,4 +1,4 @@
-"""Leaving: the queue learns which jobs nobody watches here any more, also of those left while it was away."""
+"""Leaving: tells the queue which jobs nobody in this process watches any more, also after an outage."""
 
 import asyncio
 from collections.abc import Callable, Coroutine

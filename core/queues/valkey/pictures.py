@@ -26,7 +26,7 @@ PICTURE_SECONDS = 120
 """When a stored picture lapses that is no result yet; the pulse puts that off while the claim is held."""
 LONGEST_PAUSE = 2.0
 """Seconds between two looks for room: a picture that is refused was sent for nothing."""
-PATIENCE = 10.0
+ROOM_SECONDS = 10.0
 """Seconds for which a result waits for room with what it has there. If that took longer to come, it waits as
 long as that took: over a slow line it would be a loss to begin anew."""
 
@@ -58,7 +58,7 @@ class Pictures:
                 if waited is None:
                     return
                 # What it let go of is for another process, which waits as well.
-                await asyncio.sleep(min(waited, PATIENCE))
+                await asyncio.sleep(min(waited, ROOM_SECONDS))
             waits_alone = True
 
     async def fetch(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -77,7 +77,8 @@ class Pictures:
         *,
         waits_alone: bool,
     ) -> float | None:
-        """None once that is done with; else, with nothing left there, the seconds that it waited for room.
+        """Returns None once all are stored, or wanted no more. Where there is no room, it takes back what it
+        stored, and returns the seconds that it waited.
 
         Only one may wait with what it has there: who finds that `place` free takes it.
         """
@@ -88,7 +89,7 @@ class Pictures:
                 began = time.monotonic()
                 try:
                     if full_since is not None:  # a picture that is refused has filled the line for nothing
-                        await self._store.within("set", "nothing", b"", px=1)
+                        await self._store.command("set", "nothing", b"", px=1)
                     # One that came late, when a second try had gone through, must not set the time anew.
                     await self._move("set", keys[stored], pictures[stored], ex=PICTURE_SECONDS, nx=True)
                 except QueueUnavailable as error:
@@ -97,7 +98,7 @@ class Pictures:
                             await place.enter_async_context(self._short)
                             waits_alone = True
                         full_since = full_since or began
-                        waits = max(PATIENCE, moving) if waits_alone else 0.0
+                        waits = max(ROOM_SECONDS, moving) if waits_alone else 0.0
                         if time.monotonic() - full_since >= waits:
                             await self._let_go(keys[:stored])
                             return waits if stored else 0.0
@@ -112,7 +113,7 @@ class Pictures:
         """Make room. Where the queue is away just then they lapse, or are stored again."""
         with suppress(QueueUnavailable):
             for key in keys:
-                await self._store.within("unlink", key)
+                await self._store.command("unlink", key)
 
     async def _move(self, command: str, key: str, *args: Arg, **options: int) -> Any:
         """Move one picture. That a line is too slow for it is no word that the queue is away.
@@ -126,7 +127,7 @@ class Pictures:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(patience):
-                    answer = await self._store.once(command, key, *args, **options)
+                    answer = await self._store.command_once(command, key, *args, **options)
             except TimeoutError:
                 slow = f"a picture has not come through to or from the shared queue in {patience:g} s"
                 log.warning("%s; it gets more time", slow)

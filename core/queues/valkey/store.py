@@ -67,7 +67,7 @@ class Store:
 
     async def call(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
-        return await self._within(script, lambda: self._run(script, (*args, *last())))
+        return await self._bounded(script, lambda: self._run(script, (*args, *last())))
 
     async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
@@ -81,21 +81,19 @@ class Store:
         waits for the answer to that, and the script is never sent.
         """
         try:
-            await self._within(script, lambda: self._run(script, args, whole=whole))
+            await self._bounded(script, lambda: self._run(script, args, whole=whole))
         except QueueUnavailable:
             return
 
-    async def within(self, command: str, key: str, *args: Arg, **options: int) -> Any:
+    async def command(self, name: str, key: str, *args: Arg, **options: int) -> Any:
         """A plain command's answer. Raises QueueUnavailable, as `call` does."""
-        return await self._within(
-            command, lambda: getattr(self._client, command)(PREFIX + key, *args, **options)
-        )
+        return await self._bounded(name, lambda: getattr(self._client, name)(PREFIX + key, *args, **options))
 
-    async def once(self, command: str, key: str, *args: Arg, **options: int) -> Any:
+    async def command_once(self, name: str, key: str, *args: Arg, **options: int) -> Any:
         """One try of a plain command, whose limit the caller sets. Raises QueueUnavailable."""
-        with self._call(command):
+        with self._call(name):
             try:
-                return await getattr(self._client, command)(PREFIX + key, *args, **options)
+                return await getattr(self._client, name)(PREFIX + key, *args, **options)
             except REPLACED:
                 await self._connect_anew()
                 raise
@@ -122,7 +120,7 @@ class Store:
                 return await self._client.evalsha(digest, 1, PREFIX, *head, *args)
         return await self._client.eval(source, 1, PREFIX, *head, *args)
 
-    async def _within(self, name: str, run: Callable[[], Any]) -> Any:
+    async def _bounded(self, name: str, run: Callable[[], Any]) -> Any:
         failures = self._failures
         with self._call(name):
             try:

@@ -23,7 +23,7 @@ CHUNK = 250
 """Jobs that one call asks for."""
 SLICE = 0.002
 """Seconds of work between two turns of the event loop."""
-PATIENCE = 3
+LOOKS_FOR_LOST = 3
 """Looks at a job that the queue has lost, while another front end may put it again."""
 LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
 
@@ -272,7 +272,7 @@ class Watching:
         self._unheard = True
         if job.put is not None:
             await job.put()
-        elif job.missing > PATIENCE:
+        elif job.missing > LOOKS_FOR_LOST:
             self.end_all([job], LOST)
 
     def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:

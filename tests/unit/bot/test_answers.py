@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from bot import answers
-from bot.answers import AT_LEAST, HEAD_START, IN_TIME, KIND, LOOK_AGAIN, TURNS, Answers, obstacle
+from bot.answers import ANSWER_KIND, AT_LEAST, HEAD_START, IN_TIME, LOOK_AGAIN, TURNS, Answers, obstacle
 from core import QueueUnavailable
 from core.coordination.memory import MemoryCoordination
 
@@ -32,7 +32,7 @@ async def test_one_wins_and_the_others_see_that_it_answered() -> None:
     shared = MemoryCoordination()
     one, two, three = (Answers(shared, name) for name in ("one", "two", "three"))
     assert await one.wins(interaction())
-    await shared.put(KIND, "1", b"one", ttl=60)
+    await shared.put(ANSWER_KIND, "1", b"one", ttl=60)
     assert not any(await asyncio.gather(two.wins(interaction()), three.wins(interaction())))
 
 
@@ -73,7 +73,7 @@ async def test_exactly_one_takes_over_from_a_winner_that_does_not_answer() -> No
     async def race(name: str) -> None:
         if await Answers(shared, name).wins(interaction()):
             taken.append(name)
-            await shared.put(KIND, "1", name.encode(), ttl=60)
+            await shared.put(ANSWER_KIND, "1", name.encode(), ttl=60)
 
     await asyncio.gather(race("two"), race("three"))
     assert len(taken) == 1
@@ -120,7 +120,7 @@ async def test_a_slow_replica_leaves_the_first_race_to_others() -> None:
     other = asyncio.create_task(slow.wins(interaction(2)))
     await asyncio.sleep(0)
     assert await Answers(shared, "fast").wins(interaction(2))
-    await shared.put(KIND, "2", b"fast", ttl=60)
+    await shared.put(ANSWER_KIND, "2", b"fast", ttl=60)
     assert not await other
 
 
@@ -156,7 +156,7 @@ async def test_where_nobody_can_be_asked_everybody_answers() -> None:
 
 
 async def test_a_place_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "PATIENCE", 0.02)
+    monkeypatch.setattr(answers, "STORE_SECONDS", 0.02)
 
     class Hung(MemoryCoordination):
         async def claim(self, name: str, owner: str, *, ttl: float) -> bool:

@@ -48,6 +48,15 @@ local function count(key, field, by)
   if redis.call('HINCRBY', P .. key, field, by) <= 0 then redis.call('HDEL', P .. key, field) end
 end
 
+-- Of a member of a line.
+local function cost_of(member) return tonumber(member:match('^(%S+) ', 31)) end
+local function id_of(member) return member:match('^%S+ (.*)$', 31) end
+
+-- Whether one job stands before another, each by its start and member.
+local function before(one, other)
+  return one.start < other.start or (one.start == other.start and one.member < other.member)
+end
+
 -- Where its memory is full, Valkey refuses a script whose first write may need some. What lets go of things, and what
 -- keeps leases and offers meanwhile, begins with a write that needs none.
 local function although_full() redis.call('DEL', P .. 'nothing') end

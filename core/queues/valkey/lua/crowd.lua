@@ -3,10 +3,6 @@
 local SHORT, MOST_READ = 64, 4000
 local classes, long, returned = {}, {}, {}
 
-local function earlier(one, other)
-  return one.start < other.start or (one.start == other.start and one.member < other.member)
-end
-
 do
   local read = 0
   for _, kind in ipairs(redis.call('HKEYS', P .. 'kinds')) do
@@ -23,9 +19,9 @@ do
     end
   end
   for _, class in pairs(classes) do
-    table.sort(class.jobs, earlier)
+    table.sort(class.jobs, before)
     for number, one in ipairs(class.jobs) do
-      class.sums[number] = class.sums[number - 1] + tonumber(one.member:match('^(%S+) ', 31))
+      class.sums[number] = class.sums[number - 1] + cost_of(one.member)
     end
   end
   for _, kind in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
@@ -41,7 +37,7 @@ local function rank_among(class, job_there)
   local low, high = 0, #class.jobs
   while low < high do
     local middle = math.floor((low + high) / 2)
-    if earlier(class.jobs[middle + 1], job_there) then low = middle + 1 else high = middle end
+    if before(class.jobs[middle + 1], job_there) then low = middle + 1 else high = middle end
   end
   return low
 end

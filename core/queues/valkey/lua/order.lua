@@ -6,8 +6,6 @@ local function member_of(turn, arrival, cost, id)
 end
 
 local function arrival_of(member) return tonumber(member:sub(16, 30)) end
-local function cost_of(member) return tonumber(member:match('^(%S+) ', 31)) end
-local function id_of(member) return member:match('^%S+ (.*)$', 31) end
 
 local function share_of(caller)
   local words = redis.call('HGET', P .. 'share', caller)
@@ -51,10 +49,6 @@ local function order_add(id, caller, cost, kind)
   redis.call('HINCRBYFLOAT', P .. 'kinds', kind, cost)
   redis.call('HINCRBY', S, 'ordered', 1)
   set_share(caller, {finish = start + tonumber(cost), floor = 0, turn = share.turn})
-end
-
-local function before(one, other)
-  return one.start < other.start or (one.start == other.start and one.member < other.member)
 end
 
 -- What kept a job that has left from moving up holds up those behind it, as if it still stood there.

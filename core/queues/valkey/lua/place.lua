@@ -66,7 +66,7 @@ local function group_for(kind)
     for _, backend in ipairs(takers) do
       if accepts(backend, kind) then able[#able + 1] = backend end
     end
-    local names = #able > 0 and table.concat(able, '\n') or kind
+    local names = #able > 0 and table.concat(able, '\n') or '\n' .. kind
     same[names] = same[names] or new_group(able)
     group_of[kind] = same[names]
   end
@@ -110,7 +110,7 @@ local function work_of(kind, places)
     local sum = 0
     line = {[0] = 0}
     for number, member in ipairs(redis.call('ZRANGE', P .. 'l:' .. kind, 0, EXACT - 1)) do
-      sum = sum + tonumber(member:match('^(%S+) ', 31))
+      sum = sum + cost_of(member)
       line[number] = sum
     end
     local rest = redis.call('ZCARD', P .. 'l:' .. kind) - #line

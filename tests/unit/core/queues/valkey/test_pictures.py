@@ -17,8 +17,8 @@ from core.queues import Claim
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.pictures import (
     LONGEST_PICTURE,
-    PATIENCE,
     PICTURE_SECONDS,
+    ROOM_SECONDS,
     Pictures,
 )
 from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX, Store
@@ -159,7 +159,7 @@ EIGHT = painted(picture=MEGABYTE, count=8)
 @pytest.fixture
 async def crowded(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ValkeyHome]:
     """A queue on a Valkey that holds 24 MB."""
-    monkeypatch.setattr("core.queues.valkey.pictures.PATIENCE", PATIENCE / 50)
+    monkeypatch.setattr("core.queues.valkey.pictures.ROOM_SECONDS", ROOM_SECONDS / 50)
     async with ValkeyServer("--maxmemory", "24mb") as server, valkey(lambda: server.url) as home:
         assert isinstance(home, ValkeyHome)
         await (await home.open()).offer(usable("gpu:1"))
@@ -249,7 +249,7 @@ async def test_who_waited_for_room_through_an_outage_lets_others_go_on_soon(
         await live(crowded, [worker], end.done)
         assert await worker.cancel("giant", ALICE)
         await live(crowded, [worker], waiting.done)
-    assert max(pauses) <= max(PATIENCE / 50, AGAIN_SECONDS)
+    assert max(pauses) <= max(ROOM_SECONDS / 50, AGAIN_SECONDS)
 
 
 async def test_a_result_that_never_fits_keeps_nobody_from_ending(crowded: ValkeyHome) -> None:

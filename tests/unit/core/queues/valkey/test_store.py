@@ -29,7 +29,7 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             with pytest.raises(QueueUnavailable):
                 await store.call("agreed", "a word", WORD)
             with pytest.raises(QueueUnavailable):
-                await store.within("set", "a", b"b")
+                await store.command("set", "a", b"b")
             waiting = asyncio.create_task(store.insist("agreed", "a word", WORD))
             await asyncio.sleep(0)
             await admin.config_set("maxmemory", "0")
