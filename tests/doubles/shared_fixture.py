@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import aiohttp
+from redis.asyncio import Redis
 
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.http_fixture import Answer, Event, read_events
@@ -233,6 +234,21 @@ class House:
         await front_end.status(
             lambda status: sum(backend["state"] != "down" for backend in status["backends"]) == count
         )
+
+    async def one_runs_one_waits(
+        self, front_end: FrontEnd, double: A1111Double
+    ) -> tuple[asyncio.Task[Answer], asyncio.Task[Answer]]:
+        """Ask for `runs`, which the double holds, and for `waits`; both are in the queue and watched then."""
+        double.hold()
+        runs = asyncio.create_task(front_end.get("/text", input="runs"))
+        await double.until(lambda: double.paintings)
+        waits = asyncio.create_task(front_end.get("/text", input="waits", caller="203.0.113.9"))
+        async with asyncio.timeout(WITHIN), Redis.from_url(self.valkey.url) as valkey:
+            while (
+                len(await valkey.keys("{sd}:w:*")) < 2
+            ):  # before a job is watched, an outage fails its request
+                pass
+        return runs, waits
 
     async def _start(self, kind: type[R], module: str, **environ: str) -> R:
         chosen = {"PYTHONPATH": str(ROOT), "REDIS_URL": self.valkey.url, **self.environ, **environ}

@@ -33,13 +33,9 @@ async def house() -> AsyncIterator[House]:
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_paints_and_begins_no_more(house: House) -> None:
     house.environ |= LONG_LEASES
     async with A1111Double() as double:
-        double.hold()
         worker, http = await asyncio.gather(house.worker(double), house.front_end())
         await house.until_paints(http, 1)
-        runs = asyncio.create_task(http.get("/text", input="runs"))
-        await double.until(lambda: double.paintings)
-        waits = asyncio.create_task(http.get("/text", input="waits", caller="203.0.113.9"))
-        await http.status(lambda status: status["waiting"] == 1)
+        runs, waits = await house.one_runs_one_waits(http, double)
         worker.process.terminate()
         await worker.says("stopping")  # a signal may come later than an answer that was sent after it
         double.release()

@@ -27,13 +27,9 @@ async def house() -> AsyncIterator[House]:
 async def test_valkey_is_killed_and_restarted(house: House, away: float) -> None:
     """Away for as long as new work takes to be refused a few times; and for half a minute."""
     async with A1111Double() as double:
-        double.hold()
         worker, http = await asyncio.gather(house.worker(double), house.front_end())
         await house.until_paints(http, 1)
-        runs = asyncio.create_task(http.get("/text", input="runs"))
-        await double.until(lambda: double.paintings)
-        waits = asyncio.create_task(http.get("/text", input="waits", caller="203.0.113.9"))
-        await http.status(lambda status: status["waiting"] == 1)
+        runs, waits = await house.one_runs_one_waits(http, double)
         kept = await http.submit(input="kept", caller="203.0.113.8")
         house.valkey.kill()
         assert await http.refused(input="new") < SOON
@@ -61,14 +57,9 @@ async def test_valkey_is_killed_and_restarted(house: House, away: float) -> None
 async def test_valkey_stands_still_and_goes_on(house: House, frozen: float) -> None:
     """As long as it takes to be refused once: what was said to it meanwhile it hears when it goes on."""
     async with A1111Double() as double:
-        double.hold()
         worker, http = await asyncio.gather(house.worker(double), house.front_end())
         await house.until_paints(http, 1)
-        runs = asyncio.create_task(http.get("/text", input="runs"))
-        await double.until(lambda: double.paintings)
-        waits = asyncio.create_task(http.get("/text", input="waits", caller="203.0.113.9"))
-        await http.status(lambda status: status["waiting"] == 1)
-        await http.status(lambda status: status["waiting"] == 1)  # by this answer it is watched, too
+        runs, waits = await house.one_runs_one_waits(http, double)
         house.valkey.freeze()
         crowd = await asyncio.gather(*(http.refused(input=f"new {number}") for number in range(40)))
         assert max(crowd) < SOON
