@@ -92,6 +92,17 @@ def test_the_pure_values_know_no_clock_and_no_io() -> None:
     assert beyond == [], "what is pure stands on what is pure"
 
 
+def test_what_says_that_it_is_pure_imports_no_clock_and_no_io() -> None:
+    pure = {}
+    for package in sorted(HOUSE):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            if "Pure" in (ast.get_docstring(tree) or ""):
+                pure[str(path.relative_to(ROOT))] = imports(tree)
+    assert len(pure) > 20
+    assert offenders(pure, *IMPURE) == []
+
+
 def test_gateway_and_worker_stand_on_the_queue_and_never_know_each_other() -> None:
     core = modules("core")
     below = {name: names for name, names in core.items() if within(name, "core.worker", "core.backends")}

@@ -1,11 +1,11 @@
 """Place: where a waiting job stands, and how long it will take. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.eta import Outlook, Server
 from core.events import Queued
-from core.offers import Kind, Offer, usual_pace
+from core.offers import Kind, Offer, paces_of, usual_pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,22 @@ def queued_event(outlook: Outlook, ahead: int, work: float, cost: float, attempt
     """
     eta = outlook.until_picture(cost, ahead, work)
     return Queued(ahead, None if eta is None else round(eta, 2), attempt)
+
+
+def busy_seconds(
+    runs: Iterable[tuple[str, float, float]], offers: Sequence[Offer], now: float
+) -> dict[str, float]:
+    """How many seconds each backend that paints will go on, by its own pace, or by the usual one.
+
+    `runs`: backend, when it began by the same clock as `now`, and cost of what runs; two of one backend where
+    the last picture is still on its way to the queue.
+    """
+    paces = paces_of(offers)
+    busy: dict[str, float] = {}
+    for backend, began, cost in runs:
+        left = began + paces.get(backend, 0.0) * cost - now
+        busy[backend] = max(0.0, left, busy.get(backend, 0.0))
+    return busy
 
 
 def outlook(kind: Kind, offers: Iterable[Offer], busy: Mapping[str, float]) -> Outlook:

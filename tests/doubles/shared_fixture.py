@@ -244,9 +244,8 @@ class House:
         await double.until(lambda: double.paintings)
         waits = asyncio.create_task(front_end.get("/text", input="waits", caller="203.0.113.9"))
         async with asyncio.timeout(WITHIN), Redis.from_url(self.valkey.url) as valkey:
-            while (
-                len(await valkey.keys("{sd}:w:*")) < 2
-            ):  # before a job is watched, an outage fails its request
+            # Before its job is watched, an outage fails a request.
+            while len(await valkey.keys("{sd}:w:*")) < 2:
                 pass
         return runs, waits
 

@@ -15,13 +15,13 @@ from core.caller import Caller
 from core.eta import Outlook
 from core.events import End, Queued, Started
 from core.line import Key
-from core.offers import Kind, Offer, kind_of, paces_of
+from core.offers import Kind, Offer, kind_of
 from core.queues import Claim
 from core.queues.memory.job import Job, Lease
 from core.queues.memory.kept import Kept
 from core.queues.memory.offers import Offers
 from core.queues.memory.places import Places
-from core.queues.place import outlook, queued_event
+from core.queues.place import busy_seconds, outlook, queued_event
 from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch
@@ -129,16 +129,14 @@ class Jobs:
         return self._places.returned()
 
     def busy(self) -> dict[str, float]:
-        """How many seconds each backend that paints will go on, by its own pace, or by the usual one."""
+        """How many seconds each backend that paints will go on."""
         now = self._clock()
-        paces = paces_of(self._offers.all(now))
-        busy: dict[str, float] = {}
-        for job in self._running.values():
-            assert job.lease is not None
-            backend = job.lease.backend
-            left = job.lease.started + paces.get(backend, 0.0) * job.request.cost - now
-            busy[backend] = max(0.0, left, busy.get(backend, 0.0))
-        return busy
+        runs = [
+            (job.lease.backend, job.lease.started, job.request.cost)
+            for job in self._running.values()
+            if job.lease is not None
+        ]
+        return busy_seconds(runs, self._offers.all(now), now)
 
     # --- who looks
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from core.offers import Offer, paces_of
+from core.offers import Offer
+from core.queues.place import busy_seconds
 from core.queues.valkey.records import decode_offers
 from core.queues.valkey.store import Store
 
@@ -35,14 +36,8 @@ class Backends:
         return self.offers
 
     def busy(self) -> dict[str, float]:
-        """How many seconds each one that paints will go on, by its own pace, or by the usual one."""
-        paces = paces_of(self.offers)
-        now = self._clock()
-        busy: dict[str, float] = {}
-        for backend, began, cost in self._runs:  # two where the last picture is still on its way to the queue
-            left = began + paces.get(backend, 0.0) * cost - now
-            busy[backend] = max(0.0, left, busy.get(backend, 0.0))
-        return busy
+        """How many seconds each one that paints will go on."""
+        return busy_seconds(self._runs, self.offers, self._clock())
 
     def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
         """What the pulse found."""
