@@ -23,7 +23,7 @@ from core.line import FIRST, Key, Line
 
 K = TypeVar("K")
 
-MOST_LATE = 500
+MOST_LATE = 1000
 """Where more jobs wait in lines that compete, newcomers stand at their start: it takes long to look."""
 
 
@@ -48,7 +48,10 @@ class _Waiting(Struct, Generic[K]):
     """A refund moves the start no further than this: V at arrival, or what held up an earlier job."""
     start: float
     behind: Key | None
-    """The job right behind which it stands in a line that lags behind V, unless its start is sooner."""
+    """The key right behind which it stands in a line that lags behind V, unless its start is sooner."""
+    due: float
+    """Cost units by which newcomers may still go before it there: its cost, and what its caller had more
+    elsewhere."""
 
     @property
     def key(self) -> Key:
@@ -103,8 +106,8 @@ class FairOrder(Generic[K]):
             share = self._shares[caller] = _Share(now, now, self._arrivals)
         floor = max(now, share.floor)
         key = (share.finish, share.turn, self._arrivals)
-        behind = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
-        job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind)
+        behind, due = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
+        job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind, due)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
         own = self._by_caller.get(caller)
@@ -167,33 +170,47 @@ class FairOrder(Generic[K]):
         """For each kind that waits: how many jobs stand before this key, and their cost."""
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
-    def _behind(self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]) -> Key | None:
-        """Behind which job a new one stands in lines that lag behind V; None: at its start, as elsewhere.
+    def _behind(
+        self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]
+    ) -> tuple[Key | None, float]:
+        """Behind which key a new job stands in lines that lag behind V; None: at its start, as elsewhere.
 
         V goes with the fastest lines; in slower ones all that came before would be served first. There a
-        newcomer passes, from the end, what other callers have waiting beyond as much work as is its own.
+        newcomer passes, from the end, what others have waiting beyond as much work as is its own, and what is
+        due later than itself. Also by how much newcomers may go before this job for the latter reason.
         """
         now = self._virtual_time
         late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
         if not any(competes(kind) for kind in late):
-            return None
+            return None, cost
         lines = {kind: line for kind, line in self._lines.items() if competes(kind)}
         if sum(map(len, lines.values())) > MOST_LATE:
-            return None
+            return None, cost
         own = sum(job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in lines)
         mine = cost + max(own, own_key[0] - now)
+        first: Key | None = None
+        last, passes = FIRST, False
+        dearer: list[_Waiting[K]] = []
         theirs: dict[str, float] = {}
-        last, passes = None, False
         for key in merge(*(line.since(FIRST) for line in lines.values())):
             if key >= own_key:
                 break
+            first = first or key
             job = self._by_arrival[key[-1]]
             before = theirs.get(job.caller, 0.0)
-            passes = before >= mine
-            if not passes:
-                last = key
             theirs[job.caller] = before + job.cost
-        return last if passes else None
+            passes = before >= mine or (job.caller != caller and before + job.due > mine)
+            if not passes:
+                last, dearer = key, []
+            elif before < mine:
+                dearer.append(job)
+        if first is None or not passes:
+            return None, mine - own
+        for job in dearer:
+            job.due -= cost
+        if last == FIRST:  # before all of them
+            last = (first[0], max(0, first[1] - 1), 0)
+        return last, mine - own
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from core.caller import Caller
 from core.errors import QueueUnavailable, SdError
+from core.fair_order import MOST_LATE
 from core.offers import kind_of
 from core.queues.admission import check_backends, is_repeat
 from core.queues.refusals import another_request, queue_full, stopping, too_many_jobs
@@ -97,6 +98,7 @@ class Putting:
             kind_words(kind_of(request)),
             repr(request.cost),
             *bounds,
+            MOST_LATE,
             last=until,
         )
         if answer[0] == b"other":

@@ -1,5 +1,6 @@
 """A model of the fair order that keeps everything and computes every place anew from the definition."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,7 +20,9 @@ class Put:
     """V when it came."""
     turn: int
     behind: tuple[float, int] | None
-    """Start and turn of the job right behind which it stands, in lines that lag behind V."""
+    """Start and turn right behind which it stands, in lines that lag behind V."""
+    due: float
+    """Cost units by which newcomers may still go before it there."""
     state: str = "waiting"
     passed_over: float = 0.0
     """Cost units of the jobs that were preferred to it."""
@@ -46,13 +49,13 @@ class Model:
         kind: str,
         competes: Callable[[str, str], bool] = lambda one, other: one == other,
     ) -> None:
-        arrival = len(self.puts)
+        arrival = len(self.puts) + 1
         turn = arrival
         if self._finish(caller) > self.virtual_time:
             turn = next(put.turn for put in reversed(self.puts) if put.caller == caller)
         key = (max(self.virtual_time, self._finish(caller)), turn, arrival)
-        behind = self._behind(caller, cost, key, lambda other: competes(kind, other))
-        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, behind))
+        behind, due = self._behind(caller, cost, key, lambda other: competes(kind, other))
+        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, behind, due))
 
     def take(self, id: str, accepts: Callable[[str], bool] = lambda kind: True) -> None:
         """This job was taken for a backend that accepts these kinds."""
@@ -81,22 +84,29 @@ class Model:
 
     def _behind(
         self, caller: str, cost: float, own_key: tuple[float, int, int], competes: Callable[[str], bool]
-    ) -> tuple[float, int] | None:
-        """In lines that lag: before what others have beyond as much as is its own there, at the end."""
+    ) -> tuple[tuple[float, int] | None, float]:
+        """In lines that lag: before what others have beyond as much as is its own there, at the end, and
+        before what is due later."""
         keys = self._keys()
         there = [put for put in self.waiting if competes(put.kind)]
         if all(keys[put.id][0] >= self.virtual_time for put in there):
-            return None
+            return None, cost
         own = sum(put.cost for put in there if put.caller == caller)
         level = cost + max(own, own_key[0] - self.virtual_time)
-        sooner = [put for put in there if keys[put.id] < own_key]
-        due = [
-            put
-            for number, put in enumerate(sooner)
-            if put.caller == caller
-            or sum(other.cost for other in sooner[:number] if other.caller == put.caller) < level
-        ]
-        return keys[due[-1].id][:2] if sooner and due[-1] is not sooner[-1] else None
+        passed = [put for put in there if keys[put.id] < own_key]
+        end = (keys[passed[0].id][0], max(0, keys[passed[0].id][1] - 1)) if passed else None
+        work: defaultdict[str, float] = defaultdict(float)
+        for put in list(passed):
+            if work[put.caller] < level and (put.caller == caller or work[put.caller] + put.due <= level):
+                end = keys[put.id][:2]
+                passed = passed[passed.index(put) + 1 :]
+            work[put.caller] += put.cost
+        work.clear()
+        for put in there:
+            if put in passed and work[put.caller] < level:
+                put.due -= cost
+            work[put.caller] += put.cost
+        return (end if passed else None), level - own
 
     def _move_on(self, virtual_time: float) -> None:
         self.virtual_time = max(self.virtual_time, virtual_time)

@@ -1,11 +1,11 @@
 -- with: order place turns life
--- put(id, request, caller, keep, kind, cost, max_queue, max_jobs_per_user, until): accept a job.
+-- put(id, request, caller, keep, kind, cost, max_queue, max_jobs_per_user, most_late, until): accept a job.
 -- Answers `new`; `known` (it waits, runs or has completed); {'other', REQUEST} (its id came with that one);
 -- {'full', N}, {'many', N} (so many wait); `late` (it is past `until`: the caller was told that it failed).
 -- Safe to repeat: the second time it is known.
 local id, request, caller, keep, kind, cost = arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)
 seen()
-if NOW > tonumber(arg(9)) then return {'late'} end
+if NOW > tonumber(arg(10)) then return {'late'} end
 local state, before_that, kept, ended = get(id, 'state', 'request', 'keep', 'end')
 local letter = ended and ended:sub(1, 1)
 if state == 'expired' or (state == 'ended' and kept == '0') then state = nil end
@@ -37,7 +37,7 @@ redis.call('HSET', job(id), 'request', request, 'caller', caller, 'keep', keep, 
 redis.call('HINCRBY', S, 'waiting', 1)
 count('waits', caller, 1)
 order_add(id, caller, cost, kind)
-take_turn(id)
+take_turn(id, tonumber(arg(9)))
 note_unwatched(id)
 wake(kind)
 return {'new'}

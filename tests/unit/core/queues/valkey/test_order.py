@@ -231,6 +231,11 @@ LAGGING = [
         *(("C", 7.0, A), ("C", 1.0, C)),
         then=[*[("put", "D", 1.0, A)] * 20, *[("claim", OFFERS[0])] * 20, ("put", "C", 1.0, C)],
     ),
+    _lagging(("D", 3.0, C), *((f"E{number}", 0.75, C) for number in range(6)), then=[]),
+    _lagging(
+        *(("D", 3.0, A), ("D", 1.0, C), ("C", 0.5, C)),
+        then=[*[("put", "D", 1.0, A)] * 20, *[("claim", OFFERS[0])] * 20, *[("put", "E", 0.5, C)] * 2],
+    ),
 ]
 """Where a line lags newcomers take turns, as tests/unit/core/test_fair_order.py tells."""
 
