@@ -21,6 +21,8 @@ from core import LOCAL_ENDS
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 """Seconds before another try: doubled each time, and spread, so that not all clients come back at once."""
 FORGOTTEN = {"not_found", "expired"}
+MOST_HANG_UPS = 3
+"""Connections that break at a server that has never answered, until it is taken for another program."""
 NO_ANSWER = {CONNECTION_LOST, UNREACHABLE}
 """Failures that do not tell whether the server has the job; every other one says that it has not."""
 
@@ -50,6 +52,7 @@ class Job:
         """Whether the server may know of the job: from then on a lost connection is no end."""
         self.id: str | None = None
         """The server's name for the job, while it is known."""
+        self._hang_ups = 0
         self._unsure = False
         """Whether the server may have a job that it has not told the id of."""
         self.submitted = asyncio.Event()
@@ -63,14 +66,21 @@ class Job:
             try:
                 return await self._follow()
             except Failure as failure:
-                if failure.code == CONNECTION_LOST and not self._sent:
-                    if (foreign := await self._server.foreign()) is not None:
-                        raise foreign from failure
+                if failure.code == CONNECTION_LOST and not self._server.has_answered:
+                    await self._look_who_hangs_up(failure)
                     self._sent = True
                 self._unsure = self._unsure and failure.code in NO_ANSWER
                 if not (self._sent and failure.may_pass):
                     raise
                 await self._rest(failure)
+
+    async def _look_who_hangs_up(self, failure: Failure) -> None:
+        """A server that is about to stop does as well. Raises Failure where it is no server of ours."""
+        if (foreign := await self._server.foreign()) is not None:
+            raise foreign from failure
+        self._hang_ups += not self._server.has_answered
+        if self._hang_ups >= MOST_HANG_UPS:
+            raise self._server.hangs_up() from failure
 
     async def cancel(self) -> None:
         """End the job at the server. Raises Failure where that could not be told."""

@@ -40,6 +40,8 @@ class Server:
         """Its address as it may be shown: without a password."""
         self._other_port_hint = OTHER_PORT_HINT if address.is_guess else ""
         self._no_server_hint = NO_SERVER_HINT if address.is_guess else ""
+        self.has_answered = False
+        """Whether it was ever there, whatever it said."""
         self._limits = aiohttp.ClientTimeout(sock_connect=CONNECT_SECONDS, sock_read=SILENCE_SECONDS)
 
     @asynccontextmanager
@@ -98,7 +100,7 @@ class Server:
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         with self._as_failures():
             response = await self._session.request(method, self._url + path, allow_redirects=False, **options)
-        self._no_server_hint = ""  # somebody was there
+        self.has_answered, self._no_server_hint = True, ""
         async with response:
             yield response
 
@@ -131,6 +133,11 @@ class Server:
                 "unauthorized", f"{self.name} answers {answer}; a proxy before it may want a password"
             )
         return self._foreign(answer)
+
+    def hangs_up(self) -> Failure:
+        """What is wrong where nothing was ever answered, and each connection breaks."""
+        question = f"{self.name} hangs up on every request; is it an sd-b64-api server, or meant as https?"
+        return Failure(UNREACHABLE, question + self._other_port_hint)
 
     def _foreign(self, answer: str) -> Failure:
         question = f"{self.name} answers {answer}; is it an sd-b64-api server?"
@@ -175,6 +182,7 @@ def _reason(error: BaseException) -> str:
         return plain(fault.strerror or str(error))
     if isinstance(error, TimeoutError):
         return "it has been silent for too long"
-    if isinstance(error, (aiohttp.ClientPayloadError, ConnectionError)):
+    broke = isinstance(error, (aiohttp.ClientPayloadError, ConnectionError))
+    if broke or (isinstance(error, aiohttp.ClientOSError) and not error.errno):
         return "the connection broke"
     return plain(str(error)) or type(error).__name__

@@ -131,6 +131,23 @@ async def test_what_is_no_such_server_is_told_at_once_though_it_hangs_up(capsys:
     assert "is it an sd-b64-api server?" in capsys.readouterr().err
 
 
+async def test_what_hangs_up_on_every_request_is_no_server_of_ours(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an https port does: it is not tried for a quarter of an hour, as a server is that has answered."""
+    monkeypatch.setattr("cli.job.FIRST_PAUSE", 0.01)
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        code = await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
+    assert code == 3
+    assert "hangs up on every request" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", [("imagine", PROMPT, "--patience=1"), ("status",)])
 async def test_the_websockets_port_is_told_to_be_that(capsys: Capture, command: tuple[str, ...]) -> None:
     """It hangs up on what has a body, as a server does that is about to come back."""
