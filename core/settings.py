@@ -136,7 +136,7 @@ class Settings:
         30.0, number_reader(0, 3600), "seconds that running jobs get at shutdown"
     )
     prompt_file: str = _setting(
-        "prompt.txt", read_text, "file that holds the last prompt; empty: none", may_be_empty=True
+        "prompt.txt", read_text, "file that holds the last prompt of HTTP; empty: none", may_be_empty=True
     )
     discord_token: str = _setting(
         "", read_text, "the bot's token; set, `serve` starts the bot too", secret=True
