@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from core.queues.valkey import ValkeyQueue
 
 log = logging.getLogger(__name__)
-
-FREEING = 5.0
-"""Seconds that the servers get at the end to let go of what was interrupted."""
 
 
 @asynccontextmanager
@@ -105,7 +102,9 @@ async def _alone(settings: Settings) -> AsyncIterator[Gateway]:
                 yield Gateway(queue, MemoryCoordination(), secret=lambda: secret)
             finally:
                 await queue.drain(0)
-                await _let_go(workers)
+                async with asyncio.TaskGroup() as group:
+                    for worker in workers:
+                        group.create_task(worker.retire(0))
 
 
 @asynccontextmanager
@@ -146,16 +145,6 @@ def _process_prefix(pid: int) -> str:
 
 def _slot(queue: Queue, backend: A1111Backend, deployment: str, settings: Settings) -> Worker:
     return Worker(queue, backend, deployment=deployment, job_timeout=settings.job_timeout)
-
-
-async def _let_go(workers: Sequence[Worker]) -> None:
-    """Wait a while until no server paints for us."""
-    try:
-        async with asyncio.timeout(FREEING), asyncio.TaskGroup() as group:
-            for worker in workers:
-                group.create_task(worker.free())
-    except TimeoutError:
-        return
 
 
 @asynccontextmanager

@@ -91,10 +91,6 @@ class Worker:
         """Whether it has a job at the moment."""
         return not self._free.is_set()
 
-    async def free(self) -> None:
-        """Wait until this slot has nothing in hand."""
-        await self._free.wait()
-
     async def retire(self, grace: float | None) -> None:
         """Take no more jobs, and wait until what is in hand has ended; None: however long that takes.
 

@@ -583,7 +583,6 @@ async def test_a_job_that_takes_too_long_is_told_first_then_the_server_is_freed(
     bench = Bench(go_on_until_interrupted, succeed, job_timeout=0.02)
     async with bench.at_work():
         assert await code_of(await bench.submit()) == "timeout"
-        await soon(bench.worker.free())
         next_job = await bench.submit("next")  # no work is refused for the moment that it takes
         assert await soon(next_job.end()) == painted()
     assert bench.log == [
@@ -702,9 +701,9 @@ async def test_at_shutdown_what_still_runs_is_interrupted() -> None:
         watch = await bench.submit()
         await soon(bench.backend.painting.wait())
         await bench.queue.drain(0)
-        await soon(bench.worker.free())
+        await soon(bench.worker.retire(0))
         assert await code_of(watch) == "shutting_down"
-    assert bench.log[:4] == ["look", "usable", "paint", "interrupt 0"]
+    assert bench.log[:5] == ["look", "usable", "paint", "Again refused", "interrupt 0"]
 
 
 async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest.MonkeyPatch) -> None:
