@@ -25,24 +25,18 @@ FORMATS = {"png", "jpeg", "webp"}
 
 def check(output: str | None, count: int, *, on_terminal: bool) -> None:
     """Refuse what cannot work before anything is painted; make a folder that is missing. Raises Failure."""
+    if output == "":  # as of a variable that is not set: who names a file looks for it there
+        raise Failure(USAGE, "-o: the name is empty")
     if output == STANDARD_OUTPUT:
         if count > 1:
             raise Failure(USAGE, f"-o -: {count} pictures do not fit into one stream; name a file or folder")
         if on_terminal:
             raise Failure(USAGE, "-o -: a picture is nothing for a terminal; send it to a file or a program")
         return
-    if output is not None and count == 1 and _is_special(Path(output)):
-        return
-    folder = _folder(output)
-    if output is not None and _is_folder(output):
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise Failure(USAGE, f"-o {output}: no folder can be made there: {error.strerror}") from None
-    if not folder.is_dir():
-        raise Failure(USAGE, f"-o {output}: there is no folder {folder}")
-    if not os.access(folder, os.W_OK):
-        raise Failure(USAGE, f"-o {output or folder}: no file can be written in {folder}")
+    try:
+        _check_path(output, count)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise Failure(USAGE, f"-o {output}: {error.strerror}") from None
 
 
 def save(output: str | None, prompt: str, pictures: Sequence[Picture]) -> list[Path]:
@@ -81,8 +75,27 @@ def new_name(prompt: str, picture: Picture) -> str:
     return f"{words or 'picture'}-{number}.{picture.format if picture.format in FORMATS else 'bin'}"
 
 
+def _check_path(output: str | None, count: int) -> None:
+    """Refuse a path that no picture can come to. Raises Failure, or the OSError of what was tried."""
+    if output is not None and count == 1 and _is_special(Path(output)):
+        return
+    folder = _folder(output)
+    if output is not None and _is_folder(output):
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise Failure(USAGE, f"-o {output}: no folder can be made there: {error.strerror}") from None
+    if not folder.is_dir():
+        raise Failure(USAGE, f"-o {output}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise Failure(USAGE, f"-o {output or folder}: no file can be written in {folder}")
+    if output is not None and not _is_folder(output):
+        with suppress(FileNotFoundError):
+            numbered(Path(output), count)[-1].stat()
+
+
 def _is_folder(output: str) -> bool:
-    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+    return output.endswith(("/", os.sep)) or os.path.isdir(output)
 
 
 def _folder(output: str | None) -> Path:

@@ -1,5 +1,6 @@
 """Names of pictures, and files that are whole or not there."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -73,7 +74,6 @@ def test_a_new_name_replaces_nothing() -> None:
     """The same prompt and seed again get a number."""
     for name in ("a-7.png", "a-7-2.png", "a-7-3.png"):
         assert save(None, "a", [SEVEN]) == [Path(name)]
-    assert save("", "a", [EIGHT]) == [Path("a-8.png")]
 
 
 def test_a_folder_gets_new_names() -> None:
@@ -190,6 +190,7 @@ def test_what_a_signal_cuts_off_leaves_nothing(output: str | None, monkeypatch: 
     [
         ("none/out.png", 1, False, "there is no folder"),
         ("none/deeper/", 1, False, "no folder can be made there"),
+        ("", 1, False, "-o: the name is empty"),
         ("-", 2, False, "2 pictures do not fit into one stream"),
         ("-", 1, True, "a picture is nothing for a terminal"),
     ],
@@ -199,6 +200,31 @@ def test_what_cannot_work_is_refused_before_anything_is_painted(
 ) -> None:
     with pytest.raises(Failure, match=complaint) as failed:
         check(output, count, on_terminal=terminal)
+    assert failed.value.exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there it has no such words")
+@pytest.mark.parametrize(("length", "count"), [(260, 1), (250, 2)])
+def test_a_name_that_is_too_long_is_a_wrong_command_line(length: int, count: int) -> None:
+    """Also one that becomes so by the numbers of several pictures."""
+    with pytest.raises(Failure, match=r"-o x+\.png: .*too long") as failed:
+        check("x" * length + ".png", count, on_terminal=False)
+    assert failed.value.exit_code == 2
+
+
+def test_a_folder_that_may_not_be_entered_is_a_wrong_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python asks whether a file is there with an error, which is no fault of standard output."""
+    looked = Path.stat
+
+    def refuse(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent.name == "private":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return looked(path, follow_symlinks=follow_symlinks)  # root, as in a container, is refused nothing
+
+    Path("private").mkdir()
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(Failure, match=r"-o private/x\.png: Permission denied") as failed:
+        check("private/x.png", 1, on_terminal=False)
     assert failed.value.exit_code == 2
 
 
