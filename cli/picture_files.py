@@ -77,7 +77,9 @@ def new_name(prompt: str, picture: Picture) -> str:
 
 def _check_path(output: str | None, count: int) -> None:
     """Refuse a path that no picture can come to. Raises Failure, or the OSError of what was tried."""
-    if output is not None and count == 1 and _is_special(Path(output)):
+    if output is not None and _is_special(Path(output)):
+        if count > 1:  # there are no others beside it that bear numbers
+            raise Failure(USAGE, f"-o {output}: {count} pictures do not fit there; name a file or folder")
         return
     folder = _folder(output)
     if output is not None and _is_folder(output):

@@ -203,6 +203,18 @@ def test_what_cannot_work_is_refused_before_anything_is_painted(
     assert failed.value.exit_code == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither")
+def test_several_pictures_do_not_fit_into_a_device_or_a_pipe() -> None:
+    """Else root, as in a container, would find /dev/null-1 there."""
+    os.mkfifo("pipe")
+    Path("link").symlink_to("pipe")
+    for output in ("/dev/null", "pipe", "link"):
+        check(output, 1, on_terminal=False)
+        with pytest.raises(Failure, match=f"-o {output}: 2 pictures do not fit there") as failed:
+            check(output, 2, on_terminal=False)
+        assert failed.value.exit_code == 2
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there it has no such words")
 @pytest.mark.parametrize(("length", "count"), [(260, 1), (250, 2)])
 def test_a_name_that_is_too_long_is_a_wrong_command_line(length: int, count: int) -> None:
