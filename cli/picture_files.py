@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from unicodedata import category, normalize
 
 from cli.exit_codes import UNWRITABLE, USAGE
 from cli.failures import Failure
@@ -18,6 +19,8 @@ from core import forget_output
 
 LONGEST_NAME = 40
 """Characters of the prompt in a file's name: within 255 bytes in any script."""
+MARKS = {"Mn", "Mc"}
+"""Unicode's categories of signs that stand on, under or beside a letter and are none themselves."""
 STANDARD_OUTPUT = "-"
 FORMATS = {"png", "jpeg", "webp"}
 """Those that a server of ours tells of; the ending of any other file is `bin`."""
@@ -69,10 +72,23 @@ def numbered(path: Path, count: int) -> list[Path]:
 
 def new_name(prompt: str, picture: Picture) -> str:
     """A name that tells what it is: the prompt's words and the seed."""
-    words = "-".join(re.findall(r"[^\W_]+", prompt.lower()))[:LONGEST_NAME].strip("-")
+    words = "-".join(_words(prompt))[:LONGEST_NAME].strip("-")
     # What the server chose has no say in where the file comes to lie.
     number = re.sub(r"[^A-Za-z0-9]", "", picture.id)[:LONGEST_NAME] if picture.seed is None else picture.seed
     return f"{words or 'picture'}-{number}.{picture.format if picture.format in FORMATS else 'bin'}"
+
+
+def _words(prompt: str) -> list[str]:
+    """The prompt's words in small letters; a letter keeps its marks, which Hindi and Thai are written with.
+
+    Marks of other signs go with these: those of emoji cannot be seen.
+    """
+    text = normalize("NFC", prompt.lower())
+    kinds = "".join(
+        "a" if sign.isalpha() else "1" if sign.isalnum() else "m" if category(sign) in MARKS else " "
+        for sign in text
+    )
+    return [text[slice(*word.span())] for word in re.finditer("(?:am*|1)+", kinds)]
 
 
 def _check_path(output: str | None, count: int) -> None:

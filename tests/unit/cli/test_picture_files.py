@@ -27,6 +27,10 @@ def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ('"../../etc/passwd"', "etc-passwd-7.png"),
         ("Ein Äffchen, mit_Hut!", "ein-äffchen-mit-hut-7.png"),
         ("帽子をかぶった猿", "帽子をかぶった猿-7.png"),
+        ("हिन्दी में बंदर", "हिन्दी-में-बंदर-7.png"),
+        ("ลิงใส่หมวก ที่นี่", "ลิงใส่หมวก-ที่นี่-7.png"),
+        ("A\u0308ffchen", "äffchen-7.png"),
+        ("\u0301a \u2764\ufe0f 1\ufe0f\u20e3 cat", "a-1-cat-7.png"),
         ("...", "picture-7.png"),
         ("word " * 50, "word-word-word-word-word-word-word-word-7.png"),
         ("con", "con-7.png"),
@@ -48,7 +52,7 @@ def test_a_server_has_no_say_in_where_its_picture_comes_to_lie() -> None:
     assert len(new_name("a", Picture("x" * 5000, b"", 0, 1, None))) < 50
 
 
-@pytest.mark.parametrize("letter", ["猿", "🐒", "a", "ä"])
+@pytest.mark.parametrize("letter", ["猿", "🐒", "a", "ä", "ที่", "𑄇𑄳"])
 def test_no_name_is_too_long_for_a_file(letter: str) -> None:
     """255 bytes is what file systems take."""
     assert len(os.fsencode(new_name(letter * 500, SEVEN))) < 240
