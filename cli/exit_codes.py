@@ -2,7 +2,7 @@
 
 MEANINGS = {
     0: "done",
-    1: "the job failed, or its picture could not be saved",
+    1: "the job failed, not all of its pictures were painted, or one could not be saved",
     2: "the command or the request is wrong: the same again fails again",
     3: "not now: the server is not reached, or takes no work at the moment; try again later",
     4: "not allowed: the API key is missing or wrong, or this address may not come in",
@@ -14,6 +14,8 @@ CONNECTION_LOST = "connection_lost"
 """A connection was there, and broke: what was sent may have arrived."""
 UNREADABLE = "unreadable"
 """A server of ours answers, and its words make no sense here."""
+INCOMPLETE = "incomplete"
+"""Fewer pictures came than were asked for; these are saved."""
 UNWRITABLE = "unwritable"
 """The picture was painted and cannot be written."""
 USAGE = "usage"
@@ -37,6 +39,7 @@ EXIT_CODES = {
     "forbidden": 4,
     INTERRUPTED: 130,
     UNREADABLE: 1,
+    INCOMPLETE: 1,
     UNWRITABLE: 1,
     "not_found": 1,
     "cancelled": 1,

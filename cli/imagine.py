@@ -12,7 +12,7 @@ from typing import Any
 from cli import picture_files
 from cli.address import find_server
 from cli.display import Display, choose_display
-from cli.exit_codes import INTERRUPTED, USAGE
+from cli.exit_codes import INCOMPLETE, INTERRUPTED, USAGE
 from cli.failures import Failure
 from cli.job import Job
 from cli.messages import Picture
@@ -28,7 +28,8 @@ ID_SECONDS = 3.0
 
 async def imagine(options: Namespace) -> int:
     """Have it painted and save it. Raises Failure."""
-    picture_files.check(options.output, options.batch_size or 1, on_terminal=sys.stdout.isatty())
+    count = options.batch_size or 1
+    picture_files.check(options.output, count, on_terminal=sys.stdout.isatty())
     if options.json and options.output == STANDARD_OUTPUT:
         raise Failure(USAGE, "--json and -o - both want standard output")
     display = choose_display(sys.stderr, quiet=options.quiet)
@@ -37,12 +38,14 @@ async def imagine(options: Namespace) -> int:
         pictures = await _painted(job, display, stop)
         try:
             with cut_off_by_signal():  # a pipe that nobody reads blocks the loop; no job is left to cancel
-                _save(options, pictures)
+                _save(options, pictures, count)
         except KeyboardInterrupt:
             raise _still_there(Failure(INTERRUPTED, "saving was cut off"), server, pictures) from None
         except Failure as failure:
             raise _still_there(failure, server, pictures) from failure
-    display.done(summary(pictures, of=options.batch_size or 1))
+    display.done(summary(pictures, of=count))
+    if len(pictures) < count:
+        raise Failure(INCOMPLETE, f"the server painted {len(pictures)} of {count} pictures")
     return 0
 
 
@@ -69,14 +72,13 @@ def _wanted(options: Namespace) -> dict[str, Any]:
     return {"input": options.prompt, **{name: value for name, value in given.items() if value is not None}}
 
 
-def _save(options: Namespace, pictures: Sequence[Picture]) -> None:
+def _save(options: Namespace, pictures: Sequence[Picture], count: int) -> None:
     """Write the pictures where they are wanted, and tell standard output their names. Raises Failure."""
     if options.output == STANDARD_OUTPUT:
         picture_files.write_out(pictures[0])
         return
-    for path, picture in zip(
-        picture_files.save(options.output, options.prompt, pictures), pictures, strict=True
-    ):
+    paths = picture_files.save(options.output, options.prompt, pictures, of=count)
+    for path, picture in zip(paths, pictures, strict=True):
         print(json.dumps(_told(path, picture)) if options.json else path, flush=True)
 
 

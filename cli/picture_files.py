@@ -42,11 +42,11 @@ def check(output: str | None, count: int, *, on_terminal: bool) -> None:
         raise Failure(USAGE, f"-o {output}: {error.strerror}") from None
 
 
-def save(output: str | None, prompt: str, pictures: Sequence[Picture]) -> list[Path]:
-    """Write the pictures into files; their paths. Raises Failure."""
+def save(output: str | None, prompt: str, pictures: Sequence[Picture], *, of: int = 1) -> list[Path]:
+    """Write the pictures, of so many that were asked for, into files; their paths. Raises Failure."""
     if output is None or _is_folder(output):
         return [_save_new(_folder(output), new_name(prompt, picture), picture.file) for picture in pictures]
-    paths = numbered(Path(output), len(pictures))
+    paths = numbered(Path(output), max(of, len(pictures)))[: len(pictures)]
     for path, picture in zip(paths, pictures, strict=True):
         _save(path, picture.file)
     return paths

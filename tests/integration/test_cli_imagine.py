@@ -82,11 +82,19 @@ async def test_several_pictures_are_several_files(tmp_path: Path, capsys: Captur
     assert [seed_of(contents(name)) for name in heard.out.split()] == [7, 8, 9]
 
 
-async def test_fewer_pictures_than_were_asked_for_are_counted(tmp_path: Path, capsys: Capture) -> None:
+@pytest.mark.parametrize("quiet", [("-q",), ()])
+async def test_fewer_pictures_than_were_asked_for_are_saved_and_no_success(
+    tmp_path: Path, capsys: Capture, quiet: tuple[str, ...]
+) -> None:
     """Some servers paint one at a time, whatever they are asked for."""
     async with serving(tmp_path) as served:
-        assert await imagine(served, f"{PROMPT} /fewer", "-n", "4", "-o", "out.png") == 0
-    assert "1 of 4 pictures, " in capsys.readouterr().err
+        assert await imagine(served, f"{PROMPT} /fewer", "-n", "4", "-o", "out.png", *quiet) == 1
+    heard = capsys.readouterr()
+    assert heard.out == "out-1.png\n"
+    assert prompt_of(contents("out-1.png")) == f"{PROMPT} /fewer"
+    lines = heard.err.splitlines()
+    assert lines[-1] == "sd-b64: incomplete: the server painted 1 of 4 pictures"
+    assert len(lines) == 1 if quiet else lines[-2].startswith("1 of 4 pictures, ")
 
 
 async def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:

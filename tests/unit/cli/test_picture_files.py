@@ -66,6 +66,12 @@ def test_several_pictures_count_from_1() -> None:
     assert numbered(Path("out"), 1) == [Path("out")]
 
 
+def test_fewer_pictures_than_were_asked_for_bear_the_numbers_they_were_promised() -> None:
+    """A script finds them where it looks, and the file without a number stays as it is."""
+    assert save("out.png", "a", [SEVEN], of=3) == [Path("out-1.png")]
+    assert save("out.png", "a", [SEVEN, EIGHT], of=1) == [Path("out-1.png"), Path("out-2.png")]
+
+
 def test_a_named_file_is_replaced() -> None:
     """As cp, curl and others do it."""
     Path("out.png").write_bytes(b"old")
