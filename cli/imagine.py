@@ -12,7 +12,7 @@ from typing import Any
 from cli import picture_files
 from cli.address import find_server
 from cli.display import Display, choose_display
-from cli.exit_codes import INCOMPLETE, INTERRUPTED, USAGE
+from cli.exit_codes import INCOMPLETE, INTERRUPTED, UNWRITABLE, USAGE
 from cli.failures import Failure
 from cli.job import Job
 from cli.messages import Picture
@@ -20,7 +20,7 @@ from cli.picture_files import STANDARD_OUTPUT
 from cli.server import Server, reach
 from cli.stopping import begun, done_before
 from cli.words import summary
-from core import FIELDS, cut_off_by_signal, stop_signal
+from core import FIELDS, cut_off_by_signal, forget_output, stop_signal
 
 ID_SECONDS = 3.0
 """How long a cancel waits for the id of a job that is just being submitted."""
@@ -29,9 +29,7 @@ ID_SECONDS = 3.0
 async def imagine(options: Namespace) -> int:
     """Have it painted and save it. Raises Failure."""
     count = options.batch_size or 1
-    picture_files.check(options.output, count, on_terminal=sys.stdout.isatty())
-    if options.json and options.output == STANDARD_OUTPUT:
-        raise Failure(USAGE, "--json and -o - both want standard output")
+    _check(options, count)
     display = choose_display(sys.stderr, quiet=options.quiet)
     async with stop_signal() as stop, reach(find_server(options.server, options.key, os.environ)) as server:
         job = Job(server, _wanted(options), told=display.told, lost=display.lost, patience=options.patience)
@@ -47,6 +45,15 @@ async def imagine(options: Namespace) -> int:
     if len(pictures) < count:
         raise Failure(INCOMPLETE, f"the server painted {len(pictures)} of {count} pictures")
     return 0
+
+
+def _check(options: Namespace, count: int) -> None:
+    """Refuse what cannot work before anything is painted. Raises Failure."""
+    picture_files.check(options.output, count, on_terminal=sys.stdout.isatty())
+    if options.json and options.output == STANDARD_OUTPUT:
+        raise Failure(USAGE, "--json and -o - both want standard output")
+    if options.output == STANDARD_OUTPUT and sys.__stdout__ is None:  # what we have instead leads nowhere
+        raise Failure(UNWRITABLE, "standard output is closed")
 
 
 async def _painted(job: Job, display: Display, stop: asyncio.Event) -> Sequence[Picture]:
@@ -78,8 +85,11 @@ def _save(options: Namespace, pictures: Sequence[Picture], count: int) -> None:
         picture_files.write_out(pictures[0])
         return
     paths = picture_files.save(options.output, options.prompt, pictures, of=count)
-    for path, picture in zip(paths, pictures, strict=True):
-        print(json.dumps(_told(path, picture)) if options.json else path, flush=True)
+    try:
+        for path, picture in zip(paths, pictures, strict=True):
+            print(json.dumps(_told(path, picture)) if options.json else path, flush=True)
+    except BrokenPipeError:  # nobody reads the names any more, and the pictures are there
+        forget_output()
 
 
 def _told(path: Path, picture: Picture) -> dict[str, Any]:

@@ -173,13 +173,27 @@ async def test_a_name_that_the_websockets_port_refuses_is_told_at_once(
 @pytest.mark.parametrize("closed", ["1", "2"])
 async def test_a_stream_that_is_closed_from_the_start_is_not_missed(tmp_path: Path, closed: str) -> None:
     """As some daemons start programs."""
-    anew = f"[sys.executable, '-c', {PLAIN!r}, *sys.argv[1:]]"
-    program = f"import os, sys; os.close({closed}); os.execv(sys.executable, {anew})"
     async with serving(tmp_path) as served:
         arguments = ("imagine", PROMPT, "-o", "out.png")
-        async with started(tmp_path, served.url, *arguments, program=program) as process:
+        async with started(tmp_path, served.url, *arguments, program=without(closed)) as process:
             assert await process.wait() == 0
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
+
+
+async def test_a_picture_for_a_stream_that_is_closed_is_not_even_painted(tmp_path: Path) -> None:
+    """It would be gone, and the exit code 0."""
+    async with serving(tmp_path) as served:
+        arguments = ("imagine", PROMPT, "-o", "-")
+        async with started(tmp_path, served.url, *arguments, program=without("1")) as process:
+            _, said = await process.communicate()
+        assert served.double.txt2img_requests == []
+    assert (process.returncode, said) == (1, b"sd-b64: unwritable: standard output is closed\n")
+
+
+def without(stream: str) -> str:
+    """The program that starts the client with this stream closed."""
+    anew = f"[sys.executable, '-c', {PLAIN!r}, *sys.argv[1:]]"
+    return f"import os, sys; os.close({stream}); os.execv(sys.executable, {anew})"
 
 
 async def test_patience_ends(tmp_path: Path, capsys: Capture) -> None:
