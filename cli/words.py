@@ -29,7 +29,7 @@ def summary(pictures: Sequence[Picture], of: int = 1) -> str:
     known = [
         f"{count} pictures" if max(len(pictures), of) > 1 else "",
         f"{first.width}x{first.height}" if first.width and first.height else "",
-        f"{first.steps} steps" if first.steps else "",
+        f"{first.steps} step{'s' if first.steps > 1 else ''}" if first.steps else "",
         f"seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}" if seeds else "",
         plain(first.model or ""),
         f"{first.seconds:.1f} s" if first.seconds is not None else "",

@@ -31,4 +31,5 @@ def test_a_summary_tells_what_is_known() -> None:
     known = Picture("1", b"", 0, 1, 7, "png", "", "alpha", "Euler", 512, 768, 20, 3.21, "gpu:7860")
     assert summary([known]) == "512x768, 20 steps, seed 7, alpha, 3.2 s on gpu:7860"
     assert summary([Picture("1", b"", 0, 2, 7), Picture("1", b"", 1, 2, 8)]) == "2 pictures, seeds 7, 8"
+    assert summary([Picture("1", b"", 0, 1, steps=1)]) == "1 step"
     assert summary([Picture("1", b"", 0, 1)]) == ""
