@@ -1,8 +1,9 @@
 """The command line of `sd-b64`: what may be asked for, and the help that tells of it. Pure."""
 
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from typing import NoReturn
 
-from cli.exit_codes import MEANINGS
+from cli.exit_codes import EXIT_CODES, MEANINGS, USAGE
 
 PATIENCE = 900.0
 """Seconds: as long as a server keeps a finished picture for the one who comes back (RESULT_TTL)."""
@@ -23,9 +24,18 @@ examples:
 """
 
 
+class Parser(ArgumentParser):
+    """One whose errors are a line with its code, as all errors of a client are; so are its commands'."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        line = " ".join(message.splitlines())  # words that it does not know are quoted as they came
+        self.exit(EXIT_CODES[USAGE], f"sd-b64: {USAGE}: {line}; see `{self.prog} --help`\n")
+
+
 def parser() -> ArgumentParser:
     """All commands and their options."""
-    top = ArgumentParser(prog="sd-b64", description="The front door to Stable Diffusion.")
+    top = Parser(prog="sd-b64", description="The front door to Stable Diffusion.")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("serve", help="start everything in one process: HTTP, websocket, a painter if needed")
     _add_imagine(

@@ -50,6 +50,7 @@ def test_the_readme_names_every_option() -> None:
         (["imagine", "a", "-n", "0"], "'0' is not a number of pictures"),
         (["imagine", "a", "--patience", "-1"], "'-1' is not a number of seconds"),
         (["imagine", "a", "--patience", "nan"], "'nan' is not a number of seconds"),
+        (["imagine", "a", "one\ntwo"], "unrecognized arguments: one two"),
         (["paint"], "invalid choice"),
         ([], "COMMAND"),
     ],
@@ -57,11 +58,13 @@ def test_the_readme_names_every_option() -> None:
 def test_a_wrong_command_line_is_exit_code_2(
     words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With a line that names what is wrong."""
+    """With one line that names what is wrong, and bears the code."""
     with pytest.raises(SystemExit) as ended:
         parser().parse_args(words)
     assert ended.value.code == 2
-    assert complaint in capsys.readouterr().err.splitlines()[-1]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sd-b64: usage: ")
+    assert complaint in line
 
 
 def commands() -> dict[str, ArgumentParser]:
