@@ -5,6 +5,7 @@ which is asked every few seconds, needs next to nothing.
 """
 
 import os
+import signal
 import sys
 from argparse import Namespace
 from contextlib import suppress
@@ -14,18 +15,30 @@ from cli.arguments import parser
 
 def main() -> None:
     """Read the command line and do what it says."""
-    options = parser().parse_args()
     try:
+        options = parser().parse_args()
         if options.command == "serve":
             _serve()
         elif options.command == "health":
             sys.exit(_health())
         else:
+            _end_quietly_on_signals()
             import asyncio
 
             sys.exit(asyncio.run(ask(options)))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end_quietly_on_signals() -> None:
+    """While a client loads, and whenever it has nothing to cancel: what asks it to stop ends it with 130.
+
+    What was told to ignore a signal, as by `nohup`, goes on doing so.
+    """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: os._exit(130))
 
 
 def _serve() -> None:

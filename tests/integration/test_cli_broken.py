@@ -282,6 +282,55 @@ async def test_a_signal_cancels_the_job_that_runs(tmp_path: Path, stop: signal.S
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize(
+    ("moment", "stop"),
+    [("cli.imagine", "SIGINT"), ("cli.imagine", "SIGTERM"), ("cli.imagine", "SIGHUP"), ("", "SIGINT")],
+)
+async def test_a_signal_while_the_client_loads_ends_it_without_a_word(
+    tmp_path: Path, moment: str, stop: str
+) -> None:
+    """It has nothing to cancel yet."""
+    async with started(tmp_path, "", "imagine", PROMPT, program=stopped(moment, stop)) as process:
+        heard = await process.communicate()
+    assert (process.returncode, *heard) == (130, b"", b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+async def test_who_ignores_a_closed_terminal_ignores_it_while_loading(tmp_path: Path) -> None:
+    """As `nohup` has it."""
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    program = ignoring + stopped("cli.imagine", "SIGHUP")
+    async with serving(tmp_path) as served:
+        arguments = ("imagine", PROMPT, "-o", "out.png")
+        async with started(tmp_path, served.url, *arguments, program=program) as process:
+            assert await process.wait() == 0
+    assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
+
+
+def stopped(moment: str, stop: str) -> str:
+    """The program that is sent a signal when it begins to load this module, or to read its command line."""
+    return f"""
+import os, signal, sys
+import cli.__main__
+
+class Stopping:
+    def find_spec(name, path, target=None):
+        if name == {moment!r}:
+            os.kill(os.getpid(), signal.{stop})
+
+def read():
+    os.kill(os.getpid(), signal.{stop})
+    return parser()
+
+sys.meta_path.insert(0, Stopping)
+parser = cli.__main__.parser
+if not {moment!r}:
+    cli.__main__.parser = read
+cli.__main__.main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_a_signal_cancels_the_job_that_waits(tmp_path: Path) -> None:
     """It never reaches the painter."""
     async with serving(tmp_path) as served:
