@@ -1,6 +1,7 @@
 """The command line of `sd-b64`: what may be asked for, and the help that tells of it. Pure."""
 
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from math import isfinite, nan
 from typing import NoReturn
 
 from cli.exit_codes import EXIT_CODES, MEANINGS, USAGE
@@ -61,7 +62,7 @@ def parser() -> ArgumentParser:
 
 
 def _add_imagine(command: ArgumentParser) -> None:
-    command.add_argument("prompt", metavar="PROMPT", help="what to paint")
+    command.add_argument("prompt", type=_text, metavar="PROMPT", help="what to paint")
     command.add_argument(
         "-o",
         "--output",
@@ -73,10 +74,10 @@ def _add_imagine(command: ArgumentParser) -> None:
     command.add_argument("--seed", type=int, metavar="N", help="the same seed paints the same picture again")
     command.add_argument("--width", type=int, metavar="PIXELS", help="a multiple of 8 (512)")
     command.add_argument("--height", type=int, metavar="PIXELS", help="a multiple of 8 (512)")
-    command.add_argument("--negative-prompt", metavar="TEXT", help="what should not be seen")
-    command.add_argument("--cfg-scale", type=float, metavar="X", help="how closely to follow the prompt (7)")
-    command.add_argument("--sampler-name", metavar="NAME", help="one of the server's samplers")
-    command.add_argument("--model", metavar="NAME", help="one of the server's models")
+    command.add_argument("--negative-prompt", type=_text, metavar="TEXT", help="what should not be seen")
+    command.add_argument("--cfg-scale", type=_number, metavar="X", help="how close to the prompt (7)")
+    command.add_argument("--sampler-name", type=_text, metavar="NAME", help="one of the server's samplers")
+    command.add_argument("--model", type=_text, metavar="NAME", help="one of the server's models")
     command.add_argument(
         *("-n", "--count", "--batch-size"),
         dest="batch_size",
@@ -107,6 +108,24 @@ def _add_server(command: ArgumentParser) -> None:
         "--server", metavar="URL", help="where the server is (http://127.0.0.1:5000, or HTTP_PORT)"
     )
     command.add_argument("--key", metavar="KEY", help="its API key; SD_B64_KEY does not show in `ps`")
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # Python keeps what it cannot read as halves of characters
+        raise ArgumentTypeError(f"{text!r} is no text in the encoding of this terminal (LC_ALL)") from None
+    return text
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = nan
+    if not isfinite(number):
+        raise ArgumentTypeError(f"{text!r} is not a number")
+    return number
 
 
 def _count(text: str) -> int:
