@@ -40,7 +40,8 @@ class Display(Protocol):
 class Lines:
     """A line whenever something has changed that is worth one: the place, the server, a tenth of the way.
 
-    Of progress not more than one every PAUSE seconds.
+    Also whether the end is in sight: where all backends have died, it no longer is. Of progress not more than
+    one every PAUSE seconds.
     """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +64,8 @@ class Lines:
             case Queued(_, position, eta, attempt):
                 again = "again " if attempt > 1 else ""
                 about = f", about {duration(eta)}" if eta is not None else ""
-                self._say((Queued, position, attempt), f"waiting {again}in line: {place(position)}{about}")
+                key = (Queued, position, attempt, eta is None)
+                self._say(key, f"waiting {again}in line: {place(position)}{about}")
             case Started(_, backend, attempt):
                 self._say((Started, attempt), f"painting on {plain(backend)}")
             case Progress(_, fraction, step, steps, eta):

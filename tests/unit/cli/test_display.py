@@ -38,15 +38,29 @@ def test_a_place_is_told_when_it_changes(clock: Clock) -> None:
     """An estimate that moves is no line."""
     assert said(
         clock,
-        (0, Queued("1", 2, None)),
-        (1, Queued("1", 2, 20.0)),
+        (0, Queued("1", 2, 20.0)),
         (1, Queued("1", 2, 19.0)),
         (1, Queued("1", 1, 12.2)),
         (1, Queued("1", 0, 5.0, 2)),
     ) == [
-        "waiting in line: 2 ahead",
+        "waiting in line: 2 ahead, about 20 s",
         "waiting in line: 1 ahead, about 13 s",
         "waiting again in line: next, about 5 s",
+    ]
+
+
+def test_an_estimate_that_goes_or_comes_is_a_line(clock: Clock) -> None:
+    """It goes when all backends have died; the promise of a few seconds is not left standing."""
+    assert said(
+        clock,
+        (0, Queued("1", 0, 7.0, 2)),
+        (1, Queued("1", 0, None, 2)),
+        (1, Queued("1", 0, None, 2)),
+        (60, Queued("1", 0, 6.0, 2)),
+    ) == [
+        "waiting again in line: next, about 7 s",
+        "waiting again in line: next",
+        "waiting again in line: next, about 6 s",
     ]
 
 
