@@ -4,6 +4,8 @@ All of it goes to standard error, so that standard output holds nothing but what
 """
 
 import os
+import select
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -124,3 +126,14 @@ def choose_display(stream: TextIO, *, quiet: bool) -> Display:
 def is_terminal(stream: TextIO) -> bool:
     """Whether a cursor can be moved there."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def is_read(stream: TextIO) -> bool:
+    """Whether somebody may still read it. Known of pipes alone, and on Windows of nothing."""
+    with suppress(OSError):  # there is no file behind it
+        number = stream.fileno()
+        if hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(number).st_mode):
+            pipe = select.poll()
+            pipe.register(number, select.POLLOUT)
+            return not any(found & (select.POLLERR | select.POLLHUP) for _, found in pipe.poll(0))
+    return True

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 
 from cli.address import find_server
-from cli.display import is_terminal
+from cli.display import is_read, is_terminal
 from cli.failures import Failure
 from cli.messages import Status
 from cli.server import Server, reach
@@ -63,6 +63,16 @@ def _view(options: Namespace, server: str) -> View:
 
 
 async def _watch(server: Server, view: View) -> None:
+    """Go on for as long as somebody reads it. Raises Failure where the server lets nobody in."""
+    async with begun(_look(server, view)) as looking:
+        while not looking.done():
+            if not is_read(sys.stdout):  # where nothing changes, nothing is written that would fail
+                raise BrokenPipeError
+            await asyncio.wait({looking}, timeout=PERIOD)
+        looking.result()
+
+
+async def _look(server: Server, view: View) -> None:
     """Look once a second; a server that is away is looked for. Raises Failure where it lets nobody in."""
     while True:
         try:

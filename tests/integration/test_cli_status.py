@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,26 @@ async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[st
             await until(process.stdout, idle)
             process.send_signal(signal.SIGTERM)
             assert await process.wait() == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
+@pytest.mark.parametrize("kind", [["--json"], []])
+async def test_watch_ends_when_nobody_reads_it_any_more(tmp_path: Path, kind: list[str]) -> None:
+    """As before `head -1`; also where nothing changes, so that nothing is written."""
+    reading, writing = os.pipe()
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(
+                tmp_path, served.url, "status", "--watch", *kind, program=HASTY, stdout=writing
+            ) as process,
+        ):
+            with FileIO(reading) as first:
+                assert await asyncio.to_thread(first.readline)
+            _, said = await process.communicate()
+    finally:
+        os.close(writing)
+    assert (process.returncode, said) == (1, b"")
 
 
 @pytest.mark.parametrize("as_json", [True, False])

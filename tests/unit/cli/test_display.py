@@ -1,10 +1,13 @@
 """What is shown of a job in a pipe."""
 
 import io
+import os
+import select
+from pathlib import Path
 
 import pytest
 
-from cli.display import Lines, Silence, choose_display
+from cli.display import Lines, Silence, choose_display, is_read
 from cli.failures import Failure
 from cli.messages import Event, Progress, Queued, Started
 
@@ -102,3 +105,22 @@ def test_the_display_fits_where_it_goes() -> None:
     """A pipe gets lines, who wants quiet gets nothing."""
     assert isinstance(choose_display(io.StringIO(), quiet=False), Lines)
     assert isinstance(choose_display(io.StringIO(), quiet=True), Silence)
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="Windows does not tell")
+def test_a_pipe_that_nobody_reads_is_noticed_before_anything_is_written() -> None:
+    """Also one that is full: whoever reads it may be slow."""
+    reading, writing = os.pipe()
+    with open(writing, "w") as stream:
+        assert is_read(stream)
+        os.set_blocking(writing, False)
+        os.write(writing, b" " * 2**20)  # as much as goes in
+        assert is_read(stream)
+        os.close(reading)
+        assert not is_read(stream)
+
+
+def test_what_is_no_pipe_is_always_read(tmp_path: Path) -> None:
+    assert is_read(io.StringIO())
+    with open(tmp_path / "out", "w") as file:
+        assert is_read(file)
