@@ -6,7 +6,7 @@ import sys
 from argparse import Namespace
 from typing import Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from cli.address import find_server
@@ -14,7 +14,7 @@ from cli.display import is_read, is_terminal
 from cli.failures import Failure
 from cli.messages import Status
 from cli.server import Server, reach
-from cli.status_table import lost, table
+from cli.status_table import Fitted, lost, table
 from cli.stopping import begun, done_before
 from core import stop_signal
 
@@ -138,11 +138,12 @@ class Tables(_Printed):
 
 
 class Redrawn:
-    """One table that is always the newest, with what is wrong below it."""
+    """One table that is always the newest, with what is wrong above it; never higher than the terminal."""
 
     def __init__(self, server: str) -> None:
         self._server = server
         self._live = Live(auto_refresh=False)
+        self._size = self._live.console.size
         self._last: Status | None = None
 
     def __enter__(self) -> Self:
@@ -155,8 +156,15 @@ class Redrawn:
     def show(self, status: Status, body: bytes) -> None:
         """Draw it in the place of the one before."""
         self._last = status
-        self._live.update(table(self._server, status), refresh=True)
+        self._draw(Fitted(self._server, status))
 
     def lost(self, failure: Failure) -> None:
         """Draw the last one, and that it is no longer so."""
-        self._live.update(lost(self._server, self._last, failure), refresh=True)
+        self._draw(Fitted(self._server, self._last, failure) if self._last else lost(failure))
+
+    def _draw(self, seen: RenderableType) -> None:
+        console = self._live.console
+        if console.size != self._size:  # where its lines are by now, only the terminal knows
+            console.clear()
+        self._size = console.size
+        self._live.update(seen, refresh=True)

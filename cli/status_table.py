@@ -1,7 +1,8 @@
 """A server's status as a table for people. Pure."""
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.segment import Segment, SegmentLines
 from rich.table import Table
 from rich.text import Text
 
@@ -20,7 +21,7 @@ def table(server: str, status: Status, *, lines: bool = True) -> RenderableType:
         rows.add_column(head, overflow="fold")
     rows.add_column("s/picture", justify="right")
     others = any(_others(backend) for backend in status.backends)
-    owned = any(backend.owner for backend in status.backends)
+    owned = _is_owned(status)
     if others:
         rows.add_column("Other models", overflow="fold")
     if owned:
@@ -29,23 +30,53 @@ def table(server: str, status: Status, *, lines: bool = True) -> RenderableType:
         more = [first_of(_others(backend))] * others + [plain(backend.owner or "")] * owned
         rows.add_row(*_row(backend), *map(Text, more))
     note = Text("s/picture: seconds for one of 512x512 in 20 steps, as measured", style="dim")
-    parts: list[RenderableType] = [Text(f"{server}  {counts(status)}")]
-    if len(status.waiting_by_caller) > 1:
-        parts.append(
-            Text("waiting by caller: " + first_of([str(number) for number in status.waiting_by_caller]))
-        )
-    if owned:
-        parts.append(Text("1 worker" if status.workers == 1 else f"{status.workers} workers"))
-    parts += [Text(), rows]
+    parts: list[RenderableType] = [*_head(server, status), Text(), rows]
     if any(backend.seconds_per_unit is not None for backend in status.backends):
         parts += [Text(), note]
     return Group(*parts)
 
 
-def lost(server: str, last: Status | None, failure: Failure) -> RenderableType:
-    """What was known last, and that the server is away."""
-    note = Text(f"{failure}; looking for it", style="red")
-    return Group(table(server, last), Text(), note) if last else note
+class Fitted:
+    """The table where the terminal is high enough; else a line for each backend, as many as it holds.
+
+    That the server is away stands above it: there nothing is cut off.
+    """
+
+    def __init__(self, server: str, status: Status, failure: Failure | None = None) -> None:
+        self._server = server
+        self._status = status
+        self._notes = [lost(failure)] if failure else []
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Called at each drawing, with the size that the terminal has by then."""
+        notes = [part for note in self._notes for part in (note, Text())]
+        whole = Group(*notes, table(self._server, self._status))
+        lines = console.render_lines(whole, options, pad=False)
+        if len(lines) > options.max_height:
+            lines = self._short(console, options)
+        yield SegmentLines(lines, new_lines=True)
+
+    def _short(self, console: Console, options: ConsoleOptions) -> list[list[Segment]]:
+        backends = self._status.backends
+        parts = Group(*self._notes, *_head(self._server, self._status), _short_rows(self._status))
+        lines = console.render_lines(parts, options, pad=False)
+        if len(lines) <= options.max_height:
+            return lines
+        kept = options.max_height - 1
+        above = len(lines) - len(backends)
+        missing = Text(rest(backends[max(0, kept - above) :]), no_wrap=True, overflow="ellipsis")
+        return lines[:kept] + console.render_lines(missing, options, pad=False)
+
+
+def lost(failure: Failure) -> Text:
+    """That the server is away."""
+    return Text(f"{failure}; looking for it", style="red")
+
+
+def rest(backends: list[Backend]) -> str:
+    """How many there are that are not shown."""
+    down = sum(backend.state == "down" for backend in backends)
+    return f"and {len(backends)} more" + (f", {down} of them down" if down else "")
 
 
 def counts(status: Status) -> str:
@@ -64,14 +95,43 @@ def first_of(names: list[str]) -> str:
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def _head(server: str, status: Status) -> list[Text]:
+    """What stands above the rows."""
+    parts = [Text(f"{server}  {counts(status)}")]
+    if len(status.waiting_by_caller) > 1:
+        numbers = [str(number) for number in status.waiting_by_caller]
+        parts.append(Text(f"waiting by caller: {first_of(numbers)}"))
+    if _is_owned(status):
+        parts.append(Text("1 worker" if status.workers == 1 else f"{status.workers} workers"))
+    return parts
+
+
+def _short_rows(status: Status) -> Table:
+    """A line for each backend: what is too long for it is cut, the longest first."""
+    owned = _is_owned(status)
+    rows = Table(box=None, pad_edge=False)
+    for head in ("Backend", "State", "Model", "s/picture", *["Worker"] * owned):
+        rows.add_column(Text(head, no_wrap=True), justify="right" if head == "s/picture" else "left")
+    for backend in status.backends:
+        cells = [*_row(backend), *[Text(plain(backend.owner or ""))] * owned]
+        for cell in cells:
+            cell.no_wrap = True  # of a whole column it would be cut by as much as any other
+        rows.add_row(*cells)
+    return rows
+
+
+def _is_owned(status: Status) -> bool:
+    """Whether it matters which worker has a backend."""
+    return any(backend.owner for backend in status.backends)
+
+
 def _others(backend: Backend) -> list[str]:
     return [model for model in backend.models if model != backend.loaded]
 
 
-def _row(backend: Backend) -> tuple[RenderableType, ...]:
+def _row(backend: Backend) -> tuple[Text, ...]:
     name = plain(backend.name) + (" (demo painter)" if backend.demo else "")
     state = plain(backend.state) + (f": {plain(backend.problem)}" if backend.problem else "")
     pace = "" if backend.seconds_per_unit is None else f"{backend.seconds_per_unit:.1f}"
-    style = STYLES.get(backend.state, "")
-    texts = (name, Text(state, style=style), plain(backend.loaded or ""), pace)
-    return tuple(Text(text) if isinstance(text, str) else text for text in texts)
+    styled = Text(state, style=STYLES.get(backend.state, ""))
+    return Text(name), styled, Text(plain(backend.loaded or "")), Text(pace)

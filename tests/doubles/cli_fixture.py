@@ -85,6 +85,8 @@ class Terminal:
     screen: pyte.Screen
     close: Callable[[], None]
     """What closing its window does to it; the system tells the process as well, which this does not."""
+    resize: Callable[[int, int], None]
+    """What dragging its corner does to it: so many rows and columns from now on."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -110,16 +112,17 @@ async def terminal(
     url: str,
     *arguments: str,
     program: str = PLAIN,
+    rows: int = ROWS,
     columns: int = COLUMNS,
     **environ: str,
 ) -> AsyncIterator[Terminal]:
-    """The client in a pseudo-terminal of this width."""
+    """The client in a pseudo-terminal of this size."""
     import pty  # there is none on Windows
     import termios
 
     master, slave = pty.openpty()
-    termios.tcsetwinsize(slave, (ROWS, columns))
-    screen = pyte.Screen(columns, ROWS)
+    termios.tcsetwinsize(slave, (rows, columns))
+    screen = pyte.Screen(columns, rows)
     stream = pyte.ByteStream(screen)
     loop = asyncio.get_running_loop()
     chosen = {"TERM": "xterm-256color", **environ}
@@ -134,7 +137,11 @@ async def terminal(
                         loop.remove_reader(master)
                         window.close()
 
-                view = Terminal(process, screen, close)
+                def resize(rows: int, columns: int) -> None:
+                    termios.tcsetwinsize(slave, (rows, columns))
+                    screen.resize(rows, columns)
+
+                view = Terminal(process, screen, close, resize)
 
                 def read() -> None:
                     with suppress(OSError):  # Linux: the other side is closed

@@ -2,9 +2,12 @@
 
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from tests.doubles.cli_fixture import HASTY, Terminal, terminal
 from tests.doubles.http_fixture import serving
@@ -139,7 +142,7 @@ async def test_a_picture_is_kept_off_the_terminal(tmp_path: Path) -> None:
 
 
 async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: Path) -> None:
-    """What changes is changed in its place; a lost server is said below what was known."""
+    """What changes is changed in its place; a lost server is said above what was known."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
         async with terminal(tmp_path, relay.url, "status", "--watch", program=HASTY) as screen:
@@ -151,7 +154,8 @@ async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: P
             await screen.until("painting")
             assert screen.text.count("Backend") == 1
             await relay.refuse()
-            assert "0 waiting, 1 running" in await screen.until("is not reached")
+            text = await screen.until("is not reached")
+            assert text.index("is not reached") < text.index("0 waiting, 1 running")
             await relay.listen()
             served.double.release()
             await screen.until("0 waiting, 0 running")
@@ -160,6 +164,50 @@ async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: P
             assert await screen.process.wait() == 0
             await _until_the_cursor_is_back(screen)
         assert "idle" in screen.text, "the last one stays"
+
+
+async def test_status_watch_fits_into_a_low_terminal(tmp_path: Path) -> None:
+    """It tells how much it leaves out, also after a resize; that the server is lost is never left out."""
+    async with (
+        _many_backends() as port,
+        Relay(port) as relay,
+        terminal(tmp_path, relay.url, "status", "--watch", program=HASTY, rows=24) as screen,
+    ):
+        text = await screen.until("and 7 more, 7 of them down")
+        assert "7 waiting, 1 running, 3 callers" in text.splitlines()[0]
+        assert len(text.splitlines()) == 24
+        screen.resize(10, 100)
+        text = await screen.until("and 21 more, 21 of them down")
+        assert text.count("running, 3 callers") == text.count("Backend") == 1
+        await relay.refuse()
+        assert (await screen.until("looking for it")).startswith("unreachable: ")
+        await relay.listen()
+        screen.resize(40, 100)
+        screen.screen.cursor_down(3)  # as a terminal does that folds its lines anew
+        text = await screen.until("s/picture: seconds for one")
+        assert text.count("gpu-") == 28
+        assert text.count("running, 3 callers") == text.count("Backend") == 1
+
+
+@asynccontextmanager
+async def _many_backends() -> AsyncIterator[int]:
+    """The port of what answers as a server with 28 backends, of which most are down."""
+    up = {"state": "idle", "models": ["alpha", "beta"], "loaded": "alpha", "seconds_per_unit": 2.0}
+    down = {"state": "down", "problem": "not reached"}
+    backends = [{"name": f"gpu-{number}:7860", **(up if number < 4 else down)} for number in range(28)]
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"waiting": 7, "running": 1, "callers": 3, "backends": backends})
+
+    app = web.Application()
+    app.router.add_get("/status", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 async def _until_the_cursor_is_back(screen: Terminal) -> None:
