@@ -86,15 +86,17 @@ async def test_a_lost_server_is_told_in_the_same_line(tmp_path: Path) -> None:
             assert await screen.process.wait() == 0
 
 
-@pytest.mark.parametrize("columns", [40, 60, 200])
+@pytest.mark.parametrize("columns", [20, 40, 60, 200])
 async def test_it_fits_into_any_width(tmp_path: Path, columns: int) -> None:
-    """Never a second line."""
+    """Never a second line; where there is no room for all of it, the bar is what is left out."""
     async with serving(tmp_path) as served:
         served.double.hold(at=7)
         async with terminal(tmp_path, served.url, "imagine", PROMPT, columns=columns) as screen:
             text = await screen.until("35%")
             assert "\n" not in text.strip()
             assert max(map(len, text.splitlines())) <= columns
+            assert "painting" in text
+            assert ("━" in text) == (columns >= 60)
             served.double.release()
             assert await screen.process.wait() == 0
 
