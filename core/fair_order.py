@@ -50,8 +50,8 @@ class _Waiting(Struct, Generic[K]):
     behind: Key | None
     """The key right behind which it stands in a line that lags behind V, unless its start is sooner."""
     due: float
-    """Cost units by which newcomers may still go before it there: its cost, and what its caller had more
-    elsewhere."""
+    """Cost units that may still go before it there, though they come later: at first its cost and, where it
+    came to lines that lag, what its caller had more elsewhere. The last one to pass may take it below 0."""
 
     @property
     def key(self) -> Key:
@@ -177,7 +177,7 @@ class FairOrder(Generic[K]):
 
         V goes with the fastest lines; in slower ones all that came before would be served first. There a
         newcomer passes, from the end, what others have waiting beyond as much work as is its own, and what is
-        due later than itself. Also by how much newcomers may go before this job for the latter reason.
+        due later than itself. Also the new job's own `due`.
         """
         now = self._virtual_time
         late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
