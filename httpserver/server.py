@@ -9,9 +9,9 @@ from aiohttp import web
 
 from core import Access, Gateway, Settings
 from httpserver import jobs, page, state, text
-from httpserver.admission import admit, finish_headers
 from httpserver.connection import LONGEST_LINE, Connection, with_short_paths
 from httpserver.keys import ACCESS, CLOSING, GATEWAY, LIMITS, PROMPTS
+from httpserver.middleware import admit, finish_headers
 from httpserver.prompt_file import PromptFile
 
 KEEP_ALIVE_SECONDS = 75.0

@@ -15,8 +15,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from core.queues.valkey.names import look_up_first
 from core.queues.valkey.records import Message, decode_message
+from core.queues.valkey.resolving import look_up_first
 from core.queues.valkey.store import AGAIN_SECONDS, BRIEF_GREETING, CALL_SECONDS, PREFIX
 
 log = logging.getLogger(__name__)

@@ -20,8 +20,8 @@ from redis.exceptions import ConnectionError as AwayError
 from redis.exceptions import MasterDownError, NoScriptError, ReadOnlyError, RedisError
 
 from core.errors import QueueUnavailable
-from core.queues.valkey.names import look_up_first
 from core.queues.valkey.outage import AWAY, Outage, as_unavailable, is_full
+from core.queues.valkey.resolving import look_up_first
 from core.settings import Settings, SettingsError
 
 PREFIX = "{sd}:"

@@ -1,4 +1,4 @@
-"""Names: Valkey's is looked up before a connection is made to it.
+"""Resolving: Valkey's name is looked up before a connection is made to it.
 
 uvloop's `create_connection` forgets a look-up of its own when it is cut off while it waits for it. When that
 look-up fails, the loop logs an error that nobody has retrieved. Its `getaddrinfo` forgets nothing.
