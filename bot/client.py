@@ -23,7 +23,7 @@ from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.sync import sync
 from bot.tickets import Tickets
-from core import Gateway, QueueUnavailable, Settings, SettingsError, say
+from core import Gateway, QueueUnavailable, Settings, SettingsError, announce
 
 log = logging.getLogger(__name__)
 
@@ -115,9 +115,9 @@ class Bot(discord.Client):
         self._logged_in.set()
         log.info("this replica is %s", self.owner)
         invite = discord.utils.oauth_url(self.application_id or 0, permissions=NEEDED)
-        say(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}")
+        announce(f"sd-b64: Discord bot {self.user} is logged in; invite it: {invite}")
         if not self._shared:
-            say(f"sd-b64: {SINGLE_REPLICA}")
+            announce(f"sd-b64: {SINGLE_REPLICA}")
         async with asyncio.TaskGroup() as tasks:
             giving = tasks.create_task(self._give_commands())
             await self._stay_connected()

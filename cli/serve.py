@@ -20,13 +20,13 @@ from core import (
     Found,
     Gateway,
     Settings,
+    announce,
     check_exposure,
     connect,
     discover,
     listening,
     open_session,
     reachable,
-    say,
     stop_signal,
     work,
 )
@@ -77,9 +77,9 @@ async def serve(settings: Settings) -> None:
         await gateway.catalog()  # the offers anew: the status tells of those of the last beat
         status = await gateway.status(Caller("serve"))
         contained = "container" in os.environ  # systemd's word for one
-        say(greeting(Served(settings, http, ws, status, note, named, contained), curl=CURL))
+        announce(greeting(Served(settings, http, ws, status, note, named, contained), curl=CURL))
         await stop.wait()
-        say("stopping: what is being painted is finished first (Ctrl-C again: at once)")
+        announce("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)
 
 

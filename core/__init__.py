@@ -33,7 +33,7 @@ from core.events import Cancelled, Completed, End, Event, Failed, Image, Progres
 from core.gateway import Gateway
 from core.listening import listening, reachable
 from core.offers import Catalog, Offer
-from core.process import cut_off_by_signal, forget_output, open_output, run, say, stop_signal
+from core.process import announce, cut_off_by_signal, forget_output, open_output, run, stop_signal
 from core.request import (
     FIELDS,
     LARGEST_CFG_SCALE,
@@ -105,6 +105,7 @@ __all__ = [
     "UnknownModel",
     "Visitor",
     "Watch",
+    "announce",
     "check_exposure",
     "connect",
     "cut_off_by_signal",
@@ -118,7 +119,6 @@ __all__ = [
     "parse_request",
     "reachable",
     "run",
-    "say",
     "stop_signal",
     "work",
     "write_together",

@@ -6,7 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
-from core.process import say
+from core.process import announce
 from core.settings import Settings, SettingsError
 
 NEAR = 20
@@ -47,7 +47,7 @@ async def listening(
                 if port == wanted:
                     moved = problem
         if port != wanted:
-            say(f"{variable}: {moved}, so it is {bound}")
+            announce(f"{variable}: {moved}, so it is {bound}")
         yield bound
 
 

@@ -48,7 +48,7 @@ def run(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
         raise SystemExit(130) from None
 
 
-def say(text: str) -> None:
+def announce(text: str) -> None:
     """Tell whoever started this program; that nobody reads it any more ends nothing."""
     try:
         print(text, flush=True)

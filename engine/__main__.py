@@ -1,6 +1,6 @@
 """`python -m engine`: the demo painter as a server of its own, until a signal stops it."""
 
-from core import Settings, check_exposure, listening, reachable, run, say, stop_signal
+from core import Settings, announce, check_exposure, listening, reachable, run, stop_signal
 from engine.server import serve as paint
 from engine.task import MODEL
 
@@ -17,7 +17,7 @@ async def serve(settings: Settings) -> None:
         stop_signal() as stop,
         listening(settings, "ENGINE", lambda port: paint(host, port, seconds, grace)) as port,
     ):
-        say(f"sd-b64: {MODEL}, A1111's API on http://{reachable(host)}:{port}")
+        announce(f"sd-b64: {MODEL}, A1111's API on http://{reachable(host)}:{port}")
         await stop.wait()
 
 

@@ -1,6 +1,6 @@
 """`python -m httpserver`: the HTTP front end alone, until a signal stops it."""
 
-from core import Settings, check_exposure, connect, listening, reachable, run, say, stop_signal
+from core import Settings, announce, check_exposure, connect, listening, reachable, run, stop_signal
 from httpserver.server import listen
 
 
@@ -13,7 +13,7 @@ async def serve(settings: Settings) -> None:
         stop_signal() as stop,
         listening(settings, "HTTP", lambda port: listen(gateway, settings, port=port)) as port,
     ):
-        say(f"sd-b64: HTTP on http://{reachable(host)}:{port}")
+        announce(f"sd-b64: HTTP on http://{reachable(host)}:{port}")
         await stop.wait()
         await gateway.drain(settings.shutdown_grace)
 

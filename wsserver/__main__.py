@@ -1,6 +1,6 @@
 """`python -m wsserver`: the websocket front end alone, until a signal stops it."""
 
-from core import Settings, check_exposure, connect, listening, reachable, run, say, stop_signal
+from core import Settings, announce, check_exposure, connect, listening, reachable, run, stop_signal
 from wsserver.server import listen
 
 
@@ -13,7 +13,7 @@ async def serve(settings: Settings) -> None:
         stop_signal() as stop,
         listening(settings, "WS", lambda port: listen(gateway, settings, port=port)) as port,
     ):
-        say(f"sd-b64: websocket on ws://{reachable(host)}:{port}")
+        announce(f"sd-b64: websocket on ws://{reachable(host)}:{port}")
         await stop.wait()
         await gateway.drain(settings.shutdown_grace)
 
