@@ -1,6 +1,6 @@
 """Where the server is and which key opens it: from options, the environment, the server's own settings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,8 +34,10 @@ def find_server(server: str | None, key: str | None, environ: Mapping[str, str])
     named = server or environ.get("SD_B64_URL")
     url = _url(named) if named else None
     key = key or _key(environ)
-    is_own = url is None or (url.host in LOOPBACK and not key)
-    own = _own_settings(environ, needs_key=not key) if is_own else Settings()
+    needed = set() if url else {"HTTP_HOST", "HTTP_PORT"}
+    if not key and (url is None or url.host in LOOPBACK):
+        needed.add("API_KEY")
+    own = _own_settings(environ, needed)
     if url is None:
         host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
         url = URL(f"http://{host}:{port}")
@@ -71,9 +73,9 @@ def _key(environ: Mapping[str, str]) -> str:
         raise Failure(USAGE, f"SD_B64_KEY_FILE: cannot be read: {error}") from None
 
 
-def _own_settings(environ: Mapping[str, str], *, needs_key: bool) -> Settings:
+def _own_settings(environ: Mapping[str, str], needed: Set[str]) -> Settings:
     """Those that tell where this machine's server is; others may be for containers, with paths in them."""
     try:
-        return load(environ, names={"HTTP_HOST", "HTTP_PORT", *(["API_KEY"] if needs_key else [])})
+        return load(environ, names=needed) if needed else Settings()
     except SettingsError as error:
         raise Failure(USAGE, str(error)) from None

@@ -81,6 +81,10 @@ def test_a_wrong_setting_of_the_server_here_is_told_as_by_serve() -> None:
     assert find_server("http://far:5000", None, {"HTTP_PORT": "many"}).url.host == "far"
 
 
+def test_a_wrong_setting_of_the_server_here_is_nothing_to_who_names_another_port() -> None:
+    assert find_server("http://127.0.0.1:5001", None, {"HTTP_PORT": "http"}).url.port == 5001
+
+
 def test_settings_of_the_server_that_a_client_does_not_need_keep_nobody_from_asking() -> None:
     """They may be for containers, with paths that are there alone."""
     environ = {"DISCORD_TOKEN_FILE": "/run/secrets/none", "REDIS_URL": "nonsense", "API_KEY": "ours"}
