@@ -642,6 +642,7 @@ async def test_the_keyboard_is_somewhere_when_its_picture_is_pushed_out(
         await window.sees(window.viewer.locator("h2"), "another")
         served.double.release()
         await window.sees_number(window.picture("a tower"), 1)
+        await window.sees_number(window.pictures, 200)  # a moment later the large one is pushed out
         await window.page.keyboard.press("Escape")
         await window.sees_number(window.viewer, 0)
         await window.sees_focus(window.page.locator("h1"))
