@@ -84,11 +84,16 @@ def _words(prompt: str) -> list[str]:
     Marks of other signs go with these: those of emoji cannot be seen.
     """
     text = normalize("NFC", prompt.lower())
-    kinds = "".join(
-        "a" if sign.isalpha() else "1" if sign.isalnum() else "m" if category(sign) in MARKS else " "
-        for sign in text
-    )
-    return [text[slice(*word.span())] for word in re.finditer("(?:am*|1)+", kinds)]
+    return [text[slice(*word.span())] for word in re.finditer("(?:am*|1)+", "".join(map(_sort, text)))]
+
+
+def _sort(sign: str) -> str:
+    """Which sort of sign it is, as a letter: of words, of numbers, a mark, or none of these."""
+    if sign.isalpha():
+        return "a"
+    if sign.isalnum():
+        return "1"
+    return "m" if category(sign) in MARKS else " "
 
 
 def _check_path(output: str | None, count: int) -> None:
