@@ -17,6 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 import pyte
+from aiohttp import web
 
 from cli.__main__ import ask
 from cli.arguments import parser
@@ -155,3 +156,21 @@ async def terminal(
                     close()
     finally:
         os.close(slave)
+
+
+@asynccontextmanager
+async def everything_answered(answer: web.Response) -> AsyncIterator[int]:
+    """A program that answers so, whatever it is asked; its port."""
+
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()

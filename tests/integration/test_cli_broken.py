@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from unittest.mock import AsyncMock
@@ -124,10 +124,7 @@ async def test_what_is_no_such_server_is_told_at_once_though_it_hangs_up(capsys:
         await reader.read()
         writer.close()
 
-    async with await asyncio.start_server(ssh, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        code = await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
-    assert code == 3
+    assert await at(ssh) == 3
     assert "is it an sd-b64-api server?" in capsys.readouterr().err
 
 
@@ -141,11 +138,15 @@ async def test_what_hangs_up_on_every_request_is_no_server_of_ours(
         await reader.readline()
         writer.close()
 
-    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        code = await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
-    assert code == 3
+    assert await at(hang_up) == 3
     assert "hangs up on every request" in capsys.readouterr().err
+
+
+async def at(program: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> int:
+    """The client's exit code at a program that listens and is no server of ours."""
+    async with await asyncio.start_server(program, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        return await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize("command", [("imagine", PROMPT, "--patience=1"), ("status",)])

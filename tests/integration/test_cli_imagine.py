@@ -6,8 +6,6 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from aiohttp import ClientSession, web
 
 from cli.__main__ import main
 from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
-from tests.doubles.cli_fixture import UNSET, client, contents, started
+from tests.doubles.cli_fixture import UNSET, client, contents, everything_answered, started
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.tls import own_certificate
 from tests.ports import free_port
@@ -285,24 +283,6 @@ async def against(answer: web.Response) -> int:
     """The client's exit code where everything is answered so."""
     async with everything_answered(answer) as port:
         return await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
-
-
-@asynccontextmanager
-async def everything_answered(answer: web.Response) -> AsyncIterator[int]:
-    """A program that is no server of ours, and answers so; its port."""
-
-    async def handle(request: web.Request) -> web.Response:
-        return answer
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_pipe_gets_a_line_when_something_has_changed(tmp_path: Path, capsys: Capture) -> None:

@@ -2,14 +2,12 @@
 
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.doubles.cli_fixture import HASTY, Terminal, terminal
+from tests.doubles.cli_fixture import HASTY, Terminal, everything_answered, terminal
 from tests.doubles.http_fixture import serving
 from tests.doubles.relay import Relay
 
@@ -171,7 +169,7 @@ async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: P
 async def test_status_watch_fits_into_a_low_terminal(tmp_path: Path) -> None:
     """It tells how much it leaves out, also after a resize; that the server is lost is never left out."""
     async with (
-        _many_backends() as port,
+        everything_answered(_of_many_backends()) as port,
         Relay(port) as relay,
         terminal(tmp_path, relay.url, "status", "--watch", program=HASTY, rows=24) as screen,
     ):
@@ -191,25 +189,12 @@ async def test_status_watch_fits_into_a_low_terminal(tmp_path: Path) -> None:
         assert text.count("running, 3 callers") == text.count("Backend") == 1
 
 
-@asynccontextmanager
-async def _many_backends() -> AsyncIterator[int]:
-    """The port of what answers as a server with 28 backends, of which most are down."""
+def _of_many_backends() -> web.Response:
+    """What a server says of 28 backends, of which most are down."""
     up = {"state": "idle", "models": ["alpha", "beta"], "loaded": "alpha", "seconds_per_unit": 2.0}
     down = {"state": "down", "problem": "not reached"}
     backends = [{"name": f"gpu-{number}:7860", **(up if number < 4 else down)} for number in range(28)]
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response({"waiting": 7, "running": 1, "callers": 3, "backends": backends})
-
-    app = web.Application()
-    app.router.add_get("/status", answer)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    return web.json_response({"waiting": 7, "running": 1, "callers": 3, "backends": backends})
 
 
 async def _until_the_cursor_is_back(screen: Terminal) -> None:
