@@ -69,9 +69,9 @@ class Waiting:
         self._competition = competition
         self._groups: dict[Group, _Ahead] = {}
         self._rivals: dict[Group, list[_Ahead]] = {}
-        self._busy = {offer.backend: busy.get(offer.backend, 0.0) for offer in competition.offers}
-        # Seconds until each backend has done what it takes: of each group's work its part of the speed.
-        self._load = dict(self._busy)
+        self._busy = busy
+        # Seconds that each backend takes for what waits: of each group's work its part of the speed.
+        self._load: dict[str, float] = {}
         # Work that is not in it yet: one group's, of however many kinds, goes there in one step.
         self._more: dict[Group, float] = {}
 
@@ -94,29 +94,28 @@ class Waiting:
             rivals = self._rivals[group] = [
                 ahead for other, ahead in self._groups.items() if group.competes_with(other)
             ]
-        return sum([ahead.jobs for ahead in rivals]), self._work_before(group)
+        own = self._groups.get(group, _Ahead())
+        if len(rivals) == (group in self._groups):
+            return own.jobs, own.work  # mostly so: all that waits for its backends waits for just them
+        # However uneven these are, they do all of its own.
+        return sum([ahead.jobs for ahead in rivals]), max(own.work, self._work_before(group))
 
     def _work_before(self, group: Group) -> float:
-        """What its backends do until the first of them has done what it takes, or one soon after.
-
-        Also all that waits for just the same backends, however uneven they are.
-        """
-        own = self._groups[group].work if group in self._groups else 0.0
-        if not group.speeds:
-            return own
+        """What its backends do until the first of them has done what it takes, or one soon after."""
         load, busy = self._load, self._busy
         for other, more in self._more.items():
             seconds = more * other.pace
             for backend in other.speeds:
-                load[backend] += seconds
+                load[backend] = load.get(backend, 0.0) + seconds
         self._more.clear()
-        most = MOST_UNEVEN * min([load[backend] for backend in group.speeds])
+        ends = {backend: busy.get(backend, 0.0) + load.get(backend, 0.0) for backend in group.speeds}
+        most = MOST_UNEVEN * min(ends.values())
         work = 0.0
         for backend, speed in group.speeds.items():
-            seconds = min(load[backend], most) - busy[backend]
+            seconds = min(ends[backend], most) - busy.get(backend, 0.0)
             if seconds > 0:
                 work += seconds * speed
-        return max(own, work)
+        return work
 
 
 def _speeds_of(able: Sequence[Offer]) -> dict[str, float]:
