@@ -145,6 +145,7 @@ async def test_a_discord_that_is_away_at_the_start_is_waited_for(
     assert caplog.text.count("gateway cannot be reached") == 2
 
 
+@pytest.mark.slow
 async def test_a_job_under_way_is_gone_on_with_once_a_discord_that_was_away_at_the_start_is_back(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -171,6 +171,7 @@ async def test_a_name_that_the_websockets_port_refuses_is_told_at_once(
     assert "list it in ALLOWED_HOSTS" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["1", "2"])
 async def test_a_stream_that_is_closed_from_the_start_is_not_missed(tmp_path: Path, closed: str) -> None:
     """As some daemons start programs."""
@@ -181,6 +182,7 @@ async def test_a_stream_that_is_closed_from_the_start_is_not_missed(tmp_path: Pa
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
 
 
+@pytest.mark.slow
 async def test_a_picture_for_a_stream_that_is_closed_is_not_even_painted(tmp_path: Path) -> None:
     """It would be gone, and the exit code 0."""
     async with serving(tmp_path) as served:
@@ -212,6 +214,7 @@ async def test_patience_ends(tmp_path: Path, capsys: Capture) -> None:
     assert os.listdir() == []
 
 
+@pytest.mark.slow
 async def test_a_server_that_is_killed_and_started_again_paints_the_picture(tmp_path: Path) -> None:
     """It has forgotten the job, so it is asked anew; the one who waits sees nothing but a pause."""
     port = free_port()
@@ -282,6 +285,7 @@ async def test_a_signal_cancels_the_job_that_runs(tmp_path: Path, stop: signal.S
         await served.double.until(lambda: served.double.interrupts)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 @pytest.mark.parametrize(
     ("moment", "stop"),
@@ -296,6 +300,7 @@ async def test_a_signal_while_the_client_loads_ends_it_without_a_word(
     assert (process.returncode, *heard) == (130, b"", b"")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_who_ignores_a_closed_terminal_ignores_it_while_loading(tmp_path: Path) -> None:
     """As `nohup` has it."""
@@ -348,6 +353,7 @@ async def test_a_signal_cancels_the_job_that_waits(tmp_path: Path) -> None:
         assert [painting.prompt for painting in served.double.paintings] == ["first"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     """Also where the server does not answer the cancel."""
@@ -365,6 +371,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         served.double.release()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 @pytest.mark.parametrize("stop", STOPS)
 async def test_a_signal_ends_a_save_that_does_not_end_by_itself(tmp_path: Path, stop: signal.Signals) -> None:
@@ -390,6 +397,7 @@ async def test_a_signal_ends_a_save_that_does_not_end_by_itself(tmp_path: Path, 
         os.close(pipe)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_a_cancel_that_reaches_nobody_says_so(tmp_path: Path) -> None:
     """With the job's id, for whoever wants to end it by hand."""
@@ -409,6 +417,7 @@ async def test_a_cancel_that_reaches_nobody_says_so(tmp_path: Path) -> None:
         served.double.release()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_a_signal_before_the_server_has_answered_claims_no_cancel(tmp_path: Path) -> None:
     """It may have the job, and goes on with it: a client with a key may come back."""

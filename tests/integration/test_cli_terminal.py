@@ -42,6 +42,7 @@ async def test_place_then_a_bar_then_the_name_of_the_file(tmp_path: Path) -> Non
         assert not screen.screen.cursor.hidden
 
 
+@pytest.mark.slow
 async def test_ctrl_c_takes_the_bar_away(tmp_path: Path) -> None:
     """And leaves one line, and a cursor."""
     async with serving(tmp_path) as served, terminal(tmp_path, served.url, "imagine", PROMPT) as screen:
@@ -55,6 +56,7 @@ async def test_ctrl_c_takes_the_bar_away(tmp_path: Path) -> None:
         assert not screen.screen.cursor.hidden
 
 
+@pytest.mark.slow
 async def test_a_second_ctrl_c_leaves_a_cursor_as_well(tmp_path: Path) -> None:
     """Though the process ends at once."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
@@ -70,6 +72,7 @@ async def test_a_second_ctrl_c_leaves_a_cursor_as_well(tmp_path: Path) -> None:
         served.double.release()
 
 
+@pytest.mark.slow
 async def test_a_lost_server_is_told_in_the_same_line(tmp_path: Path) -> None:
     """With the seconds until the next try; then the bar goes on."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
@@ -84,6 +87,7 @@ async def test_a_lost_server_is_told_in_the_same_line(tmp_path: Path) -> None:
             assert await screen.process.wait() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [20, 40, 60, 200])
 async def test_it_fits_into_any_width(tmp_path: Path, columns: int) -> None:
     """Never a second line; where there is no room for all of it, the bar is what is left out."""
@@ -99,6 +103,7 @@ async def test_it_fits_into_any_width(tmp_path: Path, columns: int) -> None:
             assert await screen.process.wait() == 0
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(tmp_path: Path) -> None:
     async with (
         serving(tmp_path) as served,
@@ -109,6 +114,7 @@ async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(tmp_path: Path)
         assert await screen.process.wait() == 0
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_is_closed_cancels_the_job(tmp_path: Path) -> None:
     """Both the system and the shell say so, and nothing can be written any more."""
     async with serving(tmp_path) as served:
@@ -122,6 +128,7 @@ async def test_a_terminal_that_is_closed_cancels_the_job(tmp_path: Path) -> None
         await served.double.until(lambda: served.double.paintings[0].interrupted)
 
 
+@pytest.mark.slow
 async def test_a_terminal_that_is_closed_ends_the_watching(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, terminal(tmp_path, served.url, "status", "--watch") as screen:
         await screen.until("idle")
@@ -130,6 +137,7 @@ async def test_a_terminal_that_is_closed_ends_the_watching(tmp_path: Path) -> No
         assert await screen.process.wait() == 0
 
 
+@pytest.mark.slow
 async def test_a_picture_is_kept_off_the_terminal(tmp_path: Path) -> None:
     """It would be noise, or worse."""
     async with (
@@ -141,6 +149,7 @@ async def test_a_picture_is_kept_off_the_terminal(tmp_path: Path) -> None:
         assert served.double.txt2img_requests == []
 
 
+@pytest.mark.slow
 async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: Path) -> None:
     """What changes is changed in its place; a lost server is said above what was known."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
@@ -166,6 +175,7 @@ async def test_status_watch_redraws_one_table_and_survives_a_restart(tmp_path: P
         assert "idle" in screen.text, "the last one stays"
 
 
+@pytest.mark.slow
 async def test_status_watch_fits_into_a_low_terminal(tmp_path: Path) -> None:
     """It tells how much it leaves out, also after a resize; that the server is lost is never left out."""
     async with (

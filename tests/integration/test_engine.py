@@ -93,12 +93,14 @@ async def test_a_picture_is_plain_base64_of_a_png_that_says_what_made_it(fast: C
     assert json.loads(answer["info"])["infotexts"] == [text]
 
 
+@pytest.mark.slow
 async def test_whatever_the_settings_may_allow_is_painted(fast: Client) -> None:
     """Else a job that was accepted would be refused once its turn has come."""
     for many in ({"width": 65_536}, {"height": 65_536}, {"steps": 1000}, {"batch_size": 20}):
         assert (await fast.post(TXT2IMG, {**SMALL, **many}))["images"]
 
 
+@pytest.mark.slow
 async def test_prompts_as_long_as_the_settings_may_allow_are_painted(fast: Client) -> None:
     """In the longest words of JSON for them."""
     monkeys = "\N{MONKEY}" * 1_000_000

@@ -110,7 +110,11 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("silent_too", "seconds"), [(False, 30), (True, 4)], ids=["", "and one that is silent"]
+    ("silent_too", "seconds"),
+    [
+        pytest.param(False, 30, id="all answer"),
+        pytest.param(True, 4, id="one is silent", marks=pytest.mark.slow),
+    ],
 )
 async def test_with_a_shared_queue_it_says_how_the_servers_are_that_it_is_to_use(
     tmp_path: Path, silent_too: bool, seconds: int
@@ -202,6 +206,7 @@ async def test_a_running_picture_is_delivered_before_it_stops(tmp_path: Path) ->
             assert (await serve.ends())[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 async def test_a_running_picture_is_delivered_though_nobody_reads_what_it_says(
     tmp_path: Path, stop: signal.Signals
@@ -232,6 +237,7 @@ async def _until_waiting(session: aiohttp.ClientSession, link: str) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not here")
 async def test_the_command_that_it_prints_gives_a_picture_or_an_error(tmp_path: Path) -> None:
     """As it stands, with a key in the place of YOUR_KEY: a wrong one leaves no monkey.png behind."""
@@ -255,6 +261,7 @@ async def _in_a_shell(folder: Path, line: str) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 async def test_a_name_that_the_terminals_letters_lack_is_shown_all_the_same(
     tmp_path: Path, encoding: str

@@ -91,9 +91,9 @@ def test_in_a_low_terminal_a_backend_is_one_line() -> None:
     assert said[2].split()[2].endswith("…")
 
 
-@pytest.mark.parametrize("width", [20, 40, 80, 200])
+@pytest.mark.parametrize("width", [20, 80, 200])
 @pytest.mark.parametrize("failure", [None, AWAY])
-@pytest.mark.parametrize("height", range(2, 40, 3))
+@pytest.mark.parametrize("height", [2, 3, 8, 32, 38])
 def test_it_is_never_higher_than_the_terminal(height: int, width: int, failure: Failure | None) -> None:
     """What is left out is counted, so that every backend is somewhere."""
     said = fitted(MANY, height, width=width, failure=failure)

@@ -43,6 +43,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
+@pytest.mark.slow
 async def test_the_log_says_once_that_valkey_is_away_and_once_that_it_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -59,6 +60,7 @@ async def test_the_log_says_once_that_valkey_is_away_and_once_that_it_is_back(
     assert back == BACK
 
 
+@pytest.mark.slow
 async def test_a_password_that_was_changed_meanwhile_is_told_as_what_it_is(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -59,6 +59,7 @@ async def test_a_picture_gets_the_time_that_a_slow_line_needs(
     assert len(tries) < 10
 
 
+@pytest.mark.slow
 async def test_large_pictures_that_share_a_slow_line_arrive(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -87,6 +88,7 @@ async def test_large_pictures_that_share_a_slow_line_arrive(
     assert "has not come through to or from the shared queue in 0.02 s; it gets more time" in caplog.text
 
 
+@pytest.mark.slow
 async def test_a_picture_outlasts_a_network_that_answers_nothing(
     valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +188,7 @@ async def stored(client: Redis) -> list[str]:
     return sorted([key.decode() async for key in client.scan_iter(f"{PREFIX}i:*")])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [1, 3])
 async def test_results_for_which_there_is_no_room_at_once_end_one_after_the_other(
     crowded: ValkeyHome, processes: int
@@ -221,6 +224,7 @@ async def test_a_result_that_lacks_room_for_a_moment_is_sent_once(
     assert sent.count(MEGABYTE) == 8 + 1
 
 
+@pytest.mark.slow
 async def test_who_waited_for_room_through_an_outage_lets_others_go_on_soon(
     crowded: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:

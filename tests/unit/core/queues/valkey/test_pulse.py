@@ -47,7 +47,7 @@ async def said(caplog: pytest.LogCaptureFixture, text: str) -> None:
     [
         ("", "99", "DB index is out of range"),
         ("-evalsha", "0", "the user has no permissions to run the 'evalsha' command"),
-        ("resetchannels", "0", "No permissions to access a channel"),
+        pytest.param("resetchannels", "0", "No permissions to access a channel", marks=pytest.mark.slow),
     ],
 )
 async def test_a_queue_that_refuses_us_for_good_ends_the_start(
@@ -75,6 +75,7 @@ async def test_a_wrong_password_is_waited_for_since_its_owner_may_be_about_to_ch
     await opened.__aexit__(None, None, None)
 
 
+@pytest.mark.slow
 async def test_a_silence_is_told_as_what_it_is(
     server: ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:

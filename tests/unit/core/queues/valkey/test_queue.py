@@ -411,6 +411,7 @@ async def test_after_a_failover_nothing_is_said_to_the_server_that_was_the_prima
         assert (await told(watch))[-1] == painted()
 
 
+@pytest.mark.slow
 async def test_a_crowd_is_told_in_the_time_of_one_call_that_a_frozen_queue_is_away() -> None:
     """Nobody waits for the call of another one to end before his own begins."""
     async with ValkeyServer() as server, valkey(lambda: server.url) as home:
@@ -431,6 +432,7 @@ async def test_a_crowd_is_told_in_the_time_of_one_call_that_a_frozen_queue_is_aw
         assert status.waiting == 0, "who was told 503 has no job in the queue"
 
 
+@pytest.mark.slow
 async def test_what_a_claim_got_after_it_was_given_up_goes_back_at_once() -> None:
     """A frozen queue hears of both when it goes on, of a script that it never ran before as well."""
     async with ValkeyServer() as server, valkey(lambda: server.url) as home:
