@@ -19,7 +19,9 @@ from tests.doubles.http_fixture import Served, serving, until
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+SCALING, OPERATING = (
+    (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("scaling.md", "operating.md")
+)
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 AROUND = """
 daemon off;
@@ -78,11 +80,16 @@ def memory_of_its_child(pid: int) -> int:
     return 1024 * int(re.findall(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)[0])
 
 
+def blocks(page: str, language: str) -> list[str]:
+    """What stands in a page in this language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+
+
 @asynccontextmanager
 async def behind_the_nginx_of_the_docs(folder: Path) -> AsyncIterator[tuple[Served, int]]:
     """Both front ends behind the lines of docs/scaling.md; the port of nginx."""
-    server = re.findall(r"^```nginx\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)[0]
-    (env,) = re.findall(r"^```bash\n(HTTP_PORT=5000\n.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    server = blocks(SCALING, "nginx")[0]
+    (env,) = (block for block in blocks(SCALING, "bash") if block.startswith("HTTP_PORT=5000"))
     (folder / "env").write_text(env, encoding="utf-8")
     told, port = load({}, folder / "env"), free_port()
     async with (
@@ -143,6 +150,53 @@ async def test_what_a_client_calls_its_request_is_not_believed_through_nginx(tmp
                     503,
                     "shutting_down",
                 )
+
+
+async def test_what_one_front_end_cannot_take_goes_to_another_through_nginx(tmp_path: Path) -> None:
+    """Here the first is gone. What one cannot finish comes again by the same name, so it is the same job."""
+    server, upstream = blocks(SCALING, "nginx")
+    port, gone = free_port(), free_port()
+    async with serving(tmp_path, trusted_proxies=("127.0.0.1",)) as served:
+        here = upstream.replace("10.0.0.6:5000", f"127.0.0.1:{gone}").replace(
+            "10.0.0.7:5000", f"127.0.0.1:{served.port}"
+        )
+        there = server.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
+            "http://127.0.0.1:5000;", "http://front_ends;"
+        )
+        conf = AROUND + here + there.replace('X-Request-ID "";', "X-Request-ID $request_id;") + "}\n"
+        async with nginx(tmp_path, conf):
+            for prompt in ("a mill", "a tower"):
+                asked = served.client.post(f"http://127.0.0.1:{port}/text", json={"input": prompt})
+                async with asked as answer:
+                    assert answer.status == 200, await answer.text()
+    assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
+
+
+async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> None:
+    """Though all come from one address; the service's own key opens nothing from outside."""
+    (conf,), port = blocks(OPERATING, "nginx"), free_port()
+    (env,) = blocks(OPERATING, "bash")
+    (tmp_path / "env").write_text(env, encoding="utf-8")
+    told = load({}, tmp_path / "env")
+    async with serving(tmp_path, api_key=told.api_key, trusted_proxies=told.trusted_proxies) as served:
+        own = conf.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
+            f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};"
+        )
+        async with nginx(tmp_path, AROUND + own + "}\n"):
+
+            async def ask(key: str, path: str = "/status", **headers: str) -> tuple[int, dict[str, object]]:
+                headers["Authorization"] = f"Bearer {key}"
+                async with served.client.get(f"http://127.0.0.1:{port}{path}", headers=headers) as answer:
+                    return answer.status, json.loads(await answer.text())
+
+            served.double.hold()
+            for pupil in ("anna-key", "anna-key", "ben-key"):
+                assert (await ask(pupil, "/text?input=a", Prefer="respond-async"))[0] == 202
+            status, said = await ask("ben-key")
+            assert (status, said["callers"], said["own"]) == (200, 2, {"waiting": 1, "running": 0})
+            for stranger in ("THE-KEY", "", "ben"):
+                assert (await ask(stranger))[0] == 401
+            served.double.release()
 
 
 async def test_the_nginx_of_compose_lets_the_longest_prompts_through(tmp_path: Path) -> None:

@@ -18,11 +18,19 @@ import wsserver.messages
 from cli.greeting import Served, greeting
 from core.errors import ERRORS, InvalidRequest, UnknownModel
 from core.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued, Started
-from core.offers import Offer
+from core.offers import Catalog, Offer
 from core.request import FIELDS, ImageRequest, Limits
 from core.settings import SETTINGS, Settings, load
 from core.status import BackendStatus, Status
-from core.wire import STATES, STATUSES, event_words, image_message
+from core.wire import (
+    STATES,
+    STATUSES,
+    catalog_words,
+    event_words,
+    image_message,
+    images_answer,
+    status_words,
+)
 from httpserver.messages import OPTIONS
 from httpserver.server import init_app
 
@@ -143,6 +151,20 @@ def test_the_websocket_messages_are_those_of_the_wire() -> None:
     assert set(rows) == set(told)
     for kind, fields in told.items():
         assert set(re.findall(r"`([\w-]+)`", rows[kind])) == fields - {"type", "id"}, kind
+
+
+def test_what_a_client_writer_is_told_of_answers() -> None:
+    """Each field of an answer of `/text`, each state of a job and each field of `/status` is named."""
+    clients, operating = (
+        (ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("clients.md", "operating.md")
+    )
+    two = Completed(PAINTED.images * 2, "gpu:7860", 1.0, "alpha", "Euler", 512, 512, 20)
+    answer = json.loads(b"".join(images_answer(two, "1")))
+    limits = catalog_words(Catalog(()), Limits())["limits"]
+    assert [word for word in (*answer, *STATES.values(), *limits) if f"`{word}`" not in clients] == []
+    backend = BackendStatus(Offer("gpu:7860", usable=True), painting=False)
+    status = status_words(Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=(backend,)))
+    assert [word for word in (*status, *status["backends"][0]) if f"`{word}`" not in operating] == []
 
 
 def test_what_a_client_sends_is_understood() -> None:
