@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from core.addresses import REMEMBERED, Address, address_of, is_anywhere, is_loopback
+from core.addresses import REMEMBERED, Address, address_of, is_anywhere, is_loopback, is_unmarked
 from core.caller import Caller
 from core.errors import Forbidden, Unauthorized
 from core.proxies import Proxies
@@ -56,8 +56,8 @@ class Access:
                 raise Forbidden(
                     f"the host name {name or host!r} is not ours; list it in ALLOWED_HOSTS to allow it"
                 )
-            # By this address any page reaches loopback, and browsers do not mark its requests as foreign.
-            if name not in self._hosts and is_anywhere(name) and _is_browser(headers):
+            # By this address any page reaches loopback.
+            if name not in self._hosts and is_unmarked(name or "") and _is_browser(headers):
                 raise Forbidden(f"browsers may not call {name!r}: say 127.0.0.1, or list it in ALLOWED_HOSTS")
         origins = headers("Origin")
         for origin in origins:

@@ -37,6 +37,19 @@ def is_anywhere(host: str | None) -> bool:
     return address is not None and address.is_unspecified
 
 
+def is_unmarked(host: str) -> bool:
+    """Whether a browser reaches loopback by this address of a URL, and does not know that it is loopback.
+
+    0.0.0.0 and ::, and IPv4 wrapped in IPv6. What other sites' pages send there bears no Sec-Fetch-Site.
+    """
+    if is_anywhere(host):
+        return True
+    try:
+        return ":" in host and ipaddress.IPv6Address(host).ipv4_mapped is not None
+    except ValueError:
+        return False
+
+
 def is_each_its_own(host: str) -> bool:
     """Whether this host is on each machine that machine itself. A1111 with --listen says 0.0.0.0."""
     return is_loopback(host) or is_anywhere(host)

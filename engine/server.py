@@ -97,9 +97,7 @@ async def _close(app: web.Application) -> None:
 @web.middleware
 async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The one place where errors become answers, in FastAPI's and A1111's words."""
-    # A browser sends for any page what has no body, as an interrupt has none.
-    origin = request.headers.get("Origin")
-    if origin is not None and origin.partition("://")[2] != request.host:
+    if _is_foreign(request):
         return web.json_response({"detail": "pages of other sites may not ask"}, status=403)
     try:
         return await handler(request)
@@ -114,6 +112,20 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except Exception as error:  # A1111 answers every fault in JSON, and lives on
         log.exception("%s %s failed", request.method, request.path)
         return _fault(500, type(error).__name__, str(error))
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Whether a browser asks for another site's page.
+
+    It sends for any page what has no body, as an interrupt has none. And the owner of a name with a dot may
+    have it lead here (DNS rebinding).
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        return True
+    name = request.host.partition(":")[0]  # of an address in brackets nothing with a dot is left
+    is_name = "." in name and not name.replace(".", "").isdigit() and not name.endswith(".localhost")
+    return is_name and "Mozilla/" in request.headers.get("User-Agent", "")
 
 
 def _fault(status: int, error: str, errors: str) -> web.Response:

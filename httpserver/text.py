@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from aiohttp import HttpVersion11, web
 
-from core import Completed, End, InvalidRequest
+from core import Completed, End, Forbidden, InvalidRequest
 from core.wire import images_answer
 from httpserver.answers import parts_answer, picture_answer, words_answer
 from httpserver.keys import LIMITS, PROMPTS
@@ -57,7 +57,12 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
 
 
 def _in_query(request: web.Request) -> Wanted:
-    return read_wanted(read_query(request.rel_url), request.app[LIMITS])
+    wanted = read_wanted(read_query(request.rel_url), request.app[LIMITS])
+    # Another site's page may lead its reader here, also by a script, over and over: what is not kept ends as
+    # the next begins.
+    if wanted.keep and "cross-site" in request.headers.getall("Sec-Fetch-Site", ()):
+        raise Forbidden("another site's link may have nothing kept: open it without keep")
+    return wanted
 
 
 async def expect(request: web.Request) -> None:

@@ -252,6 +252,22 @@ async def test_a_foreign_page_interrupts_nobody(slow: Client) -> None:
     await painting
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("evil.example:7861", 403), ("127.0.0.1:7861", 200), ("[::ffff:127.0.0.1]", 200), ("engine:7861", 200)],
+)
+async def test_a_foreign_name_that_leads_here_is_nothing_for_browsers(
+    slow: Client, host: str, status: int
+) -> None:
+    """What is painted for others could be seen by that page, as a preview."""
+    agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"
+    headers = {"Host": host, "Origin": f"http://{host}", "User-Agent": agent}
+    async with slow.session.get("/sdapi/v1/progress", headers=headers) as response:
+        assert response.status == status
+    async with slow.session.get("/sdapi/v1/progress", headers={"Host": host}) as response:
+        assert response.status == 200, "a program means what it says"
+
+
 async def test_an_interrupted_order_answers_with_what_there_is(slow: Client) -> None:
     painting = slow.start("mine", {**LONG, "batch_size": 2, "n_iter": 3})
     await slow.until("mine", "progress")

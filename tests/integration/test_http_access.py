@@ -52,12 +52,16 @@ async def test_a_foreign_host_name_may_not_lead_here(tmp_path: Path, host: str) 
 
 
 async def test_another_site_s_request_may_not_come(tmp_path: Path) -> None:
-    """Such as an <img> in a page anywhere; but a person may follow a link to us."""
+    """Such as an <img> in a page anywhere; but one may follow a link to us, unless its job would stay."""
     cross = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     async with serving(tmp_path) as served:
         await refused(served, cross, "ALLOWED_ORIGINS")
         assert (await served.get("/image", headers=link, input="a")).status == 200
+        assert (await served.get("/image", headers=link, input="a", keep="true")).refusal == (
+            403,
+            "forbidden",
+        )
 
 
 async def test_the_page_s_own_files_are_refused_to_nobody(tmp_path: Path) -> None:
