@@ -31,6 +31,10 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 """Of strangers' pictures. Pillow knows some that unpack before their size is known, or start programs."""
 MOST_PIXELS = 1 << 25
 """Of a stranger's picture that is unpacked to look for texts behind its pixels: 128 MiB in memory."""
+MOST_CHUNKS = 10_000
+"""Of a stranger's PNG: Pillow reads each in Python, and a picture of 20 MB has some thousands of them."""
+MOST_BEFORE_PIXELS = 1 << 18
+"""Bytes of a stranger's JPEG in which its comment is looked for: Pillow looks at some of them one by one."""
 UNREADABLE = (
     UnidentifiedImageError,
     OSError,
@@ -118,6 +122,10 @@ def _save(picture: Image.Image, format: str, text: str, quality: int = 0) -> Pic
 
 def read_parameters(data: bytes) -> str:
     """What a PNG's texts, or a JPEG's or WebP's comment, say of how it was made; "" if nothing."""
+    if data.startswith(b"\xff\xd8"):
+        data = data[:MOST_BEFORE_PIXELS]
+    elif data.startswith(b"\x89PNG") and _has_too_many_chunks(data):
+        return ""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.format == "PNG" and picture.width * picture.height <= MOST_PIXELS:
@@ -125,6 +133,16 @@ def read_parameters(data: bytes) -> str:
             return _parameters(picture)[:MOST_TEXT]
     except UNREADABLE:
         return ""
+
+
+def _has_too_many_chunks(png: bytes) -> bool:
+    """PNG, 5.3: each has its length, its type, its data and a checksum."""
+    at = 8
+    for _ in range(MOST_CHUNKS):
+        if at >= len(png):
+            return False
+        at += 12 + int.from_bytes(png[at : at + 4])
+    return True
 
 
 def _parameters(picture: Image.Image) -> str:

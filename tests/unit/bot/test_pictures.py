@@ -2,12 +2,14 @@
 
 import base64
 import io
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from bot import pictures
 from bot.pictures import decode, fit, format_of, read_parameters
 from tests.doubles.pictures import JPEG, WEBP, png
 
@@ -127,3 +129,32 @@ def test_the_words_of_other_programs_are_read_too() -> None:
     Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=info)
     assert read_parameters(file.getvalue()) == 'prompt: {"3": {}}'
     assert read_parameters(png(8, 8, "a cat")) == "a cat"
+
+
+def test_what_would_be_read_byte_by_byte_is_not_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow goes through such a file in Python, and holds the interpreter's lock for most of a minute."""
+    given: list[int] = []
+
+    def opened(file: io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
+        given.append(len(file.getvalue()))
+        return open_it(file, formats=formats)
+
+    open_it = Image.open
+    monkeypatch.setattr(Image, "open", opened)
+    assert read_parameters(b"\xff\xd8" + b"\xff" * 10_000_000) == ""
+    assert given == [pictures.MOST_BEFORE_PIXELS]
+    text = b"\0\0\0\1tEXta" + zlib.crc32(b"tEXta").to_bytes(4)
+    head, end = png(8, 8, "a cat")[:33], png(8, 8, "a cat")[33:]
+    assert read_parameters(head + text * 100 + end) == "a cat"
+    assert read_parameters(head + text * 10_000 + end) == ""
+    assert len(given) == 2
+
+
+def test_a_large_jpeg_says_what_it_says_at_its_beginning() -> None:
+    noise = Image.effect_noise((1500, 1500), 90)
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + "a cat".encode("utf-16-be")
+    file = io.BytesIO()
+    noise.save(file, "JPEG", quality=95, exif=exif)
+    assert len(file.getvalue()) > 2 * pictures.MOST_BEFORE_PIXELS
+    assert read_parameters(file.getvalue()) == "a cat"
