@@ -64,7 +64,7 @@ def of_compose(folder: Path, port: int, replica: int) -> str:
         shutil.copy(ROOT / "deploy" / name, folder)
     conf = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
     conf = conf.replace("user nginx;", "user root;" if os.geteuid() == 0 else "")
-    conf = conf.replace("access_log /dev/stdout main;", "access_log off;")
+    conf = conf.replace("access_log /dev/stdout main;", "access_log /tmp/access main;")
     conf = conf.replace("listen 5000 ", f"listen 127.0.0.1:{port} ").replace(
         "app:5000", f"127.0.0.1:{replica}"
     )
@@ -219,6 +219,23 @@ async def test_the_nginx_of_compose_lets_the_longest_prompts_through(tmp_path: P
                 "that is not for nginx to say"
             )
     assert [each["prompt"] for each in served.double.txt2img_requests] == [longest] * 2
+
+
+async def test_the_log_of_the_nginx_of_compose_opens_no_picture(tmp_path: Path) -> None:
+    """Neither a prompt nor the whole id of a job stands in it."""
+    port = free_port()
+    async with (
+        serving(tmp_path) as served,
+        nginx(tmp_path, of_compose(tmp_path, port, served.port)),
+    ):
+        url = f"http://127.0.0.1:{port}"
+        async with served.client.get(f"{url}/image?input=hats&keep=true") as answer:
+            id = answer.headers["X-Job-Id"]
+        async with served.client.get(f"{url}/jobs/{id}/images/0") as answer:
+            assert answer.status == 200
+    log = (tmp_path / "access").read_text(encoding="utf-8")
+    assert f'"GET /jobs/{id[:8]}.../images/0" 200' in log
+    assert "hats" not in log
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read as Linux tells it")
