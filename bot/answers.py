@@ -18,7 +18,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.buttons import prompt_files
+from bot.reading import Interaction, prompt_files
 from core import Coordination, QueueUnavailable
 
 log = logging.getLogger(__name__)
@@ -51,8 +51,6 @@ NETWORK = (aiohttp.ClientError, OSError)
 """What a call fails with where Discord was not reached."""
 UNREACHABLE = (discord.DiscordServerError, *NETWORK)
 """What an answer fails with where neither we nor the caller are to blame."""
-
-Interaction = discord.Interaction[Any]
 
 
 class Taken(Exception):

@@ -1,4 +1,4 @@
-"""Buttons that outlive this program: all that they need stands in their ids and in their message."""
+"""Buttons that outlive this program, and a form: what they need stands in their ids and in their message."""
 
 import re
 from collections.abc import Iterable
@@ -6,8 +6,8 @@ from typing import Any, Self, cast
 
 import discord
 
+from bot.reading import HIDDEN, Interaction
 from bot.texts import say
-from bot.ticket import TOKEN_LIFE
 from core import ImageRequest
 
 STYLES = {
@@ -18,14 +18,8 @@ STYLES = {
 }
 EDITED = "sd:edited"
 """The id of the form that Edit opens; every replica takes it in."""
-HIDDEN = ":hidden"
-"""Ends the ids of buttons whose job's picture is a spoiler: what failed, or waits, has no picture to tell."""
-PROMPT_FILE = "prompt.txt"
-"""Stands below a message that has no picture, and no room for its prompts: they are read from it again."""
 LONGEST_INPUT = 4000
 """Characters of a field in a form."""
-
-Interaction = discord.Interaction[Any]
 
 
 class Press(
@@ -82,34 +76,8 @@ def view_of(
     return view
 
 
-def is_hidden(message: discord.Message | None) -> bool:
-    """Whether the picture of this message is a spoiler, or would be one if it had come to that."""
-    if message is None:
-        return False
-    buttons = (button for row in message.components for button in getattr(row, "children", ()))
-    return any((getattr(button, "custom_id", None) or "").endswith(HIDDEN) for button in buttons) or any(
-        attachment.is_spoiler() for attachment in message.attachments
-    )
-
-
-def is_late(interaction: Interaction) -> bool:
-    """Whether what this button's job came to can no longer be shown in the button's own message.
-
-    Before, its picture may be on its way there, and would be written over.
-    """
-    message = interaction.message
-    if message is None or message.flags.ephemeral:
-        return False
-    return (interaction.created_at - message.created_at).total_seconds() > TOKEN_LIFE
-
-
-def prompt_files(message: discord.Message | None) -> list[discord.Attachment]:
-    """Where the prompts of this message stand, if it had no room for them; at most one."""
-    return [file for file in message.attachments if file.filename == PROMPT_FILE] if message else []
-
-
 class EditForm(discord.ui.Modal):
-    """Prompt, negative prompt and seed to change, none longer than LONGEST_INPUT; see `inputs_of`."""
+    """Prompt, negative prompt and seed to change, none longer than LONGEST_INPUT; read by `inputs_of`."""
 
     def __init__(self, request: ImageRequest, locale: str) -> None:
         super().__init__(title=say(locale, "edit.title"), custom_id=EDITED, timeout=900)
@@ -129,10 +97,3 @@ class EditForm(discord.ui.Modal):
                 max_length=11 if name == "seed" else LONGEST_INPUT,
             )
             self.add_item(field)
-
-
-def inputs_of(interaction: Interaction) -> dict[str, str]:
-    """What was written into a form, by the fields' ids. Read here: the form may be another replica's."""
-    rows = cast(Any, interaction.data or {}).get("components", ())
-    inputs = [item for row in rows for item in (row.get("components") or [row.get("component", {})])]
-    return {item["custom_id"]: item.get("value") or "" for item in inputs if "custom_id" in item}

@@ -15,14 +15,16 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.answers import NETWORK, UNREACHABLE, Answers, Interaction
+from bot.answers import NETWORK, UNREACHABLE, Answers
 from bot.buttons import EDITED, Press
-from bot.commands import Translator, Tree, add_commands
+from bot.commands import add_commands
 from bot.deliveries import Deliveries
 from bot.desk import Desk
 from bot.downloads import Downloads
+from bot.reading import Interaction
 from bot.sync import sync
 from bot.tickets import Tickets
+from bot.tree import Translator, Tree
 from core import Gateway, QueueUnavailable, Settings, SettingsError, announce
 
 log = logging.getLogger(__name__)

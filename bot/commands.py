@@ -1,32 +1,32 @@
-"""The commands: what each one takes, and what it answers. Errors of every sort are told in Tree.on_error."""
+"""The commands: what each one takes, and what it answers. Their errors are told in Tree.on_error."""
 
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import discord
 from discord import app_commands
 
-from bot.answers import NETWORK, TAKEN, UNREACHABLE, Answers, Interaction, Taken, note_answered, obstacle
+from bot.answers import NETWORK, Taken, note_answered, obstacle
 from bot.buttons import Press
-from bot.desk import Desk, pictures_of
+from bot.desk import Desk
 from bot.markdown import escape
 from bot.messages import (
     MOST_PICTURES,
     MOST_PROMPT,
     SIZES,
-    error_text,
     parameters_page,
     request_of,
     request_painted,
     title_of,
 )
-from bot.policy import Refused
-from bot.screen import embeds_of, show_result
-from bot.texts import has, say
+from bot.reading import Interaction, pictures_of
+from bot.results import embeds_of, show_result
+from bot.texts import say
 from bot.texts.english import ENGLISH
 from bot.ticket import caller_of, own_names
+from bot.tree import Tree
 from core import (
     LARGEST_CFG_SCALE,
     LARGEST_SEED,
@@ -35,7 +35,6 @@ from core import (
     Completed,
     End,
     Failed,
-    Internal,
     SdError,
     Status,
 )
@@ -49,57 +48,6 @@ SHOWN_JOBS = 10
 """Of one's own, in /queue."""
 PEEK = 1.0
 """Seconds for a job to say where it is."""
-
-
-class Tree(app_commands.CommandTree[Any]):
-    """All commands of one process."""
-
-    async def interaction_check(self, interaction: Interaction, /) -> bool:
-        """Only one replica goes on."""
-        answers: Answers = cast(Any, interaction.client).desk.answers
-        return await answers.wins(interaction)
-
-    async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
-        """The one place where errors of commands, buttons and forms end: told to the caller alone."""
-        if interaction.client.is_closed():  # it stopped in the middle of this: another replica answers
-            return
-        cause = error.original if isinstance(error, app_commands.CommandInvokeError) else error
-        locale = str(interaction.locale)
-        http = cause if isinstance(cause, discord.HTTPException) else None
-        if isinstance(cause, Taken) or (http and http.code in TAKEN):
-            return
-        if isinstance(cause, UNREACHABLE) or (http and http.status == 429):
-            log.warning("an interaction could not be answered: %s", obstacle(cause))
-            return
-        if isinstance(cause, Refused):
-            text = say(locale, cause.key, **cause.values)
-        elif isinstance(cause, SdError):
-            text = error_text(cause, locale)
-        else:
-            log.error("a fault in an interaction", exc_info=cause)
-            text = error_text(Internal(""), locale)
-        try:
-            await cast(Any, interaction.client).desk.answers.refuse(interaction, text[:2000])
-        except Taken:
-            return
-        except (discord.HTTPException, *NETWORK) as unheard:
-            log.warning("an error could not be told: %s", obstacle(unheard))
-
-
-class Translator(app_commands.Translator):
-    """Names and descriptions of commands in all languages but English, which they have anyway."""
-
-    async def translate(
-        self,
-        string: app_commands.locale_str,
-        locale: discord.Locale,
-        context: app_commands.TranslationContextTypes,
-    ) -> str | None:
-        """See discord.app_commands.Translator."""
-        key = string.extras.get("key", "")
-        if not has(str(locale), key) or str(locale).startswith("en"):
-            return None
-        return say(str(locale), key) + str(string.extras.get("tail", ""))
 
 
 def add_commands(tree: Tree, desk: Desk) -> None:
@@ -243,7 +191,7 @@ def _show(desk: Desk) -> Any:
         desk.admit(interaction)
         await desk.answers.defer(interaction, private=True)
         locale = str(interaction.locale)
-        async with desk.gateway.attach(job.strip(), progress=False) as watch:
+        async with desk.gateway.attach(job, progress=False) as watch:
             event = await anext(watch)
             hidden = await desk.tickets.is_spoiler(watch.id)
         if isinstance(event, Failed):
@@ -252,7 +200,7 @@ def _show(desk: Desk) -> Any:
             ended = "state.cancelled" if isinstance(event, End) else "show.running"
             await interaction.edit_original_response(content=say(locale, ended))
             return
-        ticket = desk.ticket(interaction, request_painted(event), spoiler=hidden, job=job.strip())
+        ticket = desk.ticket(interaction, request_painted(event), spoiler=hidden, job=job)
         await show_result(interaction, event, ticket)
 
     show.__annotations__["job"] = app_commands.Range[str, 32, 32]

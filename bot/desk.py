@@ -6,7 +6,6 @@ has all that it needs. What is refused is refused before the answer, to the call
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, cast
@@ -14,13 +13,23 @@ from typing import Any, cast
 import discord
 from msgspec.structs import replace
 
-from bot.answers import NETWORK, Answers, Interaction, Taken, obstacle
-from bot.buttons import LONGEST_INPUT, EditForm, Press, inputs_of, is_hidden, is_late, prompt_files, view_of
+from bot.answers import NETWORK, Answers, Taken, obstacle
+from bot.buttons import LONGEST_INPUT, EditForm, Press, view_of
 from bot.deliveries import Deliveries
 from bot.downloads import Downloads
 from bot.infotext import prompts_in
-from bot.messages import Words, lost_page, request_in
-from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
+from bot.messages import lost_page, request_in
+from bot.policy import Refused, check_counts, check_place, check_prompt, is_spoiler
+from bot.reading import (
+    Interaction,
+    embeds_in,
+    inputs_of,
+    is_hidden,
+    is_late,
+    pictures_of,
+    place_of,
+    prompt_files,
+)
 from bot.showing import submit
 from bot.ticket import Ticket, caller_of, fields_of, key_of
 from bot.tickets import Tickets
@@ -176,7 +185,7 @@ class Desk:
         except (NotFound, Expired):
             await self._say_lost(interaction, press)
             return
-        if is_late(interaction) and _embeds_of(interaction):
+        if is_late(interaction) and embeds_in(interaction):
             await self._say_lost(interaction, press, "state.ended")
         elif cancelled:
             await self.answers.acknowledge(interaction)  # who follows the job shows its end
@@ -194,7 +203,7 @@ class Desk:
 
     async def _say_lost(self, interaction: Interaction, press: Press, key: str = "state.lost") -> None:
         """The queue was in memory, and is gone, or the end is elsewhere: the message says how to go on."""
-        embeds = _embeds_of(interaction)
+        embeds = embeds_in(interaction)
         # What the caller alone sees is the answer of /queue, which tells of other jobs as well.
         if not embeds or (interaction.message and interaction.message.flags.ephemeral):
             raise NotFound("no job has this id")
@@ -211,7 +220,7 @@ class Desk:
 
     async def _request_of(self, interaction: Interaction) -> ImageRequest:
         """What the message of this button shows, read from its words, or else from its files."""
-        embeds = _embeds_of(interaction)
+        embeds = embeds_in(interaction)
         if not embeds:  # a moderator may remove them
             raise Refused("refused.unread")
         if (request := request_in(embeds, self.settings.limits)) is not None:
@@ -260,40 +269,6 @@ def without_unknown(request: ImageRequest, catalog: Catalog) -> ImageRequest:
     return replace(request, model=model or None, sampler_name=sampler if taken else None)
 
 
-def place_of(interaction: Interaction) -> Place:
-    """Where this interaction was made."""
-    channel = cast(Any, interaction.channel)
-    channels = [id for id in (getattr(channel, "id", None), getattr(channel, "parent_id", None)) if id]
-    # `Member.roles` needs the guilds' cache, which a bot for interactions alone does without.
-    roles = tuple(getattr(interaction.user, "_roles", ()))
-    restricted = bool(getattr(channel, "nsfw", False))
-    return Place(interaction.guild_id or 0, tuple(channels), roles, restricted)
-
-
-def pictures_of(message: discord.Message | None) -> list[str]:
-    """Addresses of a message's pictures, also of one that it forwards.
-
-    Those that an embed shows are no attachments.
-    """
-    if message is None:
-        return []
-    messages: list[discord.Message | discord.MessageSnapshot] = [message, *message.message_snapshots]
-    attached = [
-        attachment.url
-        for each in messages
-        for attachment in each.attachments
-        if (attachment.content_type or "image/").startswith("image/")
-    ]
-    embeds = [embed for each in messages for embed in each.embeds]
-    shown = [embed.image.url for embed in embeds if embed.image and embed.image.url]
-    return list(dict.fromkeys([*attached, *shown]))
-
-
 def _check_owner(interaction: Interaction, owner: int) -> None:
     if interaction.user.id != owner and not interaction.permissions.manage_messages:
         raise Refused("refused.owner")
-
-
-def _embeds_of(interaction: Interaction) -> Sequence[Words]:
-    message = interaction.message
-    return [cast(Words, embed.to_dict()) for embed in message.embeds] if message else []

@@ -19,13 +19,13 @@ import discord
 import msgspec
 
 from bot.answers import NETWORK, obstacle
-from bot.buttons import PROMPT_FILE, view_of
+from bot.buttons import view_of
 from bot.infotext import infotext_of
 from bot.messages import Page, is_cut, late_page, page_of
 from bot.pictures import decode, format_of
-from bot.policy import Refused
+from bot.reading import PROMPT_FILE
 from bot.refusals import TOO_OFTEN, closes, is_too_large, may_mean_files, means_files
-from bot.results import Files, discord_files, last_page
+from bot.results import PICTURE_REFUSED, Files, discord_files, embeds_of, last_page, smaller
 from bot.texts import say
 from bot.ticket import TOKEN_LIFE, Ticket
 from core import BackendError, Completed, End, Event, Failed, Progress, QueueUnavailable
@@ -37,8 +37,6 @@ LAST_WORDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
-PICTURE_REFUSED = Failed("picture_refused", "Discord refuses this picture")
-"""The end that is told instead of a picture that Discord takes nowhere."""
 
 Way = Callable[[Page, Files], Awaitable[None]]
 
@@ -113,7 +111,7 @@ class Screen:
             except discord.HTTPException as error:
                 misses = 0
                 if _are_pictures(files) and is_too_large(error, most):
-                    most = _smaller(files, most)
+                    most = smaller(files, most)
                     page, files = await self._last_page(end, most)
                     continue
                 # Too many edits of one message are a 429 as well; that one is not over in a moment. And a 500
@@ -258,38 +256,7 @@ def _are_pictures(files: Files) -> bool:
     return any(name != PROMPT_FILE for name, _ in files)
 
 
-def _smaller(files: Files, most: int) -> int:
-    """Bytes that each of these files may have at the next attempt, whether Discord counts each or all."""
-    return min(most, max(len(data) for _, data in files)) // 2
-
-
 def _without_image(page: Page) -> Page:
     """The same page where the picture that it names is refused."""
     kept = ({name: value for name, value in embed.items() if name != "image"} for embed in page.embeds)
     return Page(tuple(kept), page.buttons)
-
-
-async def show_result(interaction: discord.Interaction[Any], completed: Completed, ticket: Ticket) -> None:
-    """Answer a command with a job's pictures, as small as Discord wants them."""
-    view = view_of(("again", "edit"), ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
-    most = ticket.most_bytes
-    while True:
-        page, files = await last_page(completed, ticket, most)
-        try:
-            await interaction.edit_original_response(
-                embeds=embeds_of(page), attachments=discord_files(files), view=view
-            )
-        except discord.HTTPException as error:
-            if is_too_large(error, most):
-                most = _smaller(files, most)
-            elif may_mean_files(error):
-                raise Refused(f"error.{PICTURE_REFUSED.code}") from error
-            else:
-                raise
-        else:
-            return
-
-
-def embeds_of(page: Page) -> list[discord.Embed]:
-    """A page as discord.py takes it."""
-    return [discord.Embed.from_dict(embed) for embed in page.embeds]

@@ -19,8 +19,8 @@ from core.proxies import Proxies
 from core.settings import Settings, SettingsError
 
 LONGEST_URL = 300
-"""Characters of an origin: a host name has 253. Python sorts the accents in it, in a time that grows with the
-square of their number."""
+"""Characters of an origin, of which a host name has 253 at most. A longer one is not parsed: `urlsplit`
+normalises it, and for a text full of accents that takes a time that grows with the square of its length."""
 
 Headers = Callable[[str], Sequence[str]]
 """All values of a header by its name, in order; none is an empty sequence."""

@@ -12,14 +12,16 @@ newcomers would stand behind all that was passed over.
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from heapq import merge
+from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from core.line import FIRST, Key, Line
+from core.turns import Waiting, turn_among
 
 K = TypeVar("K")
 
@@ -35,29 +37,6 @@ class _Share(Struct):
     """A refund moves the finish no further than this."""
     turn: int
     """When the caller came: the arrival of the first job since its finish was not above V."""
-
-
-class _Waiting(Struct, Generic[K]):
-    id: str
-    caller: str
-    cost: float
-    kind: K
-    arrival: int
-    turn: int
-    floor: float
-    """A refund moves the start no further than this: V at arrival, or what held up an earlier job."""
-    start: float
-    behind: Key | None
-    """The key right behind which it stands in a line that lags behind V, unless its start is sooner."""
-    due: float
-    """Cost units that may still go before it there, though they come later: at first its cost and, where it
-    came to lines that lag, what its caller had more elsewhere. The last one to pass may take it below 0."""
-
-    @property
-    def key(self) -> Key:
-        mine = (self.start, self.turn)
-        start, turn = mine if self.behind is None else min(mine, self.behind[:2])
-        return (start, turn, self.arrival)
 
 
 class _Pass(NamedTuple):
@@ -76,11 +55,11 @@ class FairOrder(Generic[K]):
         self._virtual_time = 0.0
         self._arrivals = 0
         self._shares: dict[str, _Share] = {}
-        self._waiting: dict[str, _Waiting[K]] = {}
-        self._by_arrival: dict[int, _Waiting[K]] = {}
+        self._waiting: dict[str, Waiting[K]] = {}
+        self._by_arrival: dict[int, Waiting[K]] = {}
         # The first of a plain dict is found slowly once many before it have gone.
-        self._by_caller: dict[str, OrderedDict[int, _Waiting[K]]] = {}
-        self._lines: dict[K, Line] = {}
+        self._by_caller: defaultdict[str, OrderedDict[int, Waiting[K]]] = defaultdict(OrderedDict)
+        self._lines: defaultdict[K, Line] = defaultdict(Line)
         self._passes: dict[K, list[_Pass]] = {}
         """For each line those over a job that waits in it."""
         self._forget_at = 64
@@ -107,17 +86,11 @@ class FairOrder(Generic[K]):
         floor = max(now, share.floor)
         key = (share.finish, share.turn, self._arrivals)
         behind, due = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
-        job = _Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind, due)
+        job = Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind, due)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
-        own = self._by_caller.get(caller)
-        if own is None:
-            own = self._by_caller[caller] = OrderedDict()
-        own[job.arrival] = job
-        line = self._lines.get(kind)
-        if line is None:
-            line = self._lines[kind] = Line()
-        line.add(job.key, cost)
+        self._by_caller[caller][job.arrival] = job
+        self._lines[kind].add(job.key, cost)
 
     def take(self, accepts: Callable[[K], bool], prefers: Callable[[K], bool], slack: float) -> str | None:
         """The next job for a backend that accepts these kinds; it waits no more. None: nothing for it.
@@ -173,11 +146,10 @@ class FairOrder(Generic[K]):
     def _behind(
         self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]
     ) -> tuple[Key | None, float]:
-        """Behind which key a new job stands in lines that lag behind V; None: at its start, as elsewhere.
+        """Behind which key a new job stands (None: at its start), and the job's own `due`.
 
-        V goes with the fastest lines; in slower ones all that came before would be served first. There a
-        newcomer passes, from the end, what others have waiting beyond as much work as is its own, and what is
-        due later than itself. Also the new job's own `due`.
+        V goes with the fastest lines. In lines that lag behind it all that came before would be served first,
+        so there a newcomer takes turns with those who wait, see `turn_among`.
         """
         now = self._virtual_time
         late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
@@ -188,29 +160,9 @@ class FairOrder(Generic[K]):
             return None, cost
         own = sum(job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in lines)
         mine = cost + max(own, own_key[0] - now)
-        first: Key | None = None
-        last, passes = FIRST, False
-        dearer: list[_Waiting[K]] = []
-        theirs: dict[str, float] = {}
-        for key in merge(*(line.since(FIRST) for line in lines.values())):
-            if key >= own_key:
-                break
-            first = first or key
-            job = self._by_arrival[key[-1]]
-            before = theirs.get(job.caller, 0.0)
-            theirs[job.caller] = before + job.cost
-            passes = before >= mine or (job.caller != caller and before + job.due > mine)
-            if not passes:
-                last, dearer = key, []
-            elif before < mine:
-                dearer.append(job)
-        if first is None or not passes:
-            return None, mine - own
-        for job in dearer:
-            job.due -= cost
-        if last == FIRST:  # before all of them
-            last = (first[0], max(0, first[1] - 1), 0)
-        return last, mine - own
+        keys = merge(*(line.since(FIRST) for line in lines.values()))
+        ahead = [self._by_arrival[key[-1]] for key in takewhile(lambda key: key < own_key, keys)]
+        return turn_among(ahead, caller, cost, mine), mine - own
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""
@@ -250,12 +202,13 @@ class FairOrder(Generic[K]):
             most = max(most, sum(one.cost for one in passes if one.key > second))
         return most, passes
 
-    def _later(self, job: _Waiting[K]) -> Iterator[_Waiting[K]]:
+    def _later(self, job: Waiting[K]) -> Iterator[Waiting[K]]:
         """The waiting jobs that this one's caller put after it, in that order."""
-        own = self._by_caller.get(job.caller, OrderedDict())
-        return (other for other in own.values() if other.arrival > job.arrival)
+        if job.caller not in self._by_caller:
+            return iter(())
+        return (other for other in self._by_caller[job.caller].values() if other.arrival > job.arrival)
 
-    def _move_up(self, job: _Waiting[K], refund: float) -> float:
+    def _move_up(self, job: Waiting[K], refund: float) -> float:
         """Give a job an earlier start; returns by how much it moved."""
         start = max(job.floor, job.start - refund)
         moved = job.start - start
@@ -266,20 +219,20 @@ class FairOrder(Generic[K]):
             line.add(job.key, job.cost)
         return moved
 
-    def _hold_up(self, job: _Waiting[K]) -> None:
+    def _hold_up(self, job: Waiting[K]) -> None:
         """What kept a job that has left from moving up holds up those behind it, as if it still stood there.
 
         Else the cost of a cancelled job could be given back to jobs that it never delayed.
         """
         room = job.start - job.floor
-        behind = next(self._later(job), None) if job.caller in self._by_caller else None
+        heir = next(self._later(job), None)
         share = self._shares.get(job.caller)
-        if behind is not None:
-            behind.floor = max(behind.floor, behind.start - room)
+        if heir is not None:
+            heir.floor = max(heir.floor, heir.start - room)
         elif share is not None:
             share.floor = max(share.floor, share.finish - room)
 
-    def _drop(self, job: _Waiting[K]) -> None:
+    def _drop(self, job: Waiting[K]) -> None:
         del self._waiting[job.id], self._by_arrival[job.arrival]
         own = self._by_caller[job.caller]
         del own[job.arrival]

@@ -56,15 +56,16 @@ class Offer:
 
 
 def paces_of(offers: Sequence[Offer]) -> dict[str, float]:
-    """The pace of each backend, and the usual one for those that have not painted yet."""
-    usual = usual_pace(offers) or 0.0
+    """Seconds per cost unit of each backend; empty where none has painted.
+
+    One that has not painted yet counts as being as fast as the median of the others: else all work would seem
+    to be for those that have.
+    """
+    known = [offer.pace for offer in offers if offer.pace is not None]
+    if not known:
+        return {}
+    usual = median(known)
     return {offer.backend: usual if offer.pace is None else offer.pace for offer in offers}
-
-
-def usual_pace(offers: Iterable[Offer]) -> float | None:
-    """The median pace of those that have painted; None where none has."""
-    paces = [offer.pace for offer in offers if offer.pace is not None]
-    return median(paces) if paces else None
 
 
 @dataclass(frozen=True, slots=True)

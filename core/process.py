@@ -68,7 +68,7 @@ def open_output() -> None:
 
 
 def forget_output() -> None:
-    """Standard output is broken: what its buffer holds is tried again at the exit, and goes nowhere then."""
+    """Standard output is broken: let it lead nowhere, or Python tries at its exit to write what is left."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -82,11 +82,6 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
     stop = asyncio.Event()
     previous = _heeded()
 
-    def restore() -> None:
-        for number, handler in previous.items():
-            _unset(loop, number)
-            signal.signal(number, _ignore if number == CLOSED and stop.is_set() else handler)
-
     def on_signal() -> None:
         stop.set()
         for number in STOP_SIGNALS:  # the next one is the system's own, which ends the process
@@ -98,7 +93,9 @@ async def stop_signal() -> AsyncIterator[asyncio.Event]:
     try:
         yield stop
     finally:
-        restore()
+        for number, handler in previous.items():
+            _unset(loop, number)
+            signal.signal(number, _ignore if number == CLOSED and stop.is_set() else handler)
 
 
 @contextmanager

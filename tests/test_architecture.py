@@ -10,7 +10,7 @@ FRONT_ENDS = {"httpserver", "wsserver", "bot"}
 HOUSE = FRONT_ENDS | {"core", "engine", "cli"}
 PURE = {
     *("addresses", "caller", "errors", "eta", "events", "fair_order"),
-    *("line", "offers", "request", "status", "wire"),
+    *("line", "offers", "request", "status", "turns", "wire"),
 }
 """Modules of the core that know no clock and no I/O."""
 IMPURE = {"asyncio", "time", "socket", "aiohttp", "threading", "os", "random", "secrets"}

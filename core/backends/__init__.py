@@ -44,7 +44,7 @@ class Wishes:
             self._begin_if_watched()
 
     def once_watched(self, begin: Callable[[], None] | None) -> None:
-        """Call this as soon as somebody watches, at once if somebody does; None: not any more."""
+        """Call `begin` once: now if somebody watches, else as soon as somebody does. None calls that off."""
         self._begin = begin
         self._begin_if_watched()
 

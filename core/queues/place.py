@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from core.eta import Outlook, Server
 from core.events import Queued
-from core.offers import Kind, Offer, paces_of, usual_pace
+from core.offers import Kind, Offer, paces_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +49,6 @@ def busy_seconds(
 
 
 def outlook(kind: Kind, offers: Iterable[Offer], busy: Mapping[str, float]) -> Outlook:
-    """What jobs of a kind have to expect of the backends that can paint them.
-
-    One that has not painted yet is reckoned to be as fast as the others: else all work ahead would seem to be
-    for those that have.
-    """
-    able = [offer for offer in offers if offer.accepts(kind)]
-    usual = usual_pace(able)
-    if usual is None:
-        return Outlook(())
-    return Outlook(
-        Server(usual if offer.pace is None else offer.pace, busy.get(offer.backend, 0.0)) for offer in able
-    )
+    """What jobs of a kind have to expect of the backends that can paint them."""
+    paces = paces_of([offer for offer in offers if offer.accepts(kind)])
+    return Outlook(Server(pace, busy.get(backend, 0.0)) for backend, pace in paces.items())

@@ -67,7 +67,8 @@ class Fleet:
         """Those of this machine's name that were never ours; empty once that was told."""
         self._first_answer: float | None = None
         self._slots: dict[str, tuple[Worker, asyncio.Task[None]]] = {}
-        self._giving: dict[str, asyncio.Task[None]] = {}
+        self._giving: set[str] = set()
+        """Those that are let go of as soon as their picture is done."""
         self._began = asyncio.Event()
         """Set once a turn has begun the slots of what is ours."""
         self._stopping = False
@@ -131,7 +132,8 @@ class Fleet:
             log.info("%s: this worker paints there now", name)
         for name in given:
             if name in self._slots and name not in self._giving:
-                self._giving[name] = group.create_task(self._give(name))
+                self._giving.add(name)
+                group.create_task(self._give(name))
         self._began.set()
         return seconds
 
@@ -157,7 +159,7 @@ class Fleet:
         try:
             await self._let_go(name, None)
         finally:
-            del self._giving[name]
+            self._giving.remove(name)
 
     async def _let_go(self, name: str, grace: float | None) -> None:
         """End a slot in good order, and the lease with it."""

@@ -108,9 +108,9 @@ class Standing:
             await self.tell()
 
     async def failed(self, problem: str, *, counts: bool, rest: float = 0.0) -> None:
-        """It did not paint; `counts` if it answered, so that a moment's rest may help.
+        """It did not paint. With `counts`, or with a `rest` (seconds) that it asked for, it did answer.
 
-        Where it answered that it wants a rest of so many seconds, it gets them.
+        Then it is only resting, for as long as it asked or for a moment, and new work may wait for it.
         """
         answered = counts or rest > 0
         (self._paintings if answered else self._looks).failed(self._clock(), rest)

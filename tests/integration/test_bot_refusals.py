@@ -13,7 +13,7 @@ import pytest
 from discord.http import Route
 
 from bot import answers, deliveries, tickets
-from bot.answers import Interaction
+from bot.reading import Interaction
 from bot.ticket import encode
 from bot.tickets import TICKET_KIND
 from core import QueueFull, QueueUnavailable

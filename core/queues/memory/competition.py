@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from core.offers import Kind, Offer, paces_of, usual_pace
+from core.offers import Kind, Offer, paces_of
 
 MOST_UNEVEN = 3.0
 """By how much a backend can be busier than another one before more of what both could do goes to the other.
@@ -120,6 +120,5 @@ class Waiting:
 
 def _speeds_of(able: Sequence[Offer]) -> dict[str, float]:
     """Cost units a second of each; alike where none has painted yet."""
-    if usual_pace(able) is None:
-        return {offer.backend: 1.0 for offer in able}
-    return {backend: 1 / pace for backend, pace in paces_of(able).items()}
+    paces = paces_of(able) or dict.fromkeys((offer.backend for offer in able), 1.0)
+    return {backend: 1 / pace for backend, pace in paces.items()}

@@ -25,9 +25,9 @@ class Lease(Struct):
     changed: asyncio.Event | None = None
     """Set when the watchers' wish may be another one; made once the worker waits for that."""
     looked: float = float("-inf")
-    """When a watch that wants progress began last, ..."""
+    """When the last watch that wants progress began."""
     looked_for_preview: bool = False
-    """... and whether it wants previews."""
+    """Whether that one wants previews."""
 
 
 class Job(Struct, eq=False):
@@ -50,9 +50,9 @@ class Job(Struct, eq=False):
     deliveries: int = 0
     """Workers that vanished with it."""
     avoid: str | None = None
-    """The backend that failed it last, ..."""
+    """The backend that failed it last."""
     avoid_until: float = 0.0
-    """... which gets it again only from then on, if another can do it."""
+    """Until then `avoid` does not get it again, if another backend can do it."""
 
     @property
     def ended(self) -> End | None:

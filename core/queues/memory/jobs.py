@@ -41,7 +41,7 @@ class Jobs:
         self._live: dict[str, Job] = {}
         """All that wait or run."""
         self._running: dict[str, Job] = {}
-        self._places = Places(settings.model_slack)
+        self._places = Places(self._live, settings.model_slack)
         self._kept = Kept(settings.result_ttl, settings.result_max_bytes)
         self._attempts = count(1)
         """Fences claims: grows over all jobs, so that it also goes on counting for an id painted anew."""
@@ -80,8 +80,8 @@ class Jobs:
 
     @property
     def waiting(self) -> list[Job]:
-        """All that wait."""
-        return self._places.jobs()
+        """All that wait, in the order in which they came."""
+        return [job for job in self._live.values() if job.lease is None]
 
     @property
     def waiting_count(self) -> int:
@@ -94,7 +94,7 @@ class Jobs:
 
     def waiting_by_caller(self) -> tuple[int, ...]:
         """How many of each caller wait, the most first."""
-        counts = Counter(job.caller for job in self._places.jobs())
+        counts = Counter(job.caller for job in self.waiting)
         return tuple(sorted(counts.values(), reverse=True))
 
     @property

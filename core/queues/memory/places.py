@@ -13,14 +13,14 @@ from core.queues.memory.job import Job
 
 
 class Places:
-    """Who waits where."""
+    """Who waits where; `live` are all jobs that wait or run, by id."""
 
-    def __init__(self, slack: float) -> None:
+    def __init__(self, live: Mapping[str, Job], slack: float) -> None:
+        self._live = live
         self._slack = slack
         self._order: FairOrder[Kind] = FairOrder()
         self._returned: dict[str, Job] = {}
         self._competition = Competition()
-        self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
         return len(self._order) + len(self._returned)
@@ -31,10 +31,6 @@ class Places:
         if self._returned:
             waiting += sum(job.caller.name == caller for job in self._returned.values())
         return waiting
-
-    def jobs(self) -> list[Job]:
-        """All that wait."""
-        return [*self._returned.values(), *self._jobs.values()]
 
     def returned(self) -> list[Job]:
         """Those that came back."""
@@ -51,7 +47,6 @@ class Places:
             job.kind,
             lambda kind: group.competes_with(group_of(kind)),
         )
-        self._jobs[job.id] = job
 
     def give_back(self, job: Job) -> None:
         """A job that was begun: it goes first in line, above all bounds, and costs its caller nothing."""
@@ -61,7 +56,6 @@ class Places:
         """A job that is waited for no more; its caller gets the cost back."""
         if self._returned.pop(job.id, None) is None:
             self._order.remove(job.id)
-            del self._jobs[job.id]
 
     def take(self, offer: Offer, may_have: Callable[[Job], bool]) -> Job | None:
         """The next job for this backend; `may_have` says whether it may get one that came back."""
@@ -69,7 +63,7 @@ class Places:
             if offer.accepts(job.kind) and may_have(job):
                 return self._returned.pop(job.id)
         id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
-        return None if id is None else self._jobs.pop(id)
+        return None if id is None else self._live[id]
 
     def ahead(self, job: Job, offers: tuple[Offer, ...], busy: Mapping[str, float]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and the work until its turn comes."""
@@ -90,7 +84,7 @@ class Places:
         for kind, (jobs, work) in self._order.before(key).items():
             waiting.add(kind, jobs, work)
         for found, id, kind, cost in self._order.since(key):
-            yield found, self._jobs[id], waiting
+            yield found, self._live[id], waiting
             waiting.add(kind, 1, cost)
 
     def _by(self, offers: tuple[Offer, ...]) -> Competition:

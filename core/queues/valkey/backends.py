@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from core.offers import Offer
 from core.queues.place import busy_seconds
-from core.queues.valkey.records import decode_offers
+from core.queues.valkey.records import decode_offers, decode_run
 from core.queues.valkey.store import Store
 
 
@@ -47,7 +47,4 @@ class Backends:
 
     def note_runs(self, runs: Sequence[bytes]) -> None:
         """What runs, as place.lua says it."""
-        self._runs = []
-        for words in runs:
-            backend, began, cost = words.decode().rsplit(" ", 2)
-            self._runs.append((backend, float(began) / 1000 - self._offset, float(cost)))
+        self._runs = [(backend, began - self._offset, cost) for backend, began, cost in map(decode_run, runs)]

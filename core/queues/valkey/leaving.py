@@ -14,7 +14,10 @@ put, and what nobody watches ends by itself, or is painted for nobody."""
 
 
 class Leaving:
-    """Says it at once where it can, else with a later pulse. `is_watched`: by anybody here."""
+    """Says at once that a job was left; where the queue is away, with a later pulse.
+
+    `spawn` runs a task that nobody waits for; `is_watched` says whether anybody here watches a job.
+    """
 
     def __init__(
         self,
@@ -62,7 +65,8 @@ class Leaving:
                 del self._under_way[id]
 
     async def until_said(self, id: str) -> None:
-        """Wait until it is said no more: it could overtake who comes back just then, and end his job."""
+        """Wait until no such word is on its way: it could overtake one who comes back just then, and end the
+        job."""
         while id in self._under_way:
             await self._under_way[id].wait()
 

@@ -44,7 +44,8 @@ REFUSED = "the shared queue can take nothing now; ask again"
 REMIND = 60.0
 """Seconds until the log hears again of an outage that lasts."""
 NEED_ROOM = {"put", "claim", "set"}
-"""Scripts and commands that are refused where memory is full."""
+"""Of the scripts and commands that are refused where memory is full, those that are called all the time: one
+that was answered speaks for the others."""
 PICTURES = {"set", "get"}
 """Commands that may fail while all else is well, by what limits a connection."""
 SETTLED = 15.0

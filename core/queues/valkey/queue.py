@@ -25,7 +25,7 @@ from core.queues.valkey.listener import Listener
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.pulse import Pulse
 from core.queues.valkey.putting import Putting
-from core.queues.valkey.records import CANCELLED, Message, by_name, encode_offer
+from core.queues.valkey.records import CANCELLED, Message, by_name, decode_run, encode_offer
 from core.queues.valkey.store import Store
 from core.queues.valkey.watching import Watching
 from core.request import ImageRequest
@@ -128,7 +128,7 @@ class ValkeyQueue:
         """See Queue.status."""
         waiting, waits, runs, on, owners, workers = await self.store.call("status")
         waiting_of, running_of = _counts(waits), _counts(runs)
-        painting = {words.decode().rsplit(" ", 2)[0] for words in on}
+        painting = {backend for backend, _, _ in map(decode_run, on)}
         owner_of = {owners[n].decode(): owners[n + 1].decode() for n in range(0, len(owners), 2)}
         return Status(
             waiting=waiting,

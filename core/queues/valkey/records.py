@@ -81,6 +81,12 @@ def kind_words(kind: Kind) -> str:
     return "\n".join(name.replace("\n", " ") for name in (kind.model, kind.sampler_name))
 
 
+def decode_run(words: bytes) -> tuple[str, float, float]:
+    """What runs: its backend, when it began (seconds by the queue's clock), its cost."""
+    backend, began, cost = words.decode().rsplit(" ", 2)
+    return backend, float(began) / 1000, float(cost)
+
+
 def encode_progress(progress: Progress) -> bytes:
     """A Progress with its preview."""
     return b"P" + _encode(progress)

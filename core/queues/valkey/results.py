@@ -8,6 +8,7 @@ from core.errors import QueueUnavailable
 from core.events import Completed, End
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import GONE, decode_end
+from core.queues.valkey.shown import Ended, read_shown
 from core.queues.valkey.store import Store
 from core.queues.valkey.watched import Watched
 
@@ -24,21 +25,21 @@ class Results:
         self._read: WeakValueDictionary[str, Completed] = WeakValueDictionary()
         """By the key of their first picture."""
 
-    async def end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> End:
+    async def end(self, job: Watched, ended: Ended) -> End:
         """The End with its pictures, however long they take.
 
         Raises QueueUnavailable where the queue has lost them because it went back to before this end.
         """
-        keys = [f"i:{job.id}:{int(fence)}:{number}" for number in range(int(pictures))]
+        keys = [f"i:{job.id}:{ended.fence}:{number}" for number in range(ended.pictures)]
         if not keys:
-            return decode_end(words, [])
+            return decode_end(ended.words, [])
         async with job.fetching:
             end: End | None = self._read.get(keys[0])
             if end is None:
-                end = decode_end(words, await self._fetch(job.id, keys))
+                end = decode_end(ended.words, await self._fetch(job.id, keys))
                 if isinstance(end, Completed):
                     self._read[keys[0]] = end
-        if end is GONE and not await self._has_ended(job, version):
+        if end is GONE and not await self._has_ended(job, ended.version):
             raise QueueUnavailable("the shared queue lost this job's end; ask again")
         return end
 
@@ -57,5 +58,5 @@ class Results:
 
     async def _has_ended(self, job: Watched, version: int) -> bool:
         """Whether the queue still says so."""
-        (shown,) = await self._store.call("places", job.id)
-        return shown[0] in {b"ended", b"expired"} and int(shown[1]) == version
+        shown = read_shown(*await self._store.call("places", job.id))
+        return isinstance(shown, Ended) and shown.version == version

@@ -74,11 +74,11 @@ class Store:
         return await self.until_there(lambda: self.call(script, *args, last=last))
 
     async def attempt(self, script: str, *args: Arg, whole: bool = False) -> None:
-        """One script, if the queue is there: for what it would find out by itself.
+        """Run a script if the queue is there, else do nothing: for news that it finds out in time without us.
 
-        `whole`: with its source. A Valkey that stands still hears it when it goes on; nobody is there then to
-        hear that it does not know the script. Where a new connection begins with a password or a database, it
-        waits for the answer to that, and the script is never sent.
+        `whole` sends the script's source instead of its digest. A Valkey that stands still runs it when it
+        goes on; by then nobody here would hear that it does not know the digest. It does not help a new
+        connection that begins with a password or a database: that waits for an answer before any script.
         """
         try:
             await self._bounded(script, lambda: self._run(script, args, whole=whole))

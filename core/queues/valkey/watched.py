@@ -1,19 +1,18 @@
 """Watched: a job as the watchers in this process see it. No I/O: it only tells its watches."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from core.events import End, Event, Progress, Queued, Started
 from core.queues.place import Place
 from core.queues.valkey.records import CANCELLED
+from core.queues.valkey.shown import Ended, Shown
 from core.watch import Watch
 
 PutAgain = Callable[[], Awaitable[Any]]
 """Puts a job that had been accepted, and that the queue has lost."""
-Shown = Sequence[Any]
-"""A job as `place.lua` shows it."""
 JUST_PUT = 60.0
 """Seconds after which a job that was put here and is not there any more has had its life."""
 
@@ -33,8 +32,8 @@ class Accepted:
         """
         if now >= self.at + JUST_PUT:
             return False
-        ended = shown[0] == b"ended" and shown[4] == CANCELLED and not self.keep
-        return ended or shown[0] == b"none"
+        cancelled = isinstance(shown, Ended) and shown.words == CANCELLED
+        return shown == "none" or (cancelled and not self.keep)
 
 
 @dataclass(slots=True, eq=False)

@@ -7,16 +7,15 @@ from typing import Any
 
 from core.errors import QueueUnavailable
 from core.events import Failed
-from core.offers import Kind
-from core.queues.place import Place
 from core.queues.refusals import expired, no_such_job
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.leaving import Leaving
 from core.queues.valkey.pictures import Pictures
-from core.queues.valkey.records import Message, decode_running
+from core.queues.valkey.records import Message
 from core.queues.valkey.results import Results
+from core.queues.valkey.shown import Ended, Runs, Shown, Waits, read_message, read_shown
 from core.queues.valkey.store import CALL_SECONDS, Store
-from core.queues.valkey.watched import Accepted, PutAgain, Shown, Watched
+from core.queues.valkey.watched import Accepted, PutAgain, Watched
 from core.watch import Watch
 
 CHUNK = 250
@@ -131,17 +130,8 @@ class Watching:
     def hear(self, message: Message) -> None:
         """A message about a job that is watched here, or was."""
         job = self._jobs.get(message.id)
-        if job is None:
-            return
-        match message.letter:
-            case "S" | "P":
-                job.hear(message.version, decode_running(message.words))
-            case "Q":
-                numbers, kind = message.words.split(b"\n", 1)
-                attempts, ahead, work, cost = numbers.split()
-                self._place(job, message.version, attempts, int(ahead), work, kind, cost)
-            case "E":
-                self._end(job, message.version, *message.words.split(b"\n", 2))
+        if job is not None:
+            self._apply(job, read_message(message))
 
     async def check(self) -> bool:
         """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable.
@@ -199,22 +189,19 @@ class Watching:
     async def _watch(self, job: Watched, own: Accepted | None) -> tuple[Shown, Sequence[bytes]]:
         """The job as it is now, and what runs."""
         shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own is not None))
-        return shown, runs
+        return read_shown(shown), runs
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
         """The first state of a watch, unless it was told the end meanwhile."""
         if watch not in job.entering:
             return
-        state = shown[0]
-        if state in {b"none", b"expired"}:
+        if isinstance(shown, str):
             job.entering.discard(watch)
             self._drop_if_empty(job)
-            if state == b"none":
-                raise no_such_job()
-            raise expired()
-        if state == b"ended":
+            raise no_such_job() if shown == "none" else expired()
+        if isinstance(shown, Ended):
             try:
-                end = await self._results.end(job, int(shown[1]), *shown[2:])
+                end = await self._results.end(job, shown)
                 if watch in job.entering:
                     watch.tell(end)
             finally:
@@ -227,40 +214,34 @@ class Watching:
         if job.last is not None:
             watch.begin(job.last)
 
-    def _apply(self, job: Watched, shown: Shown) -> None:
-        """A waiting or running job as it is now."""
-        if shown[0] == b"running":
-            job.hear(int(shown[1]), decode_running(shown[2]))
-        else:
-            self._place(job, int(shown[1]), *shown[2:])
-
-    def _place(
-        self, job: Watched, version: int, attempts: bytes, ahead: int, work: bytes, kind: bytes, cost: bytes
-    ) -> None:
-        if version >= job.version:
-            wanted = Kind(*kind.decode().split("\n", 1))
-            job.place = Place(ahead, float(work), wanted, float(cost), int(attempts) + 1)
-            job.hear(version, job.place.as_event(self._backends.takers, self._backends.busy()))
+    def _apply(self, job: Watched, shown: Waits | Runs | Ended) -> None:
+        """A job as it is now."""
+        match shown:
+            case Waits(version, place):
+                if version >= job.version:
+                    job.place = place
+                    job.hear(version, place.as_event(self._backends.takers, self._backends.busy()))
+            case Runs(version, event):
+                job.hear(version, event)
+            case Ended():
+                self._end(job, shown)
 
     async def _look_at(self, ids: Sequence[str]) -> None:
         doubts = self._doubts
         answers = await self._store.call("places", *ids)
         began = time.monotonic()
-        for id, shown in zip(ids, answers, strict=True):
+        for id, shown in zip(ids, map(read_shown, answers), strict=True):
             if self._doubts != doubts:  # the rest may be of before the queue went back
                 return
             job = self._jobs.get(id)
             if job is None or not job.watches:
                 continue
-            if shown[0] == b"none":
+            if isinstance(shown, str):
                 if not job.ending:
                     await self._find(job)
                 continue
             job.missing = 0
-            if shown[0] in {b"ended", b"expired"}:
-                self._end(job, int(shown[1]), *shown[2:])
-            else:
-                self._apply(job, shown)
+            self._apply(job, shown)
             if time.monotonic() - began >= SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
@@ -275,24 +256,22 @@ class Watching:
         elif job.missing > LOOKS_FOR_LOST:
             self.end_all([job], LOST)
 
-    def _end(self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes) -> None:
+    def _end(self, job: Watched, ended: Ended) -> None:
         """Fetch the pictures, then tell the end: once, whoever brings the news, and nobody waits for it."""
-        if self._jobs.get(job.id) is not job or version < job.version or job.ending:
+        if self._jobs.get(job.id) is not job or ended.version < job.version or job.ending:
             return
         job.ending = True
-        self._spawn(self._fetch_end(job, version, fence, pictures, words))
+        self._spawn(self._fetch_end(job, ended))
 
-    async def _fetch_end(
-        self, job: Watched, version: int, fence: bytes, pictures: bytes, words: bytes
-    ) -> None:
+    async def _fetch_end(self, job: Watched, ended: Ended) -> None:
         try:
-            end = await self._results.end(job, version, fence, pictures, words)
+            end = await self._results.end(job, ended)
         except QueueUnavailable:
             job.version = -1  # the next pulse sees what has become of it
             return
         finally:
             job.ending = False
-        if self._jobs.get(job.id) is job and version >= job.version:
+        if self._jobs.get(job.id) is job and ended.version >= job.version:
             job.place = None
             job.end(end)
             self._drop_if_empty(job)

@@ -35,7 +35,8 @@ local P, LEASE, RESULT_TTL, RESULT_MAX = KEYS[1], tonumber(ARGV[2]), tonumber(AR
 local S, clock = P .. 's', redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
 local BRIEF, HOUR, RECORD, LOOK, OFFER = 60000, 3600000, 2048, 2000, 15000
--- Nobody here for so long: leases could not be renewed. Shorter than what is left of one that was renewed in time.
+-- Milliseconds without any call, after which nobody can have renewed a lease. Every lease that is renewed in time
+-- (each third of LEASE) has more than this left: so the gap is noticed before one of them ends.
 local GAP = math.min(2000, LEASE / 2)
 
 local function arg(number) return ARGV[4 + number] end
@@ -147,10 +148,20 @@ local function accepts(backend, kind)
   return redis.call('EXISTS', P .. 'os:' .. backend) == 0
 end
 
+-- Backends whose offer has not lapsed.
+local function offering() return redis.call('ZRANGEBYSCORE', P .. 'offers', '(' .. NOW, '+inf') end
+
+-- Their offers, in the words in which these came.
+local function all_offers()
+  local words = {}
+  for number, backend in ipairs(offering()) do words[number] = redis.call('HGET', P .. 'o:' .. backend, 'words') end
+  return words
+end
+
 -- Backends that paint, or (with `resting`) will in a moment.
 local function usable(resting)
   local found = {}
-  for _, backend in ipairs(redis.call('ZRANGEBYSCORE', P .. 'offers', '(' .. NOW, '+inf')) do
+  for _, backend in ipairs(offering()) do
     local able, rests = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'usable', 'resting'))
     if able == '1' or (resting and rests == '1') then found[#found + 1] = backend end
   end

@@ -54,10 +54,10 @@ end
 -- What kept a job that has left from moving up holds up those behind it, as if it still stood there.
 local function hold_up(caller, arrival, start, floor)
   local room = start - floor
-  local behind = redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf', 'LIMIT', 0, 1)[1]
-  if behind then
-    local its_start, its_floor = get(behind, 'start', 'floor')
-    redis.call('HSET', job(behind), 'floor', exact(math.max(tonumber(its_floor), tonumber(its_start) - room)))
+  local heir = redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf', 'LIMIT', 0, 1)[1]
+  if heir then
+    local its_start, its_floor = get(heir, 'start', 'floor')
+    redis.call('HSET', job(heir), 'floor', exact(math.max(tonumber(its_floor), tonumber(its_start) - room)))
     return
   end
   local share = share_of(caller)
@@ -68,8 +68,8 @@ local function hold_up(caller, arrival, start, floor)
 end
 
 -- A job leaves the order: cancelled, so that its caller gets the cost back; or taken, when it was the turn of
--- one that starts at `due`.
-local function order_remove(id, due)
+-- one that starts at `turn_start`.
+local function order_remove(id, turn_start)
   local caller, kind, cost, member, start, floor, arrival =
     get(id, 'caller', 'kind', 'cost', 'member', 'start', 'floor', 'arrival')
   start, floor = tonumber(start), tonumber(floor)
@@ -82,7 +82,7 @@ local function order_remove(id, due)
   else
     redis.call('HINCRBYFLOAT', P .. 'kinds', kind, '-' .. cost)
   end
-  if not due then
+  if not turn_start then
     local left = tonumber(cost)
     for _, later in ipairs(redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf')) do
       if left <= 0 then break end
@@ -106,7 +106,7 @@ local function order_remove(id, due)
       set_share(caller, share)
     end
   else
-    redis.call('HSET', S, 'V', exact(math.max(state_of('V'), due)))
+    redis.call('HSET', S, 'V', exact(math.max(state_of('V'), turn_start)))
   end
   hold_up(caller, arrival, start, floor)
   forget_callers()
@@ -114,9 +114,8 @@ end
 
 -- A pass over jobs of a line, as it is noted: who was preferred, and how many jobs had come until then.
 local function pass_of(words)
-  local start, member, arrivals = words:match('^(%S+) (%S+ %S+) (%d+)$')
-  if not start then start, member = words:match('^(%S+) (.*)$') end  -- by an older version: over all
-  return {start = tonumber(start), member = member, arrivals = tonumber(arrivals or math.huge)}
+  local start, member, arrivals = words:match('^(%S+) (.+) (%d+)$')
+  return {start = tonumber(start), member = member, arrivals = tonumber(arrivals)}
 end
 
 -- Cost units for which the jobs of this head's line that stand before `preferred` were passed over, as

@@ -31,7 +31,7 @@ end
 local function busy(backend)
   if not busy_of then
     busy_of = {}
-    local paces = paces_of(redis.call('ZRANGEBYSCORE', P .. 'offers', '(' .. NOW, '+inf'), 0)
+    local paces = paces_of(offering(), 0)
     for _, words in ipairs(running()) do
       local its_name, started, cost = words:match('^(.*) (%S+) (%S+)$')
       local left = (tonumber(started) - NOW) / 1000 + (paces[its_name] or 0) * tonumber(cost)

@@ -58,10 +58,6 @@ for _, backend in ipairs(due('offers')) do
   redis.call('DEL', P .. 'o:' .. backend, P .. 'om:' .. backend, P .. 'os:' .. backend)
   changed()
 end
-local offers = {}
-for _, backend in ipairs(redis.call('ZRANGE', P .. 'offers', 0, -1)) do
-  offers[#offers + 1] = redis.call('HGET', P .. 'o:' .. backend, 'words')
-end
 local next_end = redis.call('ZRANGE', P .. 'run', 0, 0, 'WITHSCORES')[2]
-return {state_of('version'), NOW, known and 1 or 0, offers, running(), state_of('waiting'),
+return {state_of('version'), NOW, known and 1 or 0, all_offers(), running(), state_of('waiting'),
   math.floor(tonumber(next_end or -1)), redis.call('PUBSUB', 'NUMSUB', P .. 'p:' .. process)[2]}

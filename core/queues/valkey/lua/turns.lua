@@ -1,4 +1,4 @@
--- Where lines lag behind V (with: order), as _behind of core/fair_order.py tells.
+-- Where lines lag behind V (with: order), as core/turns.py tells.
 
 -- The lines that compete for the same backends, if one of them lags and no more than `most` others wait in them.
 local function late_lines(kind, most)

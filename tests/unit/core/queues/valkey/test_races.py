@@ -383,8 +383,8 @@ async def test_a_line_that_was_passed_over_thousands_of_times_can_be_judged(
     await queue.put("anime", wish_for(model="anime"), ALICE, keep=True)
     await queue.put("photo", wish_for(model="photo"), Caller("b"), keep=True)
     key = f"{PREFIX}passed:anime\n"
-    later = [f"9 {2:015d}{number:015d}0.001 x" for number in range(9000)]
-    await client.rpush(key, f"-1 {0:015d}{0:015d}0.001 x", *later)
+    later = [f"9 {2:015d}{number:015d}0.001 x 9" for number in range(9000)]
+    await client.rpush(key, f"-1 {0:015d}{0:015d}0.001 x 9", *later)
     assert (await soon(queue.claim("gpu:1"))).id == "photo"
     assert await client.llen(key) == 9001, "the one that counts no more went, and this one came"
 
