@@ -29,6 +29,11 @@ MOST_LATE = 1000
 """Where more jobs wait in lines that compete, newcomers stand at their start: it takes long to look."""
 
 
+MOST_CALLERS = 10_000
+"""Who are remembered although none of their jobs waits. Of more those with the smallest finish are forgotten,
+who gain least by it: while something waits for ever, V may stand still, and all who came would stay."""
+
+
 class _Share(Struct):
     """What is known of a caller whose finish is above V."""
 
@@ -253,7 +258,11 @@ class FairOrder(Generic[K]):
             self._virtual_time = max([self._virtual_time, *(share.finish for share in self._shares.values())])
             self._shares.clear()
         elif len(self._shares) >= self._forget_at:
-            self._shares = {
-                caller: share for caller, share in self._shares.items() if share.finish > self._virtual_time
-            }
+            now = self._virtual_time
+            kept = {caller: share for caller, share in self._shares.items() if share.finish > now}
+            idle = [caller for caller in kept if caller not in self._by_caller]
+            if len(idle) > MOST_CALLERS:
+                for caller in sorted(idle, key=lambda caller: kept[caller].finish)[:-MOST_CALLERS]:
+                    del kept[caller]
+            self._shares = kept
             self._forget_at = max(64, 2 * len(self._shares))

@@ -13,6 +13,7 @@ from redis.exceptions import (
     AuthorizationError,
     ClusterDownError,
     MasterDownError,
+    NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -99,7 +100,7 @@ class Outage:
 
 def as_unavailable(error: Exception) -> QueueUnavailable | None:
     """What says that Valkey is away, or can do nothing now, in our words; None for any other error."""
-    if isinstance(error, LOCKED) or str(error).startswith(UNAUTHENTICATED):
+    if isinstance(error, LOCKED) or str(error).startswith(UNAUTHENTICATED) or _lacks_a_right(error):
         return QueueUnavailable(NOT_LET_IN)
     if isinstance(error, AWAY):
         return QueueUnavailable(UNREACHED)
@@ -121,6 +122,11 @@ def refuses(error: BaseException | None) -> bool:
 def reason(error: BaseException | None) -> str:
     """What an error says, without the user's name; of a time-out, which says nothing, what it is."""
     return re.sub(r"\bUser \S+ has", "the user has", str(error)) or type(error).__name__
+
+
+def _lacks_a_right(error: Exception) -> bool:
+    """Whether this user may not do that: its owner may be about to mend it."""
+    return isinstance(error, NoPermissionError) or "ACL failure in script" in str(error)
 
 
 def _is_passing(error: RedisError) -> bool:

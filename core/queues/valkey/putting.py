@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -109,7 +108,11 @@ class Putting:
 
     async def _undo(self, id: str, putting: "asyncio.Future[Sequence[Any]]", keep: bool) -> None:
         """A put was cut off in mid-call: let it end, and the job with it, unless it is to be kept."""
-        with suppress(QueueUnavailable):
+        try:
             await putting
+        except QueueUnavailable:
+            if not keep:
+                self._watching.leaving.doubt(id)
+            return
         if not keep:
             await self._watching.forsake(id)

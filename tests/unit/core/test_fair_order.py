@@ -668,3 +668,16 @@ def test_what_is_remembered_of_passes_stays_small() -> None:
             passes += 1
         assert len(order._passes["anime"]) <= 4
     assert passes == 20 * 4, "each of the heavy ones as far as the slack allows"
+
+
+def test_who_came_once_is_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While something waits that nobody can paint, V may stand still. Who waits is still remembered."""
+    monkeypatch.setattr("core.fair_order.MOST_CALLERS", 100)
+    order: FairOrder[str] = FairOrder()
+    for number in range(300):
+        order.add(f"stuck{number}", f"patient{number}", 1.0, "nobody's")
+    for number in range(5000):
+        order.add(f"job{number}", f"caller{number}", 1.0 + number % 7, "usual")
+        assert order.take(lambda kind: kind == "usual", lambda _: False, 4.0) == f"job{number}"
+    assert len(order._shares) <= 2 * (300 + 100)
+    assert all(f"patient{number}" in order._shares for number in range(300))

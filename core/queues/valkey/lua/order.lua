@@ -1,5 +1,7 @@
 -- The fair order, as core/fair_order.py keeps it in memory (its docstring tells the rule and its source).
 
+local MOST_CALLERS = 10000  -- as core/fair_order.py has it, and says why
+
 -- A place in a line: members of one start sort by turn, then by arrival.
 local function member_of(turn, arrival, cost, id)
   return string.format('%015d%015d', turn, arrival) .. cost .. ' ' .. id
@@ -28,9 +30,21 @@ local function forget_callers()
     redis.call('DEL', P .. 'share', P .. 'finish')
     return
   end
-  for _, caller in ipairs(redis.call('ZRANGEBYSCORE', P .. 'finish', '-inf', exact(virtual), 'LIMIT', 0, 20)) do
+  local function forget(caller)
     redis.call('ZREM', P .. 'finish', caller)
     redis.call('HDEL', P .. 'share', caller)
+  end
+  for _, caller in ipairs(redis.call('ZRANGEBYSCORE', P .. 'finish', '-inf', exact(virtual), 'LIMIT', 0, 20)) do
+    forget(caller)
+  end
+  local over = redis.call('ZCARD', P .. 'finish') - MOST_CALLERS
+  if over > 0 then  -- a few at a time, and some more where those of the smallest finish have jobs that wait
+    for _, caller in ipairs(redis.call('ZRANGE', P .. 'finish', 0, 20 + math.floor(over / 10))) do
+      if over > 0 and redis.call('EXISTS', P .. 'c:' .. caller) == 0 then
+        forget(caller)
+        over = over - 1
+      end
+    end
   end
 end
 

@@ -56,6 +56,7 @@ end
 for _, backend in ipairs(due('offers')) do
   redis.call('ZREM', P .. 'offers', backend)
   redis.call('DEL', P .. 'o:' .. backend, P .. 'om:' .. backend, P .. 'os:' .. backend)
+  redis.call('HDEL', P .. 'idle', backend)
   changed()
 end
 local next_end = redis.call('ZRANGE', P .. 'run', 0, 0, 'WITHSCORES')[2]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
 from core import QueueUnavailable, Settings, connect
 from core.gateway import Gateway
-from core.queues.valkey.outage import FULL, NOT_LET_IN, REFUSED, SETTLED, UNREACHED, Outage
+from core.queues.valkey.outage import FULL, NOT_LET_IN, REFUSED, SETTLED, UNREACHED, Outage, as_unavailable
 from core.queues.valkey.store import Store
 from tests.unit.core.examples import Clock, soon
 from tests.unit.core.queues.valkey.test_pulse import let_in, said
@@ -77,6 +77,36 @@ async def test_a_password_that_was_changed_meanwhile_is_told_as_what_it_is(
             await let_in(server)
             await said(caplog, BACK)
     assert "painter" not in caplog.text
+
+
+@pytest.mark.parametrize("taken", ["-evalsha", "resetkeys"])
+async def test_a_right_that_is_taken_away_is_told_as_an_outage_is(
+    taken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without the user's name, and not with each call; when it is given back all goes on."""
+    caplog.set_level(logging.INFO)
+    async with ValkeyServer() as server:
+        settings = Settings(redis_url=await let_in(server), lease_ttl=0.3)
+        async with connect(settings) as gateway:
+            await let_in(server, taken)
+            await said(caplog, f"{NOT_LET_IN} (")
+            for _ in range(3):
+                await refused(gateway, NOT_LET_IN)
+            await let_in(server)
+            await said(caplog, BACK)
+    assert len([line for line in lines(caplog) if line.startswith(NOT_LET_IN)]) == 1
+    assert "painter" not in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+async def test_what_a_script_may_not_do_is_no_fault_of_the_script() -> None:
+    """Here it may not publish."""
+    async with ValkeyServer() as server, Redis.from_url(await let_in(server, "resetchannels")) as client:
+        with pytest.raises(RedisError) as error:
+            await client.eval("return redis.call('PUBLISH', '{sd}:p', 'words')", 0)
+    told = as_unavailable(error.value)
+    assert told is not None
+    assert told.message == NOT_LET_IN
 
 
 async def test_what_valkey_says_of_itself_is_for_the_log_and_not_for_clients(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.store import Store
@@ -23,6 +24,7 @@ class Workers:
 
     def __init__(self, url: str) -> None:
         self.passed = 0.0
+        self.url = url
         self.store = Store(Settings(redis_url=url), skew=lambda: self.passed)
         self.has: dict[str, set[str]] = {}
         self.wants: dict[str, Sequence[str]] = {}
@@ -98,6 +100,19 @@ async def test_what_a_dead_worker_had_is_shared_in_one_turn_however_much_that_is
     assert {name: len(owned) for name, owned in workers.has.items()} == {"a": 0, "b": 0}
     await workers.turn()  # three seconds: its leases have ended
     assert {name: len(owned) for name, owned in workers.has.items()} == {"a": 30, "b": 30}
+
+
+async def test_a_backend_that_nobody_asks_for_any_more_is_forgotten(workers: Workers) -> None:
+    """As where each new container names its own server."""
+    workers.come("lives on", ["gpu:1"])
+    for number, seconds in ((1, 70), (2, 4)):
+        workers.come("dies", [f"container-{number}:7860"])
+        await workers.turn()
+        workers.die("dies")
+        for _ in range(seconds):
+            await workers.turn()
+    async with Redis.from_url(workers.url) as client:
+        assert await client.hkeys("{sd}:lapsed") == [b"container-2:7860"]
 
 
 async def test_nothing_is_left_for_a_worker_that_has_died_too(workers: Workers) -> None:

@@ -85,19 +85,3 @@ async def test_a_silence_is_told_as_what_it_is(
     await said(caplog, "REDIS_URL: the shared queue is not there yet; waiting for it (TimeoutError)")
     start.cancel()
     await asyncio.gather(start, return_exceptions=True)
-
-
-async def test_a_right_that_is_taken_away_is_one_line_a_beat(
-    server: ValkeyServer, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Without the user's name; and when it is given back all goes on."""
-    settings = Settings(redis_url=await let_in(server), lease_ttl=0.3)
-    async with connect(settings) as gateway:
-        await let_in(server, "-evalsha")
-        await said(
-            caplog, "the shared queue refuses: the user has no permissions to run the 'evalsha' command"
-        )
-        await let_in(server)
-        await gateway.catalog()
-    assert "painter" not in caplog.text
-    assert "Traceback" not in caplog.text

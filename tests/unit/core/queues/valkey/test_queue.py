@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from core.caller import Caller
 from core.errors import QueueUnavailable
 from core.events import Cancelled, Completed, Failed, Queued, Started
+from core.fair_order import MOST_CALLERS
 from core.queues import Claim, Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.holding import Holding
@@ -636,6 +637,39 @@ async def test_a_result_stays_for_as_long_as_somebody_fetches_it(
     assert not await client.exists(f"{PREFIX}j:job")
 
 
+async def test_backends_whose_names_never_come_back_leave_nothing(
+    home: ValkeyHome, queue: ValkeyQueue, client: Redis
+) -> None:
+    """As where each new container bears another name."""
+    await queue.offer(usable("container-7:7860"))
+    waiting = asyncio.create_task(queue.claim("container-7:7860"))
+    await home.settle()
+    assert await client.hkeys(f"{PREFIX}idle") == [b"container-7:7860"]
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    await client.hset(f"{PREFIX}idle", "container-7:7860", "a process that was killed")
+    await home.pass_time(20)
+    assert await client.hkeys(f"{PREFIX}idle") == []
+
+
+async def test_callers_who_came_once_are_not_remembered_for_ever(queue: ValkeyQueue, client: Redis) -> None:
+    """While a job waits that nobody can paint, V may stand still; who waits is remembered all the same."""
+    await queue.put("stuck", wish_for(cost=0.1), Caller("patient"), keep=True)
+    many = {f"came{number}": 1.0 + number for number in range(MOST_CALLERS + 30)}
+    await client.zadd(f"{PREFIX}finish", many)
+    await client.hset(f"{PREFIX}share", mapping=dict.fromkeys(many, "9 0 1"))
+    await queue.put("job", wish_for(), Caller("last"), keep=False)
+    assert await queue.cancel("job", Caller("last"))
+    assert await client.zcard(f"{PREFIX}finish") < MOST_CALLERS + 15
+    await queue.put("job", wish_for(), Caller("last"), keep=False)
+    assert await queue.cancel("job", Caller("last"))
+    left = set(await client.hkeys(f"{PREFIX}share"))
+    assert left == set(await client.zrange(f"{PREFIX}finish", 0, -1))
+    assert len(left) == MOST_CALLERS
+    assert {b"patient", b"came40"} <= left
+    assert b"came0" not in left
+
+
 async def test_a_job_that_ended_unkept_leaves_next_to_nothing(queue: ValkeyQueue, client: Redis) -> None:
     """Else one who asks and hangs up, again and again, fills the memory with his prompts."""
     await queue.put("job", wish_for(prompt="x" * 4000), ALICE, keep=False)
@@ -663,3 +697,11 @@ async def test_what_may_have_been_put_while_the_queue_was_away_is_remembered_wit
         answers = await asyncio.gather(*asked, return_exceptions=True)
         assert {type(answer) for answer in answers} == {QueueUnavailable}
         assert sum(f"job{number}" in queue._watching.leaving for number in range(9)) == 3
+        gone = [asyncio.create_task(queue.put(f"gone{n}", wish_for(), ALICE, keep=False)) for n in range(9)]
+        for _ in range(3):
+            await asyncio.sleep(0)
+        for client in gone:
+            client.cancel()
+        await asyncio.wait(gone)
+        await soon(home._turn())
+        assert sum(f"gone{number}" in queue._watching.leaving for number in range(9)) == 0, "nor who hung up"
