@@ -14,7 +14,6 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(HERE, ".venv")
 BIN = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "")
-PYTHON = BIN + "python"
 STAMP = os.path.join(VENV, "installed.txt")
 
 
@@ -40,21 +39,19 @@ def install(testing):
     uv = shutil.which("uv")
     if not done.startswith(python):
         make_venv(uv)
-    with open(STAMP, "w") as file:
-        file.write(python + "\n")  # what is cut off now is not whole, whatever it was before
-    pip = [uv, "pip", "install", "--python", PYTHON] if uv else [PYTHON, "-m", "pip", "install", "--quiet"]
-    call(pip + ["--require-hashes", "--requirement", "requirements.txt"])
-    call(pip + ["--editable", ".[test]" if testing else "."])
-    with open(STAMP, "w") as file:
-        file.write(state + ("test" if testing else ""))
+    pip = [uv, "pip", "install", "--python", VENV] if uv else [BIN + "python", "-m", "pip", "install", "-q"]
+    with open(STAMP, "w", 1) as file:
+        file.write(python + "\n")  # on the disk now: what is cut off is not whole, whatever it was before
+        call(pip + ["--require-hashes", "--requirement", "requirements.txt"])
+        call(pip + ["--editable", ".[test]" if testing else "."])
+        file.write(state.partition("\n")[2] + ("test" if testing else ""))
 
 
 def make_venv(uv):
-    if uv:
-        return call([uv, "venv", "--clear", "--seed", "--python", sys.executable, VENV])
-    if subprocess.call([sys.executable, "-c", "import ensurepip, venv"], stderr=subprocess.DEVNULL):
+    if not uv and subprocess.call([sys.executable, "-c", "import ensurepip,venv"], stderr=subprocess.DEVNULL):
         sys.exit("this Python makes no virtual environments; on Debian or Ubuntu: apt install python3-venv")
-    return call([sys.executable, "-m", "venv", "--clear", VENV])
+    plain = [sys.executable, "-m", "venv", "--clear", VENV]
+    call([uv, "venv", "--clear", "--seed", "--python", sys.executable, VENV] if uv else plain)
 
 
 def read(path):
@@ -69,7 +66,10 @@ def call(command):
 def become(command):
     """Hand over; Windows has no exec: there wait, and leave Ctrl-C to the command."""
     sys.stderr.write("+ " + " ".join(command) + "\n")
-    os.chdir(HERE)
+    if command[1:2] in (["imagine"], ["status"]):  # they save where they are called
+        os.environ["SD_B64_DOTENV"] = os.path.join(HERE, ".env")
+    else:
+        os.chdir(HERE)
     if os.name != "nt":
         os.execv(command[0], command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

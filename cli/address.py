@@ -74,8 +74,12 @@ def _key(environ: Mapping[str, str]) -> str:
 
 
 def _own_settings(environ: Mapping[str, str], needed: Set[str]) -> Settings:
-    """Those that tell where this machine's server is; others may be for containers, with paths in them."""
+    """Those that tell where this machine's server is; others may be for containers, with paths in them.
+
+    `run.py` leaves us in its caller's folder, and says that the server has its `.env` elsewhere.
+    """
+    dotenv = Path(environ.get("SD_B64_DOTENV") or ".env")
     try:
-        return load(environ, names=needed) if needed else Settings()
+        return load(environ, dotenv, names=needed) if needed else Settings()
     except SettingsError as error:
         raise Failure(USAGE, str(error)) from None

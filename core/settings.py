@@ -191,6 +191,8 @@ class Settings:
 
 SETTINGS = tuple(item for item in fields(Settings) if item.metadata)
 """The table: one dataclass field a variable; `metadata["about"]` is the line that documents it."""
+SECRET_FILES = frozenset(f"{item.name.upper()}_FILE" for item in SETTINGS if item.metadata["secret"])
+"""Variables that name the file of a secret, which is the value of another variable."""
 
 
 def load(
@@ -226,7 +228,12 @@ def _written(dotenv: Path | None) -> dict[str, str]:
         written = dotenv_values(dotenv, encoding="utf-8-sig")  # Windows' Notepad begins it with a BOM
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(str(dotenv), f"cannot be read: {error}") from None
-    return {name: value for name, value in written.items() if value is not None}
+    return {
+        # A path there is meant from there on.
+        name: str(dotenv.parent / value) if value and name in SECRET_FILES else value
+        for name, value in written.items()
+        if value is not None
+    }
 
 
 def _value(name: str, values: Mapping[str, str], *, secret: bool) -> str | None:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.doubles.cli_fixture import contents, environment
+from tests.doubles.http_fixture import serving
+
 ROOT = Path(__file__).parents[2]
 UV = """#!/bin/sh
 echo "$@" >> asked.txt
@@ -21,6 +24,11 @@ mkdir -p .venv/bin
 printf '#!/bin/sh\\necho "it got $*"\\nexit 7\\n' > .venv/bin/sd-b64
 cp .venv/bin/sd-b64 .venv/bin/pytest
 chmod +x .venv/bin/sd-b64 .venv/bin/pytest
+"""
+UV_WITH_CLIENT = f"""#!/bin/sh
+mkdir -p .venv/bin
+printf '#!/bin/sh\\nexec {sys.executable} -m cli "$@"\\n' > .venv/bin/sd-b64
+chmod +x .venv/bin/sd-b64
 """
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the `uv` of these tests is a shell script")
@@ -47,12 +55,15 @@ class Checkout:
         path.unlink(missing_ok=True)
         return [" ".join(line.split()[:2]) for line in lines]
 
-    async def start(self, *arguments: str) -> asyncio.subprocess.Process:
-        """`python3 run.py ARGUMENTS` in a process group of its own, as a terminal starts it."""
+    async def start(self, *arguments: str, within: Path | None = None) -> asyncio.subprocess.Process:
+        """`python3 run.py ARGUMENTS` in a process group of its own, as a terminal starts it.
+
+        `within`: called from this folder, by its path.
+        """
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "run.py", *arguments),
-            cwd=self.folder,
-            env={**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"},
+            *(sys.executable, self.folder / "run.py" if within else "run.py", *arguments),
+            cwd=within or self.folder,
+            env=environment("", PATH=f"{self.tools}:{os.environ['PATH']}"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
@@ -60,9 +71,9 @@ class Checkout:
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
-    async def run(self, *arguments: str) -> tuple[int | None, str, str]:
+    async def run(self, *arguments: str, within: Path | None = None) -> tuple[int | None, str, str]:
         """Exit code, output and errors."""
-        process = await self.start(*arguments)
+        process = await self.start(*arguments, within=within)
         said, errors = await process.communicate()
         return process.returncode, said.decode(), errors.decode()
 
@@ -97,6 +108,30 @@ async def test_it_installs_once_says_each_command_and_passes_on_arguments_and_ex
         lock.write("# another one\n")
     await checkout.run()
     assert checkout.asked == ["pip install", "pip install"]
+
+
+async def test_a_client_works_where_it_is_called_and_finds_the_server_by_the_settings_beside_it(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    """`python3 ../checkout/run.py imagine ...` saves there; `serve` would work in the checkout."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    checkout.uv(UV_WITH_CLIENT)
+    async with serving(tmp_path, api_key="s3cret") as served:
+        (checkout.folder / "key").write_text("s3cret\n")
+        (checkout.folder / ".env").write_text(f"HTTP_PORT={served.port}\nAPI_KEY_FILE=key\n")
+        code, said, _ = await checkout.run("imagine", "a cat", "-o", "out.png", within=pictures)
+        assert (code, said) == (0, "out.png\n")
+        code, said, _ = await checkout.run("status", within=pictures)
+        assert (code, f"http://127.0.0.1:{served.port}" in said) == (0, True)
+    assert contents(pictures / "out.png").startswith(b"\x89PNG")
+
+
+async def test_whatever_is_no_client_works_in_the_checkout(checkout: Checkout, tmp_path: Path) -> None:
+    """There `serve` finds its `.env`, and pytest its tests."""
+    checkout.uv(UV.replace("it got $*", "$* in $(pwd)"))
+    assert (await checkout.run(within=tmp_path))[1] == f"serve in {checkout.folder}\n"
+    assert (await checkout.run("test", "-q", within=tmp_path))[1] == f"-q in {checkout.folder}\n"
 
 
 async def test_a_checkout_that_was_moved_gets_a_new_environment(checkout: Checkout) -> None:

@@ -27,6 +27,14 @@ def test_without_a_word_it_is_the_one_that_serve_starts_here() -> None:
     assert find_server(None, None, {}) == Address(URL("http://127.0.0.1:5002"), "ours")
 
 
+def test_from_run_py_it_is_the_one_whose_settings_are_beside_that(tmp_path: Path) -> None:
+    """Clients work where they are called, which may be another folder, with a `.env` of something else."""
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "checkout" / ".env").write_text("HTTP_PORT=5002\n", encoding="utf-8")
+    Path(".env").write_text("HTTP_PORT=3000\n", encoding="utf-8")
+    assert find_server(None, None, {"SD_B64_DOTENV": "checkout/.env"}).url == URL("http://127.0.0.1:5002")
+
+
 def test_the_option_wins_over_the_variable() -> None:
     environ = {"SD_B64_URL": "http://variable:1", "SD_B64_KEY": "of the variable"}
     assert find_server(None, None, environ) == Address(URL("http://variable:1"), "of the variable")

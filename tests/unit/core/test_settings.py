@@ -226,6 +226,16 @@ def test_what_the_environment_leaves_out_comes_from_the_file(tmp_path: Path) -> 
     assert load({}, tmp_path / "missing") == Settings()
 
 
+def test_a_path_in_the_file_is_meant_from_there_on(tmp_path: Path) -> None:
+    """As the file may lie in another folder than the one where a program works."""
+    (tmp_path / ".env").write_text("API_KEY_FILE=secrets/key\nREDIS_URL_FILE=\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "key").write_text("hunter2\n")
+    assert load({}, tmp_path / ".env").api_key == "hunter2"
+    (tmp_path / ".env").write_text(f"API_KEY_FILE={tmp_path / 'secrets' / 'key'}\n")
+    assert load({}, tmp_path / ".env").api_key == "hunter2"
+
+
 def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_bytes(b"HTTP_PORT=\xff")
