@@ -67,8 +67,6 @@ class Checkout:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
-            # A shell that started the tests in the background has them, and what they start, ignore it.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
 
     async def run(self, *arguments: str, within: Path | None = None) -> tuple[int | None, str, str]:
