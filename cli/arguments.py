@@ -1,6 +1,9 @@
-"""The command line of `sd-b64`: what may be asked for, and the help that tells of it. Pure."""
+"""The command line of `sd-b64`: what may be asked for, and the help that tells of it.
 
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+Pure, but for the version, which is looked up once it is asked for.
+"""
+
+from argparse import Action, ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from math import isfinite, nan
 from typing import NoReturn
 
@@ -34,9 +37,21 @@ class Parser(ArgumentParser):
         self.exit(EXIT_CODES[USAGE], f"sd-b64: {USAGE}: {line}; see `{self.prog} --help`\n")
 
 
+class Version(Action):
+    """Tells the version of the installed package."""
+
+    def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
+        """End the program."""
+        from importlib.metadata import version  # takes longer to load than all of this
+
+        print("sd-b64-api", version("sd-b64-api"))
+        parser.exit()
+
+
 def parser() -> ArgumentParser:
     """All commands and their options."""
     top = Parser(prog="sd-b64", description="The front door to Stable Diffusion.")
+    top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
     commands.add_parser("serve", help="start everything in one process: HTTP, websocket, a painter if needed")
     _add_imagine(
