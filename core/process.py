@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from core.allocation import tune_memory
-from core.settings import Settings, SettingsError, load
+from core.settings import Settings, SettingsError, load, misspelt
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
@@ -24,12 +24,14 @@ time it does nothing."""
 OPEN_FILES = 65_536, 10_240
 """How many connections and files a process wants to hold open, and what it tries if that is refused."""
 
+log = logging.getLogger(__name__)
+
 
 def run(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Run a program with the settings of its environment, on uvloop where it is installed.
 
-    What it logs goes to standard error. A setting that cannot be used is printed in one line, with exit code
-    2; with 3 if it may be usable later.
+    What it logs goes to standard error, first of all what seems to be misspelt in `.env`. A setting that
+    cannot be used is printed in one line, with exit code 2; with 3 if it may be usable later.
     """
     open_output()
     _begin_log()
@@ -39,6 +41,8 @@ def run(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
         for number in STOP_SIGNALS:
             signal.signal(number, _at_once())
     try:
+        for line in misspelt():
+            log.warning("%s", line)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main(load(os.environ)))
     except SettingsError as error:

@@ -193,6 +193,9 @@ SETTINGS = tuple(item for item in fields(Settings) if item.metadata)
 """The table: one dataclass field a variable; `metadata["about"]` is the line that documents it."""
 SECRET_FILES = frozenset(f"{item.name.upper()}_FILE" for item in SETTINGS if item.metadata["secret"])
 """Variables that name the file of a secret, which is the value of another variable."""
+ALIKE = 0.85
+"""How alike two names are, of 1, when one is taken for the other misspelt. Those that docker-compose.yml
+alone reads are not so close to ours."""
 
 
 def load(
@@ -219,6 +222,22 @@ def load(
         except ValueError as error:
             raise SettingsError(name, str(error)) from None
     return Settings(**chosen, given=frozenset(name.upper() for name in chosen))
+
+
+def misspelt(dotenv: Path = Path(".env")) -> list[str]:
+    """A line for each name in the file that is no setting, and looks as if it was meant for one.
+
+    Raises SettingsError for a file that cannot be read.
+    """
+    from difflib import get_close_matches  # clients read settings as well, and do without it
+
+    known = [*(item.name.upper() for item in SETTINGS), *SECRET_FILES]
+    meant = {name: get_close_matches(name.upper(), known, 1, ALIKE) for name in _written(dotenv)}
+    return [
+        f"{dotenv}: {name} is no setting; {close[0]}?"
+        for name, close in meant.items()
+        if close and name not in known
+    ]
 
 
 def _written(dotenv: Path | None) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,19 @@ def test_a_setting_that_cannot_be_read_ends_the_program_with_one_line(
         run(idle)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "sd-b64: HTTP_PORT: a whole number from 0 to 65535 is wanted\n"
+
+
+def test_what_seems_to_be_misspelt_in_the_file_of_settings_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A name of the environment may be anybody's."""
+    (tmp_path / ".env").write_text("MAX_STEP=3\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("APIKEY", "x")
+    run(idle)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", ".env: MAX_STEP is no setting; MAX_STEPS?")
+    ]
 
 
 def test_a_setting_that_cannot_be_used_ends_the_program_with_one_line(

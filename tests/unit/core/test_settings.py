@@ -1,12 +1,14 @@
 """Settings: the environment, a `.env` beneath it, and errors that name the variable and never a secret."""
 
+import re
 import traceback
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dotenv import dotenv_values
 
-from core.settings import SETTINGS, Settings, SettingsError, load
+from core.settings import SETTINGS, Settings, SettingsError, load, misspelt
 from core.variables import BackendAddress
 
 
@@ -234,6 +236,32 @@ def test_a_path_in_the_file_is_meant_from_there_on(tmp_path: Path) -> None:
     assert load({}, tmp_path / ".env").api_key == "hunter2"
     (tmp_path / ".env").write_text(f"API_KEY_FILE={tmp_path / 'secrets' / 'key'}\n")
     assert load({}, tmp_path / ".env").api_key == "hunter2"
+
+
+def test_a_name_in_the_file_that_is_almost_a_setting_is_told_and_its_value_is_not(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("MAX_STEP=3\nAPIKEY=s3cret\nAPI_KEYFILE=/key\nALLOW_HOSTS=a.example\nws_port=1\n")
+    assert misspelt(dotenv) == [
+        f"{dotenv}: MAX_STEP is no setting; MAX_STEPS?",
+        f"{dotenv}: APIKEY is no setting; API_KEY?",
+        f"{dotenv}: API_KEYFILE is no setting; API_KEY_FILE?",
+        f"{dotenv}: ALLOW_HOSTS is no setting; ALLOWED_HOSTS?",
+        f"{dotenv}: ws_port is no setting; WS_PORT?",
+    ]
+
+
+def test_settings_and_what_others_read_from_the_file_are_not_taken_for_misspelt(tmp_path: Path) -> None:
+    """Such as docker-compose.yml, what was added to it, and other programs."""
+    example = (Path(__file__).parents[3] / ".env.example").read_text(encoding="utf-8")
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(re.sub(r"^#(?=\w)", "", example, flags=re.MULTILINE), encoding="utf-8")
+    assert "VALKEY_MAXMEMORY" in dotenv_values(dotenv)
+    assert misspelt(dotenv) == []
+    dotenv.write_text(
+        "API_KEY_FILE=/key\nVALKEY_PASSWORD=x\nCOMPOSE_PROFILES=discord\nSD_B64_URL=x\nTZ=UTC\n"
+    )
+    assert misspelt(dotenv) == []
+    assert misspelt(tmp_path / "missing") == []
 
 
 def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> None:
