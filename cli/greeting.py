@@ -55,18 +55,21 @@ def _first_pictures(http: str, curl: str, *, needs_key: bool) -> list[str]:
 
 
 def _painters(served: Served) -> list[str]:
-    said = [_painter(backend) for backend in served.status.backends]
-    known = {backend.offer.backend for backend in served.status.backends}
-    said += [f"{name}: not looked at yet" for name in served.named if name not in known]
+    backends = served.status.backends
+    unknown = [name for name in served.named if name not in {backend.offer.backend for backend in backends}]
+    alone = len(backends) + len(unknown) == 1
+    said = [_painter(backend, alone=alone) for backend in backends]
+    said += [f"{name}: not looked at yet" for name in unknown]
     if served.note:
         said.append(served.note)
     return [f"  {'' if number else 'paints':<9}  {words}" for number, words in enumerate(said)]
 
 
-def _painter(backend: BackendStatus) -> str:
+def _painter(backend: BackendStatus, *, alone: bool) -> str:
     offer = backend.offer
     if offer.demo:
-        return "the built-in demo painter (it invents pictures; it is not a diffusion model)"
+        demo = "the built-in demo painter (it invents pictures; it is not a diffusion model)"
+        return demo if alone else f"{offer.backend}, {demo}"
     if not offer.usable:
         return f"{offer.backend}: {plain(offer.problem)}"
     return f"{offer.backend}, model {plain(offer.loaded or 'unknown')}"

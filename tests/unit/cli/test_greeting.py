@@ -1,6 +1,7 @@
 """What `serve` says when it is ready."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from cli.greeting import Served, greeting
 from core import BackendStatus, Settings, Status
@@ -54,6 +55,20 @@ def test_every_server_is_shown_with_its_model_or_with_what_is_wrong() -> None:
     ]
     assert "For real pictures" not in said(GPU, GONE)
     assert "SD_BACKENDS=http://" in said(DEMO)
+
+
+def test_the_demo_painter_bears_its_address_where_it_is_not_the_only_server() -> None:
+    """As when several are named, or others are on the shared queue."""
+    demo = "the built-in demo painter (it invents pictures; it is not a diffusion model)"
+    assert said(DEMO, note="on the shared queue").splitlines()[3] == f"  paints     {demo}"
+    assert said(DEMO, replace(DEMO, backend="engine:7861")).splitlines()[3:5] == [
+        f"  paints     127.0.0.1:7861, {demo}",
+        f"             engine:7861, {demo}",
+    ]
+    assert said(DEMO, named=("slow:7860",)).splitlines()[3:5] == [
+        f"  paints     127.0.0.1:7861, {demo}",
+        "             slow:7860: not looked at yet",
+    ]
 
 
 def test_in_a_container_the_way_to_a_server_outside_is_another_one() -> None:
