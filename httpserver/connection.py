@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 from aiohttp import StreamReader, web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, InvalidURLError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
 from core import Internal, InvalidRequest, NotFound, Stall
@@ -129,5 +129,7 @@ def _escaped(letters: re.Match[bytes]) -> bytes:
 def _reason(error: HttpProcessingError) -> str:
     if isinstance(error, LineTooLong):
         return f"the URL or a header is longer than {error.args[1]} bytes; POST /text takes long prompts"
-    reason = error.message.split("\n", 1)[0].rstrip(":")[:100]
-    return f"not readable as HTTP: {reason} (spaces and letters beyond ASCII are %20, %C3%A9 in a URL)"
+    reason = "not readable as HTTP: " + error.message.split("\n", 1)[0].rstrip(":.")[:100]
+    if type(error) in {BadStatusLine, InvalidURLError}:  # in the first line, and it is not the method
+        return f"{reason} (spaces and letters beyond ASCII are %20, %C3%A9 in a URL)"
+    return reason

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -158,6 +159,24 @@ async def test_what_is_no_http_is_answered_all_the_same(
         assert json.loads(body)["code"] == "invalid_request"
         await goes_on(served)
     assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "what"),
+    [
+        (RUBBISH["space"], r"Bad status line.* \(spaces and letters beyond ASCII are %20, %C3%A9 in a URL\)"),
+        (RUBBISH["address"], r"http://\[bad/ \(spaces and letters beyond ASCII are %20, %C3%A9 in a URL\)"),
+        (RUBBISH["tls"], "Received HTTPS traffic on an HTTP port"),
+        (RUBBISH["two hosts"], "Duplicate 'Host' header found"),
+        (b"GET / HTTP/1.1\r\n", "Missing 'Host' header in request"),
+    ],
+    ids=["space", "address", "tls", "two hosts", "no host"],
+)
+async def test_what_is_no_http_is_told_what_it_lacks(tmp_path: Path, raw: bytes, what: str) -> None:
+    """How a URL is written only where it may be the URL."""
+    async with serving(tmp_path) as served:
+        _, body = (await served.send(raw + b"\r\n")).split(b"\r\n\r\n", 1)
+    assert re.fullmatch(f"not readable as HTTP: {what}", json.loads(body)["detail"])
 
 
 @pytest.mark.parametrize("cut", [0, 2, 20, 22, 30], ids=["whole", "verb", "letter", "half a letter", "line"])
