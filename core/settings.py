@@ -87,7 +87,8 @@ class Settings:
     trusted_proxies: tuple[str, ...] = _setting(
         (),
         read_proxies,
-        "addresses, networks or host names whose X-Forwarded-For and X-Request-ID are believed",
+        "addresses, networks or host names whose X-Forwarded-For and X-Request-ID are believed, "
+        "comma-separated",
     )
     api_key: str = _setting(
         "",
@@ -102,10 +103,12 @@ class Settings:
         "the address that a container's ports are published on; counts instead of the listening address",
     )
     allowed_hosts: tuple[str, ...] = _setting(
-        (), read_names, "names, beyond loopback ones and addresses, that a request's Host may bear"
+        (),
+        read_names,
+        "names, beyond loopback ones and addresses, that a request's Host may bear, comma-separated",
     )
     allowed_origins: tuple[str, ...] = _setting(
-        (), read_origins, "foreign pages that may call us, such as https://gallery.example"
+        (), read_origins, "foreign pages that may call us, comma-separated, such as https://gallery.example"
     )
     max_queue: int = _setting(1000, whole_reader(1, 10_000_000), "jobs waiting in all")
     max_jobs_per_user: int = _setting(100, whole_reader(1, 10_000_000), "jobs waiting of one caller")
@@ -148,13 +151,15 @@ class Settings:
         "", url_reader("ws", "wss"), "another server that speaks Discord's gateway; empty: Discord"
     )
     discord_channels: tuple[int, ...] = _setting(
-        (), read_ids, "ids of the channels where the bot may be used; empty: all, and direct messages"
+        (),
+        read_ids,
+        "ids of the channels where the bot may be used, comma-separated; empty: all, and direct messages",
     )
     discord_roles: tuple[int, ...] = _setting(
-        (), read_ids, "ids of the roles that may use the bot; empty: everybody"
+        (), read_ids, "ids of the roles that may use the bot, comma-separated; empty: everybody"
     )
     discord_blocked_words: tuple[str, ...] = _setting(
-        (), read_words, "words that refuse a Discord prompt, whole words in any case"
+        (), read_words, "words that refuse a Discord prompt, comma-separated, whole words in any case"
     )
     discord_max_jobs_per_user: int = _setting(
         5, whole_reader(1, 10_000), "jobs of one Discord user under way at once"

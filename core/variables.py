@@ -116,7 +116,13 @@ def read_flag(value: str) -> bool:
 
 
 def read_words(value: str) -> tuple[str, ...]:
-    """Words between commas."""
+    """Words between commas. What a semicolon was to separate would be one word, which nothing ever is."""
+    if ";" in value:
+        raise ValueError("separate them by commas, not by ;")
+    return _between_commas(value)
+
+
+def _between_commas(value: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in value.split(",") if word.strip())
 
 
@@ -175,8 +181,8 @@ def _origin(text: str) -> str:
 
 
 def read_backends(value: str) -> tuple[BackendAddress, ...]:
-    """Addresses of A1111 servers between commas, each once."""
-    addresses = tuple(_backend(word) for word in read_words(value))
+    """Addresses of A1111 servers between commas, each once. In a password there may be any sign."""
+    addresses = tuple(_backend(word) for word in _between_commas(value))
     names = [address.name for address in addresses]
     if len(set(names)) < len(names):
         raise ValueError("names the same server twice")

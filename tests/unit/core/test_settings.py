@@ -46,6 +46,8 @@ GOOD = [
         "http://me:p%40ss@gpu:7860, http://[::1]:7861",
         (BackendAddress("http://gpu:7860", "me", "p@ss"), BackendAddress("http://[::1]:7861")),
     ),
+    ("DISCORD_BLOCKED_WORDS", "foo bar, baz", ("foo bar", "baz")),
+    ("SD_BACKENDS", "http://me:1;2@gpu", (BackendAddress("http://gpu:80", "me", "1;2"),)),
     ("SD_BACKENDS", "http://me:2024%2Fx@gpu/sd", (BackendAddress("http://gpu:80/sd", "me", "2024/x"),)),
 ]
 
@@ -83,6 +85,9 @@ BAD = [
     ("ALLOWED_HOSTS", "a.example:5000", "host names are wanted"),
     ("ALLOWED_HOSTS", "*", "host names are wanted"),
     ("ALLOWED_HOSTS", "a..example", "host names are wanted"),
+    ("ALLOWED_HOSTS", "a.example;b.example", "separate them by commas, not by ;"),
+    ("ALLOWED_ORIGINS", "https://a.example;b.example", "separate them by commas"),
+    ("DISCORD_BLOCKED_WORDS", "foo bar;baz", "separate them by commas"),
     ("TRUSTED_PROXIES", "nginx,10.0.0.0/99", "'10.0.0.0/99' is no address, network or host name"),
     ("TRUSTED_PROXIES", "nginx:80", "'nginx:80' is no address"),
     ("TRUSTED_PROXIES", "http://nginx", "'http://nginx' is no address"),
