@@ -30,20 +30,20 @@ def main(args):
 
 def install(testing):
     """Install what is missing; the stamp says for which Python, where, and for which files that was done."""
-    files = "".join(read(os.path.join(HERE, name)) for name in ("pyproject.toml", "requirements.txt"))
+    names = "requirements.txt", "requirements-build.txt", "pyproject.toml"
+    files = "".join(read(os.path.join(HERE, name)) for name in names)
     python = ascii(sys.version.split()[0] + " at " + sys.base_prefix + " for " + VENV)
     state = python + "\n" + hashlib.sha256(files.encode()).hexdigest() + "\n"
-    done = read(STAMP)
+    done, uv = read(STAMP), shutil.which("uv")
     if done.startswith(state) and (done.endswith("test") or not testing):
         return
-    uv = shutil.which("uv")
     if not done.startswith(python):
         make_venv(uv)
     pip = [uv, "pip", "install", "--python", VENV] if uv else [BIN + "python", "-m", "pip", "install", "-q"]
     with open(STAMP, "w", 1) as file:
         file.write(python + "\n")  # on the disk now: what is cut off is not whole, whatever it was before
-        call(pip + ["--require-hashes", "--requirement", "requirements.txt"])
-        call(pip + ["--editable", ".[test]" if testing else "."])
+        call(pip + ["--require-hashes", "-r", names[0], "-r", names[1]])
+        call(pip + ["--no-build-isolation", "--editable", ".[test]" if testing else "."])
         file.write(state.partition("\n")[2] + ("test" if testing else ""))
 
 

@@ -81,7 +81,7 @@ def checkout(tmp_path: Path) -> Checkout:
     folder, tools = tmp_path / "checkout", tmp_path / "tools"
     folder.mkdir()
     tools.mkdir()
-    for name in ("run.py", "pyproject.toml", "requirements.txt"):
+    for name in ("run.py", "pyproject.toml", "requirements.txt", "requirements-build.txt"):
         shutil.copy(ROOT / name, folder)
     made = Checkout(folder, tools)
     made.uv(UV)
@@ -95,6 +95,8 @@ async def test_it_installs_once_says_each_command_and_passes_on_arguments_and_ex
     code, said, errors = await checkout.run("imagine", "a cat", "--seed", "7")
     assert (code, said) == (7, "it got imagine a cat --seed 7\n")
     assert [line[:1] for line in errors.splitlines()] == ["+"] * 4
+    assert "--require-hashes -r requirements.txt -r requirements-build.txt\n" in errors
+    assert "--no-build-isolation --editable .\n" in errors, "nothing comes in without a hash"
     assert checkout.asked == ["venv --clear", "pip install", "pip install"]
     assert (await checkout.run())[:2] == (7, "it got serve\n")
     assert checkout.asked == []
