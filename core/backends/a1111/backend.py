@@ -4,10 +4,8 @@ import asyncio
 import logging
 import random
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from statistics import median
 from typing import Any
 
 import aiohttp
@@ -18,6 +16,7 @@ from core.backends.a1111.answer import read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import api_problem
 from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_painting, sampler_names
+from core.backends.a1111.pace import Pace
 from core.backends.a1111.progress import Following, Painting, ProgressSource, TaskState
 from core.backends.a1111.standstill import Standstill, is_busy
 from core.errors import BackendError, SdError
@@ -39,8 +38,6 @@ NOT_YET = 1.0
 SAME_PACE, SAME_SECONDS = 0.05, 0.01
 """A pace that differs from the one in the offer by no larger share, or by no more seconds, comes with the
 next look: no two pictures take as long."""
-MEASURED = 5
-"""The pace is the median of so many pictures: one that waited behind somebody else's says little in it."""
 
 
 class A1111Backend:
@@ -74,8 +71,7 @@ class A1111Backend:
         """Whether a picture of it ever named a model of its list: then one that names none is another's."""
         self._lists_until = float("-inf")
         self._loaded: str | None = None
-        self._paces = deque([] if pace is None else [pace], maxlen=MEASURED)
-        self._pace = pace
+        self._pace = Pace(pace)
         self._makes_fewer = False
         """Whether the log says that it paints fewer pictures than are asked for, as KoboldCpp does."""
         self._seen_idle = False
@@ -115,7 +111,7 @@ class A1111Backend:
             models=self._models,
             samplers=self._samplers,
             loaded=self._loaded,
-            pace=self._pace,
+            pace=self._pace.seconds,
             resting=self._has_foreign_work,
             problem=problem,
             demo=any(DEMO in model for model in self._models),
@@ -128,7 +124,7 @@ class A1111Backend:
         """See Backend.paint."""
         seed = request.seed if request.seed >= 0 else self._new_seed()
         switches = request.model is not None and request.model != self._loaded
-        expected = None if self._pace is None else self._pace * request.cost
+        expected = None if self._pace.seconds is None else self._pace.seconds * request.cost
         answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
         painting = Painting(task, request, began, expected)
@@ -261,9 +257,8 @@ class A1111Backend:
             self._makes_fewer = True
             log.warning("%s: painted %d of %d pictures", self.name, made, asked)
         if not switches and completed.seconds > 0:
-            self._paces.append(completed.seconds / request.cost * asked / made)
-            self._pace = median(self._paces)
-        pace, told = self._pace, self._offer.pace
+            self._pace.learn(request, completed.seconds / made)
+        pace, told = self._pace.seconds, self._offer.pace
         news = pace is None or told is None or abs(pace - told) > max(SAME_PACE * told, SAME_SECONDS)
         if news or self._loaded != self._offer.loaded:
             self._offer = replace(self._offer, loaded=self._loaded, pace=pace)
