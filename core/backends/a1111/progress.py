@@ -102,7 +102,7 @@ class ProgressSource:
             if progress.fraction < told or progress == last:
                 continue
             last, told = progress, progress.fraction
-            await on_progress(_timed(progress, painting, elapsed))
+            await on_progress(replace(progress, eta=_left(progress, painting.expected, elapsed)))
 
     def _moment_after(self, pause: float) -> float:
         """By the clock: when about this many seconds are over."""
@@ -266,10 +266,17 @@ def _by_time(painting: Painting, elapsed: float) -> Progress:
     return Progress(min(fraction, 0.99), math.floor(fraction * steps), steps, eta, estimated=True)
 
 
-def _timed(progress: Progress, painting: Painting, elapsed: float) -> Progress:
-    """With the seconds left by the server's measured pace, as long as its steps do not tell them yet."""
-    left = 0.0 if painting.expected is None else painting.expected - elapsed
-    return replace(progress, eta=left) if progress.eta is None and left > 0 else progress
+def _left(progress: Progress, expected: float | None, elapsed: float) -> float | None:
+    """Seconds left: at first by the server's pace, then more and more by what its steps tell.
+
+    After one step that is little: it takes what was loaded and read before it for a part of every step. From
+    half of the picture on it counts alone, and so it does where the time by the pace is over.
+    """
+    known = 0.0 if expected is None else expected - elapsed
+    if known <= 0 or progress.eta is None:
+        return known if known > 0 else progress.eta
+    weight = min(1.0, 2 * progress.fraction) ** 2
+    return (1 - weight) * known + weight * progress.eta
 
 
 def _late(share: float) -> float:

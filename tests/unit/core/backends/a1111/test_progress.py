@@ -77,20 +77,29 @@ def test_the_first_poll_is_not_before_the_first_step_and_soon_after_it(now: floa
 
 
 class Server:
-    """Tells how far a picture is by a clock of its own, and when it was asked."""
+    """Tells how far a picture is by a clock of its own, in A1111's way, and when it was asked.
 
-    def __init__(self, began: float, seconds: float) -> None:
+    Of its seconds those of `reading` are over before its first step.
+    """
+
+    def __init__(self, began: float, seconds: float, *, reading: float = 0.0) -> None:
         self.now = self.began = began
         self.seconds = seconds
+        self.reading = reading
         self.asked: list[float] = []
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         self.asked.append(self.now)
-        return {"active": True, "progress": min(1.0, (self.now - self.began) / self.seconds)}
+        elapsed = self.now - self.began
+        done = min(1.0, max(0.0, elapsed - self.reading) / (self.seconds - self.reading))
+        return {"active": True, "progress": done, "eta": elapsed / done - elapsed if done else None}
 
 
-async def follow(server: Server, steps: int, monkeypatch: pytest.MonkeyPatch) -> list[Progress]:
-    """All that is told of a picture of so many steps, until it is painted."""
+async def follow(
+    server: Server, steps: int, monkeypatch: pytest.MonkeyPatch, *, expected: float | None = None
+) -> list[Progress]:
+    """All that is told of a picture of so many steps, until it is painted; where not `expected` to take other
+    seconds, by the right pace."""
     told: list[Progress] = []
     ends = server.began + server.seconds
 
@@ -103,7 +112,8 @@ async def follow(server: Server, steps: int, monkeypatch: pytest.MonkeyPatch) ->
         told.append(progress)
 
     source = ProgressSource(cast(Client, server), clock=lambda: server.now)
-    painting = Painting("task", ImageRequest(prompt="a", steps=steps), server.began, server.seconds)
+    usual = server.seconds if expected is None else expected
+    painting = Painting("task", ImageRequest(prompt="a", steps=steps), server.began, usual)
     server.now += source.until_first_step(painting)
     monkeypatch.setattr(asyncio, "sleep", sleep)
     with suppress(asyncio.CancelledError):
@@ -135,3 +145,51 @@ async def test_servers_of_different_paces_are_polled_at_the_same_moments(
         assert [20 * asked for asked in server.asked] == pytest.approx(
             [round(20 * asked) for asked in server.asked]
         )
+
+
+@pytest.mark.parametrize("reading", [0.0, 0.1, 0.2])
+async def test_where_the_pace_is_known_the_seconds_left_never_rise(
+    reading: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its first step alone, one that read the prompt for a fifth of the time says far more."""
+    told = await follow(Server(1000.0, 10.0, reading=10.0 * reading), 20, monkeypatch)
+    left = [one.eta for one in told if one.eta is not None]
+    assert len(left) == len(told) >= 15
+    assert all(after <= before + 1e-6 for before, after in pairwise(left))
+    assert left[0] == pytest.approx(9.5, abs=0.1)
+    assert left[-1] < 1
+
+
+@pytest.mark.parametrize("slower", [1.5, 2.0, 3.0, 10.0])
+async def test_a_picture_that_is_slower_than_the_pace_is_told_before_half_of_it_is_done(
+    slower: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = await follow(Server(1000.0, 10.0 * slower), 100, monkeypatch, expected=10.0)
+    for one in told:
+        right = 10.0 * slower * (1 - one.fraction)
+        assert one.eta is not None
+        if one.fraction >= min(0.5, 1 / slower):
+            assert one.eta == pytest.approx(right)
+        elif one.fraction >= 0.4:
+            assert one.eta > 0.6 * right
+
+
+@given(
+    fraction=st.floats(0, 1),
+    by_steps=st.floats(0, 1e6),
+    by_pace=st.floats(-1e4, 1e4),
+    elapsed=st.floats(0, 1e4),
+)
+def test_the_seconds_left_lie_between_those_of_the_pace_and_of_the_steps_and_end_with_the_steps(
+    fraction: float, by_steps: float, by_pace: float, elapsed: float
+) -> None:
+    def left(fraction: float, eta: float | None, expected: float | None) -> float | None:
+        return progress._left(Progress(fraction, 0, 20, eta), expected, elapsed)
+
+    expected = elapsed + by_pace
+    least, most = sorted((by_steps, max(0.0, by_pace)))
+    found = left(fraction, by_steps, expected)
+    assert found is not None
+    assert least - 1e-6 <= found <= most + 1e-6
+    assert left(1.0, by_steps, expected) == left(fraction, by_steps, None) == by_steps
+    assert left(fraction, None, None) is None
