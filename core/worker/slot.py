@@ -263,14 +263,14 @@ class Worker:
 
     async def _give_up(self, claim: Claim) -> None:
         """One attempt took too long: tell that first, the server is freed later."""
-        await self._standing.say_unusable("still paints a job that took too long", resting=True)
         error = JobTimeout(f"{self._backend.name}: no picture within {self._job_timeout:g} seconds")
+        log.warning("%s", error.message)
+        await self._standing.say_unusable("still paints a job that took too long", resting=True)
         await self._queue.finish(claim, Failed.of(error))
 
     async def _finish(self, claim: Claim, outcome: End | Again) -> None:
         """Tell how it ended. The offer turns first, so that what goes back goes to somebody else."""
         if isinstance(outcome, Again):
-            log.warning("%s", outcome.error.message)
             await self._standing.failed(outcome.error.message, counts=outcome.counts, rest=outcome.rest)
         elif isinstance(outcome, Failed) and outcome.code == InvalidRequest.code:
             await self._standing.refused(outcome.message)

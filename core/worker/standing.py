@@ -65,10 +65,8 @@ class Standing:
 
     async def look(self) -> None:
         """See what the backend offers now, and say so."""
-        before, self.offer = self.offer, await self._backend.look()
+        self._turn_to(await self._backend.look())
         self.looked()
-        if self.offer.usable != before.usable or self.offer.problem != before.problem:
-            log.info("%s: %s", self.offer.backend, self.offer.problem or "ready")
         if self.offer.takes_work:
             self._looks.succeeded()
         else:
@@ -90,7 +88,17 @@ class Standing:
         """What a picture shows of its server."""
         self._paintings.succeeded()
         self._refusals = 0
-        self.offer = self._backend.offer
+        self._turn_to(self._backend.offer)
+
+    def _turn_to(self, offer: Offer) -> None:
+        """From now on this is the offer; that it leaves service, or is back, is told in the log once."""
+        before, self.offer = self.offer, offer
+        if offer.usable == before.usable and offer.problem == before.problem:
+            return
+        if offer.usable:
+            log.info("%s: ready", offer.backend)
+        else:
+            log.warning("%s: %s", offer.backend, offer.problem)
 
     @property
     def loads_another(self) -> bool:
@@ -125,7 +133,7 @@ class Standing:
     async def say_unusable(self, problem: str, *, resting: bool) -> None:
         """Say that it gets no job, and why."""
         problem = problem.removeprefix(f"{self.offer.backend}: ")
-        self.offer = replace(self.offer, usable=False, resting=resting, problem=problem)
+        self._turn_to(replace(self.offer, usable=False, resting=resting, problem=problem))
         await self.tell()
 
     async def hold_off(self, moment: float) -> None:

@@ -1,6 +1,7 @@
 """A Worker: one slot of one backend, on a real queue in memory, with a backend that follows a script."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -589,6 +590,29 @@ async def test_a_job_that_takes_too_long_is_told_first_then_the_server_is_freed(
         *["look", "usable", "paint", "resting", "timeout accepted", "interrupt 0"],
         *["look", "usable", "paint", "Completed accepted"],
     ]
+
+
+async def test_the_log_tells_that_a_job_took_too_long_and_what_became_of_its_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench(go_on_until_interrupted, succeed, job_timeout=0.02)
+    async with bench.at_work():
+        assert await code_of(await bench.submit()) == "timeout"
+        assert await soon((await bench.submit("next")).end()) == painted()
+    assert [f"{record.levelname} {record.getMessage()}" for record in caplog.records] == [
+        "INFO gpu:1: ready",
+        "WARNING gpu:1: no picture within 0.02 seconds",
+        "WARNING gpu:1: still paints a job that took too long",
+        "INFO gpu:1: ready",
+    ]
+
+
+async def test_the_log_tells_of_a_picture_that_failed_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(fail(BackendError("gpu:1: out of memory")), succeed)
+    async with bench.at_work():
+        assert await soon((await bench.submit()).end()) == painted()
+    assert [record.getMessage() for record in caplog.records] == ["gpu:1: out of memory"]
 
 
 async def test_a_server_that_does_not_let_go_of_a_cancelled_job_is_not_called_idle(

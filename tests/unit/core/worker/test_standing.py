@@ -1,6 +1,7 @@
 """Standing: what the queue knows of a backend, when it is looked at again, and how long it rests."""
 
 import asyncio
+import logging
 
 import pytest
 
@@ -129,6 +130,41 @@ async def test_a_backend_that_asks_for_a_rest_gets_it_and_its_offer_does_not_lap
     monkeypatch.setattr(standing, "LOOK_SOON", 0.0)
     await soon(resting)
     assert bench.backend.looks == 1
+
+
+async def test_the_log_tells_once_that_a_backend_leaves_service_why_and_that_it_is_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What does not change is not repeated with each look."""
+    caplog.set_level(logging.INFO)
+    bench = Bench(usable("gpu:1"))
+    for offer in (usable("gpu:1"), DOWN, BUSY, usable("gpu:1", loaded="another model")):
+        bench.backend.offer = offer
+        for _ in range(3):
+            await bench.standing.look()
+    assert lines(caplog) == [
+        "INFO gpu:1: ready",
+        "WARNING gpu:1: connection refused",
+        "WARNING gpu:1: busy",
+        "INFO gpu:1: ready",
+    ]
+
+
+async def test_the_log_tells_in_the_words_of_the_offer_what_no_look_has_found(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(usable("gpu:1"))
+    await bench.standing.look()
+    await bench.standing.failed("gpu:1: out of memory", counts=True)
+    await bench.standing.failed("gpu:1: out of memory", counts=True)
+    await bench.standing.say_unusable("still paints a job that took too long", resting=True)
+    problems = [offer.problem for offer in bench.said if not offer.usable]
+    assert problems == ["out of memory"] * 2 + ["still paints a job that took too long"]
+    assert lines(caplog) == [f"WARNING gpu:1: {problem}" for problem in problems[1:]]
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.levelname} {record.getMessage()}" for record in caplog.records]
 
 
 async def _turn() -> None:
