@@ -1,4 +1,4 @@
-/** Card: a job on the wall. It shows the job's state, and offers what can be done then. */
+/** Card: a job on the wall. It shows how the job is, and what can be done. */
 
 import { build, discard, onAct, write } from "./dom.js";
 import { stateWords } from "./words.js";

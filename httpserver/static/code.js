@@ -6,7 +6,7 @@ const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 const python = (request) => JSON.stringify(request, null, 4).replaceAll("\n", "\n    ");
 
 const SAVE = `with open("picture.png", "wb") as file:`;
-const KEY = `"Bearer " + os.environ["API_KEY"]`;
+const HEADERS = `{"Authorization": "Bearer " + os.environ["API_KEY"]}`;
 
 export const CODE = {
 	curl(request, { base, locked }) {
@@ -21,7 +21,7 @@ import requests
 
 response = requests.post(
     ${JSON.stringify(`${base}text`)},
-    json=${python(request)},${locked ? `\n    headers={"Authorization": ${KEY}},` : ""}
+    json=${python(request)},${locked ? `\n    headers=${HEADERS},` : ""}
 )
 response.raise_for_status()
 ${SAVE}
@@ -34,7 +34,7 @@ ${locked ? "import os\n" : ""}
 from websockets.sync.client import connect
 
 URL = "ws://${host}:8765"  # WS_PORT, where it is set
-with connect(URL, max_size=None${locked ? `, additional_headers={"Authorization": ${KEY}}` : ""}) as socket:
+with connect(URL, max_size=None${locked ? `, additional_headers=${HEADERS}` : ""}) as socket:
     socket.send(json.dumps(${python(request)}))
     for text in socket:
         message = json.loads(text)

@@ -1,4 +1,4 @@
-/** Form: what a person asks for. It is remembered in this browser, and kept within what the server offers. */
+/** Form: what a person asks for, remembered in this browser and kept within what the server offers. */
 
 import { byId, write } from "./dom.js";
 
@@ -68,23 +68,22 @@ const fit = (side) => Math.floor(side / width.step) * width.step;
 function tell() {
 	const { pixels, prompt } = limits;
 	const shape = Math.sign(width.value - height.value);
-	shapes.forEach((button, index) => button.setAttribute("aria-pressed", shape === [0, -1, 1][index]));
+	shapes.forEach((button, index) => (button.ariaPressed = shape === [0, -1, 1][index]));
 	for (const range of [steps, guidance]) write(range.labels[0].querySelector("small"), range.value);
 	const { length } = [...input.value];
 	const isLong = length > prompt && `${length} characters; at most ${prompt} are read.`;
 	input.setCustomValidity(isLong || (input.value.trim() ? "" : "Write what should be painted."));
 	const isLarge = width.value * height.value > pixels;
 	width.setCustomValidity(isLarge ? `Too large: width × height is at most ${pixels} pixels.` : "");
-	const fixed = seed.value && seed.value >= 0 && `seed ${seed.value}`;
+	const fixed = seed.valueAsNumber >= 0 && `seed ${seed.value}`;
 	const chosen = [`${width.value} × ${height.value}`, `${steps.value} steps`, fixed, sampler.value, model.value];
 	write(byId("chosen"), chosen.filter(Boolean).join(" · "));
 	remember();
 }
 
 function remember() {
-	const values = Object.fromEntries(new FormData(form));
 	try {
-		localStorage.setItem(REMEMBERED, JSON.stringify({ values, open: options.open }));
+		localStorage.setItem(REMEMBERED, JSON.stringify({ values: Object.fromEntries(new FormData(form)), open: options.open }));
 	} catch {}
 }
 

@@ -1,4 +1,4 @@
-/** The page: the form asks, jobs run, the wall shows. Everything is opened and joined here. */
+/** The page: the form asks, jobs run, the wall shows. All is joined here. */
 
 import { buildCard } from "./card.js";
 import { askKey } from "./dialogs.js";

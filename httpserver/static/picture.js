@@ -8,7 +8,7 @@ export function toBlob(base64) {
 	return new Blob([bytes], { type });
 }
 
-/** What the gallery keeps: the Blob, what was asked for, and what the server told of it. */
+/** What the gallery keeps: the Blob, what was asked for, what the server told. */
 export function pictureOf({ key, at, request }, { "image-base64": base64, index, ...told }) {
 	return { key: `${key}/${index}`, at, index, request, told, blob: toBlob(base64), seed: told.seed ?? request.seed };
 }
@@ -21,5 +21,5 @@ export function fileName({ request, seed, blob }) {
 	return `${words.join("-").slice(0, 60)}-${seed}.${blob.type.slice(6).replace("jpeg", "jpg")}`;
 }
 
-/** A1111's text of all parameters; where the server tells none, they are told as they were asked for. */
+/** A1111's text of all parameters; where the server tells none, what was asked for. */
 export const parametersOf = (picture) => picture.told.infotext || JSON.stringify(requestOf(picture), null, 2);

@@ -48,7 +48,7 @@ function show(state, { running, waiting, backends = [] } = {}) {
 	const [word, title = "", text = ""] = STATES[state];
 	const counts = [running && `${running} painting`, waiting && `${waiting} waiting`].filter(Boolean);
 	const problems = backends.map(({ name, problem }) => problem && `${name}: ${problem}. `).filter(Boolean);
-	byId("service").dataset.state = byId("notice").dataset.state = state;
+	document.body.dataset.state = state;
 	write(byId("service"), counts.join(", ") || word);
 	if (state !== "locked" && byId("unlock").matches(":focus")) rest();
 	byId("notice").hidden = !title;

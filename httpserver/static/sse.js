@@ -1,8 +1,8 @@
-/** A `text/event-stream` body (WHATWG HTML, "Server-sent events"); ours holds its JSON in one `data:` line an event. */
+/** A `text/event-stream` body (WHATWG HTML, "Server-sent events"); ours has one `data:` line an event. */
 
 /**
- * Yields the data of each event. `alive` is called for whatever arrives, comments too: they are the heartbeat.
- * A long line (a picture is one) is joined once, however small the pieces that it came in.
+ * The data of each event. `alive` is called for all that arrives, comments too, the heartbeat.
+ * A long line (a picture is one) is joined once, however small its pieces.
  */
 export async function* readEvents(body, alive) {
 	const reader = body.pipeThrough(new TextDecoderStream()).getReader();

@@ -1,4 +1,4 @@
-/** Store: what this browser keeps in IndexedDB: jobs under way, and pictures. */
+/** Store: jobs under way and pictures, kept in this browser's IndexedDB. */
 
 let opened;
 

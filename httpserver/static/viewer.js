@@ -1,4 +1,4 @@
-/** Viewer: one picture large, with all that is known of it, to copy, save and paint again. */
+/** Viewer: one picture large, with all that is known of it, and what can be done with it. */
 
 import { CODE } from "./code.js";
 import { confirmed } from "./dialogs.js";
@@ -45,15 +45,14 @@ export function openViewer(gallery, { again, edit }) {
 	function speak(chosen) {
 		language = chosen;
 		for (const button of languages) button.ariaPressed = button.name === language;
-		const here = { base: HERE, host: location.hostname, locked: hasKey() };
-		write(code, CODE[language](requestOf(picture), here));
+		write(code, CODE[language](requestOf(picture), { base: HERE, host: location.hostname, locked: hasKey() }));
 	}
 
 	async function remove() {
 		if (!(await confirmed("Remove this picture?", "It is kept nowhere but in this browser.", "Remove it"))) return;
-		const { newer, older } = gallery.beside(picture);
+		const { newer, older = newer } = gallery.beside(picture);
 		await gallery.remove(picture);
-		if (older ?? newer) show(older ?? newer);
+		if (older) show(older);
 		else close();
 	}
 
@@ -73,8 +72,8 @@ export function openViewer(gallery, { again, edit }) {
 		"copy-picture": () => copy("The picture is", copyPicture(picture.blob)),
 		"copy-parameters": () => copy("The parameters are", copyText(parametersOf(picture))),
 		"copy-code": () => copy("The code is", copyText(code.textContent)),
-		...Object.fromEntries(Object.keys(CODE).map((name) => [name, () => speak(name)])),
 	});
+	for (const button of languages) button.onclick = () => speak(button.name);
 	dialog.onkeydown = ({ key, target }) => {
 		const way = { ArrowLeft: "newer", ArrowRight: "older" }[key];
 		if (way && !target.matches("pre")) turn(way);

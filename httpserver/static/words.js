@@ -29,12 +29,12 @@ export function stateWords(state, now) {
 	const [title, advice] = PROBLEMS[problem?.code] ?? ["This cannot be painted now", "Try again in a moment."];
 	const again = `${Math.max(0, Math.ceil((state.again - now) / 1000))} s`;
 	const left = state.until && duration((state.until - now) / 1000);
-	const line = (...words) => words.filter(Boolean).join(" · ");
+	const join = (...words) => words.filter(Boolean).join(" · ");
 	const kept = "Your request is kept here and goes on by itself.";
-	const [big = "", note = "", below = ""] = {
+	const [big = "", note, line = ""] = {
 		sending: ["", "Sending"],
-		waiting: [position || "Next", position && `picture${position > 1 ? "s" : ""} ahead of yours`, line("Waiting", left)],
-		painting: ["", state.preview ? "" : "Painting", line(state.preview && "Painting", step && `step ${step} of ${state.steps}`, left)],
+		waiting: [position || "Next", position && `picture${position > 1 ? "s" : ""} ahead of yours`, join("Waiting", left)],
+		painting: ["", state.preview ? "" : "Painting", join(state.preview && "Painting", step && `step ${step} of ${state.steps}`, left)],
 		away: state.offline ? ["Offline", kept, "Waiting for the network"] : ["No answer", kept, `Asked again in ${again}`],
 		locked: ["Locked", "The server wants a key.", "Waiting for the key"],
 		cancelling: ["", "Cancelling"],
@@ -42,7 +42,7 @@ export function stateWords(state, now) {
 		retrying: [title, `Trying again in ${again}.`, "Keeps trying"],
 		failed: [title, advice, problem?.message],
 	}[phase] ?? [];
-	return { big: `${big}`, note: note || "", line: below };
+	return { big: `${big}`, note: note || "", line };
 }
 
 /** The window's title: how far it is with what is painted, or who waits. */
