@@ -7,7 +7,7 @@ import * as form from "./form.js";
 import { hang, now, openGallery } from "./gallery.js";
 import { Job } from "./job.js";
 import { requestOf } from "./picture.js";
-import { look } from "./service.js";
+import { follow, look } from "./service.js";
 import { store } from "./store.js";
 import { openViewer } from "./viewer.js";
 import { tell } from "./voice.js";
@@ -70,7 +70,9 @@ async function finished(job, pictures) {
 }
 
 function retitle() {
-	document.title = titleWords([...cards.keys()], TITLE);
+	const jobs = [...cards.keys()];
+	document.title = titleWords(jobs, TITLE);
+	follow(jobs, lookNow);
 }
 
 async function unlock() {

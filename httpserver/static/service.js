@@ -4,6 +4,7 @@ import { byId, rest, write } from "./dom.js";
 import { ask, Problem } from "./wire.js";
 
 const EVERY = 10_000; // milliseconds
+const SOON = 300;
 const KEPT = "What you ask for is kept here, and goes on as soon as it is back.";
 const STATES = {
 	ready: ["Ready"],
@@ -15,19 +16,31 @@ const STATES = {
 	offline: ["Offline", "You are offline.", KEPT],
 };
 let timer;
-let before;
+let seen = {}; // at the last look
+let own = ""; // phases of this page's jobs
 
 /** Look now and again: `offered(catalog)` for what there is, `changed(state)` for a new state, or where any is news. */
 export async function look(offered, changed, isNews) {
 	clearTimeout(timer);
 	timer = setTimeout(look, EVERY, offered, changed);
 	if (document.hidden) return;
-	const { state, status, catalog } = await find();
+	const { state: before } = seen;
+	seen = await find();
+	const { state, status, catalog } = seen;
 	if (status) byId("lock").close(); // whoever gave the key
 	if (catalog) offered(catalog);
-	show(state, status);
+	show();
 	if (isNews || state !== before) changed(state);
-	before = state;
+}
+
+/** Say no less than what `jobs` of this page do, and look soon after each change of that. */
+export function follow(jobs, look) {
+	const phases = jobs.map(({ state }) => state.phase).join();
+	if (phases === own) return;
+	own = phases;
+	if (seen.state) show();
+	clearTimeout(timer);
+	timer = setTimeout(look, SOON);
 }
 
 async function find() {
@@ -44,12 +57,16 @@ async function find() {
 	}
 }
 
-function show(state, { running, waiting, backends = [] } = {}) {
+function show() {
+	const { state, status: { running, waiting, backends = [] } = {} } = seen;
 	const [word, title = "", text = ""] = STATES[state];
-	const counts = [running && `${running} painting`, waiting && `${waiting} waiting`].filter(Boolean);
+	const busy = Object.entries({ painting: running, waiting }).map(([phase, told]) => {
+		const count = Math.max(told, own.split(phase).length - 1);
+		return count && `${count} ${phase}`;
+	});
 	const problems = backends.map(({ name, problem }) => problem && `${name}: ${problem}. `).filter(Boolean);
 	document.body.dataset.state = state;
-	write(byId("service"), counts.join(", ") || word);
+	write(byId("service"), busy.filter(Boolean).join(", ") || word);
 	if (state !== "locked" && byId("unlock").matches(":focus")) rest();
 	byId("notice").hidden = !title;
 	write(byId("notice-title"), title);

@@ -63,6 +63,48 @@ async def test_the_place_in_the_queue_and_the_time_left_move(tmp_path: Path, ope
         await window.sees_picture("fourth")
 
 
+async def test_the_badge_agrees_with_the_cards(tmp_path: Path, open_window: "Open") -> None:
+    """It never says less than they do, and soon no more, though the look of every ten seconds never comes."""
+    no_look = """() => {
+        const { setTimeout } = window;
+        window.setTimeout = (act, wait, ...given) => wait === 10_000 ? 0 : setTimeout(act, wait, ...given);
+    }"""
+    watch = """() => {
+        window.wrong = [];
+        const compare = () => {
+            const said = document.querySelector("#service").textContent;
+            for (const phase of said ? ["painting", "waiting"] : []) {
+                const cards = document.querySelectorAll(`[data-phase=${phase}]`).length;
+                const [, told = 0] = said.match(`([0-9]+) ${phase}`) ?? [];
+                if (told < cards) wrong.push(`${said}, but ${cards} ${phase}`);
+            }
+        };
+        const all = { subtree: true, childList: true, characterData: true, attributes: true };
+        new MutationObserver(compare).observe(document.body, all);
+    }"""
+    async with serving(tmp_path) as served:
+        window = await open_window("about:blank")
+        badge = window.page.locator("#service")
+        await window.page.add_init_script(f"({no_look})()")
+        await window.page.goto(served.url)
+        await window.page.evaluate(watch)
+        await window.sees(badge, "Ready")
+        served.double.hold(at=1)
+        await window.paint("first", "second", "third", "fourth")
+        await window.sees(window.job("fourth"), "2 pictures ahead of yours")
+        await window.sees(badge, "1 painting, 3 waiting")
+        assert await window.page.evaluate("wrong") == []
+        await window.page.reload()
+        await window.page.evaluate(watch)
+        await window.sees(badge, "1 painting, 3 waiting")
+        await window.press(window.job("second"), "Cancel")
+        await window.sees(badge, "1 painting, 2 waiting")
+        served.double.release()
+        await window.sees_picture("fourth")
+        await window.sees(badge, "Ready")
+        assert await window.page.evaluate("wrong") == []
+
+
 async def test_enter_paints_once_however_long_it_is_held(tmp_path: Path, open_window: "Open") -> None:
     """And not at all where it ends a composition: Safari tells of that with the key's code alone."""
     async with serving(tmp_path) as served:
