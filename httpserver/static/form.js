@@ -30,6 +30,7 @@ export function begin(paint) {
 	};
 	recall();
 	tell();
+	if (matchMedia("(pointer: fine)").matches && !document.querySelector(":focus, :target")) input.focus({ preventScroll: true });
 }
 
 /** Take over the server's models, samplers and limits. */

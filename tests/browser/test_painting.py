@@ -13,7 +13,7 @@ from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.http_fixture import serving
 
 if TYPE_CHECKING:
-    from playwright.async_api import Locator
+    from playwright.async_api import Locator, Route
 
     from tests.browser.window import Open
 
@@ -536,7 +536,6 @@ async def test_the_keyboard_is_enough(tmp_path: Path, open_window: "Open") -> No
         served.double.hold(at=1)
         window = await open_window(served.url)
         keyboard = window.page.keyboard
-        await keyboard.press("Tab")
         await window.sees_focus(window.prompt)
         await keyboard.type("first line")
         await keyboard.press("Shift+Enter")
@@ -564,6 +563,39 @@ async def test_the_keyboard_is_enough(tmp_path: Path, open_window: "Open") -> No
         await window.sees_number(window.viewer, 0)
         await window.sees_focus(opened)
     assert served.double.txt2img_requests[-1]["prompt"] == "first line\nsecond line"
+
+
+async def test_one_may_write_at_once(tmp_path: Path, open_window: "Open") -> None:
+    """But no keyboard springs up on a phone, and an address that names another place leads there."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.sees_focus(window.prompt)
+        phone = await open_window(served.url, is_mobile=True, has_touch=True)
+        elsewhere = await open_window(f"{served.url}/#options")
+        for other in (phone, elsewhere):
+            await other.sees(other.page.locator("#service"), "Ready")
+            assert await other.page.evaluate("() => document.activeElement === document.body")
+
+
+async def test_the_keyboard_stays_where_somebody_put_it_before_the_scripts_came(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """As over a slow network, after a reload."""
+    come = asyncio.Event()
+
+    async def late(route: "Route") -> None:
+        await come.wait()
+        await route.continue_()
+
+    async with serving(tmp_path) as served:
+        window = await open_window("about:blank")
+        await window.page.route("**/static/form.js", late)
+        await window.page.goto(served.url, wait_until="commit")
+        options = window.page.locator("summary")
+        await options.focus()
+        come.set()
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.sees_focus(options)
 
 
 async def test_a_click_on_a_card_leaves_the_keyboard_where_no_key_does_harm(
