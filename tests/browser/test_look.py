@@ -106,6 +106,26 @@ async def test_axe_finds_nothing_where_nothing_can_be_painted(
         assert await window.findings() == []
 
 
+@pytest.mark.parametrize("theme", THEMES)
+async def test_an_example_looks_like_none_of_ones_own_words(
+    tmp_path: Path, open_window: "Open", theme: str
+) -> None:
+    """It says that it is one, and is as pale as WCAG AA allows; axe-core does not measure it."""
+    colours = """(input) => {
+        const { color, opacity } = getComputedStyle(input, "::placeholder");
+        const { backgroundColor } = getComputedStyle(input.form);
+        return [opacity, color, getComputedStyle(input).color, backgroundColor];
+    }"""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, color_scheme=theme)
+        example = await window.prompt.get_attribute("placeholder")
+        opacity, pale, ink, paper = await window.prompt.evaluate(colours)
+    assert example == "for example: a monkey with a hat"
+    assert opacity == "1"
+    assert 4.5 <= _contrast(pale, paper) < 5
+    assert _contrast(ink, paper) > 12
+
+
 async def test_a_screen_reader_is_told_of_every_job(tmp_path: Path, open_window: "Open") -> None:
     """No word takes another's place before it is read; and also where the large view hides all else."""
     async with serving(tmp_path) as served:
@@ -422,6 +442,20 @@ async def test_a_designer_would_sign_it(open_window: "Open", theme: str) -> None
         await window.paint("a monkey with a hat")
         await _half_way(window, "a monkey with a hat")
         await shoot(window, f"phone-{theme}")
+
+
+def _contrast(*colours: str) -> float:
+    """Of two colours as browsers tell them, by WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        shares = [int(part) / 255 for part in re.findall(r"\d+", colour)]
+        red, green, blue = [
+            share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares
+        ]
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    dark, light = sorted(map(luminance, colours))
+    return (light + 0.05) / (dark + 0.05)
 
 
 async def _fill_the_wall(window: "Window") -> None:
