@@ -4,17 +4,20 @@ The words are those of the README's tables. What this client does not need is sk
 may say more. Texts come from outside and go to a terminal: control characters are taken out of them.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from cli.failures import Failure
 
+Id = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+"""A job's: it is shown, and becomes part of a path that is asked for or deleted."""
+
 
 class Queued(msgspec.Struct, tag="queued", tag_field="type"):
     """The job waits behind `position` others; the picture comes in about `eta` seconds."""
 
-    id: str
+    id: Id
     position: int
     eta: float | None = None
     attempt: int = 1
@@ -23,7 +26,7 @@ class Queued(msgspec.Struct, tag="queued", tag_field="type"):
 class Started(msgspec.Struct, tag="started", tag_field="type"):
     """A backend has taken the job."""
 
-    id: str
+    id: Id
     backend: str
     attempt: int = 1
 
@@ -31,7 +34,7 @@ class Started(msgspec.Struct, tag="started", tag_field="type"):
 class Progress(msgspec.Struct, tag="progress", tag_field="type"):
     """How far it is, 0 to 1; `estimated` if that is told by time alone."""
 
-    id: str
+    id: Id
     progress: float
     step: int
     steps: int
@@ -42,7 +45,7 @@ class Progress(msgspec.Struct, tag="progress", tag_field="type"):
 class Picture(msgspec.Struct, tag="image", tag_field="type"):
     """One of `count` pictures. `file` is the picture itself: its base64 is decoded here, and only here."""
 
-    id: str
+    id: Id
     file: bytes = msgspec.field(name="image-base64")
     index: int
     count: int
@@ -61,13 +64,13 @@ class Picture(msgspec.Struct, tag="image", tag_field="type"):
 class Cancelled(msgspec.Struct, tag="cancelled", tag_field="type"):
     """There will be no picture."""
 
-    id: str
+    id: Id
 
 
 class Failed(msgspec.Struct, tag="error", tag_field="type"):
     """The job failed."""
 
-    id: str
+    id: Id
     code: str
     message: str
     retry_after: float | None = None

@@ -144,7 +144,8 @@ class Server:
         return Failure(UNREACHABLE, question + self._other_port_hint)
 
     def _unreadable(self, error: ValueError) -> Failure:
-        return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {error}")
+        why = plain(str(error))  # it may quote the server
+        return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {why}")
 
     @contextmanager
     def _as_failures(self) -> Iterator[None]:

@@ -21,6 +21,8 @@ from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "a monkey with a hat"
+ID = "0123456789abcdef" * 2
+QUEUED = f'{{"type":"queued","id":"{ID}","position":0}}'
 
 
 @pytest.fixture(autouse=True)
@@ -381,12 +383,25 @@ async def test_nobody_has_to_listen(tmp_path: Path, broken: str) -> None:
     assert b"Traceback" not in (out or b"") + (said or b"")
 
 
-async def test_what_makes_no_sense_is_not_asked_for_again(capsys: Capture) -> None:
-    """A server that speaks another dialect would be asked for a quarter of an hour."""
-    events = b'event: queued\ndata: {"type":"queued","id":"1","position":0}\n\n'
-    events += b'event: image\ndata: {"type":"image","id":"1","image-base64":"?"}\n\n'
-    assert await against(web.Response(body=events, content_type="text/event-stream")) == 1
-    assert "sd-b64: unreadable: " in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("image", '{"type":"image","id":"%s","image-base64":"?"}'),
+        ("queued", '{"type":"\x9b2J\\u001b[2J","id":"%s"}'),
+    ],
+)
+async def test_what_makes_no_sense_is_not_asked_for_again(capsys: Capture, name: str, data: str) -> None:
+    """It would be asked for a quarter of an hour; and its words, where they are quoted, steer no terminal."""
+    assert await against(told(("queued", QUEUED), (name, data % ID))) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("sd-b64: unreadable: ")
+    assert line.isprintable()
+
+
+def told(*events: tuple[str, str]) -> web.Response:
+    """A stream of these events."""
+    text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in events)
+    return web.Response(text=text, content_type="text/event-stream")
 
 
 async def test_python_m_cli_is_the_same_command(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from cli.messages import (
+    Cancelled,
     Failed,
     Picture,
     Progress,
@@ -25,6 +26,7 @@ from core.status import BackendStatus, Status
 from core.wire import encode, event_words, image_message, status_words
 
 PNG = b"\x89PNG\r\n\x1a\n"
+ID = "0123456789abcdef" * 2
 
 
 def test_the_server_s_own_words_are_understood() -> None:
@@ -35,12 +37,12 @@ def test_the_server_s_own_words_are_understood() -> None:
         CoreProgress(0.5, 10, 20, 4.0, b"AA==", estimated=True),
         CoreFailed("queue_full", "full", 5.0),
     )
-    words = [event_words(event, "1") for event in told]
+    words = [event_words(event, ID) for event in told]
     assert [read_event(word["type"], encode(word)) for word in words] == [
-        Queued("1", 3, 12.5, 2),
-        Started("1", "gpu:7860", 2),
-        Progress("1", 0.5, 10, 20, 4.0, True),
-        Failed("1", "queue_full", "full", 5.0),
+        Queued(ID, 3, 12.5, 2),
+        Started(ID, "gpu:7860", 2),
+        Progress(ID, 0.5, 10, 20, 4.0, True),
+        Failed(ID, "queue_full", "full", 5.0),
     ]
 
 
@@ -48,23 +50,34 @@ def test_a_picture_is_decoded_on_the_spot() -> None:
     completed = Completed(
         (Image(b"iVBORw0KGgo=", "png", 7, "text"),), "gpu:7860", 1.5, "alpha", "Euler", 512, 512, 20
     )
-    event = read_event("image", b"".join(image_message(completed, 0, "1")))
-    assert event == Picture("1", PNG, 0, 1, 7, "png", "text", "alpha", "Euler", 512, 512, 20, 1.5, "gpu:7860")
+    event = read_event("image", b"".join(image_message(completed, 0, ID)))
+    assert event == Picture(ID, PNG, 0, 1, 7, "png", "text", "alpha", "Euler", 512, 512, 20, 1.5, "gpu:7860")
 
 
 def test_a_newer_server_may_say_more() -> None:
     """Unknown events are none, unknown fields are skipped."""
     assert read_event("weather", b"{}") is None
-    assert read_event("cancelled", b'{"type":"cancelled","id":"1","why":"rain"}') is not None
+    assert read_event("cancelled", b'{"type":"cancelled","id":"%b","why":"rain"}' % ID.encode()) is not None
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b'{"type":"image","id":"1","image-base64":"?"}', b'{"type":"queued"}']
+    "data",
+    [b"", b"{", b'{"type":"image","id":"%b","image-base64":"?"}' % ID.encode(), b'{"type":"queued"}'],
 )
 def test_what_cannot_be_read_is_a_value_error(data: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         read_event("image", data)
     assert issubclass(msgspec.DecodeError, ValueError)
+
+
+@pytest.mark.parametrize(
+    "id", ["", "1", "../status?", ID[1:], ID + "0", ID.upper(), ID + "\\n", "\\u001b[2J" + ID]
+)
+def test_an_id_is_one_that_our_servers_give(id: str) -> None:
+    """It is shown at a terminal, and its job is deleted by it."""
+    assert read_event("cancelled", b'{"type":"cancelled","id":"%b"}' % ID.encode()) == Cancelled(ID)
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.id"):
+        read_event("cancelled", b'{"type":"cancelled","id":"%b"}' % id.encode())
 
 
 def test_a_problem_is_a_failure_with_its_code() -> None:
