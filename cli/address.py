@@ -1,6 +1,8 @@
 """Where the server is and which key opens it: from options, the environment, the server's own settings."""
 
+import socket
 from collections.abc import Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from core.settings import Settings, SettingsError, load
 from core.variables import LOOPBACK
 
 DEFAULT_PORT = 5000
+EVERYWHERE = {"0.0.0.0", "::"}
+"""What a server listens on at all of this machine's addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ def find_server(server: str | None, key: str | None, environ: Mapping[str, str])
     """The address that these options and this environment mean. Raises Failure.
 
     What is on this machine is `sd-b64 serve`, so its own settings tell port and key. The key of this machine
-    does not go to others.
+    does not go to others, whatever a `.env` says that happens to lie here.
     """
     named = server or environ.get("SD_B64_URL")
     url = _url(named) if named else None
@@ -39,8 +43,7 @@ def find_server(server: str | None, key: str | None, environ: Mapping[str, str])
         needed.add("API_KEY")
     own = _own_settings(environ, needed)
     if url is None:
-        host, port = reachable(own.http_host), own.http_port or DEFAULT_PORT
-        url = URL(f"http://{host}:{port}")
+        url = URL(f"http://{_own_host(own.http_host)}:{own.http_port or DEFAULT_PORT}")
     key = key or own.api_key
     if key and url.user is not None:
         raise Failure(USAGE, "the address has a user, and there is an API key: only one can be sent")
@@ -48,6 +51,19 @@ def find_server(server: str | None, key: str | None, environ: Mapping[str, str])
         raise Failure(USAGE, "the API key holds a character that cannot be sent, such as a line break")
     is_guess = not named and ("HTTP_PORT" not in own.given or not own.http_port)
     return Address(url, key, is_guess)
+
+
+def _own_host(host: str) -> str:
+    """Where this machine is asked, if it listens on this host. Raises Failure where that is another one."""
+    if host in LOOPBACK | EVERYWHERE:
+        return reachable(host)
+    with suppress(OSError, ValueError):  # there is no such host
+        for family, kind, _, _, address in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
+            with suppress(OSError), socket.socket(family, kind) as door:
+                door.bind(address)
+                # Not the name: asked once more, it may lead elsewhere.
+                return reachable(str(address[0]))
+    raise Failure(USAGE, f"HTTP_HOST: {host!r} is not this machine: name a server elsewhere by --server")
 
 
 def _url(text: str) -> URL:

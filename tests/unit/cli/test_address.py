@@ -1,6 +1,8 @@
 """Where the server is, and which key opens it."""
 
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from yarl import URL
@@ -50,6 +52,52 @@ def test_the_key_of_this_machine_goes_to_no_other() -> None:
     assert find_server("http://127.0.0.1:5000", None, environ).key == "ours"
     assert find_server("http://192.168.1.20:5000", None, environ).key == ""
     assert find_server("http://localhost.evil.example", None, environ).key == ""
+
+
+@pytest.mark.parametrize("host", ["attacker.example", "203.0.113.1", "2001:db8::1", "no:address", "a..b"])
+@pytest.mark.parametrize("environ", [{}, {"SD_B64_KEY": "mine"}])
+def test_a_file_that_lies_here_sends_no_key_to_another_machine(
+    monkeypatch: pytest.MonkeyPatch, host: str, environ: dict[str, str]
+) -> None:
+    """Whoever wants a server elsewhere names it."""
+    look_up = resolving(monkeypatch, "attacker.example", "203.0.113.1")
+    Path(".env").write_text(f"HTTP_HOST={host}\nAPI_KEY=ours\n", encoding="utf-8")
+    with pytest.raises(Failure, match=f"HTTP_HOST: {host!r} is not .* by --server") as failed:
+        find_server(None, None, environ)
+    assert failed.value.exit_code == 2
+    assert find_server("http://far:5000", "its own", environ) == Address(URL("http://far:5000"), "its own")
+    assert set(look_up) <= {host}
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("localhost", "localhost"),
+        ("::1", "[::1]"),
+        ("::", "[::1]"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("painter", "127.0.0.1"),
+    ],
+)
+def test_a_host_of_this_machine_is_asked_with_its_key(
+    monkeypatch: pytest.MonkeyPatch, host: str, asked: str
+) -> None:
+    """A name by the address that it was found at: that one is here, also if the name moves on."""
+    resolving(monkeypatch, "painter", "127.0.0.1")
+    found = find_server(None, None, {"HTTP_HOST": host, "API_KEY": "ours"})
+    assert found == Address(URL(f"http://{asked}:5000"), "ours", is_guess=True)
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, name: str, address: str) -> list[str]:
+    """Have this name lead there; the hosts that are looked up."""
+    look_up, asked = socket.getaddrinfo, list[str]()
+
+    def found(host: str, *wanted: Any, **flags: Any) -> Any:
+        asked.append(host)
+        return look_up(address if host == name else host, *wanted, **flags)
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    return asked
 
 
 def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
