@@ -123,10 +123,18 @@ class Job:
                 case Cancelled():
                     raise Failure("cancelled", "the job was cancelled")
                 case Picture():
+                    self._check(event, len(pictures))
                     pictures.append(event)
                     if len(pictures) == event.count:
                         return pictures
         raise Failure(CONNECTION_LOST, f"{self._server.name} ended its answer before the job's end")
+
+    def _check(self, picture: Picture, index: int) -> None:
+        """Refuse one that was not asked for: it would have no file of its own. Raises Failure."""
+        most = self._wanted.get("batch_size", 1)
+        if not picture.index == index < picture.count <= most:
+            told, awaited = f"image {picture.index} of {picture.count}", f"{index} of at most {most}"
+            raise self._server.unreadable(f"{told}, where {awaited} is awaited")
 
     def _hear(self, event: Event) -> None:
         self._sent = True

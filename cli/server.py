@@ -94,7 +94,7 @@ class Server:
         try:
             return read_status(body), body
         except ValueError as error:
-            raise self._unreadable(error) from None
+            raise self.unreadable(error) from None
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -112,7 +112,7 @@ class Server:
                     try:
                         event = read_event(name, data)
                     except ValueError as error:
-                        raise self._unreadable(error) from None
+                        raise self.unreadable(error) from None
                     if event is not None:
                         yield event
 
@@ -139,13 +139,14 @@ class Server:
         question = f"{self.name} hangs up on every request; is it an sd-b64-api server, or meant as https?"
         return Failure(UNREACHABLE, question + self._other_port_hint)
 
+    def unreadable(self, problem: object) -> Failure:
+        """What is wrong where its words make no sense."""
+        why = plain(str(problem))  # it may quote the server
+        return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {why}")
+
     def _foreign(self, answer: str) -> Failure:
         question = f"{self.name} answers {answer}; is it an sd-b64-api server?"
         return Failure(UNREACHABLE, question + self._other_port_hint)
-
-    def _unreadable(self, error: ValueError) -> Failure:
-        why = plain(str(error))  # it may quote the server
-        return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {why}")
 
     @contextmanager
     def _as_failures(self) -> Iterator[None]:

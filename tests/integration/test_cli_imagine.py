@@ -21,8 +21,6 @@ from tests.ports import free_port
 
 Capture = pytest.CaptureFixture[str]
 PROMPT = "a monkey with a hat"
-ID = "0123456789abcdef" * 2
-QUEUED = f'{{"type":"queued","id":"{ID}","position":0}}'
 
 
 @pytest.fixture(autouse=True)
@@ -381,27 +379,6 @@ async def test_nobody_has_to_listen(tmp_path: Path, broken: str) -> None:
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
     assert process.returncode == 0
     assert b"Traceback" not in (out or b"") + (said or b"")
-
-
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [
-        ("image", '{"type":"image","id":"%s","image-base64":"?"}'),
-        ("queued", '{"type":"\x9b2J\\u001b[2J","id":"%s"}'),
-    ],
-)
-async def test_what_makes_no_sense_is_not_asked_for_again(capsys: Capture, name: str, data: str) -> None:
-    """It would be asked for a quarter of an hour; and its words, where they are quoted, steer no terminal."""
-    assert await against(told(("queued", QUEUED), (name, data % ID))) == 1
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith("sd-b64: unreadable: ")
-    assert line.isprintable()
-
-
-def told(*events: tuple[str, str]) -> web.Response:
-    """A stream of these events."""
-    text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in events)
-    return web.Response(text=text, content_type="text/event-stream")
 
 
 async def test_python_m_cli_is_the_same_command(tmp_path: Path) -> None:

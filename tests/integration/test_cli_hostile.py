@@ -1,0 +1,79 @@
+"""The terminal client at a server that is broken, or means harm."""
+
+import os
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.doubles.cli_fixture import UNSET, client, everything_answered
+
+Capture = pytest.CaptureFixture[str]
+ID = "0123456789abcdef" * 2
+QUEUED = f'{{"type":"queued","id":"{ID}","position":0}}'
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client in an empty folder, with nothing set."""
+    monkeypatch.chdir(tmp_path)
+    for name in UNSET:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("image", '{"type":"image","id":"%s","image-base64":"?"}'),
+        ("queued", '{"type":"\x9b2J\\u001b[2J","id":"%s"}'),
+    ],
+)
+async def test_what_makes_no_sense_is_not_asked_for_again(capsys: Capture, name: str, data: str) -> None:
+    """It would be asked for a quarter of an hour; and its words, where they are quoted, steer no terminal."""
+    assert await imagine(told(("queued", QUEUED), (name, data % ID))) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("sd-b64: unreadable: ")
+    assert line.isprintable()
+
+
+def told(*events: tuple[str, str]) -> web.Response:
+    """A stream of these events."""
+    text = "".join(f"event: {name}\ndata: {data}\n\n" for name, data in events)
+    return web.Response(text=text, content_type="text/event-stream")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told_of"),
+    [
+        ([(0, 3), (1, 3), (2, 3)], "image 0 of 3, where 0 of at most 2 is awaited"),
+        ([(0, 2), (0, 2)], "image 0 of 2, where 1 of at most 2"),
+        ([(1, 2)], "image 1 of 2, where 0 of at most 2"),
+        ([(-1, 1)], "image -1 of 1"),
+        ([(0, 0), (1, 0)], "image 0 of 0"),
+        ([(0, 2), (1, 1)], "image 1 of 1"),
+    ],
+)
+async def test_pictures_that_nobody_asked_for_are_written_nowhere(
+    capsys: Capture, numbers: list[tuple[int, int]], told_of: str
+) -> None:
+    """They would take the places of files that have other numbers."""
+    images = [("image", image(index, count)) for index, count in numbers]
+    assert await imagine(told(*images), "-n", "2", "-o", "out.png") == 1
+    heard = capsys.readouterr()
+    assert heard.out == ""
+    assert heard.err.startswith("sd-b64: unreadable: ")
+    assert told_of in heard.err
+    assert os.listdir() == []
+
+
+def image(index: int = 0, count: int = 1) -> str:
+    """An event's words."""
+    return f'{{"type":"image","id":"{ID}","image-base64":"QUFB","index":{index},"count":{count}}}'
+
+
+async def imagine(answer: web.Response, *arguments: str) -> int:
+    """The client's exit code where everything is answered so."""
+    async with everything_answered(answer) as port:
+        return await client(
+            "imagine", "a monkey", "--patience=0", "--server", f"http://127.0.0.1:{port}", *arguments
+        )
