@@ -4,12 +4,15 @@ The words are those of the README's tables. What this client does not need is sk
 may say more. Texts come from outside and go to a terminal: control characters are taken out of them.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from cli.failures import Failure
 
+T = TypeVar("T")
+LONGEST_SHOWN = 10_000
+"""Characters of a text that a terminal is shown: nobody reads more of it."""
 Id = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 """A job's: it is shown, and becomes part of a path that is asked for or deleted."""
 
@@ -127,27 +130,34 @@ _problem = msgspec.json.Decoder(_Problem)
 _status = msgspec.json.Decoder(Status)
 
 
-def read_event(name: str, data: bytes) -> Event | None:
+def read_event(name: str, data: bytes | bytearray) -> Event | None:
     """An event of a stream; None for one that this client does not know. Raises ValueError."""
     decoder = _events.get(name)
     if decoder is None:
         return None
-    event: Event = decoder.decode(data)
+    event: Event = _read(decoder, data)
     return event
 
 
 def read_status(body: bytes) -> Status:
     """The answer of `GET /status`. Raises ValueError."""
-    return _status.decode(body)
+    return _read(_status, body.decode())  # what is skipped is shown with the rest
 
 
 def read_problem(body: bytes) -> Failure | None:
     """The error that a body of `application/problem+json` tells of; None if it is none of ours."""
     try:
-        problem = _problem.decode(body)
+        problem = _read(_problem, body)
     except ValueError:
         return None
     return failure_of(problem.code, problem.detail, problem.retry_after)
+
+
+def _read(decoder: msgspec.json.Decoder[T], words: bytes | bytearray | str) -> T:
+    try:
+        return decoder.decode(words)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def failure_of(code: str, message: str, retry_after: float | None) -> Failure:
@@ -156,5 +166,5 @@ def failure_of(code: str, message: str, retry_after: float | None) -> Failure:
 
 
 def plain(text: str) -> str:
-    """The text without what would steer a terminal."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    """The text without what would steer a terminal, or fill it for ever."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_SHOWN])

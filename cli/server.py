@@ -28,6 +28,8 @@ NO_SERVER_HINT = "; `sd-b64 serve` starts a server here, and --server names anot
 """How to go on where nobody named a server and none listens."""
 ANSWER_SECONDS = 10.0
 """How long an answer that needs no painting may take."""
+LONGEST_ANSWER = 32 * 2**20
+"""Bytes of such an answer: the status of 300 backends with a thousand models each."""
 
 
 class Server:
@@ -65,8 +67,7 @@ class Server:
         async with self._request(method, path, timeout=limits) as response:
             if response.content_type != "application/json":
                 raise await self._refusal(response)
-            with self._as_failures():
-                return await response.read()
+            return await self._body(response)
 
     async def foreign(self) -> Failure | None:
         """What is wrong where something answers that is no such server, or lets nobody in.
@@ -105,22 +106,38 @@ class Server:
             yield response
 
     async def _read(self, response: aiohttp.ClientResponse) -> AsyncGenerator[Event, None]:
+        self._check_packing(response)
         stream = EventStream()
         with self._as_failures():
             async for chunk in response.content.iter_any():
-                for name, data in stream.feed(chunk):
-                    try:
+                try:
+                    for name, data in stream.feed(chunk):
                         event = read_event(name, data)
-                    except ValueError as error:
-                        raise self.unreadable(error) from None
-                    if event is not None:
-                        yield event
+                        if event is not None:
+                            yield event
+                except ValueError as error:
+                    raise self.unreadable(error) from None
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        self._check_packing(response)
+        body = bytearray()
+        with self._as_failures():
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > LONGEST_ANSWER:
+                    raise self.unreadable(f"an answer of more than {LONGEST_ANSWER} bytes")
+        return bytes(body)
+
+    def _check_packing(self, response: aiohttp.ClientResponse) -> None:
+        """Refuse what is packed, and was not asked for so: few bytes may become many. Raises Failure."""
+        packing = response.headers.get("Content-Encoding", "identity")
+        if packing.lower() != "identity":
+            raise self.unreadable(f"an answer in {packing}")
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> Failure:
         """The error that this answer is."""
         if response.content_type == "application/problem+json":
-            with self._as_failures():
-                failure = read_problem(await response.read())
+            failure = read_problem(await self._body(response))
             if failure is not None:
                 return failure
         if response.status == HTTPStatus.UPGRADE_REQUIRED:
@@ -165,10 +182,10 @@ class Server:
 @asynccontextmanager
 async def reach(address: Address) -> AsyncIterator[Server]:
     """Open what is needed to talk to this server; nothing is sent yet."""
-    headers = {"User-Agent": "sd-b64"}
+    headers = {"User-Agent": "sd-b64", "Accept-Encoding": "identity"}
     if address.key:
         headers["Authorization"] = f"Bearer {address.key}"
-    async with aiohttp.ClientSession(headers=headers) as session:
+    async with aiohttp.ClientSession(headers=headers, auto_decompress=False) as session:
         yield Server(session, address)
 
 

@@ -163,7 +163,9 @@ async def everything_answered(answer: web.Response) -> AsyncIterator[int]:
     """A program that answers so, whatever it is asked; its port."""
 
     async def handle(_: web.Request) -> web.Response:
-        return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+        anew = web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+        anew.enable_compression()  # where it is asked for, as proxies do
+        return anew
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)

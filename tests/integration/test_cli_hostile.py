@@ -1,5 +1,6 @@
 """The terminal client at a server that is broken, or means harm."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -66,6 +67,37 @@ async def test_pictures_that_nobody_asked_for_are_written_nowhere(
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize("kind", ["application/problem+json", "application/json"])
+async def test_an_answer_without_end_is_not_waited_for(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Nor kept."""
+    monkeypatch.setattr("cli.server.LONGEST_ANSWER", 1000, raising=False)
+    for size, code in ((1000, "internal: " if "problem" in kind else ""), (1001, "unreadable: ")):
+        words = '{"code":"internal","detail":"full","waiting":0,"running":0,"callers":0,"backends":[]}'
+        answer = web.Response(text=words + " " * (size - len(words)), status=500, content_type=kind)
+        assert await ask("status", answer) == bool(code)
+        assert capsys.readouterr().err.startswith(f"sd-b64: {code}" if code else "")
+
+
+async def test_a_stream_without_end_is_not_kept(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.event_stream.LONGEST", 1000, raising=False)
+    assert await imagine(told(("queued", QUEUED), ("weather", "A" * 200_000))) == 1
+    heard = capsys.readouterr().err.splitlines()
+    assert heard[0] == "waiting in line: next"
+    assert heard[1].startswith("sd-b64: unreadable: ")
+    assert heard[1].endswith("an event of more than 1000 bytes")
+
+
+@pytest.mark.parametrize("kind", ["text/event-stream", "application/problem+json", "application/json"])
+async def test_what_is_packed_is_not_unpacked(capsys: Capture, kind: str) -> None:
+    """A thousand bytes may be a million then; nobody has asked for it."""
+    headers = {"Content-Encoding": "gzip", "Content-Type": kind}
+    packed = web.Response(body=gzip.compress(b"{}"), status=500, headers=headers)
+    assert await ask("status" if kind == "application/json" else "imagine", packed) == 1
+    assert capsys.readouterr().err.endswith("does not understand: an answer in gzip\n")
+
+
 def image(index: int = 0, count: int = 1) -> str:
     """An event's words."""
     return f'{{"type":"image","id":"{ID}","image-base64":"QUFB","index":{index},"count":{count}}}'
@@ -73,7 +105,11 @@ def image(index: int = 0, count: int = 1) -> str:
 
 async def imagine(answer: web.Response, *arguments: str) -> int:
     """The client's exit code where everything is answered so."""
+    return await ask("imagine", answer, *arguments)
+
+
+async def ask(command: str, answer: web.Response, *arguments: str) -> int:
+    """The same of any command."""
+    words = ["imagine", "a monkey", "--patience=0"] if command == "imagine" else [command]
     async with everything_answered(answer) as port:
-        return await client(
-            "imagine", "a monkey", "--patience=0", "--server", f"http://127.0.0.1:{port}", *arguments
-        )
+        return await client(*words, "--server", f"http://127.0.0.1:{port}", *arguments)

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ EVENTS = [("queued", b'{"id":"1"}'), ("image", b'{"a":"b"}')]
 
 def read(*chunks: bytes) -> list[tuple[str, bytes]]:
     stream = EventStream()
-    return [event for chunk in chunks for event in stream.feed(chunk)]
+    return [(name, bytes(data)) for chunk in chunks for name, data in stream.feed(chunk)]
 
 
 def test_events_have_a_name_and_data() -> None:
@@ -33,10 +34,20 @@ def test_it_does_not_matter_how_the_bytes_are_cut(cuts: list[int]) -> None:
 def test_data_of_several_lines_is_one() -> None:
     """And an event without a name is a message, as the standard has it."""
     assert read(b"data: a\ndata:b\ndata:  c\n\n") == [("message", b"a\nb\n c")]
+    assert read(b"data\ndatabase: a\ndata\n\n") == [("message", b"\n")]
 
 
 def test_what_is_not_whole_is_none() -> None:
     assert read(b"event: image\ndata: half") == []
+
+
+@pytest.mark.parametrize("words", [b"data: AAAAAAAA", b"data:\n", b": AAAAAAAA", b"event: AAAAAAAA"])
+def test_an_event_without_end_is_a_value_error(monkeypatch: pytest.MonkeyPatch, words: bytes) -> None:
+    """Be it one line, or many: a server would fill this machine's memory."""
+    monkeypatch.setattr("cli.event_stream.LONGEST", 1000, raising=False)
+    assert read(words + b"A" * 980 + b"\n\n", b"data: a\n\n")[-1] == ("message", b"a")
+    with pytest.raises(ValueError, match="an event of more than 1000 bytes"):
+        read(*[words] * 1001)
 
 
 def test_a_picture_is_looked_at_once() -> None:

@@ -89,6 +89,18 @@ def test_a_problem_is_a_failure_with_its_code() -> None:
     assert read_problem(b'{"error":"of somebody else"}') is None
 
 
+def test_what_is_skipped_can_be_read_as_well() -> None:
+    """It is text, and not nested without end."""
+    deep = b"[" * 100_000
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_event("queued", b'{"type":"queued","x":' + deep)
+    assert read_problem(b'{"x":' + deep) is None
+    with pytest.raises(ValueError, match="nested too deeply"):
+        read_status(b'{"x":' + deep)
+    with pytest.raises(UnicodeDecodeError):
+        read_status(b'{"waiting":0,"running":0,"callers":0,"backends":[],"x":"\xff"}')
+
+
 def test_a_status_is_read_as_the_server_writes_it() -> None:
     offer = Offer("gpu:7860", usable=True, models=("alpha", "beta"), loaded="alpha", pace=2.0)
     painting = BackendStatus(offer, painting=True, owner="host-7")
@@ -106,6 +118,7 @@ def test_a_status_is_read_as_the_server_writes_it() -> None:
 def test_nothing_steers_a_terminal() -> None:
     """Escapes and line breaks in a server's words are blanks."""
     assert plain("a\x1b[31mb\nc\x07") == "a [31mb c "
+    assert len(plain("a" * 1_000_000)) == 10_000
     failure = read_problem(b'{"code":"internal","detail":"\\u001b]0;title"}')
     assert failure is not None
     assert "\x1b" not in str(failure)
