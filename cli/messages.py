@@ -44,6 +44,10 @@ class Progress(msgspec.Struct, tag="progress", tag_field="type"):
     eta: float | None = None
     estimated: bool = False
 
+    def __post_init__(self) -> None:
+        """Keep it within these bounds, whatever was sent: a bar is as long as it says."""
+        self.progress = min(max(self.progress, 0.0), 1.0)
+
 
 class Picture(msgspec.Struct, tag="image", tag_field="type"):
     """One of `count` pictures. `file` is the picture itself: its base64 is decoded here, and only here."""

@@ -54,6 +54,13 @@ def test_a_picture_is_decoded_on_the_spot() -> None:
     assert event == Picture(ID, PNG, 0, 1, 7, "png", "text", "alpha", "Euler", 512, 512, 20, 1.5, "gpu:7860")
 
 
+@pytest.mark.parametrize(("sent", "read"), [("1e308", 1.0), ("1.01", 1.0), ("-1e308", 0.0), ("0.25", 0.25)])
+def test_no_progress_is_beyond_its_bounds(sent: str, read: float) -> None:
+    """A bar of that length ended in a traceback."""
+    words = f'{{"type":"progress","id":"{ID}","progress":{sent},"step":0,"steps":0}}'
+    assert read_event("progress", words.encode()) == Progress(ID, read, 0, 0)
+
+
 def test_a_newer_server_may_say_more() -> None:
     """Unknown events are none, unknown fields are skipped."""
     assert read_event("weather", b"{}") is None
