@@ -4,6 +4,7 @@ The words are those of the README's tables. What this client does not need is sk
 may say more. Texts come from outside and go to a terminal: control characters are taken out of them.
 """
 
+import json
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -172,3 +173,11 @@ def failure_of(code: str, message: str, retry_after: float | None) -> Failure:
 def plain(text: str) -> str:
     """The text without what would steer a terminal, or fill it for ever."""
     return "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_SHOWN])
+
+
+def escaped(words: str) -> str:
+    """The same JSON without what would steer a terminal: between its words as blanks, in them as escapes."""
+    return "".join(
+        letter if letter.isprintable() else " " if letter in "\t\r\n" else json.dumps(letter)[1:-1]
+        for letter in words
+    )

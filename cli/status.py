@@ -12,7 +12,7 @@ from rich.live import Live
 from cli.address import find_server
 from cli.display import is_read, is_terminal
 from cli.failures import Failure
-from cli.messages import Status
+from cli.messages import Status, escaped
 from cli.server import Server, reach
 from cli.status_table import Fitted, lost, table
 from cli.stopping import begun, done_before
@@ -104,7 +104,7 @@ class _Printed:
 
 
 class Json(_Printed):
-    """The server's own words, a line whenever they have changed."""
+    """The server's own words, a line whenever they have changed; to a terminal none that would steer it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +113,8 @@ class Json(_Printed):
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
         if self._is_away or body != self._last:
-            print(body.decode(), flush=True)
+            words = body.decode()
+            print(escaped(words) if sys.stdout.isatty() else words, flush=True)
         self._last, self._is_away = body, False
 
 

@@ -1,7 +1,9 @@
 """The terminal client at a server that is broken, or means harm."""
 
 import gzip
+import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +98,19 @@ async def test_what_is_packed_is_not_unpacked(capsys: Capture, kind: str) -> Non
     packed = web.Response(body=gzip.compress(b"{}"), status=500, headers=headers)
     assert await ask("status" if kind == "application/json" else "imagine", packed) == 1
     assert capsys.readouterr().err.endswith("does not understand: an answer in gzip\n")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+async def test_a_status_in_json_steers_no_terminal(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    """A pipe gets it as it came."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    words = '{"waiting":0,"running":0,"callers":0,"backends":[],"more":"\x9b2J\x9d0;title\x9c"}'
+    assert await ask("status", web.json_response(text=words), "--json") == 0
+    shown = capsys.readouterr().out.rstrip("\n")
+    assert shown.isprintable() if is_terminal else shown == words
+    assert json.loads(shown) == json.loads(words)
 
 
 def image(index: int = 0, count: int = 1) -> str:

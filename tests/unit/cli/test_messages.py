@@ -1,5 +1,7 @@
 """What a server says, read."""
 
+import json
+
 import msgspec
 import pytest
 
@@ -10,6 +12,7 @@ from cli.messages import (
     Progress,
     Queued,
     Started,
+    escaped,
     plain,
     read_event,
     read_problem,
@@ -129,3 +132,13 @@ def test_nothing_steers_a_terminal() -> None:
     failure = read_problem(b'{"code":"internal","detail":"\\u001b]0;title"}')
     assert failure is not None
     assert "\x1b" not in str(failure)
+
+
+def test_json_on_a_terminal_steers_nothing_and_says_the_same() -> None:
+    """What JSON lets through as it is, and what a terminal takes for the beginning of an order."""
+    words = '{"a":\t"é\x9b2J\x9d\x7f\u202e\U000e0001 \\u001b",\r\n"b": 1.50}'
+    shown = escaped(words)
+    assert shown.isprintable()
+    assert json.loads(shown) == json.loads(words)
+    assert shown.startswith('{"a": "é\\u009b2J\\u009d\\u007f')
+    assert shown.endswith('\\u001b",  "b": 1.50}')
