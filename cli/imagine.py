@@ -100,6 +100,7 @@ def _told(path: Path, picture: Picture) -> dict[str, Any]:
 
 def _still_there(failure: Failure, server: Server, pictures: Sequence[Picture]) -> Failure:
     """The same failure to write, and where the pictures can be had nevertheless."""
-    numbers = "0" if len(pictures) == 1 else f"0 to {len(pictures) - 1}"
-    where = f"{server.name}/jobs/{pictures[0].id}/images/{numbers}"
+    last = len(pictures) - 1
+    others = "" if last == 0 else " (and 1)" if last == 1 else f" (and 1 to {last})"
+    where = f"{server.name}/jobs/{pictures[0].id}/images/0{others}"
     return Failure(failure.code, f"{failure.message}; the server keeps what it painted for a while: {where}")

@@ -7,12 +7,13 @@ import os
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from aiohttp import ClientSession, web
 
 from cli.__main__ import main
+from cli.failures import Failure
 from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
 from tests.doubles.cli_fixture import UNSET, client, contents, everything_answered, started
 from tests.doubles.http_fixture import Served, serving
@@ -318,6 +319,24 @@ async def test_a_picture_that_cannot_be_written_is_still_at_the_server(
         line = capsys.readouterr().err
         assert line.startswith("sd-b64: unwritable: there/out.png cannot be written: No such file")
         async with ClientSession() as session, session.get(line.split()[-1]) as answer:
+            assert prompt_of(await answer.read()) == PROMPT
+
+
+@pytest.mark.parametrize(("count", "others"), [("1", ""), ("2", "(and 1)"), ("4", "(and 1 to 3)")])
+async def test_where_pictures_are_that_were_not_saved_can_be_pasted(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, count: str, others: str
+) -> None:
+    """The first one's address stands by itself; the others differ in the number."""
+
+    def fail(*_: Any, **__: Any) -> NoReturn:
+        raise Failure("unwritable", "the disk is full")
+
+    monkeypatch.setattr("cli.picture_files.save", fail)
+    async with serving(tmp_path) as served:
+        assert await imagine(served, PROMPT, "-q", "-n", count) == 1
+        url, _, rest = capsys.readouterr().err.partition(" for a while: ")[2].strip().partition(" ")
+        assert rest == others
+        async with ClientSession() as session, session.get(url) as answer:
             assert prompt_of(await answer.read()) == PROMPT
 
 
