@@ -42,7 +42,7 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
 
     double.fault("/", 503)                # paths that begin so answer: a status, "html", "page-404" (or any),
                                           # "error" (a 500 in A1111's own words), "plain" (Starlette's),
-                                          # "hang" or "drop"
+                                          # "gzip" (whatever was asked for), "hang" or "drop"
     double.heal()                         # takes all faults away; what hung goes on
     await double.go_away()                # a crash: nobody listens, every connection and painting is gone
     await double.come_back()              # on the same port
@@ -384,6 +384,10 @@ class A1111Double:
             return web.Response(text="<html>Log in</html>", content_type="text/html")
         if kind.startswith("page-"):
             return web.Response(status=int(kind[5:]), text="<html>nginx</html>", content_type="text/html")
+        if kind == "gzip":
+            response = web.json_response([])
+            response.enable_compression(web.ContentCoding.gzip)
+            return response
         if kind == "drop":
             return _hang_up(request)
         while self._faults and self._runner is not None:

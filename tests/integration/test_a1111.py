@@ -764,6 +764,20 @@ async def test_a_server_whose_options_fail_by_its_own_words_paints_all_the_same(
         assert not (await it.backend.look()).usable, "what it has must be known"
 
 
+async def test_what_is_compressed_though_it_was_asked_not_to_be_is_never_unpacked() -> None:
+    """Megabytes of it may become gigabytes."""
+    async with studio() as it:
+        it.double.fault("/", "gzip")
+        told = "answers in gzip although it was asked not to compress"
+        assert (await it.backend.look()).problem == told
+        with pytest.raises(BackendError, match=f"{it.double.name}: {told}"):
+            await it.paint()
+        it.double.heal()
+        assert (await it.backend.look()).usable
+    async with open_session() as session:
+        assert not session.auto_decompress, "it would begin before its head is looked at"
+
+
 async def test_an_address_that_redirects_is_told_so() -> None:
     async with studio() as it, open_session() as session:
         it.double.fault("/", 301)

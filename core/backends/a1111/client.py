@@ -26,6 +26,7 @@ from core.backends.a1111.refusal import (
     read_json,
     refusal_of,
     retry_after_of,
+    short,
 )
 from core.errors import BackendError, SdError
 from core.variables import LOOPBACK, BackendAddress
@@ -56,8 +57,10 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
         read_bufsize=READ_BUFFER,
         cookie_jar=aiohttp.DummyCookieJar(),
         json_serialize_bytes=msgspec.json.encode,
-        # Pictures do not compress: a server that tried would only be slower.
+        # Pictures do not compress: a server that tried would only be slower. What is compressed all the same
+        # is never unpacked: megabytes may become gigabytes.
         headers={"Accept-Encoding": "identity"},
+        auto_decompress=False,
     ) as session:
         yield session
 
@@ -158,6 +161,12 @@ class Client:
                 allow_redirects=False,
                 **options,
             ) as response:
+                encoding = response.headers.get("Content-Encoding", "identity")
+                if encoding.lower() != "identity":
+                    response.close()
+                    raise BackendError(
+                        f"{self.name}: answers in {short(encoding)} although it was asked not to compress"
+                    )
                 body = await response.read()
                 return _Answer(response.status, body, response.headers.get("Retry-After"))
         # aiohttp's errors may quote what was sent, the password included: none is kept as a cause.

@@ -61,19 +61,19 @@ def refusal_of(name: str, status: int, body: bytes) -> SdError:
         case 404 if not detail or detail == "Not Found":
             return Unreachable(f"{name}: {nothing_there(status, body)}")
         case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version
-            return InvalidRequest(f"{name}: {_short(detail)}", field=_field(str(detail)))
+            return InvalidRequest(f"{name}: {short(detail)}", field=_field(str(detail)))
         case 422:
             return _invalid(name, detail)
         # So stable-diffusion.cpp's server says what is wrong with the parameters; A1111 and Forge tell of a
         # fault of their own in one more field, whatever the status.
         case 400 if isinstance(words.get("error"), str) and not {"errors", "message"} & words.keys():
-            return InvalidRequest(f"{name}: {_short(words['error'])}", field=_field(words["error"]))
+            return InvalidRequest(f"{name}: {short(words['error'])}", field=_field(words["error"]))
         case _ if words.get("error"):
             sentence = f"{words['error']}: {_last_line(_reason(words))}".rstrip(": ")
-            return BackendError(f"{name}: {_short(sentence)}")
+            return BackendError(f"{name}: {short(sentence)}")
         case 500 if body == PLAIN:
             return BackendError(f"{name}: answered 500 without a reason; its console has it")
-    return BackendError(f"{name}: {_short(f'answered {status}: {_last_line(_said(body))}'.rstrip(': '))}")
+    return BackendError(f"{name}: {short(f'answered {status}: {_last_line(_said(body))}'.rstrip(': '))}")
 
 
 def _invalid(name: str, detail: object) -> InvalidRequest:
@@ -81,8 +81,8 @@ def _invalid(name: str, detail: object) -> InvalidRequest:
     if isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
         place = detail[0].get("loc")
         field = str(place[-1]) if isinstance(place, list) and place else None
-        return InvalidRequest(f"{name}: {field or 'parameters'}: {_short(detail[0].get('msg'))}", field=field)
-    return InvalidRequest(f"{name}: {_short(detail)}")
+        return InvalidRequest(f"{name}: {field or 'parameters'}: {short(detail[0].get('msg'))}", field=field)
+    return InvalidRequest(f"{name}: {short(detail)}")
 
 
 def _field(detail: str) -> str | None:
@@ -127,6 +127,7 @@ def _last_line(reason: str) -> str:
     return reason.strip().rsplit("\n", 1)[-1]
 
 
-def _short(text: object) -> str:
+def short(text: object) -> str:
+    """A server's words, as they are handed on."""
     words = " ".join(str(text).split())
     return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"
