@@ -27,6 +27,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /hang-up        closes the socket in the middle of its answer
     /drop           closes the socket in the middle of the painting, with no answer at all
     /impatient      a proxy's 504 after the first step, while it paints on
+    /endless        answers as much as anybody reads
     /never          paints for ever: until it is interrupted, or released
 
 Paintings can be held at a step and released, so that a test waits for what it wants to see, and never sleeps:
@@ -38,11 +39,13 @@ Paintings can be held at a step and released, so that a test waits for what it w
 
 It records `calls`, `txt2img_requests`, `paintings` (in the order in which they were asked for), `interrupts`
 (the task that each one hit, None if it hit nothing), `overlaps` (txt2img that came while another was not
-answered yet), `switches` (models loaded), `previews` (pictures handed out with progress).
+answered yet), `switches` (models loaded), `previews` (pictures handed out with progress), `cut_short`
+(endless answers that somebody hung up on).
 
     double.fault("/", 503)                # paths that begin so answer: a status, "html", "page-404" (or any),
                                           # "error" (a 500 in A1111's own words), "plain" (Starlette's),
-                                          # "gzip" (whatever was asked for), "hang" or "drop"
+                                          # "gzip" (whatever was asked for), "endless" (as much as is read),
+                                          # "hang" or "drop"
     double.heal()                         # takes all faults away; what hung goes on
     await double.go_away()                # a crash: nobody listens, every connection and painting is gone
     await double.come_back()              # on the same port
@@ -90,6 +93,8 @@ NO_API = ("/sdapi",)
 """A web UI that was started without --api."""
 FINISHED_KEPT = 16
 """Finished tasks that `/internal/progress` remembers, as A1111."""
+ENDLESS = 64
+"""Megabytes after which an endless answer ends all the same, as JSON: only a failing test reads so much."""
 EVENT_WAIT = 10.0
 """Seconds that `until` waits at the most: ample, it is reached only by a test that fails."""
 
@@ -191,6 +196,7 @@ class A1111Double:
         self.overlaps = 0
         self.switches = 0
         self.previews = 0
+        self.cut_short = 0
         self._port = port
         self._faults: dict[str, int | str] = {}
         self._hold_at: int | None = None
@@ -373,7 +379,7 @@ class A1111Double:
         finally:
             self._notify()
 
-    async def _suffer(self, request: web.Request, kind: int | str) -> web.Response | None:
+    async def _suffer(self, request: web.Request, kind: int | str) -> web.StreamResponse | None:
         if isinstance(kind, int):
             return web.json_response({"detail": "as the test wants"}, status=kind)
         if kind == "error":
@@ -388,6 +394,8 @@ class A1111Double:
             response = web.json_response([])
             response.enable_compression(web.ContentCoding.gzip)
             return response
+        if kind == "endless":
+            return await self._answer_on_and_on(request, b"[]")
         if kind == "drop":
             return _hang_up(request)
         while self._faults and self._runner is not None:
@@ -523,12 +531,28 @@ class A1111Double:
         sampler = painting.body.get("sampler_name") or next(iter(self.samplers), "Euler")
         model = self.loaded.rpartition("/")[2]  # in a picture's info without its folder
         body = success(painting.body, painting.seed, model, sampler, return_grid=self.return_grid)
+        if "/endless" in prompt:
+            return await self._answer_on_and_on(request, body)
         if "/hang-up" not in prompt:
             return web.Response(body=body, content_type="application/json")
         response = web.StreamResponse(headers={"Content-Length": str(len(body))})
         await response.prepare(request)
         await response.write(body[: len(body) // 2])
         _hang_up(request)
+        return response
+
+    async def _answer_on_and_on(self, request: web.Request, end: bytes) -> web.StreamResponse:
+        """White space without an end, until whoever asked hangs up: then it is a ConnectionError here."""
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            for _ in range(ENDLESS):
+                await response.write(b" " * 1_000_000)
+        except ConnectionError:
+            self.cut_short += 1
+            self._notify()
+            raise
+        await response.write(end)
         return response
 
     # Painting

@@ -778,6 +778,23 @@ async def test_what_is_compressed_though_it_was_asked_not_to_be_is_never_unpacke
         assert not session.auto_decompress, "it would begin before its head is looked at"
 
 
+async def test_no_more_is_read_of_an_answer_than_it_can_need() -> None:
+    """Else one server that is broken or hostile takes all of this process's memory, and its time."""
+    async with studio() as it:
+        with pytest.raises(
+            BackendError, match=f"{it.double.name}: /sdapi/v1/txt2img answered more than 8 MB"
+        ):
+            await it.paint("/endless", width=64, height=64)
+        await it.double.until(lambda: it.double.cut_short == 1)
+        for path, most in (("options", 4), ("sd-models", 4), ("samplers", 4), ("progress", 21)):
+            it.double.fault(f"/sdapi/v1/{path}", "endless")
+            problem = (await it.backend.look()).problem
+            assert problem == f"/sdapi/v1/{path} answered more than {most} MB"
+            it.double.heal()
+        await it.double.until(lambda: it.double.cut_short == 5)
+        assert (await it.backend.look()).usable
+
+
 async def test_an_address_that_redirects_is_told_so() -> None:
     async with studio() as it, open_session() as session:
         it.double.fault("/", 301)

@@ -29,6 +29,13 @@ TAIL = 64
 """Characters at a picture's end that are decoded, to see that it is whole."""
 LONGEST_METADATA = 16_384
 """Bytes of an answer that usually stand after its last picture, at most."""
+BYTES_OF_A_PIXEL = 16 / 3
+"""Of a picture that is noise and bears transparency, as PNG in base64: none takes more."""
+BYTES_OF_A_LETTER = 64
+"""Of a prompt, all in all, for each picture: an emoji is 14 bytes in `info` (JSON in JSON, in ASCII), which
+tells it twice, and 6 in the picture itself."""
+BESIDE = 8 * 1024 * 1024
+"""Bytes of an answer that depend on neither; ample."""
 SPACE, QUOTE = ord(" "), ord('"')
 
 _BEGIN = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"images"[ \t\n\r]*:[ \t\n\r]*\[[ \t\n\r]*(?=")')
@@ -85,6 +92,14 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
         height=_whole(info.height, request.height),
         steps=_whole(info.steps, request.steps),
     )
+
+
+def longest_answer(request: ImageRequest) -> int:
+    """Bytes that no honest answer exceeds: the pictures, a grid of them all, and what is told of each."""
+    pixels = request.batch_size * request.width * request.height
+    letters = len(request.prompt) + len(request.negative_prompt)
+    texts = (request.batch_size + 1) * letters * BYTES_OF_A_LETTER
+    return BESIDE + texts + 2 * round(pixels * BYTES_OF_A_PIXEL)
 
 
 def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> tuple[list[Span], Any]:

@@ -12,7 +12,7 @@ import aiohttp
 from msgspec import structs
 
 from core.backends import OnProgress, Wishes
-from core.backends.a1111.answer import read_answer
+from core.backends.a1111.answer import longest_answer, read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import api_problem
 from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_painting, sampler_names
@@ -130,7 +130,7 @@ class A1111Backend:
         painting = Painting(task, request, began, expected)
         following = Following(self._progress, painting, on_progress, wishes)
         try:
-            body = await self._client.txt2img(_words(task, request, seed))
+            body = await self._client.txt2img(_words(task, request, seed), longest_answer(request))
             answered.set()
         except Broken:
             self._given_up.add(task)  # the server may paint on; the next look makes sure that it does not

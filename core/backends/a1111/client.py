@@ -34,6 +34,10 @@ from core.variables import LOOPBACK, BackendAddress
 CONNECT_SECONDS = 5.0
 ASK_SECONDS = 5.0
 """For the small endpoints, all in all."""
+MOST_ASKED = 4 * 1024 * 1024
+"""Bytes of an answer of theirs: ten thousand models, each with its path and its hash."""
+MOST_PROGRESS = 20 * 1024 * 1024
+"""Bytes of an answer about progress: a preview of four megapixels that is noise still, as PNG in base64."""
 PAINTING = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 ASKING = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 READ_BUFFER = 4 * 1024 * 1024
@@ -104,9 +108,13 @@ class Client:
             self._locked = "refused our user and password"
             self._headers = {"Authorization": f"Basic {base64.b64encode(words).decode()}"}
 
-    async def txt2img(self, words: Words) -> bytes:
-        """Paint, for as long as it takes. Raises Unreachable, Limited, InvalidRequest, BackendError."""
-        status, body, retry_after = await self._request("POST", "/sdapi/v1/txt2img", PAINTING, json=words)
+    async def txt2img(self, words: Words, most: int) -> bytes:
+        """Paint, for as long as it takes; the answer has `most` bytes.
+
+        Raises Unreachable, Limited, InvalidRequest, BackendError.
+        """
+        path = "/sdapi/v1/txt2img"
+        status, body, retry_after = await self._request("POST", path, PAINTING, most, json=words)
         if status == 200:
             return body
         if status == TOO_MANY:  # SD.Next's own words name our address, and go to strangers
@@ -127,7 +135,8 @@ class Client:
         A login page, a redirect to one and what is forbidden count as none. If it `may_fail`, an error of its
         own is an empty object, and so is that it answers no more for a while.
         """
-        status, body, _ = await self._request(method, path, ASKING, **options)
+        most = MOST_PROGRESS if path.endswith("/progress") else MOST_ASKED
+        status, body, _ = await self._request(method, path, ASKING, most, **options)
         if status == 401 and path.startswith("/sdapi"):
             raise self._refusal(status, body)
         limits = status == TOO_MANY
@@ -140,7 +149,7 @@ class Client:
 
     async def knock(self, path: str) -> tuple[int, str]:
         """The status of a GET, and what it means if nothing is there. Raises Unreachable, BackendError."""
-        status, body, _ = await self._request("GET", path, ASKING)
+        status, body, _ = await self._request("GET", path, ASKING, MOST_ASKED)
         return status, nothing_there(status, body)
 
     def _refusal(self, status: int, body: bytes) -> SdError:
@@ -150,7 +159,7 @@ class Client:
         return refusal_of(self.name, status, body)
 
     async def _request(
-        self, method: str, path: str, patience: aiohttp.ClientTimeout, **options: Any
+        self, method: str, path: str, patience: aiohttp.ClientTimeout, most: int, **options: Any
     ) -> _Answer:
         try:
             async with self._session.request(
@@ -167,7 +176,10 @@ class Client:
                     raise BackendError(
                         f"{self.name}: answers in {short(encoding)} although it was asked not to compress"
                     )
-                body = await response.read()
+                body = await _read(response.content, most)
+                if body is None:
+                    response.close()
+                    raise BackendError(f"{self.name}: {path} answered more than {most / 1e6:.0f} MB")
                 return _Answer(response.status, body, response.headers.get("Retry-After"))
         # aiohttp's errors may quote what was sent, the password included: none is kept as a cause.
         except ClientConnectorError as error:
@@ -180,6 +192,17 @@ class Client:
             raise Unreachable(f"{self.name}: not reached (no answer within {ASK_SECONDS:g} s)") from None
         except (aiohttp.ClientError, ConnectionError):
             raise Broken(f"{self.name}: the connection broke before the answer was whole") from None
+
+
+async def _read(content: aiohttp.StreamReader, most: int) -> bytes | None:
+    """All of it; None if that is more than `most` bytes, of which no more are taken in."""
+    blocks, size = list[bytes](), 0
+    while block := await content.readany():
+        size += len(block)
+        if size > most:
+            return None
+        blocks.append(block)
+    return b"".join(blocks)
 
 
 def _obstacle(error: ClientConnectorError) -> str:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import random
+import zlib
 from typing import Any
 from unittest.mock import patch
 
@@ -10,7 +12,14 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from core.backends.a1111 import answer
-from core.backends.a1111.answer import LONGEST_METADATA, Metadata, parse_images, read_answer, split_images
+from core.backends.a1111.answer import (
+    LONGEST_METADATA,
+    Metadata,
+    longest_answer,
+    parse_images,
+    read_answer,
+    split_images,
+)
 from core.errors import BackendError
 from core.events import Completed
 from core.request import ImageRequest
@@ -83,6 +92,20 @@ def test_the_picture_is_a_span_of_the_body_and_never_copied() -> None:
     picture = read(body).images[0].base64
     assert isinstance(picture, memoryview)
     assert picture.obj is body
+
+
+@pytest.mark.parametrize("count", [1, 8])
+@pytest.mark.parametrize(("side", "letters"), [(512, 1), (64, 10_000)])
+def test_no_honest_answer_is_longer_than_is_read(side: int, letters: int, count: int) -> None:
+    """The longest of them: noise with transparency, a grid of all, and prompts of nothing but emoji."""
+    prompt = "\U0001f408" * letters
+    noise = random.Random(1).randbytes(4 * side * side)
+    picture = base64.b64encode(zlib.compress(noise) + prompt.encode()).decode()
+    info = {"prompt": prompt, "all_prompts": [prompt] * count, "infotexts": [prompt] * (count + 1)}
+    words = {"images": [picture] * 2 * count, "parameters": {"prompt": prompt}, "info": json.dumps(info)}
+    with patch.object(answer, "BESIDE", 16_384):
+        longest = longest_answer(ImageRequest(prompt=prompt, width=side, height=side, batch_size=count))
+    assert len(json.dumps(words)) < longest
 
 
 def test_info_tells_seeds_model_sampler_and_infotexts() -> None:
