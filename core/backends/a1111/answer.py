@@ -36,6 +36,8 @@ BYTES_OF_A_LETTER = 64
 tells it twice, and 6 in the picture itself."""
 BESIDE = 8 * 1024 * 1024
 """Bytes of an answer that depend on neither; ample."""
+LARGEST_SHARE_BESIDE = 1 / 8
+"""Of the pictures' bytes: what else an answer may bear and stay in memory for as long as they do."""
 SPACE, QUOTE = ord(" "), ord('"')
 
 _BEGIN = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"images"[ \t\n\r]*:[ \t\n\r]*\[[ \t\n\r]*(?=")')
@@ -78,10 +80,19 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
     seeds, infotexts = info.all_seeds, info.infotexts
     if len(images) > request.batch_size:
         images, infotexts = _asked_for(request.batch_size, images, infotexts, info)
+    size = sum(map(len, images))
+    if len(body) - size > LARGEST_SHARE_BESIDE * size:
+        images = [memoryview(bytes(image)) for image in images]  # copied, to let go of the rest
     first = _whole(info.seed, seed)
+    longest = LONGEST_METADATA + len(request.prompt) + len(request.negative_prompt)
     return Completed(
         images=tuple(
-            _image(image, backend, _whole(_item(seeds, n), first + n), _text(_item(infotexts, n)) or "")
+            _image(
+                image,
+                backend,
+                _whole(_item(seeds, n), first + n),
+                (_text(_item(infotexts, n)) or "")[:longest],
+            )
             for n, image in enumerate(images)
         ),
         backend=backend,
@@ -110,8 +121,7 @@ def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> t
     begin = min(_whole(info.index_of_first_image, 1), len(images) - count)
     if isinstance(infotexts, list) and len(infotexts) > count:
         infotexts = infotexts[begin:]
-    # Copied, to let go of the rest.
-    return [memoryview(bytes(image)) for image in images[begin : begin + count]], infotexts
+    return images[begin : begin + count], infotexts
 
 
 def split_images(body: bytes) -> tuple[list[Span], Metadata] | None:

@@ -88,7 +88,8 @@ def test_what_the_fast_path_accepts_it_reads_as_the_parser_does(
 
 
 def test_the_picture_is_a_span_of_the_body_and_never_copied() -> None:
-    body = json.dumps({"images": [PNG], "info": ""}).encode()
+    large = base64.b64encode(png(64, 64, "a cat", ballast=1_000)).decode()
+    body = json.dumps({"images": [large], "info": ""}).encode()
     picture = read(body).images[0].base64
     assert isinstance(picture, memoryview)
     assert picture.obj is body
@@ -106,6 +107,24 @@ def test_no_honest_answer_is_longer_than_is_read(side: int, letters: int, count:
     with patch.object(answer, "BESIDE", 16_384):
         longest = longest_answer(ImageRequest(prompt=prompt, width=side, height=side, batch_size=count))
     assert len(json.dumps(words)) < longest
+
+
+@pytest.mark.parametrize(
+    ("images", "more"),
+    [([PNG], {"parameters": "x" * 30_000}), ([PNG], {"x": "x" * len(PNG)}), ([PNG, PNG, PNG], {})],
+)
+def test_nothing_large_is_kept_in_memory_beside_the_pictures(images: list[str], more: dict[str, Any]) -> None:
+    """What is kept is counted by its pictures: they are copied out of it, a grid, too, is let go of."""
+    body = json.dumps({"images": images, **more}).encode()
+    completed = read(body, batch_size=2)
+    for image in completed.images:
+        assert isinstance(image.base64, memoryview)
+        assert bytes(image.base64) == bytes(image.base64.obj) == PNG.encode()
+
+
+def test_no_more_of_an_infotext_is_kept_than_is_told_of_a_prompt() -> None:
+    info = json.dumps({"infotexts": ["a cat" + "x" * 100_000]})
+    assert len(read({"images": [PNG], "info": info}).images[0].infotext) == LONGEST_METADATA + len("a cat")
 
 
 def test_info_tells_seeds_model_sampler_and_infotexts() -> None:
