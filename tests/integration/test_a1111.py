@@ -78,6 +78,22 @@ async def test_a_look_tells_models_samplers_and_what_is_loaded() -> None:
         assert offer.pace is None
 
 
+async def test_of_endless_lists_of_endless_names_only_what_clients_can_use_is_offered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Each client is told of all of them. Its owner is told once that these are not all."""
+    names = [f"model {number}" for number in range(3000)]
+    now = 0.0
+    async with studio(models=["x" * 1000, *names], samplers=names, clock=lambda: now) as it:
+        it.double.loaded = "x" * 1000
+        for _ in range(2):
+            offer = await it.backend.look()
+            assert offer.models == offer.samplers == tuple(names[:1000])
+            assert offer.loaded is None
+            now += LISTS_SECONDS
+        assert caplog.text.count(f"{it.double.name}: offers 2000 of its 6001 models and samplers") == 1
+
+
 async def test_a_picture_comes_with_its_seed_and_teaches_the_pace() -> None:
     async with studio(step_seconds=0.001) as it:
         await it.backend.look()

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Struct
 
+from core.backends.a1111.lists import is_name
 from core.errors import BackendError
 from core.events import Completed, Image
 from core.request import ImageRequest
@@ -91,14 +92,14 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
                 image,
                 backend,
                 _whole(_item(seeds, n), first + n),
-                (_text(_item(infotexts, n)) or "")[:longest],
+                _text(_item(infotexts, n))[:longest],
             )
             for n, image in enumerate(images)
         ),
         backend=backend,
         seconds=seconds,
-        model=_text(info.sd_model_name) or request.model,
-        sampler_name=_text(info.sampler_name) or request.sampler_name,
+        model=info.sd_model_name if is_name(info.sd_model_name) else request.model,
+        sampler_name=info.sampler_name if is_name(info.sampler_name) else request.sampler_name,
         width=_whole(info.width, request.width),
         height=_whole(info.height, request.height),
         steps=_whole(info.steps, request.steps),
@@ -243,5 +244,5 @@ def _whole(value: object, otherwise: int) -> int:
     return value if type(value) is int and 0 <= value < 1 << 63 else otherwise
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

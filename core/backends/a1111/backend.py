@@ -15,7 +15,15 @@ from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import longest_answer, read_answer
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.discovery import api_problem
-from core.backends.a1111.lists import DEMO, loaded_model, model_names, models_painting, sampler_names
+from core.backends.a1111.lists import (
+    DEMO,
+    OFFERED,
+    Model,
+    loaded_model,
+    models_of,
+    models_painting,
+    sampler_names,
+)
 from core.backends.a1111.pace import Pace
 from core.backends.a1111.progress import Following, Painting, ProgressSource, TaskState
 from core.backends.a1111.standstill import Standstill, is_busy
@@ -66,7 +74,7 @@ class A1111Backend:
         self._give_up = give_up
         self._models: tuple[str, ...] = ()
         self._samplers: tuple[str, ...] = ()
-        self._titles: Any = None
+        self._titles: tuple[Model, ...] = ()
         self._tells_models = False
         """Whether a picture of it ever named a model of its list: then one that names none is another's."""
         self._lists_until = float("-inf")
@@ -74,6 +82,8 @@ class A1111Backend:
         self._pace = Pace(pace)
         self._makes_fewer = False
         """Whether the log says that it paints fewer pictures than are asked for, as KoboldCpp does."""
+        self._offers_fewer = False
+        """Whether it says that not all of its models and samplers are offered."""
         self._seen_idle = False
         self._standstill = Standstill(clock)
         self._has_foreign_work = False
@@ -177,16 +187,26 @@ class A1111Backend:
         options = await self._client.ask("GET", "/sdapi/v1/options", may_fail=True)
         # Where these are gone from one look to the next, all of it may be, behind a proxy that forbids it.
         if options is None or self._clock() >= self._lists_until:
-            self._titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
+            titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
-            self._models, self._samplers = model_names(self._titles), sampler_names(samplers)
-            if options is self._titles is samplers is None and (problem := await api_problem(self._client)):
+            self._read_lists(titles, samplers)
+            if options is titles is samplers is None and (problem := await api_problem(self._client)):
                 return problem
             self._lists_until = self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
         problem = await self._busy_problem()
         self._has_foreign_work = bool(problem)
         return problem
+
+    def _read_lists(self, titles: Any, samplers: Any) -> None:
+        """What is offered; its owner is told once if that is not all that it has."""
+        self._titles, self._samplers = models_of(titles), sampler_names(samplers)
+        self._models = tuple(model.name for model in self._titles)
+        count = sum(len(words) for words in (titles, samplers) if isinstance(words, list))
+        offered = len(self._models) + len(self._samplers)
+        if offered < count and not self._offers_fewer:
+            self._offers_fewer = True
+            log.warning("%s: offers %d of its %d models and samplers: %s", self.name, offered, count, OFFERED)
 
     async def _busy_problem(self) -> str:
         """A server that we gave a job up on, or have just met, is used once it is idle.

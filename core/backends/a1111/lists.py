@@ -1,37 +1,65 @@
 """Lists: the models and samplers of a server, read from its optional endpoints. Pure."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, TypeGuard
 
 from core.offers import bare_name, flat_name
+from core.request import LONGEST_NAME
 
 DEMO = "demo painter"
 """The built-in engine says in its model's name what it is."""
+MOST_NAMES = 1000
+"""Models of one server that are offered, and samplers: they are told to every client, again and again."""
+OFFERED = (
+    f"the first {MOST_NAMES} of each, whose names have at most {LONGEST_NAME} characters that can be shown"
+)
+LONGEST_TITLE = 2 * LONGEST_NAME
+"""Characters of a model's title that are read: it holds its folder and its hash beside its name."""
+SPACES = dict.fromkeys(map(ord, "\u00a0\u3000"), " ")
+"""Such as a file's name may hold, though Python calls them not printable."""
 
 
-def model_names(words: Any) -> tuple[str, ...]:
-    """`model_name` of each entry of `/sdapi/v1/sd-models`."""
-    return _names(words, "model_name")
+class Model(NamedTuple):
+    """One that is offered: its `model_name` and its `title`."""
+
+    name: str
+    title: str
+
+
+def models_of(words: Any) -> tuple[Model, ...]:
+    """Those of `/sdapi/v1/sd-models` that are offered."""
+    return tuple(
+        Model(entry["model_name"], str(entry.get("title") or entry["model_name"])[:LONGEST_TITLE])
+        for entry in _offered(words, "model_name")
+    )
 
 
 def sampler_names(words: Any) -> tuple[str, ...]:
-    """`name` of each entry of `/sdapi/v1/samplers`."""
-    return _names(words, "name")
+    """Those of `/sdapi/v1/samplers` that are offered."""
+    return tuple(entry["name"] for entry in _offered(words, "name"))
 
 
-def loaded_model(options: Any, models: Any) -> str | None:
-    """The `model_name` of what `sd_model_checkpoint` names."""
+def is_name(value: object) -> TypeGuard[str]:
+    """Whether a client may ask for a model or a sampler by it, and a terminal show it."""
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        return False
+    return value.isprintable() or value.translate(SPACES).isprintable()
+
+
+def loaded_model(options: Any, models: Sequence[Model]) -> str | None:
+    """The name of what `sd_model_checkpoint` names."""
     return model_called(options.get("sd_model_checkpoint") if isinstance(options, dict) else None, models)
 
 
-def model_called(name: Any, models: Any) -> str | None:
+def model_called(name: Any, models: Sequence[Model]) -> str | None:
     """The one that `models_called` finds; None where there is none, or several."""
     found = models_called(name, models)
     return found.pop() if len(found) == 1 else None
 
 
-def models_called(name: Any, models: Any) -> set[str]:
-    """The `model_name` of each entry that a server may mean by this name.
+def models_called(name: Any, models: Sequence[Model]) -> set[str]:
+    """The name of each model that a server may mean by this one.
 
     It says `dir/name.safetensors [hash]` in its options, with a hash once it has one, while `model_name` is
     `dir_name`.
@@ -39,29 +67,24 @@ def models_called(name: Any, models: Any) -> set[str]:
     return _called(name, models, (str, flat_name, bare_name))
 
 
-def models_painting(name: Any, models: Any) -> set[str]:
+def models_painting(name: Any, models: Sequence[Model]) -> set[str]:
     """The same by the name in a picture's info, where A1111 leaves out the folder: any of that name."""
     has_folder = isinstance(name, str) and ("/" in name or "\\" in name)
     return models_called(name, models) if has_folder else _called(name, models, (bare_name,))
 
 
-def _called(name: Any, models: Any, likenesses: Iterable[Callable[[str], str]]) -> set[str]:
+def _called(name: Any, models: Sequence[Model], likenesses: Iterable[Callable[[str], str]]) -> set[str]:
     """Those that are alike in the first way in which any is."""
     if not isinstance(name, str) or not name:
         return set()
-    entries = [entry for entry in models if isinstance(entry, dict)] if isinstance(models, list) else []
     for alike in likenesses:
-        found = {
-            str(entry["model_name"])
-            for entry in entries
-            if entry.get("model_name")
-            and alike(name) in (alike(str(entry["model_name"])), alike(str(entry.get("title"))))
-        }
+        found = {model.name for model in models if alike(name) in (alike(model.name), alike(model.title))}
         if found:
             return found
     return set()
 
 
-def _names(words: Any, key: str) -> tuple[str, ...]:
+def _offered(words: Any, key: str) -> Iterable[dict[str, Any]]:
+    """The entries that have a name by this key, up to so many."""
     entries = words if isinstance(words, list) else []
-    return tuple(str(entry[key]) for entry in entries if isinstance(entry, dict) and entry.get(key))
+    return islice((each for each in entries if isinstance(each, dict) and is_name(each.get(key))), MOST_NAMES)

@@ -152,6 +152,12 @@ def test_without_a_readable_info_the_request_tells(info: object) -> None:
     assert (completed.images[0].seed, completed.model, completed.width) == (7, "beta", 64)
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "al\x1b[2Jpha"])
+def test_a_name_that_is_none_is_not_told_on(name: str) -> None:
+    completed = read({"images": [PNG], "info": {"sd_model_name": name, "sampler_name": name}})
+    assert completed.model is completed.sampler_name is None
+
+
 def test_a_grid_before_the_pictures_of_a_batch_is_dropped() -> None:
     other = base64.b64encode(png(64, 64, "the grid")).decode()
     completed = read({"images": [other, PNG, PNG]}, batch_size=2)
