@@ -49,6 +49,8 @@ RELATIVES: dict[str, tuple[int, Any]] = {
 """In shapes that A1111 itself lacks: FastAPI, KoboldCpp, stable-diffusion.cpp, Forge, SD.Next, Starlette."""
 VALIDATION = {"loc": ["body", "steps"], "msg": "value is not a valid integer", "type": "type_error.integer"}
 
+LONG_FIELD = {"loc": ["body", "steps" * 600_000], "msg": "extra fields not permitted"}
+
 
 def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, Any] | None:
     """Status and body of what is answered before anything is painted: JSON, or a page of HTML as bytes."""
@@ -60,7 +62,7 @@ def refusal(body: dict[str, Any], samplers: tuple[str, ...]) -> tuple[int, Any] 
     if "/errors-400" in prompt:
         return 400, {"error": "ValueError", "detail": "", "body": "", "errors": "bad value"}
     if "/422" in prompt:
-        return 422, {"detail": [VALIDATION]}
+        return 422, {"detail": [LONG_FIELD if "/422-long-field" in prompt else VALIDATION]}
     if status := re.search(r"/status-(\d{3})", prompt):
         return int(status[1]), f"<html><center><h1>{status[1]}</h1></center><hr>nginx</html>".encode()
     return next((answer for word, answer in RELATIVES.items() if word in prompt), None)

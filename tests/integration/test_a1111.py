@@ -18,6 +18,7 @@ from core.backends import Limited, Unreachable, Wishes
 from core.backends.a1111 import A1111Backend, Found, discover, discovery, open_session, standstill
 from core.backends.a1111 import progress as progress_module
 from core.backends.a1111.backend import LISTS_SECONDS
+from core.backends.a1111.refusal import LONGEST_REASON
 from core.errors import BackendError, InvalidRequest, SdError
 from core.events import Completed, Progress
 from core.queues import Wish
@@ -689,6 +690,15 @@ async def test_a_traceback_is_cut_down_to_its_sentence() -> None:
             await it.paint("/traceback")
         assert "Traceback" not in caught.value.message
         assert len(caught.value.message) < 360
+
+
+async def test_a_refused_parameter_with_a_name_without_end_is_cut() -> None:
+    async with studio() as it:
+        with pytest.raises(InvalidRequest, match="stepssteps") as caught:
+            await it.paint("/422-long-field")
+        assert caught.value.field is not None
+        assert len(caught.value.field) == LONGEST_REASON
+        assert len(caught.value.message) < 2 * LONGEST_REASON
 
 
 @pytest.mark.parametrize(("prompt", "format"), [("/jpeg", "jpeg"), ("/webp", "webp"), ("/data-uri", "png")])

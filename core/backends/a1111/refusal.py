@@ -80,7 +80,7 @@ def _invalid(name: str, detail: object) -> InvalidRequest:
     """FastAPI's list of what is wrong with the parameters: its first entry."""
     if isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
         place = detail[0].get("loc")
-        field = str(place[-1]) if isinstance(place, list) and place else None
+        field = short(place[-1]) if isinstance(place, list) and place else None
         return InvalidRequest(f"{name}: {field or 'parameters'}: {short(detail[0].get('msg'))}", field=field)
     return InvalidRequest(f"{name}: {short(detail)}")
 
