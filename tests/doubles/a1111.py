@@ -25,6 +25,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /odd-letter     its beginning is no base64   /fewer         of a batch, one picture: KoboldCpp
     /400-sampler    the same, as other versions of A1111 say it
     /422-long-field the same, of a parameter with a name of 3 MB
+    /escapes /escapes-400 /escapes-422 /escapes-503    words that would steer a terminal
     /hang-up        closes the socket in the middle of its answer
     /drop           closes the socket in the middle of the painting, with no answer at all
     /impatient      a proxy's 504 after the first step, while it paints on

@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.doubles.pictures import JPEG, WEBP, png
 
+ESCAPES = "\x1b]0;mine\x07\x1b[2J\x9b31m\x00\u202e\u2028"
+"""What retitles, clears, colours, and turns round what a terminal shows."""
 FAILURES: dict[str, dict[str, Any]] = {
     "/fail-500": {"error": "RuntimeError", "errors": "mat1 and mat2 shapes cannot be multiplied"},
     "/oom": {
@@ -23,6 +25,7 @@ FAILURES: dict[str, dict[str, Any]] = {
         "detail": [{"input": "iVBORw0KGgo" * 100_000}],
         "body": "iVBORw0KGgo" * 100_000,
     },
+    "/escapes": {"error": f"Value{ESCAPES}Error", "errors": f"bad{ESCAPES} value"},
     "/traceback": {
         "error": "ValueError",
         "errors": "bad value\nTraceback (most recent call last):\n"
@@ -41,6 +44,9 @@ LIMITED = {
 RELATIVES: dict[str, tuple[int, Any]] = {
     "/detail-500": (500, {"detail": "Invalid image format"}),
     "/busy-503": (503, {"detail": {"msg": "Server is busy; please try again later.", "type": ""}}),
+    "/escapes-400": (400, {"detail": f"no such sam{ESCAPES}pler"}),
+    "/escapes-422": (422, {"detail": [{"loc": ["body", f"st{ESCAPES}eps"], "msg": f"is too{ESCAPES} many"}]}),
+    "/escapes-503": (503, {"detail": f"busy{ESCAPES} now"}),
     "/error-400": (400, {"error": "invalid params"}),
     "/message-400": (400, {"error": "HTTPException", "detail": "", "body": "", "message": "bad value"}),
     "/text-500": (500, "unsupported operand type(s) for +"),

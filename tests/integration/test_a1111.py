@@ -692,6 +692,17 @@ async def test_a_traceback_is_cut_down_to_its_sentence() -> None:
         assert len(caught.value.message) < 360
 
 
+@pytest.mark.parametrize("prompt", ["/escapes", "/escapes-400", "/escapes-422", "/escapes-503"])
+async def test_a_servers_words_steer_no_terminal(prompt: str) -> None:
+    """They go into the log, into `problem`, and to clients that print them."""
+    async with studio() as it:
+        with pytest.raises(SdError) as caught:
+            await it.paint(prompt)
+        assert caught.value.message.isprintable()
+        assert "]0;mine[2J31m" in caught.value.message, "the rest is told"
+        assert getattr(caught.value, "field", None) in {None, "st]0;mine[2J31m eps"}
+
+
 async def test_a_refused_parameter_with_a_name_without_end_is_cut() -> None:
     async with studio() as it:
         with pytest.raises(InvalidRequest, match="stepssteps") as caught:

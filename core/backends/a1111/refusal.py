@@ -128,6 +128,7 @@ def _last_line(reason: str) -> str:
 
 
 def short(text: object) -> str:
-    """A server's words, as they are handed on."""
+    """A server's words as they are handed on: in one line, and without what would steer a terminal."""
     words = " ".join(str(text).split())
-    return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"
+    words = words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"
+    return "".join(filter(str.isprintable, words))
