@@ -14,6 +14,7 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /large-body     500 with a whole answer in it
     /detail-500     a relative's own words: FastAPI's shape
     /busy-503 /text-500            KoboldCpp's, SD.Next's
+    /endless-500                   5 MB of words
     /plain-500                     Forge's, since it lost A1111's: Starlette's words
     /error-400      refused in stable-diffusion.cpp's words
     /errors-400 /message-400       a fault of A1111's own with that status, and of Forge's

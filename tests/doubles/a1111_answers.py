@@ -50,6 +50,7 @@ RELATIVES: dict[str, tuple[int, Any]] = {
     "/error-400": (400, {"error": "invalid params"}),
     "/message-400": (400, {"error": "HTTPException", "detail": "", "body": "", "message": "bad value"}),
     "/text-500": (500, "unsupported operand type(s) for +"),
+    "/endless-500": (500, {"error": "RuntimeError", "errors": "x" * 5_000_000}),
     "/plain-500": (500, b"Internal Server Error"),
 }
 """In shapes that A1111 itself lacks: FastAPI, KoboldCpp, stable-diffusion.cpp, Forge, SD.Next, Starlette."""

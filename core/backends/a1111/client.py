@@ -35,7 +35,7 @@ CONNECT_SECONDS = 5.0
 ASK_SECONDS = 5.0
 """For the small endpoints, all in all."""
 MOST_ASKED = 4 * 1024 * 1024
-"""Bytes of an answer of theirs: ten thousand models, each with its path and its hash."""
+"""Bytes of an answer of theirs (ten thousand models, each with its path and its hash), and of any error."""
 MOST_PROGRESS = 20 * 1024 * 1024
 """Bytes of an answer about progress: a preview of four megapixels that is noise still, as PNG in base64."""
 PAINTING = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
@@ -170,12 +170,14 @@ class Client:
                 allow_redirects=False,
                 **options,
             ) as response:
-                encoding = response.headers.get("Content-Encoding", "identity")
+                encoding = response.headers.get("Content-Encoding") or "identity"
                 if encoding.lower() != "identity":
                     response.close()
                     raise BackendError(
                         f"{self.name}: answers in {short(encoding)} although it was asked not to compress"
                     )
+                # The JSON of an error is read whole, and takes many times as much memory then.
+                most = most if response.status == 200 else MOST_ASKED
                 body = await _read(response.content, most)
                 if body is None:
                     response.close()
