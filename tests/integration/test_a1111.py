@@ -819,7 +819,7 @@ async def test_no_more_is_read_of_an_answer_than_it_can_need() -> None:
     """Else one server that is broken or hostile takes all of this process's memory, and its time."""
     async with studio() as it:
         with pytest.raises(
-            BackendError, match=f"{it.double.name}: /sdapi/v1/txt2img answered more than 8 MB"
+            BackendError, match=f"{it.double.name}: /sdapi/v1/txt2img answered more than 17 MB"
         ):
             await it.paint("/endless", width=64, height=64)
         with pytest.raises(BackendError, match="/sdapi/v1/txt2img answered more than 4 MB"):

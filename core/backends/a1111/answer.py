@@ -35,8 +35,8 @@ BYTES_OF_A_PIXEL = 16 / 3
 BYTES_OF_A_LETTER = 64
 """Of a prompt, all in all, for each picture: an emoji is 14 bytes in `info` (JSON in JSON, in ASCII), which
 tells it twice, and 6 in the picture itself."""
-BESIDE = 8 * 1024 * 1024
-"""Bytes of an answer that depend on neither; ample."""
+BESIDE = 16 * 1024 * 1024
+"""Bytes of an answer that depend on neither, ample: its owner may have small pictures enlarged, or add some."""
 LARGEST_SHARE_BESIDE = 1 / 8
 """Of the pictures' bytes: what else an answer may bear and stay in memory for as long as they do."""
 SPACE, QUOTE = ord(" "), ord('"')
