@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Raw, Struct
 
 from core.backends.a1111.lists import is_name
 from core.errors import BackendError
@@ -36,7 +36,9 @@ BYTES_OF_A_LETTER = 64
 """Of a prompt, all in all, for each picture: an emoji is 14 bytes in `info` (JSON in JSON, in ASCII), which
 tells it twice, and 6 in the picture itself."""
 BESIDE = 16 * 1024 * 1024
-"""Bytes of an answer that depend on neither, ample: its owner may have small pictures enlarged, or add some."""
+"""Bytes of an answer that depend on neither: its owner may have small pictures enlarged, or others added."""
+MOST_INFO = 1024 * 1024
+"""Bytes of `info` beside the prompts in it, ample: read, odd JSON takes many times its bytes of memory."""
 LARGEST_SHARE_BESIDE = 1 / 8
 """Of the pictures' bytes: what else an answer may bear and stay in memory for as long as they do."""
 SPACE, QUOTE = ord(" "), ord('"')
@@ -53,6 +55,13 @@ class Metadata(Struct):
 
     images: Any = UNSET
     info: Any = None
+
+
+class _Whole(Struct):
+    """The same where the parser reads all of it, and `info` once its length is known."""
+
+    images: list[str] | None = None
+    info: Raw = Raw(b"null")
 
 
 class _Info(Struct):
@@ -72,7 +81,8 @@ class _Info(Struct):
 def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, seconds: float) -> Completed:
     """What the server painted. Raises BackendError for a body that holds no whole picture."""
     try:
-        images, metadata = split_images(body) or parse_images(body)
+        most = MOST_INFO + _texts(request)
+        images, metadata = split_images(body, most) or parse_images(body, most)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise BackendError(f"{backend}: answered something that is no JSON of A1111") from error
     if not images:
@@ -109,9 +119,13 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
 def longest_answer(request: ImageRequest) -> int:
     """Bytes that no honest answer exceeds: the pictures, a grid of them all, and what is told of each."""
     pixels = request.batch_size * request.width * request.height
+    return BESIDE + _texts(request) + 2 * round(pixels * BYTES_OF_A_PIXEL)
+
+
+def _texts(request: ImageRequest) -> int:
+    """Bytes that its prompts take at the most, all in all."""
     letters = len(request.prompt) + len(request.negative_prompt)
-    texts = (request.batch_size + 1) * letters * BYTES_OF_A_LETTER
-    return BESIDE + texts + 2 * round(pixels * BYTES_OF_A_PIXEL)
+    return (request.batch_size + 1) * letters * BYTES_OF_A_LETTER
 
 
 def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> tuple[list[Span], Any]:
@@ -125,8 +139,11 @@ def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> t
     return images[begin : begin + count], infotexts
 
 
-def split_images(body: bytes) -> tuple[list[Span], Metadata] | None:
-    """The pictures as spans of the body, and the metadata parsed; None where only the parser can tell."""
+def split_images(body: bytes, most: int = MOST_INFO) -> tuple[list[Span], Metadata] | None:
+    """The pictures as spans of the body, and the metadata parsed; None where only the parser can tell.
+
+    It does where the metadata has more than `most` bytes.
+    """
     found = _BEGIN.match(body)
     if found is None:
         return None
@@ -145,7 +162,7 @@ def split_images(body: bytes) -> tuple[list[Span], Metadata] | None:
         spans.append(view[begin:close])
         found = _NEXT.match(body, close + 1)
     end = _END.match(body, close + 1)
-    if end is None:
+    if end is None or len(body) - end.end() > most:
         return None
     # The key before the metadata is one that no server sends; a second "images" would be for the parser. What
     # is skipped must be UTF-8 as well.
@@ -161,13 +178,15 @@ def _least(span: Span) -> int:
     return int(np.minimum.reduce(np.frombuffer(span, dtype=np.int8), initial=127))
 
 
-def parse_images(body: bytes) -> tuple[list[Span], Metadata]:
-    """The same by the JSON parser alone. Raises ValueError or msgspec.DecodeError."""
-    words = msgspec.json.decode(body.decode(), type=Metadata)
-    images = words.images or []
-    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
-        raise ValueError("images: not a list of texts")
-    return [_plain_span(image) for image in images], words
+def parse_images(body: bytes, most: int = MOST_INFO) -> tuple[list[Span], Metadata]:
+    """The same by the JSON parser alone: no more than `most` bytes of `info` are read.
+
+    Raises ValueError or msgspec.DecodeError.
+    """
+    whole = msgspec.json.decode(body.decode(), type=_Whole)
+    info = bytes(whole.info)
+    metadata = Metadata(info=msgspec.json.decode(info) if len(info) <= most else None)
+    return [_plain_span(image) for image in whole.images or []], metadata
 
 
 def _plain_span(image: str) -> Span:

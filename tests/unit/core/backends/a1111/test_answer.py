@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core.backends.a1111 import answer
 from core.backends.a1111.answer import (
     LONGEST_METADATA,
+    MOST_INFO,
     Metadata,
     longest_answer,
     parse_images,
@@ -156,6 +157,16 @@ def test_without_a_readable_info_the_request_tells(info: object) -> None:
 def test_a_name_that_is_none_is_not_told_on(name: str) -> None:
     completed = read({"images": [PNG], "info": {"sd_model_name": name, "sampler_name": name}})
     assert completed.model is completed.sampler_name is None
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+@pytest.mark.parametrize("begins", ["images", "info"])
+def test_nothing_is_read_of_an_info_without_end(begins: str, as_text: bool) -> None:
+    """It takes many times as much memory once it is read; the picture is told on."""
+    info = {"sd_model_name": "alpha", "infotexts": [{}] * (MOST_INFO // 3)}
+    words = {"images": [PNG], "info": json.dumps(info) if as_text else info}
+    completed = read({begins: words[begins], **words})
+    assert (bytes(completed.images[0].base64).decode(), completed.model) == (PNG, None)
 
 
 def test_a_grid_before_the_pictures_of_a_batch_is_dropped() -> None:
