@@ -8,11 +8,11 @@ the parser whole.
 import json
 import re
 from binascii import Error, a2b_base64
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct
 
 from core.backends.a1111.lists import is_name
 from core.errors import BackendError
@@ -39,6 +39,8 @@ BESIDE = 16 * 1024 * 1024
 """Bytes of an answer that depend on neither: its owner may have small pictures enlarged, or others added."""
 MOST_INFO = 1024 * 1024
 """Bytes of `info` beside the prompts in it, ample: read, odd JSON takes many times its bytes of memory."""
+MOST_IMAGES = 1000
+"""Of one answer, ample: no batch has more than 100, and a grid or what an extension adds."""
 LARGEST_SHARE_BESIDE = 1 / 8
 """Of the pictures' bytes: what else an answer may bear and stay in memory for as long as they do."""
 SPACE, QUOTE = ord(" "), ord('"')
@@ -60,7 +62,7 @@ class Metadata(Struct):
 class _Whole(Struct):
     """The same where the parser reads all of it, and `info` once its length is known."""
 
-    images: list[str] | None = None
+    images: Annotated[list[str], Meta(max_length=MOST_IMAGES)] | None = None
     info: Raw = Raw(b"null")
 
 
@@ -142,7 +144,7 @@ def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> t
 def split_images(body: bytes, most: int = MOST_INFO) -> tuple[list[Span], Metadata] | None:
     """The pictures as spans of the body, and the metadata parsed; None where only the parser can tell.
 
-    It does where the metadata has more than `most` bytes.
+    It does where the metadata has more than `most` bytes, and where there are more than MOST_IMAGES.
     """
     found = _BEGIN.match(body)
     if found is None:
@@ -157,7 +159,7 @@ def split_images(body: bytes, most: int = MOST_INFO) -> tuple[list[Span], Metada
             close = body.find(b'"', begin)
             if close < 0 or _least(view[begin:close]) < SPACE:
                 return None
-        if body.find(b"\\", begin, close) >= 0:
+        if body.find(b"\\", begin, close) >= 0 or len(spans) == MOST_IMAGES:
             return None
         spans.append(view[begin:close])
         found = _NEXT.match(body, close + 1)

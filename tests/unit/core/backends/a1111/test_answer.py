@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from core.backends.a1111 import answer
 from core.backends.a1111.answer import (
     LONGEST_METADATA,
+    MOST_IMAGES,
     MOST_INFO,
     Metadata,
     longest_answer,
@@ -257,6 +258,8 @@ def test_a_picture_s_text_never_breaks_out_of_our_json(odd: str) -> None:
         ({"images": [base64.b64encode(WEBP[:-3]).decode()]}, "truncated"),
         (b'{"images":["' + PNG[:40].encode() + b"\x01" + PNG[40:].encode() + b'"]}', "no JSON"),
         (b'{"images":["' + PNG.encode() + b'",]}', "no JSON"),
+        ({"images": [PNG] * (MOST_IMAGES + 1)}, "no JSON"),
+        ({"info": "", "images": [PNG] * (MOST_IMAGES + 1)}, "no JSON"),
         (b'{"images":\x0b["' + PNG.encode() + b'"]}', "no JSON"),
         ({"images": [""]}, "without a picture"),
         ({"images": [PNG, ""]}, "without a picture"),
