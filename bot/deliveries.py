@@ -160,7 +160,7 @@ class Deliveries:
 
     async def _follow(self, ticket: Ticket) -> None:
         """Show a job and deliver its picture."""
-        screen, delivered = Screen(self._bot, ticket, self._tickets.store), False
+        screen, delivered = Screen(self._bot, ticket, self._tickets.store_again), False
         end: End | None = None
         check = partial(self._check_lease, screen)
 
@@ -224,6 +224,7 @@ class Deliveries:
         """Renew the lease. While the store is away it cannot be renewed, and nobody else gets it either.
 
         A store that came back without the ticket is told it again: else nobody could take over from here.
+        One whose day is over is gone for good: it does not count any more, and nobody else takes it up.
         """
         while True:
             await asyncio.sleep(LEASE / 3)
@@ -238,7 +239,7 @@ class Deliveries:
                 if lost and (ticket := stored()) is not None:  # asked last: it may change meanwhile
                     if delivered:
                         raise Elsewhere
-                    await self._tickets.store(ticket)
+                    await self._tickets.store_again(ticket)
             except QueueUnavailable:
                 log.debug("a lease could not be renewed")
 

@@ -62,7 +62,7 @@ def check_counts(names: Iterable[str], own: str, settings: Settings) -> None:
 
     Names are those of tickets, `user:guild:interaction`, own's among them, in the order in which they were
     stored. All replicas see the same one, and each looks when its own is stored: so of two that come at once
-    just the later one is refused. One that is stored again counts as the last.
+    just the later one is refused. One that is stored again counts by when it was asked for.
     """
     user, guild, _ = own.split(":")
     before = [name.split(":") for name in takewhile(lambda name: name != own, names)]

@@ -95,7 +95,7 @@ class Screen:
         self.is_open = False
 
     async def deliver(self, end: End, *, alone: bool) -> bool:
-        """Bring the end to whoever asked, for as long as it takes; False if there is no way.
+        """Bring the end to whoever asked; False if there is no way, or none has worked until its day is over.
 
         Raises CutOff where that is for another process to try, unless this one is `alone`.
         """
@@ -132,6 +132,8 @@ class Screen:
                     raise CutOff(obstacle(error)) from None
             else:
                 return True
+            if self._clock() > self.ticket.forgotten_at:
+                return False  # what lasts for a day does not pass
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         return False

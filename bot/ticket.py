@@ -12,6 +12,8 @@ from core import FIELDS, Caller, ImageRequest
 
 TOKEN_LIFE = 900.0
 """Seconds for which Discord lets an interaction's message be changed."""
+TTL = 86_400.0
+"""Seconds after which a job that could not be delivered is forgotten."""
 EPOCH_MS = 1_420_070_400_000
 """The first millisecond of Discord's ids (documentation, "Snowflakes")."""
 
@@ -42,6 +44,11 @@ class Ticket(msgspec.Struct, frozen=True):
     def asked_at(self) -> float:
         """When the interaction was made, in seconds since 1970."""
         return ((self.interaction >> 22) + EPOCH_MS) / 1000
+
+    @property
+    def forgotten_at(self) -> float:
+        """When it is at last enough of trying to deliver it, in seconds since 1970."""
+        return self.asked_at + TTL
 
     @property
     def request(self) -> ImageRequest:

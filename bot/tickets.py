@@ -4,10 +4,12 @@ Every method raises QueueUnavailable while that place is away.
 """
 
 import logging
+import time
+from collections.abc import Callable
 
 import msgspec
 
-from bot.ticket import Ticket, decode, encode
+from bot.ticket import TTL, Ticket, decode, encode
 from core import Coordination
 
 log = logging.getLogger(__name__)
@@ -18,8 +20,6 @@ SPOILER = "discord:hidden"
 """What the ids of jobs whose pictures are spoilers are stored as; they outlive their tickets, for /show."""
 DELIVERED = "discord:delivered"
 """What the names of delivered tickets are stored as: a replica that hung meanwhile looks there."""
-TTL = 86_400.0
-"""Seconds after which a job that could not be delivered is forgotten."""
 LEASE = 4.0
 """Seconds after which a silent replica's jobs go to another one."""
 
@@ -27,17 +27,33 @@ LEASE = 4.0
 class Tickets:
     """Of all replicas; `owner` is the name of this one. A result is kept for `result_ttl` seconds."""
 
-    def __init__(self, coordination: Coordination, owner: str, *, result_ttl: float) -> None:
+    def __init__(
+        self,
+        coordination: Coordination,
+        owner: str,
+        *,
+        result_ttl: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._coordination = coordination
         self._owner = owner
+        self._clock = clock
         self._hidden_for = TTL + result_ttl
         """Seconds after which no result of a job can be there any more."""
 
     async def store(self, ticket: Ticket) -> None:
-        """Make a ticket known to all replicas."""
-        if ticket.spoiler:
+        """Make a ticket known to all replicas; of a burst they are counted in the order of this."""
+        await self._store(ticket, TTL)
+
+    async def store_again(self, ticket: Ticket) -> None:
+        """The same for one that was lost, or has changed: for what is left of its day, if anything is."""
+        await self._store(ticket, min(TTL, ticket.forgotten_at - self._clock()))
+
+    async def _store(self, ticket: Ticket, ttl: float) -> None:
+        if ticket.spoiler:  # also when its day is over: its picture may be yet to come
             await self._coordination.put(SPOILER, ticket.job, b"1", ttl=self._hidden_for)
-        await self._coordination.put(TICKET_KIND, ticket.name, encode(ticket), ttl=TTL)
+        if ttl > 0:
+            await self._coordination.put(TICKET_KIND, ticket.name, encode(ticket), ttl=ttl)
 
     async def names(self) -> list[str]:
         """Of all tickets, in the order in which they were stored."""

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from discord import Webhook
 
-from bot import deliveries, results, screen, showing, ticket, tickets
+from bot import client, deliveries, results, screen, showing, ticket, tickets
 from bot.client import listen
 from core import (
     Caller,
@@ -480,6 +480,69 @@ async def test_a_fault_beside_a_job_ends_nothing_that_is_followed(
         assert (await served.discord.settled(asked)).title == "Done"
 
 
+async def test_a_ticket_whose_day_is_over_is_not_stored_again_and_its_picture_comes_all_the_same(
+    brisk_keeper: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was never forgotten: as often as its time ran out it got a new one."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        own = await served.ticket()
+        looks = AsyncMock(side_effect=served.bot.desk.tickets.was_delivered)
+        monkeypatch.setattr(served.bot.desk.tickets, "was_delivered", looks)
+        monkeypatch.setattr(ticket, "TTL", 0.0)
+        await served.gateway.coordination.delete(tickets.TICKET_KIND, own.name)
+        async with asyncio.timeout(10):
+            while looks.call_count < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert await served.bot.desk.tickets.names() == []
+        served.double.release()
+        assert (await served.discord.settled(asked)).title == "Done"
+
+
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_job_that_could_not_be_delivered_for_a_day_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Discord answers 5xx for ever: else whoever has as many jobs as he may have could order none again."""
+    async with serving(discord_max_jobs_per_user=1) as served:
+        await served.hold_one()
+        served.discord.fault("PATCH", PATCH, 500, times=10**9)
+        served.double.release()
+        await served.discord.until(lambda: served.discord.count("PATCH", PATCH) > 20, within=20)
+        assert len(await served.bot.desk.tickets.names()) == 1, "it is tried for as long as it may pass"
+        with monkeypatch.context() as a_day_later:
+            a_day_later.setattr(ticket, "TTL", 0.0)
+            async with asyncio.timeout(10):
+                while served.bot.deliveries._tended:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+        assert caplog.text.count("no way to deliver it") == 1
+        assert await served.bot.desk.tickets.names() == []
+        served.discord.faults_end()
+        await served.painted("the next one")
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_what_was_asked_for_a_day_ago_is_tried_once(
+    alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have waited for a server; but what does not pass in a day is not waited for."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        found = await served.ticket()
+        late = screen.Screen(
+            served.bot, found, served.bot.desk.tickets.store, clock=lambda: found.forgotten_at + 1
+        )
+        with monkeypatch.context() as patch:
+            broken = AsyncMock(side_effect=ConnectionResetError())
+            patch.setattr(late, "_edit", broken)
+            async with asyncio.timeout(10):
+                assert not await late.deliver(Cancelled(), alone=alone)
+            assert broken.call_count == 1
+        assert await late.deliver(Cancelled(), alone=alone)
+        served.double.release()
+        await served.discord.settled(asked)
+
+
 async def test_a_preview_that_is_none_is_not_shown_and_does_no_harm(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -912,6 +975,40 @@ async def test_a_job_that_valkey_lost_with_its_servers_waits_for_one_and_not_for
             assert message.title == "Done"
             assert prompt_of(message.pictures[0]) == "held"
             await served.nothing_left()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_job_that_nobody_could_deliver_for_a_day_goes_to_no_further_replica(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its day began when it was asked for: who takes it over begins no new one."""
+    monkeypatch.setattr(client, "IDENTIFY_SECONDS", 0.1)
+    async with ValkeyServer() as server, serving(redis_url=server.url) as served, work(served.settings):
+        async with asyncio.timeout(10):
+            while not (await served.gateway.catalog()).takes_work:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await served.hold_one()
+        own = await served.ticket()
+        served.discord.fault("PATCH", PATCH, 500, times=10**9)
+        served.double.release()
+        await served.discord.until(lambda: served.discord.count("PATCH", PATCH) > 10, within=20)
+        await served.bot.close()
+        served.discord.gateway.identifies.clear()  # five seconds are over
+        async with connect(served.settings) as gateway, listen(gateway, served.settings) as another:
+            async with asyncio.timeout(20):
+                await another.wait_until_ready()  # discord.py leaves a thread where it is ended before
+                while own.name not in another.deliveries._tended:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            before = served.discord.count("PATCH", PATCH)
+            await served.discord.until(lambda: served.discord.count("PATCH", PATCH) > before + 10, within=20)
+            monkeypatch.setattr(ticket, "TTL", 0.0)
+            async with asyncio.timeout(20):
+                while another.deliveries._tended:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            assert await another.desk.tickets.names() == []
+            assert await another.desk.tickets.was_delivered(own.name), "as whoever hung meanwhile is told"
+            assert caplog.text.count("no way to deliver it") == 1
 
 
 async def test_one_that_runs_when_the_queue_is_told_to_stop_ends_with_buttons_to_go_on() -> None:

@@ -14,7 +14,7 @@ from discord.http import Route
 
 from bot import answers, deliveries, tickets
 from bot.reading import Interaction
-from bot.ticket import encode
+from bot.ticket import TTL, encode
 from bot.tickets import TICKET_KIND
 from core import QueueFull, QueueUnavailable
 from tests.doubles.discord import Asked
@@ -145,7 +145,7 @@ async def test_a_limit_holds_where_another_replica_came_to_a_later_command_first
         coordination = served.gateway.coordination
         await coordination.delete(TICKET_KIND, later.name)
         name = later.name.replace(str(later.interaction), str(later.interaction + (1 << 40)))
-        await coordination.put(TICKET_KIND, name, encode(later), ttl=tickets.TTL)
+        await coordination.put(TICKET_KIND, name, encode(later), ttl=TTL)
         refused = await served.discord.answered(await served.imagine("one too many"))
         assert "under way: 1" in refused.said
         await coordination.delete(TICKET_KIND, name)

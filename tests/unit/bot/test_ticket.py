@@ -13,6 +13,7 @@ def test_a_ticket_comes_back_as_it_was_stored() -> None:
     assert ticket.name == "5:0:175928847299117063"
     assert len(ticket.nonce) <= 25
     assert ticket.asked_at == 1462015105.796  # the example of Discord's documentation
+    assert ticket.forgotten_at == ticket.asked_at + 24 * 3600
 
 
 def test_ones_own_jobs_in_order_of_time() -> None:
