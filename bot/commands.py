@@ -21,6 +21,7 @@ from bot.messages import (
     request_painted,
     title_of,
 )
+from bot.policy import Refused
 from bot.reading import Interaction, pictures_of
 from bot.results import embeds_of, show_result
 from bot.texts import say
@@ -208,8 +209,20 @@ def _show(desk: Desk) -> Any:
 
 
 def _parameters(desk: Desk) -> Any:
+    readers = set[int]()
+
     async def parameters(interaction: Interaction, message: discord.Message) -> None:
         desk.admit(interaction)
+        user = interaction.user.id
+        if user in readers:  # few pictures are read at once: one person's are not all of them
+            raise Refused("error.rate_limited")
+        readers.add(user)
+        try:
+            await tell(interaction, message)
+        finally:
+            readers.discard(user)
+
+    async def tell(interaction: Interaction, message: discord.Message) -> None:
         await desk.answers.defer(interaction, private=True)
         locale = str(interaction.locale)
         read, found = 0, []

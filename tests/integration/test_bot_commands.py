@@ -1,9 +1,11 @@
 """/queue, /show and the message menu, and who is told what."""
 
+import asyncio
+
 import pytest
 
 from core.coordination.memory import MemoryCoordination
-from tests.doubles.discord import Asked, Message
+from tests.doubles.discord import Asked, Message, User
 from tests.doubles.discord_fixture import Served, serving
 from tests.doubles.pictures import parameters_of, png
 
@@ -181,6 +183,37 @@ async def test_show_parameters_reads_a_picture_that_was_forwarded() -> None:
             asked = await served.discord.menu(served.ann, forward, "Show parameters")
             shown = await finished(served, await served.discord.answered(asked))
             assert shown.embed["description"].split("\n")[0] in {"shown by an embed", "attached"}
+
+
+async def test_show_parameters_reads_one_message_at_a_time_for_each_person(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two pictures are read at once for everybody: else who asks for many keeps all others waiting."""
+    async with serving() as served:
+        message = served.discord.write(served.channel, by=served.ann, a__png=png(8, 8, "a cat\nSteps: 1"))
+        go_on, fetch = asyncio.Event(), served.bot.desk.downloads.fetch
+
+        async def held(url: str) -> bytes | None:
+            await go_on.wait()
+            return await fetch(url)
+
+        monkeypatch.setattr(served.bot.desk.downloads, "fetch", held)
+
+        async def ask(person: User) -> Asked:
+            asked = await served.discord.menu(person, message, "Show parameters")
+            return await served.discord.answered(asked)
+
+        first, refused = await ask(served.ann), await ask(served.ann)
+        other = await ask(served.discord.person())
+        assert "too fast" in refused.said
+        assert refused.message.is_private
+        go_on.set()
+        for asked in (first, other):
+            shown = await finished(served, asked)
+            assert shown.embed["description"].startswith("a cat")
+        async with asyncio.timeout(10):
+            while "too fast" in (await ask(served.ann)).said:  # the bot may not know yet that it is done
+                pass
 
 
 @pytest.mark.parametrize("files", [{}, {"a__png": b"no picture"}, {"a__txt": b"text"}])
