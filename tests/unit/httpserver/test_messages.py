@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import parse_qsl, quote, urlencode
 
 import pytest
@@ -39,6 +40,7 @@ from httpserver.messages import (
     read_wanted,
     unpack,
 )
+from tests.unit.httpserver.calls import calls_of
 
 LIMITS = Limits()
 
@@ -149,6 +151,18 @@ def test_a_query_is_read_as_by_the_standard_library(letters: list[str]) -> None:
         assert all(_is_text(value) for _, value in pairs)
         if all(_is_text(name) for name, _ in pairs):
             assert fields == {name: value or None for name, value in pairs}
+
+
+@pytest.mark.parametrize("signs", ["%", "%zz", "%C3a", "%C3%A9", "%41"])
+def test_the_longest_query_is_read_in_a_few_calls_whatever_it_is_made_of(signs: str) -> None:
+    """Anybody may send one, and nobody else is served meanwhile."""
+    url = URL(f"/text?input={signs * (130_000 // len(signs))}", encoded=True)
+
+    def read() -> None:
+        with suppress(InvalidRequest):
+            read_query(url)
+
+    assert calls_of(read) < 200
 
 
 @pytest.mark.parametrize(
