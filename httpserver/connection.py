@@ -33,13 +33,22 @@ Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 log = logging.getLogger(__name__)
 
 
-def with_short_paths(handler: Handler) -> Handler:
-    """Let only requests through whose path can be one of ours; what is at fault is said before the routes."""
+def sensible(handler: Handler) -> Handler:
+    """Let only requests through whose path can be one of ours; what is at fault is said before the routes.
+
+    What nobody can expect is as if it were not there: aiohttp would refuse it and quote it, which fails for
+    some bytes.
+    """
 
     async def handle(request: BaseRequest) -> web.StreamResponse:
-        if len(request.raw_path.partition("?")[0]) <= LONGEST_PATH:
+        if len(request.raw_path.partition("?")[0]) > LONGEST_PATH:
+            answer: web.StreamResponse = problem_answer(NotFound("there is nothing at so long a path"))
+        elif "Expect" in request.headers and request.headers["Expect"].lower() != "100-continue":
+            headers = request.headers.copy()
+            headers.popall("Expect")
+            answer = await handler(request.clone(headers=headers))
+        else:
             return await handler(request)
-        answer = problem_answer(NotFound("there is nothing at so long a path"))
         answer.headers.update(ALWAYS)
         return answer
 

@@ -323,6 +323,30 @@ async def test_an_expectation_is_met(tmp_path: Path) -> None:
         assert strange.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET /healthz", 200),
+        (b"HEAD /healthz", 200),
+        (b"GET /static/page.css", 404),
+        (b"DELETE /jobs/x", 404),
+        (b"GET /nothing", 404),
+        (b"PUT /text", 405),
+    ],
+)
+@pytest.mark.parametrize("wish", [b"rain", b"\xff"])
+async def test_who_expects_what_is_not_known_is_answered_as_anybody_else(
+    tmp_path: Path, line: bytes, status: int, wish: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everywhere, and without a word in the log."""
+    head = line + b" HTTP/1.1\r\n" + HOST + b"Connection: close\r\nExpect: " + wish + b"\r\n\r\n"
+    async with serving(tmp_path) as served:
+        answer = await served.send(head)
+    assert int(answer.split(b" ", 2)[1]) == status
+    assert (b'"code":"not_found"' in answer) == (status == 404)
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(("length", "key", "status"), [(14, "secret", 401), (400_000_000, "", 413)])
 async def test_a_body_that_is_not_read_is_not_asked_for(
     tmp_path: Path, length: int, key: str, status: int
