@@ -2,16 +2,18 @@
 
 A request that cannot be read reaches no route and no middleware; aiohttp would answer it in plain text, and
 log a traceback for each stranger who sends rubbish. A client that does not read its answer would hold it, and
-its place here, for ever. A URL with letters beyond ASCII as they are would not be read at all.
+its place here, for ever. A URL with letters beyond ASCII as they are would not be read at all. And what comes
+in one read, or before a head is whole, may cost more time and memory than a stranger is worth.
 """
 
 import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 
 from aiohttp import StreamReader, web
+from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, InvalidURLError, LineTooLong
 from aiohttp.web_request import BaseRequest
 
@@ -21,12 +23,18 @@ from httpserver.cork import Corkable
 
 LONGEST_LINE = 131_072
 """Bytes of a request line: two texts of 4000 characters, each written as %F0%9F%90%92, fit."""
+LONGEST_HEAD = LONGEST_LINE + 32_768
+"""Bytes of a head until it is whole: a browser sends a few hundred of headers, some proxies a long token."""
+HEAD_SECONDS = 30.0
+"""How long a head may take from its first byte on; nginx gives it as long."""
+PIECE = 8_192
+"""Bytes that are parsed before others have their turn: a few milliseconds' work where each is a chunk."""
 LONGEST_PATH = 1000
 """Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
 
 _BEGINNING = re.compile(rb"[A-Z]+ /\S*")
 _GOING_ON = re.compile(rb"\S*")
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]+")
+_ASCII = bytes(range(128))
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -55,35 +63,73 @@ def sensible(handler: Handler) -> Handler:
     return handle
 
 
+class _BadHead(HttpProcessingError):
+    """A head that is not read any further."""
+
+
+class _NoParser:
+    """Takes the parser's place then: aiohttp answers what a parser raises, when it is its turn."""
+
+    def __init__(self, error: _BadHead) -> None:
+        self._error = error
+
+    def feed_data(self, _data: bytes) -> None:
+        raise self._error
+
+    def message_consumed(self) -> None:
+        """Nothing waits for it."""
+
+
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_body", "_in_target", "_stall")
+    __slots__ = ("_body", "_going_on", "_head", "_in_target", "_late", "_rest", "_stall")
 
     _body: StreamReader | None
     """Of the last request that was read."""
+    _head: int
+    """Bytes of a head that is not whole."""
+    _late: asyncio.TimerHandle | None
+    """Set while there is one."""
     _in_target: bool
     """Whether a request's URL has begun, and goes on with what comes next."""
+    _rest: bytes
+    """What was read and not parsed. Until it is, nothing more is read."""
+    _going_on: asyncio.Handle | None
+    """Set while its turn comes."""
     _stall: Stall
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         writer = cast(asyncio.Transport, transport)
-        self._body = None
+        self._body = self._late = self._going_on = None
+        self._head = 0
         self._in_target = False
+        self._rest = b""
         self._stall = Stall(writer, self._loop)
         super().connection_made(cast(asyncio.Transport, Corkable(writer)))
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. A request's URL is made readable; no body is touched."""
-        if not self._messages and (self._body is None or self._body.is_eof()):
+        if len(data) > PIECE:
+            data, self._rest = data[:PIECE], data[PIECE:]
+            self._pause_transport_reading()
+            self._go_on_soon()
+        between = self._body is None or self._body.is_eof()
+        if between and not self._messages:
             if data.isascii() and b"\n" in data:
                 self._in_target = False
             else:
                 data = self._with_escapes(data)
+        before = self._request_count
         super().data_received(data)
         if self._messages:
             self._body = self._messages[-1][1]
+        if self._request_count != before:
+            if self._late is not None:
+                self._end_head()
+        elif between and data:
+            self._await_head(len(data))
 
     def _with_escapes(self, data: bytes) -> bytes:
         """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
@@ -93,8 +139,55 @@ class Connection(web.RequestHandler):
         target = (_GOING_ON if self._in_target else _BEGINNING).match(data)
         end = target.end() if target else 0
         self._in_target = bool(target) and end == len(data)
-        end = min(end, LONGEST_LINE)  # what is longer is refused, and would take its time
-        return _BEYOND_ASCII.sub(_escaped, data[:end]) + data[end:]
+        return _escaped(data[:end]) + data[end:]
+
+    def _await_head(self, size: int) -> None:
+        """A head has begun or goes on, and is not whole yet."""
+        if self._upgraded or self._close or self._force_close:
+            return  # nothing of it is kept, or aiohttp bounds it
+        if self._late is None:
+            late = _BadHead(code=408, message=f"the headers did not arrive within {HEAD_SECONDS:g} seconds")
+            self._late = self._loop.call_later(HEAD_SECONDS, self._refuse, late)
+        self._head += size
+        if self._head > LONGEST_HEAD:
+            too_much = f"the URL and the headers are longer than {LONGEST_HEAD} bytes"
+            self._refuse(_BadHead(code=400, message=too_much))
+
+    def _refuse(self, error: _BadHead) -> None:
+        self._parser = cast(Any, _NoParser(error))
+        self.data_received(b"")
+
+    def _end_head(self) -> None:
+        self._head = 0
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _go_on_soon(self) -> None:
+        if self._going_on is None:
+            self._going_on = self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Parse more of what was read, unless aiohttp has enough: then it comes here when it wants more."""
+        self._going_on = None
+        if self.transport is None or self._is_held():
+            return
+        data, self._rest = self._rest, b""
+        self.data_received(data)
+        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._rest = b""  # refused, and the answer arrives only if nothing is left unread
+        if not self._is_held():
+            self._resume_transport_reading()
+
+    def _is_held(self) -> bool:
+        return self._reading_paused or self._buffer_paused
+
+    def _resume_transport_reading(self) -> None:
+        """See aiohttp's BaseProtocol, which calls it for any reason to read on."""
+        if self._rest:
+            self._go_on_soon()
+        else:
+            super()._resume_transport_reading()
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""
@@ -109,6 +202,7 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """See asyncio.Protocol."""
         super().connection_lost(exc)
+        self._end_head()
         self._stall.end()
 
     def handle_error(
@@ -125,19 +219,24 @@ class Connection(web.RequestHandler):
         else:
             log.debug("a request that cannot be read, from %s: %s", request.remote, exc)
             # With a line break, for it may have been meant for /text.
-            answer = problem_answer(InvalidRequest(_reason(exc)), line_break=True)
+            answer = problem_answer(InvalidRequest(_reason(exc)), status=exc.code, line_break=True)
         answer.headers.update(ALWAYS)
         answer.force_close()
         return answer
 
 
-def _escaped(letters: re.Match[bytes]) -> bytes:
-    return b"%" + letters[0].hex("%").upper().encode()
+def _escaped(target: bytes) -> bytes:
+    """With %C3 for each byte beyond ASCII: a pass for each kind of them, however many there are."""
+    for byte in set(target.translate(None, delete=_ASCII)):
+        target = target.replace(bytes((byte,)), b"%%%02X" % byte)
+    return target
 
 
 def _reason(error: HttpProcessingError) -> str:
     if isinstance(error, LineTooLong):
         return f"the URL or a header is longer than {error.args[1]} bytes; POST /text takes long prompts"
+    if isinstance(error, _BadHead):
+        return error.message
     reason = "not readable as HTTP: " + error.message.split("\n", 1)[0].rstrip(":.")[:100]
     if type(error) in {BadStatusLine, InvalidURLError}:  # in the first line, and it is not the method
         return f"{reason} (spaces and letters beyond ASCII are %20, %C3%A9 in a URL)"

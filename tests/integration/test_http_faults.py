@@ -272,12 +272,12 @@ async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
         (b"GET /" + b"a/" * 60_000 + b" HTTP/1.1\r\n" + HOST, 404),
         (b"GET /" + b"\xc3aaaaaaaaa" * 20_000 + b" HTTP/1.1\r\n" + HOST, 400),
         (b"POST /text HTTP/1.1\r\nContent-Type: application/json; " + b'"' * 8000 + b"\r\n" + HOST, 400),
-        (b"GET /jobs/x HTTP/1.1\r\n" + (b"Prefer: " + b"," * 8000 + b"\r\n") * 100 + HOST, 404),
+        (b"GET /jobs/x HTTP/1.1\r\n" + (b"Prefer: " + b"," * 8000 + b"\r\n") * 19 + HOST, 404),
         (
             b"GET / HTTP/1.1\r\nHost: "
             + "\ufdfa".encode() * 2500
             + b".localhost\r\n"
-            + b"".join(b"Origin: http://" + "\ufdfa".encode() * 2500 + b":%d\r\n" % n for n in range(60)),
+            + b"".join(b"Origin: http://" + "\ufdfa".encode() * 2500 + b":%d\r\n" % n for n in range(19)),
             403,
         ),
     ],
