@@ -3,7 +3,8 @@
 What websockets bounds by itself: the size and number of unread messages, and the time of the handshake.
 What it does not: a peer that stops reading (its `drain` waits for ever), one that is silent (see `Pings`),
 one that only pings (that takes time, and pongs are written without a bound), one that closes, or sends what
-is no frame, and then does not read our answer, and how much a stranger sends before its key is looked at.
+is no frame, and then does not read our answer, how much a stranger sends before its key is looked at, and how
+many frames come in one read: all of them were parsed before anybody else had his turn.
 """
 
 import asyncio
@@ -24,6 +25,9 @@ MOST_CONTROLS = 10_000
 """Pings and pongs that a peer may send between two pings of ours: three milliseconds' work a second."""
 STRANGER_BYTES = 8_192
 """What a peer may send before its key was checked."""
+SLICE = 4_096
+"""Bytes that are parsed before the rest of a read, and before others have their turn: two milliseconds' work
+where all of it is empty frames."""
 LARGE = 65_536
 """Bytes from which on a message is not joined with the head of its frame."""
 PING = b"\x89\x00"
@@ -56,6 +60,9 @@ class Peer(ServerConnection):
     _controls: int = 0
     """Its pings and pongs since our last one."""
     _heard: int = 0
+    """Bytes of a stranger."""
+    _rest: bytes = b""
+    """What was read and not parsed. Until it is, nothing more is read."""
     _unanswered_since: float | None = None
     """When it was first asked whether it is there since it was heard, by the event loop's clock."""
     _end: asyncio.TimerHandle | None = None
@@ -104,14 +111,20 @@ class Peer(ServerConnection):
         """See asyncio.Protocol."""
         self._stall = Stall(cast(asyncio.Transport, transport), self.loop)
         super().connection_made(transport)
+        self.recv_messages.resume = self._resume_reading
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        # The first read was judged before the second one comes: the handler runs in between.
-        if self.stranger and self._heard > STRANGER_BYTES:
-            self.transport.abort()
-            return
-        self._heard += len(data) if self.stranger else 0
+        most = SLICE
+        if self.stranger:
+            # What it may say was judged before there is more: the handler runs in between.
+            most = min(SLICE, STRANGER_BYTES - self._heard)
+            if not most:
+                self.transport.abort()
+                return
+            self._heard += min(most, len(data))
+        if len(data) > most:
+            data, self._rest = data[:most], data[most:]
         self._unanswered_since = None
         before = self.transport.get_write_buffer_size()
         super().data_received(data)
@@ -125,6 +138,22 @@ class Peer(ServerConnection):
             self._fail(CloseCode.POLICY_VIOLATION, "too many pings")
         if self.state is State.CLOSING:
             self.end_within(PARTING_SECONDS)
+        if self._rest and self.transport.is_reading():  # else messages have to be taken before
+            self.transport.pause_reading()
+            self.loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        data, self._rest = self._rest, b""
+        if data and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self.data_received(data)
+
+    def _resume_reading(self) -> None:
+        """In place of the transport's own, which the library calls once enough messages were taken."""
+        if self._rest:
+            self.loop.call_soon(self._read_on)
+        else:
+            self.transport.resume_reading()
 
     def process_event(self, event: Event) -> None:
         """See ServerConnection."""

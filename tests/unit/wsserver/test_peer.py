@@ -1,17 +1,30 @@
 """What a peer may cost: judged by what its transport still holds."""
 
 import asyncio
+import struct
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from websockets.asyncio.server import Server
 from websockets.frames import Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from core.stall import STALL_SECONDS, Stall
-from wsserver.peer import MOST_CONTROLS, MOST_PONGS, PARTING_SECONDS, PING, STRANGER_BYTES, Peer, frame_head
+from core.stall import STALL_SECONDS
+from tests.unit.core.examples import soon
+from wsserver.peer import (
+    MOST_CONTROLS,
+    MOST_PONGS,
+    PARTING_SECONDS,
+    PING,
+    SLICE,
+    STRANGER_BYTES,
+    Peer,
+    frame_head,
+)
+
+EMPTY_PONG = bytes([0x8A, 0x80, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, 3_000_000])
@@ -39,8 +52,14 @@ class Transport(asyncio.Transport):
         assert not self.aborted
         self.unsent += len(data)
 
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
     def is_reading(self) -> bool:
-        return self.reading
+        return self.reading and not self.aborted
 
     def can_write_eof(self) -> bool:
         return True
@@ -56,10 +75,23 @@ class Transport(asyncio.Transport):
 
 
 class Timers:
-    """Stands in for the loop's clock: `fire` runs what is due next."""
+    """Stands in for the loop and its clock: `turn` runs what is next, `fire` what is due next."""
 
     def __init__(self) -> None:
         self.pending: list[tuple[float, Callable[[], None]]] = []
+        self.soon: list[Callable[[], None]] = []
+
+    def create_task(self, handler: object) -> object:
+        """Whom the peer talks to is not asked."""
+        return handler
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.soon.append(callback)
+
+    def turn(self) -> None:
+        now, self.soon = self.soon, []
+        for callback in now:
+            callback()
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Any:
         entry = (delay, callback)
@@ -80,17 +112,26 @@ class Timers:
         callback()
 
 
+class Fed(ServerProtocol):
+    """Notes how many bytes it was given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(state=State.OPEN)
+        self.fed: list[int] = []
+
+    def receive_data(self, data: bytes | bytearray) -> None:
+        self.fed.append(len(data))
+        super().receive_data(data)
+
+
 @pytest.fixture
 async def peer() -> Peer:
     """An open connection. Its server is never asked."""
-    protocol = ServerProtocol(state=State.OPEN)
-    peer = Peer(protocol, cast(Server, None))
-    # As Connection.connection_made does; ServerConnection's would start a handler.
-    transport = Transport()
-    peer.transport = transport
+    server: Any = SimpleNamespace(handler=lambda _: None, handler_tasks=set())
+    peer = Peer(Fed(), server, max_queue=16)
     peer.request = cast(Any, object())
     peer.loop = cast(Any, Timers())
-    peer._stall = Stall(transport, peer.loop)
+    peer.connection_made(Transport())
     return peer
 
 
@@ -98,8 +139,19 @@ def transport_of(peer: Peer) -> Transport:
     return cast(Transport, peer.transport)
 
 
+def fed_to(peer: Peer) -> list[int]:
+    return cast(Fed, peer.protocol).fed
+
+
 def timers_of(peer: Peer) -> Timers:
     return cast(Timers, peer.loop)
+
+
+def receive(peer: Peer, data: bytes) -> None:
+    """Let it come in one read, and let the loop turn until nothing is left to do."""
+    peer.data_received(data)
+    while timers_of(peer).soon:
+        timers_of(peer).turn()
 
 
 def ping(size: int = 125) -> bytes:
@@ -198,20 +250,63 @@ async def test_pings_of_a_peer_that_reads_are_answered(peer: Peer) -> None:
 
 
 async def test_a_stranger_that_sends_much_is_cut_off(peer: Peer) -> None:
-    """Its first read is judged by the handler before the second one comes."""
+    """What it may say is judged by the handler before there is more."""
     peer.stranger = True
-    peer.data_received(ping() * (STRANGER_BYTES // 125))
+    receive(peer, ping() * 60)
     assert not transport_of(peer).aborted
-    peer.data_received(ping())
+    receive(peer, ping() * 60)
     assert transport_of(peer).aborted
+    assert sum(fed_to(peer)) == STRANGER_BYTES
+
+
+async def test_a_stranger_that_sends_much_in_one_read_is_cut_off_as_soon(peer: Peer) -> None:
+    peer.stranger = True
+    receive(peer, EMPTY_PONG * 41_000)
+    assert transport_of(peer).aborted
+    assert sum(fed_to(peer)) == STRANGER_BYTES
 
 
 async def test_who_came_in_may_send_more(peer: Peer) -> None:
     peer.stranger = True
-    peer.data_received(ping() * (STRANGER_BYTES // 125))
+    peer.data_received(ping() * 120)
     peer.stranger = False
-    peer.data_received(ping())
+    receive(peer, b"")
     assert not transport_of(peer).aborted
+    assert sum(fed_to(peer)) == len(ping() * 120)
+
+
+async def test_of_a_large_read_a_slice_is_parsed_at_a_time_and_others_have_their_turn(peer: Peer) -> None:
+    message = bytes([0x81, 0xFF]) + struct.pack("!Q", 200_000) + bytes(4) + b"a" * 200_000
+    peer.data_received(message)
+    for turns in range(len(message) // SLICE):
+        assert fed_to(peer) == [SLICE] * (turns + 1)
+        assert not peer.transport.is_reading()
+        timers_of(peer).turn()
+    assert sum(fed_to(peer)) == len(message)
+    assert peer.transport.is_reading()
+    assert await peer.recv() == "a" * 200_000
+
+
+async def test_messages_that_are_not_taken_are_not_parsed_and_come_in_their_order(peer: Peer) -> None:
+    texts = [f"{number:05}" for number in range(5000)]
+    receive(peer, b"".join(b"\x81\x85" + bytes(4) + text.encode() for text in texts))
+    assert fed_to(peer) == [SLICE]
+    taken: list[str | bytes] = []
+    while len(taken) < len(texts):
+        taken.append(await soon(peer.recv()))
+        timers_of(peer).turn()
+        assert len(peer.recv_messages.frames) < SLICE // 11 + 16
+    assert taken == texts
+    assert max(fed_to(peer)) == SLICE
+    assert peer.transport.is_reading()
+
+
+async def test_what_was_read_from_a_peer_that_is_gone_is_forgotten(peer: Peer) -> None:
+    peer.data_received(EMPTY_PONG * 41_000)
+    transport_of(peer).abort()
+    peer.connection_lost(None)
+    timers_of(peer).turn()
+    assert fed_to(peer) == [SLICE]
 
 
 async def test_the_first_end_that_was_set_counts(peer: Peer) -> None:
@@ -222,15 +317,21 @@ async def test_the_first_end_that_was_set_counts(peer: Peer) -> None:
 
 async def test_a_peer_that_does_nothing_but_ping_is_cut_off(peer: Peer) -> None:
     for _ in range(10):
-        peer.data_received(ping() * (MOST_CONTROLS // 10))
+        receive(peer, ping() * (MOST_CONTROLS // 10))
     assert timers_of(peer).pending == []
     peer.data_received(ping())
     assert peer.state is State.CLOSING
     assert [delay for delay, _ in timers_of(peer).pending] == [PARTING_SECONDS]
 
 
+async def test_pongs_in_one_read_are_counted_while_they_are_parsed(peer: Peer) -> None:
+    receive(peer, EMPTY_PONG * 41_000)
+    assert peer.state is State.CLOSING
+    assert peer._controls < MOST_CONTROLS + SLICE / len(EMPTY_PONG) + 1
+
+
 async def test_a_peer_that_pings_now_and_then_stays(peer: Peer) -> None:
     for now in range(3):
-        peer.data_received(ping() * (MOST_CONTROLS * 2 // 3))
+        receive(peer, ping() * (MOST_CONTROLS * 2 // 3))
         peer.ask(now * 10.0, 60.0)
     assert peer.state is State.OPEN
