@@ -93,8 +93,9 @@ class Connection(web.RequestHandler):
     """Set while there is one."""
     _in_target: bool
     """Whether a request's URL has begun, and goes on with what comes next."""
-    _rest: bytes
-    """What was read and not parsed. Until it is, nothing more is read."""
+    _rest: bytes | None
+    """What was read and not parsed: until it is, nothing more is read. None once a request was refused: what
+    follows is read, as its answer would not arrive else, and forgotten."""
     _going_on: asyncio.Handle | None
     """Set while its turn comes."""
     _stall: Stall
@@ -112,6 +113,8 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. A request's URL is made readable; no body is touched."""
         if len(data) > PIECE:
+            if self._rest is None:
+                return
             data, self._rest = data[:PIECE], data[PIECE:]
             self._pause_transport_reading()
             self._go_on_soon()
@@ -128,6 +131,8 @@ class Connection(web.RequestHandler):
         if self._request_count != before:
             if self._late is not None:
                 self._end_head()
+            if self._rest and not isinstance(self._messages[-1][0], RawRequestMessage):
+                self._rest = None
         elif between and data:
             self._await_head(len(data))
 
@@ -172,10 +177,9 @@ class Connection(web.RequestHandler):
         self._going_on = None
         if self.transport is None or self._is_held():
             return
-        data, self._rest = self._rest, b""
-        self.data_received(data)
-        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
-            self._rest = b""  # refused, and the answer arrives only if nothing is left unread
+        if self._rest:
+            data, self._rest = self._rest, b""
+            self.data_received(data)
         if not self._is_held():
             self._resume_transport_reading()
 
