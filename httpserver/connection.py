@@ -88,7 +88,7 @@ class Connection(web.RequestHandler):
     _body: StreamReader | None
     """Of the last request that was read."""
     _head: int
-    """Bytes of a head that is not whole."""
+    """Bytes of headers that are not whole."""
     _late: asyncio.TimerHandle | None
     """Set while there is one."""
     _in_target: bool
@@ -118,8 +118,9 @@ class Connection(web.RequestHandler):
             data, self._rest = data[:PIECE], data[PIECE:]
             self._pause_transport_reading()
             self._go_on_soon()
-        between = self._body is None or self._body.is_eof()
-        if between and not self._messages:
+        body = self._body
+        told = None if body is None or body.is_eof() else body.total_bytes
+        if told is None and not self._messages:
             if data.isascii() and b"\n" in data:
                 self._in_target = False
             else:
@@ -133,8 +134,12 @@ class Connection(web.RequestHandler):
                 self._end_head()
             if self._rest and not isinstance(self._messages[-1][0], RawRequestMessage):
                 self._rest = None
-        elif between and data:
-            self._await_head(len(data))
+        elif data:
+            # Of a body that goes on and did not grow they are headers behind it, which are kept as well.
+            if body is None or told is None or (body.total_bytes == told and not body.is_eof()):
+                self._await_head(len(data))
+            elif self._late is not None:
+                self._end_head()
 
     def _with_escapes(self, data: bytes) -> bytes:
         """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
@@ -147,7 +152,7 @@ class Connection(web.RequestHandler):
         return _escaped(data[:end]) + data[end:]
 
     def _await_head(self, size: int) -> None:
-        """A head has begun or goes on, and is not whole yet."""
+        """Headers have begun or go on, and are not whole yet."""
         if self._upgraded or self._close or self._force_close:
             return  # nothing of it is kept, or aiohttp bounds it
         if self._late is None:

@@ -230,6 +230,32 @@ async def test_a_head_behind_a_request_that_is_not_answered_yet_is_counted_as_we
     assert line.statuses == [b"200"] * 3 + [b"400"]
 
 
+async def test_headers_behind_a_body_are_counted_as_those_before_it(line: Line) -> None:
+    await line.say(CHUNKED + b"1\r\na\r\n0\r\n")
+    for _ in range(300):
+        await line.say(headers(1001))
+    assert sum(line.fed) <= LONGEST_HEAD + PIECE
+    assert line.asked == []
+
+
+async def test_a_body_may_come_in_any_parts(line: Line) -> None:
+    """Its chunks, what stands between them, and its end."""
+    clock = Clock(line._connection._loop)
+    line._connection._loop = cast(Any, clock)
+    for _ in range(2):
+        await line.say(CHUNKED)
+        for _ in range(200):
+            await line.say(b"3e8\r\n")
+            await line.say(b"a" * 1000)
+            assert clock.due == []
+            await line.say(b"\r\n")
+        await line.say(b"0\r")
+        await line.say(b"\n\r\n")
+        assert clock.due == []
+    assert line.asked == [("/text", b"a" * 200_000)] * 2
+    assert line.statuses == [b"200"] * 2
+
+
 class Clock:
     """Stands in for the loop's `call_later`."""
 
