@@ -3,7 +3,7 @@
 What websockets bounds by itself: the size and number of unread messages, and the time of the handshake.
 What it does not: a peer that stops reading (its `drain` waits for ever), one that is silent (see `Pings`),
 one that only pings (that takes time, and pongs are written without a bound), one that closes, or sends what
-is no frame, and then does not read our answer, how much a stranger sends before its key is looked at, and how
+is no frame, and then does not read our answer, how much somebody sends before he is known, and how
 many frames come in one read: all of them were parsed before anybody else had his turn.
 """
 
@@ -23,6 +23,8 @@ MOST_PONGS = 65_536
 """Bytes that may be written in answer to a peer that does not read."""
 MOST_CONTROLS = 10_000
 """Pings and pongs that a peer may send between two pings of ours: three milliseconds' work a second."""
+LONGEST_HEAD = 32_768
+"""What it may send before its handshake was read: the library would take 128 headers of 8 KiB."""
 STRANGER_BYTES = 8_192
 """What a peer may send before its key was checked."""
 SLICE = 4_096
@@ -60,7 +62,7 @@ class Peer(ServerConnection):
     _controls: int = 0
     """Its pings and pongs since our last one."""
     _heard: int = 0
-    """Bytes of a stranger."""
+    """Bytes of its handshake, and then of a stranger."""
     _rest: bytes = b""
     """What was read and not parsed. Until it is, nothing more is read."""
     _unanswered_since: float | None = None
@@ -116,9 +118,9 @@ class Peer(ServerConnection):
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
         most = SLICE
-        if self.stranger:
+        if self.stranger or self.request is None:
             # What it may say was judged before there is more: the handler runs in between.
-            most = min(SLICE, STRANGER_BYTES - self._heard)
+            most = min(SLICE, (STRANGER_BYTES if self.stranger else LONGEST_HEAD) - self._heard)
             if not most:
                 self.transport.abort()
                 return
@@ -159,6 +161,8 @@ class Peer(ServerConnection):
         """See ServerConnection."""
         if isinstance(event, Frame) and event.opcode in CTRL_OPCODES:
             self._controls += 1
+        elif self.request is None:
+            self._heard = 0
         super().process_event(event)
 
     def eof_received(self) -> None:

@@ -14,6 +14,7 @@ from websockets.server import ServerProtocol
 from core.stall import STALL_SECONDS
 from tests.unit.core.examples import soon
 from wsserver.peer import (
+    LONGEST_HEAD,
     MOST_CONTROLS,
     MOST_PONGS,
     PARTING_SECONDS,
@@ -115,8 +116,8 @@ class Timers:
 class Fed(ServerProtocol):
     """Notes how many bytes it was given at a time."""
 
-    def __init__(self) -> None:
-        super().__init__(state=State.OPEN)
+    def __init__(self, state: State) -> None:
+        super().__init__(state=state)
         self.fed: list[int] = []
 
     def receive_data(self, data: bytes | bytearray) -> None:
@@ -124,14 +125,20 @@ class Fed(ServerProtocol):
         super().receive_data(data)
 
 
-@pytest.fixture
-async def peer() -> Peer:
-    """An open connection. Its server is never asked."""
+def peer_in(state: State) -> Peer:
+    """Its server is never asked."""
     server: Any = SimpleNamespace(handler=lambda _: None, handler_tasks=set())
-    peer = Peer(Fed(), server, max_queue=16)
-    peer.request = cast(Any, object())
+    peer = Peer(Fed(state), server, max_queue=16)
     peer.loop = cast(Any, Timers())
     peer.connection_made(Transport())
+    return peer
+
+
+@pytest.fixture
+async def peer() -> Peer:
+    """An open connection."""
+    peer = peer_in(State.OPEN)
+    peer.request = cast(Any, object())
     return peer
 
 
@@ -264,6 +271,24 @@ async def test_a_stranger_that_sends_much_in_one_read_is_cut_off_as_soon(peer: P
     receive(peer, EMPTY_PONG * 41_000)
     assert transport_of(peer).aborted
     assert sum(fed_to(peer)) == STRANGER_BYTES
+
+
+async def test_of_a_handshake_that_does_not_end_no_more_is_held_than_one_may_have() -> None:
+    peer = peer_in(State.CONNECTING)
+    receive(peer, b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8000) for n in range(120)))
+    assert transport_of(peer).aborted
+    assert sum(fed_to(peer)) == LONGEST_HEAD
+
+
+async def test_a_stranger_may_say_as_much_behind_a_long_handshake() -> None:
+    peer = peer_in(State.CONNECTING)
+    receive(peer, b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8000) for n in range(4)))
+    receive(peer, b"\r\n")
+    assert peer.request is not None
+    peer.stranger = True
+    receive(peer, b"\x81\xfe" + struct.pack("!H", 8000) + bytes(4) + b"a" * 8000)
+    assert not transport_of(peer).aborted
+    assert await soon(peer.recv_messages.get()) == "a" * 8000
 
 
 async def test_who_came_in_may_send_more(peer: Peer) -> None:
