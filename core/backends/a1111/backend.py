@@ -25,7 +25,8 @@ from core.backends.a1111.lists import (
     sampler_names,
 )
 from core.backends.a1111.pace import Pace
-from core.backends.a1111.progress import Following, Painting, ProgressSource, TaskState
+from core.backends.a1111.progress import Following, ProgressSource, TaskState
+from core.backends.a1111.readings import Painting
 from core.backends.a1111.standstill import Standstill, is_busy
 from core.errors import BackendError, SdError
 from core.events import Completed

@@ -11,16 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from core.backends import OnProgress, Wishes
-from core.backends.a1111.answer import format_of
 from core.backends.a1111.client import Client
+from core.backends.a1111.readings import Painting, by_state, by_task, by_time, seconds_left
 from core.backends.a1111.standstill import is_busy
 from core.errors import BackendError
 from core.events import Progress
-from core.request import ImageRequest
 
 FASTEST_POLL, SLOWEST_POLL = 0.1, 2.0
 """Seconds between two polls: about one a step, within these."""
@@ -31,11 +29,6 @@ NOT_KNOWN = 3.0
 """Seconds after which a server that knows nothing of our task is taken for one that ignores its name."""
 ASK_AGAIN = 60.0
 """Seconds until an endpoint that was not there is asked again: one odd answer must not count for ever."""
-UNKNOWN_PACE = 30.0
-"""Seconds per cost unit for a curve of a server that was never measured: an honest slow one."""
-
-SENSIBLE = 1e6
-"""Seconds: nothing is painted for longer, whatever a server says."""
 
 INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
 
@@ -43,21 +36,6 @@ INTERNAL, SDAPI = "/internal/progress", "/sdapi/v1/progress"
 TaskState = Literal["active", "queued", "finished", "gone", "unknown"]
 """Where a task of ours is on its server. Gone: or not there yet, or there under another name; unknown: the
 server does not tell."""
-
-
-class Painting(Struct):
-    """What is being painted: its name on the server, when it began by the clock, and how long it should take
-    (seconds, if known)."""
-
-    task: str
-    request: ImageRequest
-    began: float
-    expected: float | None
-
-    @property
-    def usual(self) -> float | None:
-        """Seconds that a step should take, if known."""
-        return None if self.expected is None else self.expected / self.request.steps
 
 
 class ProgressSource:
@@ -102,7 +80,7 @@ class ProgressSource:
             if progress.fraction < told or progress == last:
                 continue
             last, told = progress, progress.fraction
-            await on_progress(replace(progress, eta=_left(progress, painting.expected, elapsed)))
+            await on_progress(replace(progress, eta=seconds_left(progress, painting.expected, elapsed)))
 
     def _moment_after(self, pause: float) -> float:
         """By the clock: when about this many seconds are over."""
@@ -152,7 +130,7 @@ class ProgressSource:
             words = await self._internal(painting.task, preview=preview, preview_id=preview_id)
         if words is not None:
             if words.get("active"):
-                return _by_task(words, steps, elapsed, preview, preview_id)
+                return by_task(words, steps, elapsed, preview, preview_id)
             if words.get("queued") or elapsed < NOT_KNOWN:
                 return None
         if self._clock() >= self._state_unknown_until:
@@ -161,9 +139,9 @@ class ProgressSource:
             if isinstance(words, dict) and "current_task" in words:
                 if words["current_task"] != painting.task:
                     return None
-                return _by_state(words, steps, elapsed, preview), preview_id
+                return by_state(words, steps, elapsed, preview), preview_id
             self._state_unknown_until = self._clock() + ASK_AGAIN
-        return _by_time(painting, elapsed), preview_id
+        return by_time(painting, elapsed), preview_id
 
     async def _internal(self, task: str, *, preview: bool, preview_id: int) -> dict[str, Any] | None:
         ask = {"id_task": task, "id_live_preview": preview_id, "live_preview": preview}
@@ -222,83 +200,3 @@ def _pause(elapsed: float, step: int, usual: float | None) -> float:
     longest, shortest = elapsed / step, elapsed / (step + 1)
     pause = longest if usual is None else min(longest, max(shortest, usual))
     return min(SLOWEST_POLL, max(FASTEST_POLL, pause))
-
-
-def _by_task(
-    words: dict[str, Any], steps: int, elapsed: float, preview: bool, preview_id: int
-) -> tuple[Progress, int]:
-    """What `/internal/progress` says, and the number of the last preview."""
-    fraction = _fraction(words.get("progress"))
-    picture = _picture(words.get("live_preview")) if preview else None
-    number = words.get("id_live_preview")
-    step = min(steps, math.floor(fraction * steps + 1e-6))
-    known = number if isinstance(number, int) and picture else preview_id
-    return Progress(fraction, step, steps, _eta(words.get("eta"), elapsed, fraction), picture), known
-
-
-def _by_state(words: dict[str, Any], steps: int, elapsed: float, preview: bool) -> Progress:
-    """What `/sdapi/v1/progress` says."""
-    fraction = _fraction(words.get("progress"))
-    state = words.get("state")
-    step = state.get("sampling_step") if isinstance(state, dict) else None
-    return Progress(
-        fraction,
-        int(min(steps, max(0, step))) if isinstance(step, int) else math.floor(fraction * steps),
-        steps,
-        _eta(words.get("eta_relative"), elapsed, fraction),
-        _picture(words.get("current_image")) if preview else None,
-    )
-
-
-def _by_time(painting: Painting, elapsed: float) -> Progress:
-    """An estimate that nears the end and never says that it is there."""
-    expected = painting.expected
-    usual = expected or UNKNOWN_PACE * painting.request.cost
-    share = elapsed / usual
-    if not expected:
-        fraction = 1 - math.exp(-share)
-    elif share < 0.9:
-        fraction = share
-    else:
-        fraction = _late(share)
-    steps = painting.request.steps
-    eta = max(0.0, expected - elapsed) if expected else None
-    return Progress(min(fraction, 0.99), math.floor(fraction * steps), steps, eta, estimated=True)
-
-
-def _left(progress: Progress, expected: float | None, elapsed: float) -> float | None:
-    """Seconds left: at first by the server's pace, then more and more by what its steps tell.
-
-    After one step that is little: it takes what was loaded and read before it for a part of every step. From
-    half of the picture on it counts alone, and so it does where the time by the pace is over.
-    """
-    known = 0.0 if expected is None else expected - elapsed
-    if known <= 0 or progress.eta is None:
-        return known if known > 0 else progress.eta
-    weight = min(1.0, 2 * progress.fraction) ** 2
-    return (1 - weight) * known + weight * progress.eta
-
-
-def _late(share: float) -> float:
-    return 0.9 + 0.09 * (1 - math.exp(-(share - 0.9) / 0.3))
-
-
-def _fraction(value: object) -> float:
-    return float(min(1, max(0, value))) if isinstance(value, (int, float)) else 0.0
-
-
-def _eta(value: object, elapsed: float, fraction: float) -> float | None:
-    """The server's word where it is a sensible one, else by the time that the part so far took."""
-    if isinstance(value, (int, float)) and 0 < value < SENSIBLE:
-        return float(value)
-    return elapsed / fraction * (1 - fraction) if fraction > 0.02 else None
-
-
-def _picture(value: object) -> bytes | None:
-    """The base64 of a preview, bare or as a data URI; None for anything else, such as an address."""
-    text = value.rsplit(",", 1)[-1] if isinstance(value, str) else ""
-    try:
-        picture = text.encode("ascii")
-    except UnicodeEncodeError:
-        return None
-    return picture if format_of(picture) else None

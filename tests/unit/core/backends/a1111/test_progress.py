@@ -1,7 +1,6 @@
-"""What servers say of their progress, whatever that is, becomes a Progress that can be told."""
+"""A server is asked how far it is when there may be something new to tell, and by the clock."""
 
 import asyncio
-import json
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any, cast
@@ -11,46 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.backends import Wishes
-from core.backends.a1111 import progress
 from core.backends.a1111.client import Client
-from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, TENTH, Painting, ProgressSource
+from core.backends.a1111.progress import FASTEST_POLL, SLOWEST_POLL, TENTH, ProgressSource
+from core.backends.a1111.readings import Painting
 from core.events import Progress
 from core.queues import Wish
 from core.request import ImageRequest
-from core.wire import encode, event_words
-
-ANYTHING = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.just(10**400)
-    | st.floats(allow_nan=False)
-    | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=5,
-)
-NAMES = ("progress", "eta", "live_preview", "id_live_preview", "eta_relative", "current_image")
-STATES = st.dictionaries(st.sampled_from(["sampling_step", "job_count"]), ANYTHING)
-
-
-@given(
-    words=st.dictionaries(st.sampled_from(NAMES), ANYTHING),
-    state=STATES | ANYTHING,
-    preview=st.booleans(),
-    elapsed=st.floats(0, 1e4),
-)
-def test_whatever_a_server_says_can_be_told(
-    words: dict[str, Any], state: Any, preview: bool, elapsed: float
-) -> None:
-    by_task, _ = progress._by_task(words, 20, elapsed, preview, -1)
-    by_state = progress._by_state({**words, "state": state}, 20, elapsed, preview)
-    for told in (by_task, by_state):
-        assert isinstance(told, Progress)
-        assert 0 <= told.fraction <= 1
-        assert 0 <= told.step <= told.steps == 20
-        assert told.eta is None or told.eta >= 0
-        assert preview or told.preview is None
-        assert json.loads(encode(event_words(told, "id")))["type"] == "progress"
 
 
 def source(now: float) -> ProgressSource:
@@ -172,24 +137,3 @@ async def test_a_picture_that_is_slower_than_the_pace_is_told_before_half_of_it_
             assert one.eta == pytest.approx(right)
         elif one.fraction >= 0.4:
             assert one.eta > 0.6 * right
-
-
-@given(
-    fraction=st.floats(0, 1),
-    by_steps=st.floats(0, 1e6),
-    by_pace=st.floats(-1e4, 1e4),
-    elapsed=st.floats(0, 1e4),
-)
-def test_the_seconds_left_lie_between_those_of_the_pace_and_of_the_steps_and_end_with_the_steps(
-    fraction: float, by_steps: float, by_pace: float, elapsed: float
-) -> None:
-    def left(fraction: float, eta: float | None, expected: float | None) -> float | None:
-        return progress._left(Progress(fraction, 0, 20, eta), expected, elapsed)
-
-    expected = elapsed + by_pace
-    least, most = sorted((by_steps, max(0.0, by_pace)))
-    found = left(fraction, by_steps, expected)
-    assert found is not None
-    assert least - 1e-6 <= found <= most + 1e-6
-    assert left(1.0, by_steps, expected) == left(fraction, by_steps, None) == by_steps
-    assert left(fraction, None, None) is None
