@@ -1,6 +1,5 @@
 """A1111Backend: one server with AUTOMATIC1111's API."""
 
-import asyncio
 import logging
 import random
 import time
@@ -13,7 +12,7 @@ from msgspec import structs
 
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.answer import longest_answer, read_answer
-from core.backends.a1111.client import Broken, Client
+from core.backends.a1111.client import Client
 from core.backends.a1111.discovery import api_problem
 from core.backends.a1111.lists import (
     DEMO,
@@ -25,10 +24,10 @@ from core.backends.a1111.lists import (
     sampler_names,
 )
 from core.backends.a1111.pace import Pace
-from core.backends.a1111.progress import Following, ProgressSource, TaskState
+from core.backends.a1111.progress import Following, ProgressSource
 from core.backends.a1111.readings import Painting
-from core.backends.a1111.standstill import Standstill, is_busy
-from core.errors import BackendError, SdError
+from core.backends.a1111.tasks import GIVE_UP_SECONDS, Tasks
+from core.errors import BackendError
 from core.events import Completed
 from core.offers import Offer
 from core.request import ImageRequest
@@ -38,12 +37,6 @@ log = logging.getLogger(__name__)
 
 LISTS_SECONDS = 60.0
 """How long the lists of models and samplers are believed."""
-GIVE_UP_SECONDS = 30.0
-"""How long `interrupt` tries."""
-ASK_AGAIN = 0.2
-"""Seconds between two questions whether our task runs: it is interrupted well within a second of that."""
-NOT_YET = 1.0
-"""A task that the server does not know may be one whose request it still reads, for so many seconds."""
 SAME_PACE, SAME_SECONDS = 0.05, 0.01
 """A pace that differs from the one in the offer by no larger share, or by no more seconds, comes with the
 next look: no two pictures take as long."""
@@ -69,10 +62,9 @@ class A1111Backend:
     ) -> None:
         self._client = Client(address, session)
         self._progress = ProgressSource(self._client, clock=clock)
-        self._prefix = f"sd-b64-{deployment}-"
+        self._tasks = Tasks(self._client, self._progress, deployment=deployment, clock=clock, give_up=give_up)
         self._clock = clock
         self._new_seed = new_seed
-        self._give_up = give_up
         self._models: tuple[str, ...] = ()
         self._samplers: tuple[str, ...] = ()
         self._titles: tuple[Model, ...] = ()
@@ -85,16 +77,7 @@ class A1111Backend:
         """Whether the log says that it paints fewer pictures than are asked for, as KoboldCpp does."""
         self._offers_fewer = False
         """Whether it says that not all of its models and samplers are offered."""
-        self._seen_idle = False
-        self._standstill = Standstill(clock)
-        self._has_foreign_work = False
-        """Whether the last look found it well, but at work on what is none of our jobs."""
         self._offer = Offer(address.name, usable=False, problem="not looked at yet")
-        self._in_flight: dict[str, asyncio.Event] = {}
-        """Our txt2img requests that have no answer yet; the event is set by it."""
-        self._unwanted: set[str] = set()
-        """Those of them that `interrupt` was called for: how long they took says nothing."""
-        self._given_up: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -108,23 +91,25 @@ class A1111Backend:
 
     async def look(self) -> Offer:
         """See Backend.look."""
-        self._has_foreign_work = False
+        busy = ""
         try:
             problem = await self._problem()
+            if not problem:
+                busy = await self._tasks.busy_problem()
         except BackendError as error:
             # Whatever comes back on this address may be another version, with other endpoints.
             self._lists_until = float("-inf")
-            self._progress = ProgressSource(self._client, clock=self._clock)
+            self._progress.forget()
             problem = error.message.removeprefix(f"{self.name}: ")
         self._offer = Offer(
             self.name,
-            usable=not problem,
+            usable=not (problem or busy),
             models=self._models,
             samplers=self._samplers,
             loaded=self._loaded,
             pace=self._pace.seconds,
-            resting=self._has_foreign_work,
-            problem=problem,
+            resting=bool(busy),
+            problem=problem or busy,
             demo=any(DEMO in model for model in self._models),
         )
         return self._offer
@@ -136,54 +121,29 @@ class A1111Backend:
         seed = request.seed if request.seed >= 0 else self._new_seed()
         switches = request.model is not None and request.model != self._loaded
         expected = None if self._pace.seconds is None else self._pace.seconds * request.cost
-        answered = self._in_flight[task] = asyncio.Event()
         began = self._clock()
         painting = Painting(task, request, began, expected)
         following = Following(self._progress, painting, on_progress, wishes)
         try:
-            body = await self._client.txt2img(_words(task, request, seed), longest_answer(request))
-            answered.set()
-        except Broken:
-            self._given_up.add(task)  # the server may paint on; the next look makes sure that it does not
-            raise
-        except SdError:  # a refusal is an answer, too
-            answered.set()
-            raise
+            with self._tasks.under_way(task) as sent:
+                body = await self._client.txt2img(_words(task, request, seed), longest_answer(request))
         finally:
-            unwanted = task in self._unwanted
-            self._unwanted.discard(task)
-            del self._in_flight[task]
             fault = await following.end()
             if fault is not None:  # of our own, and it costs no picture
                 log.error("%s: its progress could not be told", self.name, exc_info=fault)
         completed = self._with_model(
             request, read_answer(body, request, seed, self.name, self._clock() - began)
         )
-        if not unwanted:
+        if not sent.is_unwanted:
             self._learn(request, completed, switches)
         return completed
 
     async def interrupt(self, task: str) -> None:
         """See Backend.interrupt."""
-        answered = self._in_flight.get(task)
-        if answered is not None:
-            self._unwanted.add(task)
-        began = self._clock()
-        while self._clock() - began < self._give_up:
-            if answered is not None and answered.is_set():
-                return
-            state = await self._state(task)
-            if state == "active":
-                await self._stop()
-            elif task not in self._in_flight and (
-                state in {"unknown", "finished"} or (state == "gone" and self._clock() - began >= NOT_YET)
-            ):
-                return
-            await _wait(answered, ASK_AGAIN)
-        self._given_up.add(task)
+        await self._tasks.interrupt(task)
 
     async def _problem(self) -> str:
-        """Why the server cannot be used now, empty if it can. Raises BackendError, Unreachable."""
+        """Why the server cannot be used, even if it is idle; empty if it can. Raises BackendError."""
         # Some versions cannot write down their own, and paint well.
         options = await self._client.ask("GET", "/sdapi/v1/options", may_fail=True)
         # Where these are gone from one look to the next, all of it may be, behind a proxy that forbids it.
@@ -195,9 +155,7 @@ class A1111Backend:
                 return problem
             self._lists_until = self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
-        problem = await self._busy_problem()
-        self._has_foreign_work = bool(problem)
-        return problem
+        return ""
 
     def _read_lists(self, titles: Any, samplers: Any) -> None:
         """What is offered; its owner is told once if that is not all that it has."""
@@ -208,48 +166,6 @@ class A1111Backend:
         if offered < count and not self._offers_fewer:
             self._offers_fewer = True
             log.warning("%s: offers %d of its %d models and samplers: %s", self.name, offered, count, OFFERED)
-
-    async def _busy_problem(self) -> str:
-        """A server that we gave a job up on, or have just met, is used once it is idle.
-
-        One that does not say that such a job has ended may paint it under a name of its own, as SD.Next does.
-        """
-        for task in list(self._given_up):
-            state = await self._state(task)
-            if state == "active":
-                await self._stop()
-            if state in {"active", "queued"}:
-                return "still paints a job that was given up"
-            self._given_up.discard(task)
-            if state != "finished" and self._seen_idle:
-                self._seen_idle, self._standstill = False, Standstill(self._clock)
-        if self._seen_idle:
-            return ""
-        running = await self._progress.running()
-        if running is None or not is_busy(running):
-            self._seen_idle = True
-            return ""
-        if self._standstill.lasts(running):
-            log.warning("%s: says that it paints, and nothing moves there: taken for idle", self.name)
-            self._seen_idle = True
-            return ""
-        if str(running.get("current_task")).startswith(self._prefix):
-            await self._stop()
-        return "busy with a picture that is none of our jobs under way; waiting until it is idle"
-
-    async def _state(self, task: str) -> TaskState:
-        """Where our task is on the server; `queued` while the server cannot be asked."""
-        try:
-            return await self._progress.state(task)
-        except BackendError:
-            return "queued"
-
-    async def _stop(self) -> None:
-        """Interrupt what runs now: only called when that was just seen to be a task of ours."""
-        try:
-            await self._client.ask("POST", "/sdapi/v1/interrupt")
-        except BackendError:
-            return  # asked again as long as the task runs
 
     def _with_model(self, request: ImageRequest, completed: Completed) -> Completed:
         """The same under the name that the model has in the offer.
@@ -308,12 +224,3 @@ def _words(task: str, request: ImageRequest, seed: int) -> dict[str, Any]:
         words["override_settings"] = {"sd_model_checkpoint": request.model}
         words["override_settings_restore_afterwards"] = False
     return words
-
-
-async def _wait(event: asyncio.Event | None, seconds: float) -> None:
-    """Wait these seconds, or until the event."""
-    try:
-        async with asyncio.timeout(seconds):
-            await (event or asyncio.Event()).wait()
-    except TimeoutError:
-        return

@@ -49,6 +49,10 @@ class ProgressSource:
         self._state_unknown_until = float("-inf")
         """Until then `/sdapi/v1/progress` is not asked for steps: it was not there, or named no task."""
 
+    def forget(self) -> None:
+        """Which endpoints there are is to be found out anew: another version may be there by now."""
+        self._tasks_unknown_until = self._state_unknown_until = float("-inf")
+
     def until_first_step(self, painting: Painting) -> float:
         """Seconds until the first poll: before the first step is due there is nothing to tell."""
         now = self._clock()

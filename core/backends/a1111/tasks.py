@@ -1,0 +1,139 @@
+"""Tasks: our own ones on one server. They are interrupted, and never what is somebody else's."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from core.backends.a1111.client import Broken, Client
+from core.backends.a1111.progress import ProgressSource, TaskState
+from core.backends.a1111.standstill import Standstill, is_busy
+from core.errors import BackendError, SdError
+
+log = logging.getLogger(__name__)
+
+GIVE_UP_SECONDS = 30.0
+"""How long `interrupt` tries."""
+ASK_AGAIN = 0.2
+"""Seconds between two questions whether our task runs: it is interrupted well within a second of that."""
+NOT_YET = 1.0
+"""A task that the server does not know may be one whose request it still reads, for so many seconds."""
+
+
+class Sent:
+    """A txt2img request of ours that has no answer yet."""
+
+    def __init__(self) -> None:
+        self.answered = asyncio.Event()
+        self.is_unwanted = False
+        """Whether it was to be interrupted: how long it took says nothing."""
+
+
+class Tasks:
+    """Of one deployment, which is in the names of them all: by it we know our own pictures again."""
+
+    def __init__(
+        self,
+        client: Client,
+        progress: ProgressSource,
+        *,
+        deployment: str,
+        clock: Callable[[], float],
+        give_up: float,
+    ) -> None:
+        self._client = client
+        self._progress = progress
+        self._prefix = f"sd-b64-{deployment}-"
+        self._clock = clock
+        self._give_up = give_up
+        self._sent: dict[str, Sent] = {}
+        self._given_up: set[str] = set()
+        self._seen_idle = False
+        self._standstill = Standstill(clock)
+
+    @contextmanager
+    def under_way(self, task: str) -> Iterator[Sent]:
+        """Within, a request to paint is sent; leaving it is its answer, unless the connection broke."""
+        sent = self._sent[task] = Sent()
+        try:
+            yield sent
+            sent.answered.set()
+        except Broken:
+            self._given_up.add(task)  # the server may paint on; the next look makes sure that it does not
+            raise
+        except SdError:  # a refusal is an answer, too
+            sent.answered.set()
+            raise
+        finally:
+            del self._sent[task]
+
+    async def interrupt(self, task: str) -> None:
+        """See Backend.interrupt."""
+        sent = self._sent.get(task)
+        if sent is not None:
+            sent.is_unwanted = True
+        began = self._clock()
+        while self._clock() - began < self._give_up:
+            if sent is not None and sent.answered.is_set():
+                return
+            state = await self._state(task)
+            if state == "active":
+                await self._stop()
+            elif task not in self._sent and (
+                state in {"unknown", "finished"} or (state == "gone" and self._clock() - began >= NOT_YET)
+            ):
+                return
+            await _wait(sent.answered if sent else asyncio.Event(), ASK_AGAIN)
+        self._given_up.add(task)
+
+    async def busy_problem(self) -> str:
+        """Why the server is not free; empty if it is. Raises BackendError.
+
+        One that we gave a job up on, or have just met, is used once it is idle. One that does not say that
+        such a job has ended may paint it under a name of its own, as SD.Next does.
+        """
+        for task in list(self._given_up):
+            state = await self._state(task)
+            if state == "active":
+                await self._stop()
+            if state in {"active", "queued"}:
+                return "still paints a job that was given up"
+            self._given_up.discard(task)
+            if state != "finished" and self._seen_idle:
+                self._seen_idle, self._standstill = False, Standstill(self._clock)
+        if self._seen_idle:
+            return ""
+        running = await self._progress.running()
+        if running is None or not is_busy(running):
+            self._seen_idle = True
+            return ""
+        if self._standstill.lasts(running):
+            log.warning("%s: says that it paints, and nothing moves there: taken for idle", self._client.name)
+            self._seen_idle = True
+            return ""
+        if str(running.get("current_task")).startswith(self._prefix):
+            await self._stop()
+        return "busy with a picture that is none of our jobs under way; waiting until it is idle"
+
+    async def _state(self, task: str) -> TaskState:
+        """Where our task is on the server; `queued` while the server cannot be asked."""
+        try:
+            return await self._progress.state(task)
+        except BackendError:
+            return "queued"
+
+    async def _stop(self) -> None:
+        """Interrupt what runs now: only called when that was just seen to be a task of ours."""
+        try:
+            await self._client.ask("POST", "/sdapi/v1/interrupt")
+        except BackendError:
+            return  # asked again as long as the task runs
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait these seconds, or until the event."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
