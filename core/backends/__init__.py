@@ -14,6 +14,11 @@ OnProgress = Callable[[Progress], Awaitable[None]]
 """Called with each Progress of the picture that is being painted."""
 
 
+def task_prefix(deployment: str) -> str:
+    """How the names begin of all tasks of a deployment: by it we know our own pictures on a server again."""
+    return f"sd-b64-{deployment}-"
+
+
 class Unreachable(BackendError):
     """The server was not reached or let us not in: nothing was painted, so no attempt is used up."""
 

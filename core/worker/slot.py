@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from core.backends import Backend, Limited, Unreachable, Wishes
+from core.backends import Backend, Limited, Unreachable, Wishes, task_prefix
 from core.errors import BackendError, Internal, InvalidRequest, JobTimeout, ShuttingDown
 from core.events import Completed, End, Failed, Progress
 from core.queues import VOID, Again, Claim, Queue
@@ -295,4 +295,4 @@ class Worker:
 def task_name(deployment: str, claim: Claim) -> str:
     """Our name for one attempt on a server, where others may read it: so it does not hold the job's id."""
     digest = hashlib.sha256(claim.id.encode()).hexdigest()[:16]
-    return f"sd-b64-{deployment}-{digest}-{claim.attempt}"
+    return f"{task_prefix(deployment)}{digest}-{claim.attempt}"

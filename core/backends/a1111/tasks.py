@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from core.backends import task_prefix
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.progress import ProgressSource, TaskState
 from core.backends.a1111.standstill import Standstill, is_busy
@@ -43,7 +44,7 @@ class Tasks:
     ) -> None:
         self._client = client
         self._progress = progress
-        self._prefix = f"sd-b64-{deployment}-"
+        self._prefix = task_prefix(deployment)
         self._clock = clock
         self._give_up = give_up
         self._sent: dict[str, Sent] = {}
