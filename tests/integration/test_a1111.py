@@ -360,6 +360,23 @@ async def test_an_odd_answer_about_progress_does_not_count_for_ever(monkeypatch:
         await painting
 
 
+async def test_a_server_that_was_away_may_tell_what_it_did_not_tell_before() -> None:
+    """Another version may be there by then; nobody waits a minute for what it tells."""
+    async with studio(missing=NO_PROGRESS) as it:
+        for is_estimated in (True, False):
+            it.double.hold(at=2)
+            painting = asyncio.create_task(it.paint(wishes=Wishes(WATCHED)))
+            await it.heard.wait()
+            assert it.told[-1].estimated is is_estimated
+            it.double.release()
+            await painting
+            it.heard.clear()
+            await it.double.go_away()
+            assert not (await it.backend.look()).usable
+            it.double.missing = ()
+            await it.double.come_back()
+
+
 @pytest.mark.parametrize("missing", [(), ("/internal/progress",)])
 async def test_what_waits_behind_somebody_elses_picture_is_asked_for_less_and_less(
     missing: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
