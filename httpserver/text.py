@@ -60,7 +60,8 @@ def _in_query(request: web.Request) -> Wanted:
     wanted = read_wanted(read_query(request.rel_url), request.app[LIMITS])
     # Another site's page may lead its reader here, also by a script, over and over: what is not kept ends as
     # the next begins.
-    if wanted.keep and "cross-site" in request.headers.getall("Sec-Fetch-Site", ()):
+    is_led = "Origin" not in request.headers and "cross-site" in request.headers.getall("Sec-Fetch-Site", ())
+    if wanted.keep and is_led:
         raise Forbidden("another site's link may have nothing kept: open it without keep")
     return wanted
 

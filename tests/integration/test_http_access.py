@@ -64,6 +64,13 @@ async def test_another_site_s_request_may_not_come(tmp_path: Path) -> None:
         )
 
 
+async def test_a_listed_page_may_have_pictures_kept(tmp_path: Path) -> None:
+    """An EventSource has no other way to ask for that than the address."""
+    async with serving(tmp_path, allowed_origins=("https://gallery.example",)) as served:
+        page = {"Origin": "https://gallery.example", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors"}
+        assert (await served.get("/image", headers=page, input="a", keep="true")).status == 200
+
+
 async def test_the_page_s_own_files_are_refused_to_nobody(tmp_path: Path) -> None:
     """They are as public as this project, and without them the page could not say what is refused, and why.
 
