@@ -36,7 +36,7 @@ BYTES_OF_A_LETTER = 64
 """Of a prompt, all in all, for each picture: an emoji is 14 bytes in `info` (JSON in JSON, in ASCII), which
 tells it twice, and 6 in the picture itself."""
 BESIDE = 16 * 1024 * 1024
-"""Bytes of an answer that depend on neither: its owner may have small pictures enlarged, or others added."""
+"""Bytes for each picture that depend on neither: its owner may have small ones enlarged, or others added."""
 MOST_INFO = 1024 * 1024
 """Bytes of `info` beside the prompts in it, ample: read, odd JSON takes many times its bytes of memory."""
 MOST_IMAGES = 1000
@@ -121,7 +121,7 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
 def longest_answer(request: ImageRequest) -> int:
     """Bytes that no honest answer exceeds: the pictures, a grid of them all, and what is told of each."""
     pixels = request.batch_size * request.width * request.height
-    return BESIDE + _texts(request) + 2 * round(pixels * BYTES_OF_A_PIXEL)
+    return BESIDE * request.batch_size + _texts(request) + 2 * round(pixels * BYTES_OF_A_PIXEL)
 
 
 def _texts(request: ImageRequest) -> int:

@@ -296,3 +296,10 @@ def test_an_answer_that_is_nested_without_end_is_the_servers_fault() -> None:
     """Also in what nobody reads: the job is tried again elsewhere."""
     with pytest.raises(BackendError, match="no JSON of A1111"):
         read(b'{"images":["a"],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def test_each_picture_of_a_batch_may_have_been_enlarged() -> None:
+    """Four of 512x512, each made 2048x2048, were refused where one was taken."""
+    enlarged = 11_000_000
+    for count in (1, 4, 8):
+        assert longest_answer(ImageRequest(prompt="a", batch_size=count)) > count * enlarged
