@@ -29,6 +29,7 @@ class Pace:
         if tells and self._is_first:
             self._measured.clear()
             self._is_first = False
-        if tells or self._is_first:
+        # All that no step does makes small ones slow: where one is quicker than the pace, that is wrong.
+        if tells or self._is_first or self.seconds is None or seconds / cost < self.seconds:
             self._measured.append(seconds / cost)
             self.seconds = median(self._measured)

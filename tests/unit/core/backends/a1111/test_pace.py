@@ -67,3 +67,11 @@ def test_two_pictures_of_five_may_wait_behind_somebody_elses(seconds: list[float
     for each in seconds:
         pace.learn(ImageRequest(prompt="a"), each)
     assert pace.seconds == pytest.approx(2.2)
+
+
+def test_small_pictures_that_are_quicker_than_the_pace_show_that_it_is_wrong() -> None:
+    """It was of another model, or of a picture that waited; where all are small, it stayed for ever."""
+    pace, quick = Pace(30.0), ImageRequest(prompt="a", steps=4, width=1024, height=1024)
+    for _ in range(MEASURED):
+        pace.learn(quick, 0.8)
+    assert pace.seconds == pytest.approx(1.0)
