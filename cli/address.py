@@ -15,6 +15,7 @@ from core.settings import Settings, SettingsError, load
 from core.variables import LOOPBACK
 
 DEFAULT_PORT = 5000
+NUMBERS = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 EVERYWHERE = {"0.0.0.0", "::"}
 """What a server listens on at all of this machine's addresses."""
 
@@ -61,8 +62,8 @@ def _own_host(host: str) -> str:
         for family, kind, _, _, address in socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM):
             with suppress(OSError), socket.socket(family, kind) as door:
                 door.bind(address)
-                # Not the name: asked once more, it may lead elsewhere.
-                return reachable(str(address[0]))
+                # Not the name: asked once more, it may lead elsewhere. A link's own address has its scope.
+                return reachable(socket.getnameinfo(address, NUMBERS)[0])
     raise Failure(USAGE, f"HTTP_HOST: {host!r} is not this machine: name a server elsewhere by --server")
 
 

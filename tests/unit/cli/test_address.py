@@ -161,3 +161,13 @@ def test_an_address_with_a_user_and_a_key_are_too_much() -> None:
     with pytest.raises(Failure, match="only one can be sent") as failed:
         find_server("http://user:secret@host", "key", {})
     assert failed.value.exit_code == 2
+
+
+def test_a_link_s_own_address_is_asked_with_its_scope(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it the system knows no way there."""
+    index, name = socket.if_nameindex()[0]
+    address = ("fe80::1", 0, 0, index)
+    found = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", address)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(socket.socket, "bind", lambda *_: None)
+    assert find_server(None, None, {"HTTP_HOST": f"fe80::1%{name}"}).url.host == f"fe80::1%{name}"
