@@ -89,9 +89,12 @@ class Outage:
         pulse says nothing of a memory that is full, as it needs no room; and that much room, or a connection
         that bears pictures, is there for good only when nothing was refused for a while.
         """
-        now = self._clock()
+        now, pulse_was_refused = self._clock(), "pulse" in self._refused
         for name, (called, when) in list(self._refused.items()):
             spoken_for = call == name or call in NEED_ROOM or (call == "pulse" and called != FULL)
+            if called == NOT_LET_IN and not (call == "pulse" and pulse_was_refused):
+                # It may be a right that other calls do not need.
+                spoken_for = call == name or (spoken_for and now - when >= SETTLED)
             is_settled = now - when >= SETTLED or (called != FULL and name not in PICTURES)
             if spoken_for and is_settled:
                 del self._refused[name]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import NoPermissionError, OutOfMemoryError, RedisError
 
 from core import QueueUnavailable, Settings, connect
 from core.gateway import Gateway
@@ -165,4 +165,18 @@ def test_pictures_that_do_not_come_through_while_all_else_does_are_one_outage(
     assert len(lines(caplog)) == 1
     clock.advance(SETTLED)
     outage.worked("pulse")
+    assert lines(caplog)[1:] == [BACK]
+
+
+def test_a_right_that_some_calls_do_not_need_is_not_back_with_these(
+    outage: Outage, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without that to publish no job came in, and the log said each second that the queue is back."""
+    why = NoPermissionError("User painter has no permissions to run the 'publish' command")
+    for _ in range(5):
+        outage.failed("put", QueueUnavailable(NOT_LET_IN), why)
+        outage.worked("claim")
+        outage.worked("pulse")
+    assert len(lines(caplog)) == 1
+    outage.worked("put")
     assert lines(caplog)[1:] == [BACK]
