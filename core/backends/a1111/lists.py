@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, TypeGuard
+from unicodedata import category
 
 from core.offers import bare_name, flat_name
 from core.request import LONGEST_NAME
@@ -16,8 +17,9 @@ OFFERED = (
 )
 LONGEST_TITLE = 2 * LONGEST_NAME
 """Characters of a model's title that are read: it holds its folder and its hash beside its name."""
-SPACES = dict.fromkeys(map(ord, "\u00a0\u3000"), " ")
-"""Such as a file's name may hold, though Python calls them not printable."""
+JOINERS = "\u200c\u200d"
+"""Of Persian words and of emoji: what Python calls not printable, and a file's name may hold, as it may spaces
+of all kinds."""
 
 
 class Model(NamedTuple):
@@ -44,7 +46,8 @@ def is_name(value: object) -> TypeGuard[str]:
     """Whether a client may ask for a model or a sampler by it, and a terminal show it."""
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
         return False
-    return value.isprintable() or value.translate(SPACES).isprintable()
+    odd = () if value.isprintable() else (letter for letter in value if not letter.isprintable())
+    return all(letter in JOINERS or category(letter) == "Zs" for letter in odd)
 
 
 def loaded_model(options: Any, models: Sequence[Model]) -> str | None:
