@@ -36,8 +36,8 @@ ASK_SECONDS = 5.0
 """For the small endpoints, all in all."""
 MOST_ASKED = 4 * 1024 * 1024
 """Bytes of an answer of theirs (ten thousand models, each with its path and its hash), and of any error."""
-MOST_PROGRESS = 64 * 1024 * 1024
-"""Bytes of an answer about progress: a preview of a batch of twelve megapixels that is noise still, as PNG."""
+MOST_PROGRESS = 40 * 1024 * 1024
+"""Bytes of an answer about progress: a preview of eight megapixels in all that is noise still, as PNG."""
 PAINTING = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 ASKING = aiohttp.ClientTimeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 READ_BUFFER = 4 * 1024 * 1024

@@ -18,8 +18,7 @@ OFFERED = (
 LONGEST_TITLE = 2 * LONGEST_NAME
 """Characters of a model's title that are read: it holds its folder and its hash beside its name."""
 JOINERS = "\u200c\u200d"
-"""Of Persian words and of emoji: what Python calls not printable, and a file's name may hold, as it may spaces
-of all kinds."""
+"""Of Persian words and of emoji: not printable to Python, and in names of files, as are all spaces."""
 
 
 class Model(NamedTuple):

@@ -89,9 +89,7 @@ def test_what_no_client_could_ask_for_and_no_terminal_show_is_not_offered(name: 
     assert sampler_names([{"name": name}, {"name": "Euler"}]) == ("Euler",)
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * LONGEST_NAME, "Ünï\u3000côde\u00a0猫 🐈", "می\u200cخواهم", "👩\u200d🎨"]
-)
+@pytest.mark.parametrize("name", ["x" * LONGEST_NAME, "Ünï\u3000côde\u00a0猫 🐈", "क्\u200dष", "👩\u200d🎨"])
 def test_a_name_of_any_language_is_one(name: str) -> None:
     assert is_name(name)
 
