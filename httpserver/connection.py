@@ -16,6 +16,7 @@ from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, InvalidURLError, LineTooLong
 from aiohttp.web_request import BaseRequest
+from multidict import CIMultiDictProxy
 
 from core import Internal, InvalidRequest, NotFound, Stall
 from httpserver.answers import ALWAYS, problem_answer
@@ -37,30 +38,39 @@ _GOING_ON = re.compile(rb"\S*")
 _ASCII = bytes(range(128))
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
+Factory = Callable[..., BaseRequest]
 
 log = logging.getLogger(__name__)
 
 
-def sensible(handler: Handler) -> Handler:
-    """Let only requests through whose path can be one of ours; what is at fault is said before the routes.
-
-    What nobody can expect is as if it were not there: aiohttp would refuse it and quote it, which fails for
-    some bytes.
-    """
+def with_short_paths(handler: Handler) -> Handler:
+    """Let only requests through whose path can be one of ours; what is at fault is said before the routes."""
 
     async def handle(request: BaseRequest) -> web.StreamResponse:
-        if len(request.raw_path.partition("?")[0]) > LONGEST_PATH:
-            answer: web.StreamResponse = problem_answer(NotFound("there is nothing at so long a path"))
-        elif "Expect" in request.headers and request.headers["Expect"].lower() != "100-continue":
-            headers = request.headers.copy()
-            headers.popall("Expect")
-            answer = await handler(request.clone(headers=headers))
-        else:
+        if len(request.raw_path.partition("?")[0]) <= LONGEST_PATH:
             return await handler(request)
+        answer = problem_answer(NotFound("there is nothing at so long a path"))
         answer.headers.update(ALWAYS)
         return answer
 
     return handle
+
+
+def without_odd_wishes(factory: Factory) -> Factory:
+    """Make requests as if what nobody can expect were not there.
+
+    aiohttp would refuse it and quote it, which fails for some bytes; so does a clone of a request, for those of
+    any header. A clone's answer would also lack the headers for pages: it is finished with the first one.
+    """
+
+    def make(message: RawRequestMessage, *others: Any) -> BaseRequest:
+        if "Expect" in message.headers and message.headers["Expect"].lower() != "100-continue":
+            headers = message.headers.copy()
+            headers.popall("Expect")
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        return factory(message, *others)
+
+    return make
 
 
 class _BadHead(HttpProcessingError):

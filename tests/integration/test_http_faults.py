@@ -347,6 +347,19 @@ async def test_who_expects_what_is_not_known_is_answered_as_anybody_else(
     assert caplog.records == []
 
 
+async def test_who_expects_what_is_not_known_is_answered_with_all_headers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those for pages as well, whatever bytes stand in other headers."""
+    head = b"GET /status HTTP/1.1\r\n" + HOST + b"Connection: close\r\nOrigin: http://localhost\r\n"
+    async with serving(tmp_path) as served:
+        for wish in (b"", b"Expect: rain\r\n", b"Expect:\r\nX-Name: \xff\r\n"):
+            answer = await served.send(head + wish + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert b"\r\nVary: Origin\r\nAccess-Control-Allow-Origin: http://localhost\r\n" in answer
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize(("length", "key", "status"), [(14, "secret", 401), (400_000_000, "", 413)])
 async def test_a_body_that_is_not_read_is_not_asked_for(
     tmp_path: Path, length: int, key: str, status: int
