@@ -15,6 +15,7 @@ from typing import Any, cast
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, InvalidURLError, LineTooLong
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 from aiohttp.web_request import BaseRequest
 from multidict import CIMultiDictProxy
 
@@ -118,6 +119,9 @@ class Connection(web.RequestHandler):
         self._in_target = False
         self._rest = b""
         self._stall = Stall(writer, self._loop)
+        # The parser counts a request whose body ends after it was taken as one that waits still, and so stops
+        # one sooner than aiohttp looks for: what it keeps then would never be parsed.
+        self._max_msg_queue_size = MAX_MSG_QUEUE_SIZE - 1
         super().connection_made(cast(asyncio.Transport, Corkable(writer)))
 
     def data_received(self, data: bytes) -> None:

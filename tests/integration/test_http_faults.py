@@ -360,6 +360,18 @@ async def test_who_expects_what_is_not_known_is_answered_with_all_headers(
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("count", [31, 32, 33, 100, 200])
+async def test_many_requests_behind_a_body_are_all_answered(tmp_path: Path, count: int) -> None:
+    """The body ends after its request was taken, while aiohttp's parser counts who waits."""
+    body = json.dumps({"input": "a" * 4000, "negative_prompt": "b" * 4000, "seed": 1}).encode().ljust(20_000)
+    post = b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n" % len(body)
+    post += b"Content-Type: application/json\r\n\r\n" + body
+    get = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    last = get[:-2] + b"Connection: close\r\n\r\n"
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        assert (await served.send(post + get * count + last)).count(b"HTTP/1.1 200 OK\r\n") == count + 2
+
+
 @pytest.mark.parametrize(("length", "key", "status"), [(14, "secret", 401), (400_000_000, "", 413)])
 async def test_a_body_that_is_not_read_is_not_asked_for(
     tmp_path: Path, length: int, key: str, status: int
