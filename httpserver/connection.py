@@ -132,7 +132,7 @@ class Connection(web.RequestHandler):
             data, self._rest = data[:PIECE], data[PIECE:]
             self._pause_transport_reading()
             self._go_on_soon()
-        body = self._body
+        body = self._body = self._messages[-1][1] if self._messages else self._body
         told = None if body is None or body.is_eof() else body.total_bytes
         if told is None and not self._messages:
             if data.isascii() and b"\n" in data:
@@ -211,6 +211,15 @@ class Connection(web.RequestHandler):
             self._go_on_soon()
         else:
             super()._resume_transport_reading()
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """See RequestHandler. It parses what came behind an upgrade that was declined."""
+        done = await super().finish_response(request, resp, start_time)
+        if self._messages:
+            self._body = self._messages[-1][1]
+        return done
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

@@ -372,6 +372,24 @@ async def test_many_requests_behind_a_body_are_all_answered(tmp_path: Path, coun
         assert (await served.send(post + get * count + last)).count(b"HTTP/1.1 200 OK\r\n") == count + 2
 
 
+async def test_a_body_behind_an_upgrade_that_was_declined_is_no_head(tmp_path: Path) -> None:
+    """aiohttp parses what came with the upgrade by itself; the rest of it is not bounded."""
+    upgrade = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    body = json.dumps({"input": "a"}).encode().ljust(400_000)
+    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: %d\r\n" % len(body)
+    head += b"Content-Type: application/json\r\nConnection: close\r\n\r\n"
+    async with (
+        serving(tmp_path, max_prompt=20_000) as served,
+        connected(served) as (reader, writer),
+        asyncio.timeout(10),
+    ):
+        writer.write(upgrade + head + body[:10])
+        answer = await reader.readuntil(b'{"status":"ok"}')
+        writer.write(body[10:])
+        answer += await reader.read()
+    assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
 @pytest.mark.parametrize(("length", "key", "status"), [(14, "secret", 401), (400_000_000, "", 413)])
 async def test_a_body_that_is_not_read_is_not_asked_for(
     tmp_path: Path, length: int, key: str, status: int
