@@ -151,7 +151,8 @@ class Connection(web.RequestHandler):
         elif data:
             # Of a body that goes on and did not grow they are headers behind it, which are kept as well.
             if body is None or told is None or (body.total_bytes == told and not body.is_eof()):
-                self._await_head(len(data))
+                if data.strip(b"\r\n"):  # an empty line before a request is none of it (RFC 9112, 2.2)
+                    self._await_head(len(data))
             elif self._late is not None:
                 self._end_head()
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from httpserver import state, text
+from httpserver import connection, state, text
 from tests.doubles.http_fixture import Served, serving
 
 HOST = b"Host: localhost\r\n"
@@ -388,6 +388,20 @@ async def test_a_body_behind_an_upgrade_that_was_declined_is_no_head(tmp_path: P
         writer.write(body[10:])
         answer += await reader.read()
     assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
+async def test_an_empty_line_behind_a_request_is_no_head(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients end a body with one: nothing has to follow it, and the connection stays."""
+    monkeypatch.setattr(connection, "HEAD_SECONDS", 0.1)
+    get = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with serving(tmp_path) as served, connected(served) as (reader, writer), asyncio.timeout(10):
+        for _ in range(2):
+            writer.write(get)
+            assert (await reader.readuntil(b'{"status":"ok"}')).startswith(b"HTTP/1.1 200")
+            writer.write(b"\r\n")
+            await asyncio.sleep(0.3)
 
 
 @pytest.mark.parametrize(("length", "key", "status"), [(14, "secret", 401), (400_000_000, "", 413)])
