@@ -60,8 +60,8 @@ def with_short_paths(handler: Handler) -> Handler:
 def without_odd_wishes(factory: Factory) -> Factory:
     """Make requests as if what nobody can expect were not there.
 
-    aiohttp would refuse it and quote it, which fails for some bytes; so does a clone of a request, for those of
-    any header. A clone's answer would also lack the headers for pages: it is finished with the first one.
+    aiohttp would refuse it and quote it, which fails for some bytes; so does a clone of a request, for those
+    of any header. A clone's answer would also lack the headers for pages: it is finished with the first one.
     """
 
     def make(message: RawRequestMessage, *others: Any) -> BaseRequest:
