@@ -234,15 +234,14 @@ def misspelt(dotenv: Path = Path(".env")) -> list[str]:
 
     Raises SettingsError for a file that cannot be read.
     """
-    from difflib import get_close_matches  # clients read settings as well, and do without it
-
     known = [*(item.name.upper() for item in SETTINGS), *SECRET_FILES]
-    meant = {name: get_close_matches(name.upper(), known, 1, ALIKE) for name in _written(dotenv)}
-    return [
-        f"{dotenv}: {name} is no setting; {close[0]}?"
-        for name, close in meant.items()
-        if close and name not in known
-    ]
+    strange = [name for name in _written(dotenv) if name not in known]
+    if not strange:
+        return []
+    from difflib import get_close_matches  # few need it, and it takes a while to load
+
+    meant = {name: get_close_matches(name.upper(), known, 1, ALIKE) for name in strange}
+    return [f"{dotenv}: {name} is no setting; {close[0]}?" for name, close in meant.items() if close]
 
 
 def _written(dotenv: Path | None) -> dict[str, str]:

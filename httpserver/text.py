@@ -58,12 +58,17 @@ async def _paint(request: web.Request, wanted: Wanted, answer: Answer) -> web.St
 
 def _in_query(request: web.Request) -> Wanted:
     wanted = read_wanted(read_query(request.rel_url), request.app[LIMITS])
-    # Another site's page may lead its reader here, also by a script, over and over: what is not kept ends as
-    # the next begins.
-    is_led = "Origin" not in request.headers and "cross-site" in request.headers.getall("Sec-Fetch-Site", ())
-    if wanted.keep and is_led:
+    if wanted.keep and _is_led_here(request):
         raise Forbidden("another site's link may have nothing kept: open it without keep")
     return wanted
+
+
+def _is_led_here(request: web.Request) -> bool:
+    """Whether another site's page led its reader here, as a script may do over and over.
+
+    What is not kept ends as the next begins. A page that asks by itself has an Origin, which was judged.
+    """
+    return "Origin" not in request.headers and "cross-site" in request.headers.getall("Sec-Fetch-Site", ())
 
 
 async def expect(request: web.Request) -> None:

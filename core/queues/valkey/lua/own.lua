@@ -19,14 +19,15 @@ redis.call('PEXPIRE', P .. 'wants:' .. worker, 60000 + LEASE)
 for _, dead in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers', '-inf', NOW)) do
   redis.call('ZREM', P .. 'workers', dead)
 end
-for _, lapsed in ipairs(redis.call('ZRANGEBYSCORE', P .. 'own', '-inf', NOW)) do
+local ended = redis.call('ZRANGEBYSCORE', P .. 'own', '-inf', NOW)
+for _, lapsed in ipairs(ended) do
   redis.call('ZREM', P .. 'own', lapsed)
   redis.call('HDEL', P .. 'owner', lapsed)
   redis.call('HSET', P .. 'lapsed', lapsed, NOW)
-  local left = redis.call('HGETALL', P .. 'lapsed')
-  for number = 1, #left, 2 do  -- what nobody has asked for by now has gone for good
-    if NOW - left[number + 1] > LEASE + 60000 then redis.call('HDEL', P .. 'lapsed', left[number]) end
-  end
+end
+local left = #ended > 0 and redis.call('HGETALL', P .. 'lapsed') or {}
+for number = 1, #left, 2 do  -- what nobody has asked for by now has gone for good
+  if NOW - left[number + 1] > LEASE + 60000 then redis.call('HDEL', P .. 'lapsed', left[number]) end
 end
 local has, heard = {}, {}
 for _, other in ipairs(redis.call('ZRANGE', P .. 'workers', 0, -1)) do has[other] = 0 end
