@@ -32,7 +32,7 @@ from core import (
 )
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
-from tests.doubles.discord_fixture import Served, serving, without_pauses
+from tests.doubles.discord_fixture import Served, serving, until, without_pauses
 from tests.doubles.pictures import prompt_of
 from tests.valkey_server import ValkeyServer, flush
 
@@ -189,9 +189,7 @@ async def test_a_message_that_is_gone_has_its_job_watched_for_the_end_alone(
         asked = await served.hold_one()
         await delete_message(served, asked)
         served.double.step(2)
-        async with asyncio.timeout(10):
-            while len(asked_for) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: len(asked_for) >= 2)
         served.double.release()
         await new_message(served, asked)
     assert asked_for == [{"progress": True, "preview": True}, {"progress": False, "preview": False}]
@@ -473,9 +471,7 @@ async def test_a_fault_beside_a_job_ends_nothing_that_is_followed(
             else:
                 patch.setattr(served.gateway.coordination, method, broken)
                 await served.imagine("one too many")
-            async with asyncio.timeout(10):
-                while "WRONGTYPE" not in caplog.text:  # noqa: ASYNC110
-                    await asyncio.sleep(0)
+            await until(lambda: "WRONGTYPE" in caplog.text)
         served.double.release()
         assert (await served.discord.settled(asked)).title == "Done"
 
@@ -491,9 +487,7 @@ async def test_a_ticket_whose_day_is_over_is_not_stored_again_and_its_picture_co
         monkeypatch.setattr(served.bot.desk.tickets, "was_delivered", looks)
         monkeypatch.setattr(ticket, "TTL", 0.0)
         await served.gateway.coordination.delete(tickets.TICKET_KIND, own.name)
-        async with asyncio.timeout(10):
-            while looks.call_count < 3:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: looks.call_count >= 3)
         assert await served.bot.desk.tickets.names() == []
         served.double.release()
         assert (await served.discord.settled(asked)).title == "Done"
@@ -512,9 +506,7 @@ async def test_a_job_that_could_not_be_delivered_for_a_day_is_forgotten(
         assert len(await served.bot.desk.tickets.names()) == 1, "it is tried for as long as it may pass"
         with monkeypatch.context() as a_day_later:
             a_day_later.setattr(ticket, "TTL", 0.0)
-            async with asyncio.timeout(10):
-                while served.bot.deliveries._tended:  # noqa: ASYNC110
-                    await asyncio.sleep(0)
+            await until(lambda: not served.bot.deliveries._tended)
         assert caplog.text.count("no way to deliver it") == 1
         assert await served.bot.desk.tickets.names() == []
         served.discord.faults_end()
@@ -736,9 +728,7 @@ async def test_a_replica_whose_clock_stood_still_does_not_deliver_what_another_o
             await served.bot.desk.tickets.release(own.name)
             assert await coordination.hold(f"discord:lease:{own.name}", "another", ttl=60)
         served.double.release()
-        async with asyncio.timeout(10):
-            while not any(words in caplog.text for words in GIVES_WAY):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: any(words in caplog.text for words in GIVES_WAY))
         assert served.discord.pictures == 0
 
 
@@ -763,9 +753,7 @@ async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_deli
         own = await served.ticket()
         await served.gateway.coordination.put(tickets.DELIVERED, own.name, b"1", ttl=60)
         await served.gateway.coordination.delete(tickets.TICKET_KIND, own.name)
-        async with asyncio.timeout(10):
-            while "left to another replica" not in caplog.text:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: "left to another replica" in caplog.text)
         assert await served.bot.desk.tickets.names() == []
         served.double.release()
 
@@ -863,9 +851,7 @@ async def test_a_replica_that_wakes_up_shows_nothing_over_what_another_one_deliv
             await coordination.delete(tickets.TICKET_KIND, own.name)
             await coordination.release(lease, "another")
         served.double.step(3)
-        async with asyncio.timeout(10):
-            while "left to another replica" not in caplog.text:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: "left to another replica" in caplog.text)
         assert asked.message.edits == edits
         served.double.release()
 
