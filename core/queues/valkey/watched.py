@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from core.events import End, Event, Progress, Queued, Started
@@ -19,9 +20,10 @@ JUST_PUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that was put here: how to do so again, when it was (by the queue's clock), whether to keep it."""
+    """A job that was put here: how to do so again, its version then, when it was (by the queue's clock)."""
 
     put: PutAgain
+    version: int
     at: float
     keep: bool
 
@@ -42,8 +44,9 @@ class Watched:
 
     id: str
     watches: set[Watch] = field(default_factory=set)
-    entering: set[Watch] = field(default_factory=set)
-    """Those whose first state is on its way."""
+    entering: dict[Watch, int] = field(default_factory=dict)
+    """Those whose first state is on its way, and the version since which they watch: what ended before was
+    another life of the job."""
     version: int = -1
     place: Place | None = None
     """Where it waits, if it does."""
@@ -54,8 +57,8 @@ class Watched:
     """How it was put, if that was done here."""
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Its result is fetched by one at a time: the others find it."""
-    ending: bool = False
-    """Whether its result is being fetched."""
+    ending: int = -1
+    """The version of the end whose result is being fetched; -1 for none."""
     missing: int = 0
     """How often in a row the queue did not know it."""
 
@@ -63,9 +66,14 @@ class Watched:
     def flags(self) -> int:
         """What they want, as the scripts write it: 1, 2 for progress, 4 for previews; 0 for nobody."""
         flags = 0
-        for watch in self.watches | self.entering:
+        for watch in self.watches | self.entering.keys():
             flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
         return flags
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its result is being fetched."""
+        return self.ending >= 0
 
     @property
     def _fraction(self) -> float:
@@ -87,9 +95,10 @@ class Watched:
         for watch in self.watches:
             watch.tell(event)
 
-    def end(self, end: End) -> None:
-        """The last that is told."""
-        for watch in self.watches | self.entering:
+    def end(self, end: End, version: float = inf) -> None:
+        """The last that is told: to all, or to those who have watched since that version."""
+        ending = self.watches | {watch for watch, since in self.entering.items() if since <= version}
+        for watch in ending:
             watch.tell(end)
+            self.entering.pop(watch, None)
         self.watches.clear()
-        self.entering.clear()

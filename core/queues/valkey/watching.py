@@ -71,9 +71,9 @@ class Watching:
             self._emptied.clear()
             await self._emptied.wait()
 
-    def accepted(self, id: str, put: PutAgain, *, keep: bool) -> None:
+    def accepted(self, id: str, put: PutAgain, version: int, *, keep: bool) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
-        self._accepted[id] = Accepted(put, self._backends.server_clock, keep)
+        self._accepted[id] = Accepted(put, version, self._backends.server_clock, keep)
 
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
@@ -85,7 +85,7 @@ class Watching:
             raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
         await self.leaving.until_said(watch.id)
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
-        job.entering.add(watch)
+        job.entering[watch] = own.version if own else -1
         job.put = job.put or (own.put if own else None)
         try:
             async with job.saying:
@@ -94,7 +94,7 @@ class Watching:
                     await own.put()
                     shown, runs = await self._watch(job, own)
         except BaseException:
-            job.entering.discard(watch)
+            job.entering.pop(watch, None)
             await self._say_flags(job, abandon=False)
             raise
         self._backends.note_runs(runs)
@@ -141,7 +141,7 @@ class Watching:
         ids, doubts = list(self._jobs), self._doubts
         for begin in range(0, len(ids), CHUNK):
             await self._look_at(ids[begin : begin + CHUNK])
-        return doubts == self._doubts and not any(job.missing or job.ending for job in self._jobs.values())
+        return doubts == self._doubts and not any(job.missing or job.is_ending for job in self._jobs.values())
 
     async def tell_places(self) -> None:
         """The estimates move with time, also where no place has changed."""
@@ -196,7 +196,7 @@ class Watching:
         if watch not in job.entering:
             return
         if isinstance(shown, str):
-            job.entering.discard(watch)
+            job.entering.pop(watch, None)
             self._drop_if_empty(job)
             raise no_such_job() if shown == "none" else expired()
         if isinstance(shown, Ended):
@@ -205,11 +205,11 @@ class Watching:
                 if watch in job.entering:
                     watch.tell(end)
             finally:
-                job.entering.discard(watch)
+                job.entering.pop(watch, None)
                 self._drop_if_empty(job)
             return
         self._apply(job, shown)
-        job.entering.discard(watch)
+        job.entering.pop(watch, None)
         job.watches.add(watch)
         if job.last is not None:
             watch.begin(job.last)
@@ -237,7 +237,7 @@ class Watching:
             if job is None or not job.watches:
                 continue
             if isinstance(shown, str):
-                if not job.ending:
+                if not job.is_ending:
                     await self._find(job)
                 continue
             job.missing = 0
@@ -258,9 +258,9 @@ class Watching:
 
     def _end(self, job: Watched, ended: Ended) -> None:
         """Fetch the pictures, then tell the end: once, whoever brings the news, and nobody waits for it."""
-        if self._jobs.get(job.id) is not job or ended.version < job.version or job.ending:
+        if self._jobs.get(job.id) is not job or ended.version < job.version or ended.version <= job.ending:
             return
-        job.ending = True
+        job.ending = ended.version
         self._spawn(self._fetch_end(job, ended))
 
     async def _fetch_end(self, job: Watched, ended: Ended) -> None:
@@ -270,10 +270,11 @@ class Watching:
             job.version = -1  # the next pulse sees what has become of it
             return
         finally:
-            job.ending = False
+            if job.ending == ended.version:
+                job.ending = -1
         if self._jobs.get(job.id) is job and ended.version >= job.version:
             job.place = None
-            job.end(end)
+            job.end(end, ended.version)
             self._drop_if_empty(job)
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:

@@ -13,6 +13,7 @@ from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.ownership import ValkeyOwnership
+from core.queues.valkey.records import Message
 from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
 from core.request import SMALLEST_COST, ImageRequest
@@ -208,6 +209,65 @@ async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_ju
     await queue.put("job", wish_for(), ALICE, keep=False)
     assert await told(await queue.events("job")) == [painted()]
     assert (await queue.status(ALICE)).waiting == 0
+
+
+async def test_a_job_that_is_painted_again_ends_though_pictures_of_before_are_on_their_way(
+    home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They had expired, so it was put again."""
+    queue = await home.open(result_max_bytes=1)
+    await queue.offer(usable("gpu:1"))
+    fetch, hear = queue.pictures.fetch, queue._watching.hear
+    fetching, arrives, both_ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slow(keys: list[str]) -> list[bytes | None]:
+        fetching.set()
+        await arrives.wait()
+        return await fetch(keys)
+
+    def end_twice(message: Message) -> None:
+        hear(message)
+        if message.letter == "E" and fetching.is_set():
+            both_ended.set()
+
+    monkeypatch.setattr(queue.pictures, "fetch", slow)
+    monkeypatch.setattr(queue._watching, "hear", end_twice)
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job")
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    await soon(fetching.wait())
+
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    watch = await queue.events("job")
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted(picture=b"YWdhaW4="))
+    await soon(both_ended.wait())
+    arrives.set()
+    assert (await told(watch))[-1] == painted(picture=b"YWdhaW4=")
+
+
+async def test_who_puts_a_job_again_is_told_no_end_of_before(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word of it comes only when he is about to watch."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job")
+    late = list[Message]()
+    with monkeypatch.context() as patch:
+        patch.setattr(queue._watching, "hear", late.append)
+        assert await queue.cancel("job", ALICE)
+        await home.settle()
+
+    async def come_late() -> None:
+        for message in late:
+            queue._watching.hear(message)
+        await home.settle()
+
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    before(monkeypatch, queue, "watch", come_late)
+    watch = await queue.events("job")
+    assert await told(watch) == [Queued(0, None)]
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    assert (await told(watch))[-1] == painted()
 
 
 async def test_who_comes_back_while_the_queue_is_told_of_his_leaving_is_heard(
