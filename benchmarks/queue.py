@@ -77,6 +77,7 @@ def settings(url: str = "") -> Settings:
 async def memory() -> AsyncIterator[Home]:
     """The queue in memory."""
     queue = MemoryQueue(settings())
+    await _offer(queue)
     async with _beside(queue.run(), _offering(queue)):
         yield Home(MEMORY, queue, queue)
 
@@ -89,6 +90,7 @@ async def valkey() -> AsyncIterator[Home]:
         async with _beside(front.run(), worker.run()):
             await front.first_pulse()
             await worker.first_pulse()
+            await _offer(worker)
             async with _beside(_offering(worker)):
                 await front.offers()
                 yield Home(SHARED, front, worker, server)
@@ -233,12 +235,17 @@ def painted(kilobytes: int) -> Completed:
     return Completed((image,), "gpu:1", 1.0, "m", "Euler", 512, 512, 20)
 
 
+async def _offer(queue: Queue) -> None:
+    """Four servers say what they can do."""
+    for number in range(1, 5):
+        await queue.offer(Offer(f"gpu:{number}", usable=True, models=("m",), loaded="m", pace=1.0))
+
+
 async def _offering(queue: Queue) -> None:
-    """Four servers that say what they can do, as workers do, for ever."""
+    """They go on saying so, as workers do, for ever."""
     while True:
-        for number in range(1, 5):
-            await queue.offer(Offer(f"gpu:{number}", usable=True, models=("m",), loaded="m", pace=1.0))
         await asyncio.sleep(OFFER_AGAIN)
+        await _offer(queue)
 
 
 @asynccontextmanager
