@@ -25,6 +25,9 @@ sense. A front end maps code to its own status in one table.
 from collections.abc import Iterable
 from typing import ClassVar
 
+MOST_NAMED = 20
+"""Models that one sentence names: a render farm may have hundreds."""
+
 
 class SdError(Exception):
     """The root: `code` for programs, `message` for people, `retry_after` seconds or None."""
@@ -74,8 +77,10 @@ class UnknownModel(SdError):
 
     def __init__(self, model: str, models: Iterable[str]) -> None:
         self.models = tuple(models)
-        known = ", ".join(self.models) or "none"
-        super().__init__(f"no backend has the model {model!r}; models that exist: {known}")
+        known = ", ".join(self.models[:MOST_NAMED]) or "none"
+        more = len(self.models) - MOST_NAMED
+        rest = f" and {more} more" if more > 0 else ""
+        super().__init__(f"no backend has the model {model!r}; models that exist: {known}{rest}")
 
 
 class JobCancelled(SdError):

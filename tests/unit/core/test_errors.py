@@ -33,6 +33,12 @@ def test_an_unknown_model_names_those_that_exist() -> None:
     assert str(UnknownModel("x", [])).endswith("models that exist: none")
 
 
+def test_a_sentence_names_a_few_of_very_many_models_and_says_how_many_there_are() -> None:
+    error = UnknownModel("x", [f"model {number}" for number in range(500)])
+    assert str(error).endswith("model 18, model 19 and 480 more")
+    assert len(error.models) == 500, "a program may know all of them"
+
+
 @pytest.mark.parametrize("error", ERRORS.values())
 def test_an_error_becomes_an_event_and_an_error_again(error: type[SdError]) -> None:
     event = Failed(error.code, "a sentence", 7.0)
