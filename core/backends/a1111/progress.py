@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from core.backends import OnProgress, Wishes
 from core.backends.a1111.client import Client
-from core.backends.a1111.readings import Painting, by_state, by_task, by_time, seconds_left
+from core.backends.a1111.readings import Painting, Stepping, by_state, by_task, by_time, seconds_left
 from core.backends.a1111.standstill import is_busy
 from core.errors import BackendError
 from core.events import Progress
@@ -63,6 +63,7 @@ class ProgressSource:
         """Tell of each step while somebody watches; nobody watching means no poll. Ends by cancellation."""
         told, preview_id, due = 0.0, -1, self._clock()
         last: Progress | None = None
+        stepping = Stepping()
         before = 0.0  # the first step began: a picture may have waited long
         while True:
             while not wishes.current.watched:
@@ -84,7 +85,10 @@ class ProgressSource:
             if progress.fraction < told or progress == last:
                 continue
             last, told = progress, progress.fraction
-            await on_progress(replace(progress, eta=seconds_left(progress, painting.expected, elapsed)))
+            stepping.see(progress, elapsed)
+            by_steps = stepping.seconds_left(progress.steps, elapsed)
+            left = seconds_left(progress, painting.expected, elapsed, by_steps)
+            await on_progress(replace(progress, eta=left))
 
     def _moment_after(self, pause: float) -> float:
         """By the clock: when about this many seconds are over."""

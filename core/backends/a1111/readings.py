@@ -73,17 +73,54 @@ def by_time(painting: Painting, elapsed: float) -> Progress:
     return Progress(min(fraction, 0.99), math.floor(fraction * steps), steps, eta, estimated=True)
 
 
-def seconds_left(progress: Progress, expected: float | None, elapsed: float) -> float | None:
-    """Seconds left: at first by the server's pace, then more and more by what its steps tell.
+class Stepping:
+    """What the steps of one picture tell of its pace; nothing that went before them is in it."""
 
-    After one step that is little: it takes what was loaded and read before it for a part of every step. From
-    half of the picture on it counts alone, and so it does where the time by the pace is over.
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None
+        """When the first step was seen, in seconds since the picture began, and how far that was then."""
+        self._last = (0.0, 0.0)
+        """The same of the last one."""
+
+    def see(self, progress: Progress, elapsed: float) -> None:
+        """The picture is so far now."""
+        if progress.estimated or not progress.step:
+            return
+        if self._first is None:
+            self._first = self._last = (elapsed, progress.fraction)
+        elif progress.fraction > self._last[1]:
+            self._last = (elapsed, progress.fraction)
+
+    def seconds_left(self, steps: int, elapsed: float) -> float | None:
+        """By the time from the first step to the last one; None before there were two."""
+        if self._first is None or self._first == self._last:
+            return None
+        (began, first), (seen, fraction) = self._first, self._last
+        pace = (seen - began) / (fraction - first)
+        return max(0.0, pace * (1 - fraction) - min(elapsed - seen, pace / steps))
+
+
+def seconds_left(
+    progress: Progress, expected: float | None, elapsed: float, by_steps: float | None
+) -> float | None:
+    """Seconds left: at first by the server's pace, then more and more by its steps.
+
+    These count alone from half of the picture on, and where the time by the pace is over. Until two of them
+    were seen there is the server's own word: that takes a model's loading for a part of every step.
     """
-    known = 0.0 if expected is None else expected - elapsed
-    if known <= 0 or progress.eta is None:
-        return known if known > 0 else progress.eta
-    weight = min(1.0, 2 * progress.fraction) ** 2
-    return (1 - weight) * known + weight * progress.eta
+    share = min(1.0, 2 * progress.fraction)
+    if by_steps is None:
+        by_steps = progress.eta
+        if by_steps is not None and expected is not None:
+            by_steps = _between(expected * (1 - progress.fraction), by_steps, share**2)
+    if expected is None or expected <= elapsed:
+        return by_steps
+    known = expected - elapsed
+    return known if by_steps is None else _between(known, by_steps, max(share, elapsed / expected) ** 2)
+
+
+def _between(one: float, other: float, weight: float) -> float:
+    return (1 - weight) * one + weight * other
 
 
 def _late(share: float) -> float:

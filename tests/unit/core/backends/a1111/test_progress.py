@@ -1,6 +1,7 @@
 """A server is asked how far it is when there may be something new to tell, and by the clock."""
 
 import asyncio
+import math
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any, cast
@@ -44,27 +45,29 @@ def test_the_first_poll_is_not_before_the_first_step_and_soon_after_it(now: floa
 class Server:
     """Tells how far a picture is by a clock of its own, in A1111's way, and when it was asked.
 
-    Of its seconds those of `reading` are over before its first step.
+    Of its seconds those of `reading` are over before its first step. With `steps` it is at one of them.
     """
 
-    def __init__(self, began: float, seconds: float, *, reading: float = 0.0) -> None:
+    def __init__(self, began: float, seconds: float, *, reading: float = 0.0, steps: int = 0) -> None:
         self.now = self.began = began
         self.seconds = seconds
         self.reading = reading
+        self.steps = steps
         self.asked: list[float] = []
 
     async def ask(self, method: str, path: str, **options: Any) -> Any:
         self.asked.append(self.now)
         elapsed = self.now - self.began
         done = min(1.0, max(0.0, elapsed - self.reading) / (self.seconds - self.reading))
+        if self.steps:
+            done = math.floor(done * self.steps + 1e-6) / self.steps
         return {"active": True, "progress": done, "eta": elapsed / done - elapsed if done else None}
 
 
 async def follow(
-    server: Server, steps: int, monkeypatch: pytest.MonkeyPatch, *, expected: float | None = None
+    server: Server, steps: int, monkeypatch: pytest.MonkeyPatch, *, expected: float | None
 ) -> list[Progress]:
-    """All that is told of a picture of so many steps, until it is painted; where not `expected` to take other
-    seconds, by the right pace."""
+    """All that is told of a picture of so many steps, until it is painted; `expected`: seconds."""
     told: list[Progress] = []
     ends = server.began + server.seconds
 
@@ -77,8 +80,7 @@ async def follow(
         told.append(progress)
 
     source = ProgressSource(cast(Client, server), clock=lambda: server.now)
-    usual = server.seconds if expected is None else expected
-    painting = Painting("task", ImageRequest(prompt="a", steps=steps), server.began, usual)
+    painting = Painting("task", ImageRequest(prompt="a", steps=steps), server.began, expected)
     server.now += source.until_first_step(painting)
     monkeypatch.setattr(asyncio, "sleep", sleep)
     with suppress(asyncio.CancelledError):
@@ -94,7 +96,7 @@ async def test_nearly_every_step_is_told_and_no_silence_is_much_longer_than_one(
     steps, gaps, shares = 20, [0.0], []
     for began in (0.0, 1000.01, 1000.05, 123456.78):
         server = Server(began, step * steps)
-        told = await follow(server, steps, monkeypatch)
+        told = await follow(server, steps, monkeypatch, expected=server.seconds)
         gaps += [after - before for before, after in pairwise(server.asked)]
         shares.append(len({one.step for one in told} - {0}) / (steps - 1))
     assert max(gaps) <= 1.5 * step + 1e-6
@@ -106,7 +108,7 @@ async def test_servers_of_different_paces_are_polled_at_the_same_moments(
 ) -> None:
     for began, seconds in ((1000.0, 5.0), (1000.03, 7.7), (1003.99, 4.4)):
         server = Server(began, seconds)
-        await follow(server, 10, monkeypatch)
+        await follow(server, 10, monkeypatch, expected=server.seconds)
         assert [20 * asked for asked in server.asked] == pytest.approx(
             [round(20 * asked) for asked in server.asked]
         )
@@ -117,12 +119,31 @@ async def test_where_the_pace_is_known_the_seconds_left_never_rise(
     reading: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After its first step alone, one that read the prompt for a fifth of the time says far more."""
-    told = await follow(Server(1000.0, 10.0, reading=10.0 * reading), 20, monkeypatch)
+    told = await follow(Server(1000.0, 10.0, reading=10.0 * reading), 20, monkeypatch, expected=10.0)
     left = [one.eta for one in told if one.eta is not None]
     assert len(left) == len(told) >= 15
     assert all(after <= before + 1e-6 for before, after in pairwise(left))
     assert left[0] == pytest.approx(9.5, abs=0.1)
     assert left[-1] < 1
+
+
+@pytest.mark.parametrize("steps", [0, 20])
+@pytest.mark.parametrize("expected", [None, 10.0])
+@pytest.mark.parametrize("loading", [3.0, 8.0, 20.0, 200.0])
+async def test_after_a_model_was_loaded_the_seconds_left_are_those_of_the_steps(
+    loading: float, expected: float | None, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server takes the loading for a part of every step: after 20 s of it 380 are left, by its word."""
+    server = Server(1000.0, loading + 10.0, reading=loading, steps=steps)
+    told = await follow(server, 20, monkeypatch, expected=expected)
+    stepping = [one for one in told if one.step]
+    assert len(stepping) >= 15
+    for one in stepping[1:]:
+        right = 10.0 * (1 - one.fraction)
+        assert one.eta is not None
+        assert one.eta <= 1.6 * right, "a poll sees a step up to a step too late"
+        if one.fraction >= 0.5 or loading > 10:
+            assert one.eta >= 0.9 * right - 0.5, "less than a step too little"
 
 
 @pytest.mark.parametrize("slower", [1.5, 2.0, 3.0, 10.0])

@@ -46,19 +46,27 @@ def test_whatever_a_server_says_can_be_told(
 @given(
     fraction=st.floats(0, 1),
     by_steps=st.floats(0, 1e6),
-    by_pace=st.floats(-1e4, 1e4),
+    expected=st.floats(0.1, 1e4),
     elapsed=st.floats(0, 1e4),
 )
 def test_the_seconds_left_lie_between_those_of_the_pace_and_of_the_steps_and_end_with_the_steps(
-    fraction: float, by_steps: float, by_pace: float, elapsed: float
+    fraction: float, by_steps: float, expected: float, elapsed: float
 ) -> None:
-    def left(fraction: float, eta: float | None, expected: float | None) -> float | None:
-        return seconds_left(Progress(fraction, 0, 20, eta), expected, elapsed)
+    """Whether those of the steps were reckoned or are, before two were seen, the server's own word."""
 
-    expected = elapsed + by_pace
-    least, most = sorted((by_steps, max(0.0, by_pace)))
-    found = left(fraction, by_steps, expected)
-    assert found is not None
-    assert least - 1e-6 <= found <= most + 1e-6
-    assert left(1.0, by_steps, expected) == left(fraction, by_steps, None) == by_steps
-    assert left(fraction, None, None) is None
+    def left(fraction: float, by_steps: float | None, expected: float | None) -> float | None:
+        return seconds_left(Progress(fraction, 0, 20, 7.0), expected, elapsed, by_steps)
+
+    def told(fraction: float, eta: float | None, expected: float | None) -> float | None:
+        return seconds_left(Progress(fraction, 0, 20, eta), expected, elapsed, None)
+
+    by_pace = max(0.0, expected - elapsed)
+    for found, bounds in (
+        (left(fraction, by_steps, expected), (by_steps, by_pace)),
+        (told(fraction, by_steps, expected), (by_steps, by_pace, expected * (1 - fraction))),
+    ):
+        assert found is not None
+        assert min(bounds) - 1e-6 <= found <= max(bounds) + 1e-6
+    for either in left, told:
+        assert either(1.0, by_steps, expected) == either(fraction, by_steps, None) == by_steps
+    assert told(fraction, None, None) is None
