@@ -203,6 +203,7 @@ async def test_a_picture_that_does_not_come_is_not_waited_for_beyond_the_answers
         assert "could not be fetched" in again.said
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("patient")
 async def test_prompts_too_long_for_a_message_without_a_picture_stand_in_a_file_below_it() -> None:
     """Also of a message whose job is gone."""

@@ -60,6 +60,7 @@ async def test_the_message_lives() -> None:
         await served.discord.settled(third)
 
 
+@pytest.mark.slow
 async def test_the_message_changes_at_most_every_two_and_a_half_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -28,6 +28,7 @@ def pointed_at(discord: LoopbackDiscord) -> dict[str, str]:
     return {"DISCORD_API_BASE": discord.api_base, "DISCORD_GATEWAY_URL": discord.gateway_url}
 
 
+@pytest.mark.slow
 async def test_a_missing_token_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     async with program(tmp_path, "-m", "bot") as process:
         code, said = await process.ends()
@@ -36,6 +37,7 @@ async def test_a_missing_token_is_one_line_and_exit_code_2(tmp_path: Path) -> No
         assert code == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", PROGRAMS)
 async def test_a_wrong_token_is_one_clear_line_and_exit_code_2(
     tmp_path: Path, arguments: tuple[str, ...]
@@ -277,6 +279,7 @@ async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_se
                 await asyncio.Event().wait()
 
 
+@pytest.mark.slow
 async def test_a_token_that_is_taken_away_leaves_http_to_the_picture_it_waits_for(tmp_path: Path) -> None:
     """`serve` goes on, and ends in good order."""
     async with LoopbackDiscord() as discord, A1111Double() as double:

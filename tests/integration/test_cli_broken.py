@@ -336,6 +336,7 @@ cli.__main__.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_a_signal_cancels_the_job_that_waits(tmp_path: Path) -> None:
     """It never reaches the painter."""

@@ -340,6 +340,7 @@ async def test_where_pictures_are_that_were_not_saved_can_be_pasted(
             assert prompt_of(await answer.read()) == PROMPT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     """As in `sd-b64 imagine ... -o - | head -c 10`: no traceback."""
@@ -358,6 +359,7 @@ async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     assert said.count(b"\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe always waits there")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 async def test_a_picture_that_is_cut_off_is_no_success(tmp_path: Path, unbuffered: str) -> None:
@@ -379,6 +381,7 @@ async def test_a_picture_that_is_cut_off_is_no_success(tmp_path: Path, unbuffere
     assert b"; the server keeps what it painted for a while: " in said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 @pytest.mark.parametrize("broken", ["stdout", "stderr"])
 async def test_nobody_has_to_listen(tmp_path: Path, broken: str) -> None:

@@ -56,6 +56,7 @@ async def test_json_is_what_the_server_says(tmp_path: Path, capsys: Capture) -> 
         assert json.loads(capsys.readouterr().out) == (await served.get("/status")).json
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 async def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
@@ -93,6 +94,7 @@ async def test_exit_codes(tmp_path: Path, capsys: Capture) -> None:
     assert lines[2].startswith("sd-b64: unreachable: ")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 @pytest.mark.parametrize("kind", [["--json"], []])
 async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[str]) -> None:
@@ -118,6 +120,7 @@ async def test_watch_in_a_pipe_prints_what_changes(tmp_path: Path, kind: list[st
             assert await process.wait() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not tell")
 @pytest.mark.parametrize("kind", [["--json"], []])
 async def test_watch_ends_when_nobody_reads_it_any_more(tmp_path: Path, kind: list[str]) -> None:

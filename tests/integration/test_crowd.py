@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
+import pytest
 import websockets
 
 import httpserver.server
@@ -18,6 +19,7 @@ from tests.doubles.pictures import prompt_of, seed_of
 CLIENTS = 200
 
 
+@pytest.mark.slow
 async def test_200_websocket_and_200_http_clients_each_get_their_own_picture() -> None:
     async with AsyncExitStack() as stack:
         doubles = [await stack.enter_async_context(A1111Double()) for _ in range(3)]

@@ -291,6 +291,7 @@ async def test_skip_goes_on_to_the_next_iteration(slow: Client) -> None:
     assert len((await painting)["images"]) == 2
 
 
+@pytest.mark.slow
 async def test_orders_are_painted_one_at_a_time_in_the_order_they_came(slow: Client) -> None:
     finished: list[str] = []
     first = slow.start("first", LONG)
@@ -322,6 +323,7 @@ async def test_who_hangs_up_cancels_nothing_and_is_no_fault(caplog: pytest.LogCa
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 async def test_the_last_sixteen_finished_tasks_are_remembered(fast: Client) -> None:
     names = [f"task-{i}" for i in range(REMEMBERED + 1)]
     for name in names:
@@ -364,6 +366,7 @@ async def test_with_time_to_close_what_was_ordered_is_finished_and_nothing_more_
             await closing
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_the_program_says_where_it_listens_and_stops_on_a_signal(

@@ -49,7 +49,7 @@ needs_java = pytest.mark.skipif(JAVA < (11,), reason="Java 11 or newer is not he
 needs_go = pytest.mark.skipif(GO < (1, 18), reason="Go 1.18 or newer is not here")
 HTTP_CLIENTS = [
     pytest.param("fetch_client.mjs", marks=needs_node),
-    pytest.param("JavaClient.java", marks=needs_java),
+    pytest.param("JavaClient.java", marks=(needs_java, pytest.mark.slow)),
     pytest.param("go_client.go", marks=needs_go),
 ]
 SOCKET_OPTION = () if NODE >= (22,) else ("--experimental-websocket",)
@@ -96,6 +96,7 @@ async def test_an_example_prints_the_error(tmp_path: Path, name: str) -> None:
     assert "monkey.png" not in os.listdir(tmp_path)
 
 
+@pytest.mark.slow
 @needs_node
 async def test_fetch_shows_place_and_progress(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
@@ -111,6 +112,7 @@ async def test_fetch_shows_place_and_progress(tmp_path: Path) -> None:
     assert "step 7 of 20, " in said
 
 
+@pytest.mark.slow
 @needs_node
 async def test_fetch_says_where_the_seconds_left_are_not_known(tmp_path: Path) -> None:
     """As before the first step on a server that was never measured."""
@@ -124,6 +126,7 @@ async def test_fetch_says_where_the_seconds_left_are_not_known(tmp_path: Path) -
     assert "step 0 of 20, ? s left" in client.result()[1]
 
 
+@pytest.mark.slow
 @needs_node
 async def test_fetch_tells_when_the_job_fails(tmp_path: Path) -> None:
     """An error that comes as an event."""
@@ -134,6 +137,7 @@ async def test_fetch_tells_when_the_job_fails(tmp_path: Path) -> None:
     assert "RuntimeError" in said
 
 
+@pytest.mark.slow
 @needs_node
 async def test_fetch_does_not_take_a_cut_off_answer_for_a_picture(tmp_path: Path) -> None:
     """A proxy may end the answer of a server that is gone as if that were its end."""
@@ -150,6 +154,7 @@ async def test_fetch_does_not_take_a_cut_off_answer_for_a_picture(tmp_path: Path
     assert (code, said) == (1, "0 ahead\n")
 
 
+@pytest.mark.slow
 @needs_socket
 async def test_the_websocket_in_javascript(tmp_path: Path) -> None:
     """The picture, beyond the 1 MiB that other clients refuse; and the error."""

@@ -129,6 +129,7 @@ async def test_a_client_that_lets_its_events_lie_has_hung_up(
         served.double.release()
 
 
+@pytest.mark.slow
 async def test_all_who_read_a_kept_result_hold_it_once(tmp_path: Path) -> None:
     """However slowly, and in whatever form: a copy for each of them would fill the memory of the process."""
     async with A1111Double() as double, House() as house, Redis.from_url(house.valkey.url) as valkey:

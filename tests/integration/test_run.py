@@ -110,6 +110,7 @@ async def test_it_installs_once_says_each_command_and_passes_on_arguments_and_ex
     assert checkout.asked == ["pip install", "pip install"]
 
 
+@pytest.mark.slow
 async def test_a_client_works_where_it_is_called_and_finds_the_server_by_the_settings_beside_it(
     checkout: Checkout, tmp_path: Path
 ) -> None:

@@ -1,8 +1,11 @@
 """What docs/scaling.md multiplies is measured by one command, by Valkey's own counters."""
 
+import pytest
+
 from benchmarks.scaling import Costs, Counters, measure, tables
 
 
+@pytest.mark.slow
 async def test_what_a_picture_and_a_waiting_job_cost_valkey() -> None:
     """A picture of 500 KB passes once in and once out, and is written once, as base64."""
     # Valkey's own buffers come and go by 64 KB meanwhile: of 300 jobs that is 0.2 KB each.

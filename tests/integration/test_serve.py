@@ -86,6 +86,7 @@ async def _until_ready(session: aiohttp.ClientSession, link: str) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.slow
 async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Path) -> None:
     """One process with a GPU, one without: each of them answers."""
     ports = {"HTTP_PORT": "0", "WS_PORT": "0"}
@@ -109,6 +110,7 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
     assert len(double.paintings) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("silent_too", "seconds"),
     [
@@ -175,6 +177,7 @@ async def test_a_wrong_setting_is_one_line_and_exit_code_2(
         assert (code, said.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 async def test_a_configured_server_that_is_down_is_shown_and_no_demo_steps_in(tmp_path: Path) -> None:
     """New work is refused with `no_backend` until it is there."""
     async with A1111Double() as double:

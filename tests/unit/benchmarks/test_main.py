@@ -14,6 +14,7 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["benchmarks", "benchmarks.chaos", "benchmarks.scaling"])
 def test_who_measures_needs_nothing_of_the_tests_extra(module: str) -> None:
     """They start the tests' servers, and with these comes no pytest."""

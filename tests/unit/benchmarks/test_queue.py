@@ -9,6 +9,7 @@ from benchmarks.series import Run
 from benchmarks.systems import valkey_path
 
 
+@pytest.mark.slow
 async def test_every_figure_of_the_chapter_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     if valkey_path() is None:
         pytest.skip("no Valkey")

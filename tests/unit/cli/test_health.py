@@ -100,6 +100,7 @@ async def test_a_worker_is_well_while_the_shared_queue_hears_of_it(
     assert "core.worker: the shared queue hears nothing of it" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 async def test_a_worker_whose_queue_is_away_is_not_well(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -108,6 +109,7 @@ async def test_a_worker_whose_queue_is_away_is_not_well(
     assert "the shared queue cannot be reached" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="needs Linux's /proc")
 async def test_the_command_says_so_by_its_exit_code(tmp_path: Path) -> None:
     """It finds a program that runs, here one of another port, and loads none of our servers for that."""

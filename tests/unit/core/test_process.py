@@ -160,6 +160,7 @@ def test_it_holds_more_connections_than_a_shell_or_a_container_begins_with() -> 
     assert ran.stdout == "(2000, 2000)\n"
 
 
+@pytest.mark.slow
 def test_what_is_dead_does_not_pile_up() -> None:
     """A websocket leaves a ring of objects that lived long: once 50,000 of them held most of a gigabyte."""
     program = """

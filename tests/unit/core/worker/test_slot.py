@@ -178,6 +178,7 @@ async def test_watchers_are_told_of_each_step() -> None:
     assert events == [Queued(0, None), Started("gpu:1"), progress(0.5), painted()]
 
 
+@pytest.mark.slow
 async def test_the_backend_hears_what_the_watchers_wish_while_it_paints() -> None:
     heard: list[Wish] = []
 

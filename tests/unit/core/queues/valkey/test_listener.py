@@ -13,6 +13,7 @@ from tests.unit.core.examples import soon
 from tests.unit.core.queues.homes import waiting_for
 
 
+@pytest.mark.slow
 async def test_a_fault_of_ours_in_a_subscription_is_told_and_the_next_one_hears(
     valkey_url: Callable[[], str], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,6 +62,7 @@ async def test_a_queue_that_refuses_us_for_good_ends_the_start(
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 async def test_a_wrong_password_is_waited_for_since_its_owner_may_be_about_to_change_it(
     server: ValkeyServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -683,6 +683,7 @@ async def test_a_job_that_ended_unkept_leaves_next_to_nothing(queue: ValkeyQueue
     )
 
 
+@pytest.mark.slow
 async def test_what_may_have_been_put_while_the_queue_was_away_is_remembered_within_a_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -39,6 +39,7 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             await store.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["yes", "no"])
 async def test_a_valkey_that_is_full_of_clients_is_away_for_a_while(cluster: str) -> None:
     """In a cluster it says so in words of its own."""
