@@ -140,15 +140,19 @@ class Peer(ServerConnection):
             self._fail(CloseCode.POLICY_VIOLATION, "too many pings")
         if self.state is State.CLOSING:
             self.end_within(PARTING_SECONDS)
-        if self._rest and self.transport.is_reading():  # else messages have to be taken before
+        if self._rest and not self.recv_messages.paused:  # else messages have to be taken before
             self.transport.pause_reading()
             self.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
         data, self._rest = self._rest, b""
-        if data and not self.transport.is_closing():
-            self.transport.resume_reading()
-            self.data_received(data)
+        if self.transport.is_closing():
+            return
+        self.data_received(data)
+        if not self._rest and not self.recv_messages.paused:
+            # Behind the turn of whoever takes the last message: uvloop would tell before it that the peer has
+            # closed its side, and nothing can be answered then.
+            self.loop.call_soon(self._resume_reading)
 
     def _resume_reading(self) -> None:
         """In place of the transport's own, which the library calls once enough messages were taken."""

@@ -1,9 +1,13 @@
 """Clients of the websocket who go: a job that nobody waits for any more is not painted."""
 
+import asyncio
+import struct
+
 import pytest
 
 from tests.doubles.ws_fixture import CLOSE, TEXT, UPGRADE, frame, serving
 from tests.unit.core.examples import soon
+from wsserver.peer import SLICE
 
 
 async def test_a_waiting_job_whose_client_goes_never_reaches_the_backend() -> None:
@@ -56,3 +60,21 @@ async def test_a_job_that_somebody_else_watches_goes_on() -> None:
         served.double.release()
         assert (await other.hear())["type"] == "image"
         assert served.double.interrupts == []
+
+
+@pytest.mark.parametrize("size", [200, SLICE, 3 * SLICE])
+def test_a_wrong_message_with_which_a_client_closes_its_side_is_answered(size: int) -> None:
+    """However long it is. On the event loop that serves where it is installed: it tells of the end of a
+    stream as soon as it reads on."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def serve() -> None:
+        async with serving() as served, served.raw(*UPGRADE) as (reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            wrong = b'{"type": "dance"}' + b" " * size
+            writer.write(struct.pack("!BBH", TEXT, 0xFE, len(wrong)) + bytes(4) + wrong)
+            writer.write_eof()
+            assert b"type: one of generate" in await soon(reader.read())
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve())

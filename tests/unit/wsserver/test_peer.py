@@ -308,6 +308,8 @@ async def test_of_a_large_read_a_slice_is_parsed_at_a_time_and_others_have_their
         assert not peer.transport.is_reading()
         timers_of(peer).turn()
     assert sum(fed_to(peer)) == len(message)
+    assert not peer.transport.is_reading(), "whoever takes the message has his turn before"
+    timers_of(peer).turn()
     assert peer.transport.is_reading()
     assert await peer.recv() == "a" * 200_000
 
