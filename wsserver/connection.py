@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
@@ -95,7 +96,8 @@ class Connection:
             while True:
                 message = await self.peer.recv()
                 pause = pace.take()
-                await self._answer(message, tasks, too_fast=pause > 0)
+                with suppress(ConnectionClosed):  # it hears no answer, but what else it said before counts
+                    await self._answer(message, tasks, too_fast=pause > 0)
                 # Refusals cost as well: so what comes next is also read later.
                 await asyncio.sleep(pause)
         except ConnectionClosed:

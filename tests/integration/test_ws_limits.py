@@ -199,6 +199,18 @@ async def test_a_client_that_ends_its_side_without_reading_is_noticed_at_once() 
         client.socket.transport.abort()
 
 
+async def test_what_a_client_said_before_it_went_is_done_also_where_it_hears_no_answer() -> None:
+    """It says goodbye in the middle of a picture, behind which a refusal waits for its turn."""
+    async with serving() as served, served.client() as other:
+        client = await stalling(served, other)
+        id = await served.hold_one(other, keep=True)
+        await client.say(type="dance")
+        await client.say(type="cancel", id=id)
+        client.socket.close_timeout = 10
+        await client.socket.close()
+        assert await soon(other.hear()) == {"type": "cancelled", "id": id}
+
+
 async def test_a_peer_that_does_not_answer_pings_is_dead(
     monkeypatch: pytest.MonkeyPatch, peers: list[peer.Peer]
 ) -> None:
