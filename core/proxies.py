@@ -52,8 +52,8 @@ class Proxies:
 
     async def _look_up(self) -> None:
         began = self._clock()
-        for name in self._names:
-            found = await _resolve(name)
+        answers = await asyncio.gather(*map(_resolve, self._names))
+        for name, found in zip(self._names, answers, strict=True):
             if found is not None:
                 self._found[name], self._told_at[name] = found, self._clock()
             elif self._clock() - self._told_at.get(name, float("-inf")) >= BELIEVED_SECONDS:

@@ -11,7 +11,7 @@ from core import proxies
 from core.access import Access
 from core.addresses import address_of
 from core.settings import Settings
-from tests.unit.core.examples import Clock
+from tests.unit.core.examples import Clock, soon
 
 
 async def name_of(ours: Access, peer: str, **values: str) -> str:
@@ -137,6 +137,28 @@ async def test_a_slow_look_up_holds_up_nobody_behind_a_proxy_that_is_known(
         assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.8") == "ip:203.0.113.8"
         assert not slow.done()
         answer.set()
+
+
+async def test_a_look_up_takes_no_longer_where_there_are_several_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A websocket's handshake would be over before each of them had its time to stay silent."""
+    monkeypatch.setattr(proxies, "LOOKUP_SECONDS", 3600.0)  # none of them is over meanwhile
+    names, asked, all_asked = ("nginx", "haproxy", "caddy"), list[str](), asyncio.Event()
+
+    async def look_up() -> list[str]:
+        asked.append(f"10.0.0.{len(asked) + 1}")
+        if len(asked) == len(names):
+            all_asked.set()
+        address = asked[-1]
+        await all_asked.wait()
+        return [address]
+
+    names_from(monkeypatch, look_up)
+    ours = Access(Settings(trusted_proxies=names), clock=Clock())
+    for peer in ("10.0.0.3", "10.0.0.1"):
+        caller = await soon(name_of(ours, peer, X_Forwarded_For="203.0.113.7"))
+        assert caller == "ip:203.0.113.7"
 
 
 async def test_a_look_up_that_was_cut_off_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
