@@ -20,7 +20,8 @@ PREFLIGHT_HEADERS = {
 }
 EXPOSED_HEADERS = "Content-Disposition, Location, Preference-Applied, Retry-After, X-Job-Id, X-Seed"
 """What a foreign page's script may read of an answer."""
-_OPEN_PATHS = frozenset({"/", "/healthz", "/readyz"})
+_ALIVE = "/healthz"
+_OPEN_PATHS = frozenset({"/", _ALIVE, "/readyz"})
 _OPEN_FOLDER = "/static/"
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ async def _enter(request: web.Request) -> bool:
         return False
     if not _needs_no_key(request.path):
         access.check_key(headers)
-    request[VISITOR] = await access.visitor(headers, request.remote or "")
+    if request.path != _ALIVE:  # that is told also while a name server leaves open who asks
+        request[VISITOR] = await access.visitor(headers, request.remote or "")
     return True
 
 

@@ -5,10 +5,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from core import FIELDS, BackendAddress, Caller, Settings, connect
+import pytest
+
+from core import FIELDS, BackendAddress, Caller, Settings, connect, proxies
 from httpserver.page import contents
 from tests.doubles.a1111 import A1111Double, prompt_of
 from tests.doubles.http_fixture import serving
+from tests.unit.core.examples import soon
 
 
 async def test_the_catalog_tells_what_there_is(tmp_path: Path) -> None:
@@ -60,6 +63,19 @@ async def test_health_is_told(tmp_path: Path) -> None:
         for path in ("/healthz", "/readyz"):
             assert (await served.get(path)).status == 200
             assert (await served.ask("HEAD", path)).status == 200
+
+
+async def test_alive_is_told_while_nobody_tells_a_proxy_s_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a name server that is silent has whoever probes us restart us, with all that waits here."""
+
+    async def silent(_name: str) -> None:
+        await asyncio.Future()
+
+    monkeypatch.setattr(proxies, "_resolve", silent)
+    async with serving(tmp_path, trusted_proxies=("nginx",)) as served:
+        assert (await soon(served.get("/healthz"))).status == 200
 
 
 class Form(HTMLParser):
