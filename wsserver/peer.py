@@ -65,6 +65,10 @@ class Peer(ServerConnection):
     """Bytes of its handshake, and then of a stranger."""
     _rest: bytes = b""
     """What was read and not parsed. Until it is, nothing more is read."""
+    _last: bytes = b""
+    """Of its request, as far as that goes: it ends with an empty line."""
+    _held: bool = False
+    """It has said something before its request was answered."""
     _unanswered_since: float | None = None
     """When it was first asked whether it is there since it was heard, by the event loop's clock."""
     _end: asyncio.TimerHandle | None = None
@@ -117,6 +121,11 @@ class Peer(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
+        if self._awaits_answer():  # it may be no websocket, and what it says no frames
+            self._held = True
+            self._rest += data
+            self.transport.pause_reading()
+            return
         most = SLICE
         if self.stranger or self.request is None:
             # What it may say was judged before there is more: the handler runs in between.
@@ -125,6 +134,8 @@ class Peer(ServerConnection):
                 self.transport.abort()
                 return
             self._heard += min(most, len(data))
+        if self.request is None:
+            most = self._end_of_request(data[:most])
         if len(data) > most:
             data, self._rest = data[:most], data[most:]
         self._unanswered_since = None
@@ -143,6 +154,24 @@ class Peer(ServerConnection):
         if self._rest and not self.recv_messages.paused:  # else messages have to be taken before
             self.transport.pause_reading()
             self.loop.call_soon(self._read_on)
+
+    def _awaits_answer(self) -> bool:
+        return self.request is not None and self.state is State.CONNECTING and not self.protocol.eof_sent
+
+    def _end_of_request(self, data: bytes) -> int:
+        """Bytes of this that are its request."""
+        so_far = self._last + data
+        end = so_far.find(b"\r\n\r\n")
+        size = len(data) if end < 0 else end + 4 - len(self._last)
+        self._last = so_far[-3:]
+        return size
+
+    def send_data(self) -> None:
+        """See ServerConnection."""
+        super().send_data()
+        if self._held and not self._awaits_answer():
+            self._held = False
+            self._resume_reading()
 
     def _read_on(self) -> None:
         data, self._rest = self._rest, b""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 
 import pytest
 import websockets
@@ -224,3 +225,19 @@ async def test_lists_that_take_long_to_read_are_refused(name: str) -> None:
         status, _, body = await served.ask(*UPGRADE, f"{name}: {'a,' * 4000}")
     assert status == 400
     assert json.loads(body)["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("behind", ["", "GET / HTTP/1.1", "x" * 9000], ids=["empty line", "request", "much"])
+async def test_who_says_more_than_a_request_is_answered_all_the_same(
+    behind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And nothing of it is a fault of ours, whatever it is."""
+    async with serving() as served:
+        status, _, body = await served.ask("GET /healthz HTTP/1.1", "Host: localhost", "", behind)
+        assert (status, json.loads(body)) == (200, {"status": "ok"})
+        status, _, _ = await served.ask("GET / HTTP/1.1", "Host: evil.example", "", behind)
+        assert status == 403
+        async with served.client() as client:
+            await client.say(input="a")
+            assert (await client.hear())["type"] == "image"
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]

@@ -285,10 +285,29 @@ async def test_a_stranger_may_say_as_much_behind_a_long_handshake() -> None:
     receive(peer, b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: %s\r\n" % (n, b"a" * 8000) for n in range(4)))
     receive(peer, b"\r\n")
     assert peer.request is not None
+    peer.protocol.state = State.OPEN
     peer.stranger = True
     receive(peer, b"\x81\xfe" + struct.pack("!H", 8000) + bytes(4) + b"a" * 8000)
     assert not transport_of(peer).aborted
     assert await soon(peer.recv_messages.get()) == "a" * 8000
+
+
+@pytest.mark.parametrize("cut", range(0, 24, 3))
+async def test_what_comes_behind_a_request_is_read_once_that_is_answered(cut: int) -> None:
+    """However it is cut, and also what comes after it."""
+    peer = peer_in(State.CONNECTING)
+    said = b"GET / HTTP/1.1\r\n\r\n" + ping()
+    for part in (said[:cut], said[cut:]):
+        receive(peer, part)
+    assert peer.request is not None
+    assert sum(fed_to(peer)) == len(said) - len(ping())
+    assert not peer.transport.is_reading()
+    peer.protocol.state = State.OPEN
+    peer.send_data()
+    receive(peer, b"")
+    assert sum(fed_to(peer)) == len(said)
+    assert peer.transport.is_reading()
+    assert transport_of(peer).unsent == len(ping()) - 4, "a pong, which is not masked"
 
 
 async def test_who_came_in_may_send_more(peer: Peer) -> None:
