@@ -433,6 +433,22 @@ async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_
         assert it.double.interrupts == [TASK]
 
 
+async def test_a_picture_that_was_hung_up_on_is_stopped_before_the_next_one_is_painted() -> None:
+    """By a worker with a fault of its own, say, which has no time to interrupt it."""
+    async with studio() as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting.cancel()
+        await asyncio.wait({painting})
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, True)
+        assert it.double.interrupts == [TASK]
+        await it.double.paintings[0].done()
+        assert (await it.backend.look()).usable
+
+
 async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behind() -> None:
     """It tells of a 504 while the server paints on: that is stopped before anything else is painted."""
     async with studio() as it:

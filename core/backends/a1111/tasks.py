@@ -54,12 +54,12 @@ class Tasks:
 
     @contextmanager
     def under_way(self, task: str) -> Iterator[Sent]:
-        """Within, a request to paint is sent; leaving it is its answer, unless the connection broke."""
+        """Within, a request to paint is sent; leaving it is its answer, unless the connection is gone."""
         sent = self._sent[task] = Sent()
         try:
             yield sent
             sent.answered.set()
-        except Broken:
+        except (Broken, asyncio.CancelledError):
             self._given_up.add(task)  # the server may paint on; the next look makes sure that it does not
             raise
         except SdError:  # a refusal is an answer, too
