@@ -243,8 +243,7 @@ class Worker:
             async with asyncio.timeout(self._job_timeout):
                 while wishes.current.held:
                     wishes.update(await self._queue.renew(claim, wishes.current))
-                    if self._standing.look_due:
-                        self._standing.looked()
+                    if self._standing.repeat_due:
                         await self._standing.tell()
         except TimeoutError:
             await self._give_up(claim)

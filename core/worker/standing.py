@@ -36,6 +36,7 @@ class Standing:
         """Requests that it refused since its last picture."""
         self._told = Offer(backend.name, usable=False, problem="not looked at yet")
         """The offer as the queue knows it."""
+        self._told_at = float("-inf")
         self._alarm: asyncio.TimerHandle | None = None
         self.offer = self._told
         self.look_due = True
@@ -105,9 +106,14 @@ class Standing:
         """Whether it has another model in its memory than the queue knows of."""
         return self.offer.loaded != self._told.loaded
 
+    @property
+    def repeat_due(self) -> bool:
+        """Whether the offer is to be said again, though nobody looks: its backend paints."""
+        return self._clock() - self._told_at >= LOOK_EVERY
+
     async def tell(self) -> None:
         """Say the offer, or repeat it: it lapses."""
-        self._told = self.offer
+        self._told, self._told_at = self.offer, self._clock()
         await self._queue.offer(self.offer)
 
     async def tell_news(self) -> None:

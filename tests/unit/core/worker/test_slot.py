@@ -755,6 +755,35 @@ async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest
     assert bench.log[bench.log.index("begun") + 1] == "usable"
 
 
+async def test_a_backend_that_paints_without_a_pause_is_looked_at_between_two_pictures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Repeating its offer meanwhile is no look: a model that its owner adds would not be known for hours."""
+    monkeypatch.setattr(standing, "LOOK_EVERY", 0.01)
+    repeated = asyncio.Event()
+
+    async def paint_until_the_offer_is_repeated(
+        backend: Scripted, on_progress: OnProgress, wishes: Wishes
+    ) -> Completed:
+        repeated.clear()
+        await repeated.wait()
+        return painted(backend.name)
+
+    bench = Bench(*[paint_until_the_offer_is_repeated] * 3, lease_ttl=0.06)
+    say = bench.queue.offer
+
+    async def offer(offer: Offer) -> None:
+        await say(offer)
+        repeated.set()
+
+    bench.queue.offer = offer  # type: ignore[method-assign]
+    async with bench.at_work():
+        for watch in [await bench.submit(f"job {number}") for number in range(3)]:
+            assert await soon(watch.end()) == painted()
+    between = [bench.log[start:] for start, word in enumerate(bench.log) if word == "paint"]
+    assert all("look" in words[: words.index("paint", 1)] for words in between[:-1])
+
+
 async def test_an_idle_backend_is_looked_at_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standing, "LOOK_EVERY", 0.002)
     bench = Bench()
