@@ -123,7 +123,7 @@ class Queue(Protocol):
     async def renew(self, claim: Claim, wish: Wish) -> Wish:
         """Keep the lease, and answer the watchers' wish as soon as it differs from `wish`.
 
-        Answers every third of LEASE_TTL at the latest.
+        Answers every third of LEASE_TTL at the latest, and of OFFER_TTL: an offer is repeated in between.
         """
 
     async def publish(self, claim: Claim, progress: Progress) -> None:

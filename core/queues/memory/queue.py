@@ -172,7 +172,8 @@ class MemoryQueue:
         if job.wish(self._clock()) == wish:
             lease.deadline = None
             changed = lease.changed = asyncio.Event()
-            alarm = asyncio.get_running_loop().call_later(self._settings.lease_ttl / 3, changed.set)
+            soon = min(self._settings.lease_ttl, OFFER_TTL) / 3
+            alarm = asyncio.get_running_loop().call_later(soon, changed.set)
             try:
                 await changed.wait()
             finally:

@@ -8,7 +8,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from core.events import Completed, End, Progress
-from core.queues import AVOID_SECONDS, VOID, Again, Claim, Wish
+from core.queues import AVOID_SECONDS, OFFER_TTL, VOID, Again, Claim, Wish
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import decode_request, encode_end, encode_progress
 from core.queues.valkey.store import Arg, Store
@@ -91,7 +91,7 @@ class Holding:
         changed = self._renewing[key] = asyncio.Event()
         try:
             now = await self._wish_of(claim)
-            async with asyncio.timeout(self._settings.lease_ttl / 3):
+            async with asyncio.timeout(min(self._settings.lease_ttl, OFFER_TTL) / 3):
                 while now.held and now == wish:
                     await changed.wait()
                     changed.clear()

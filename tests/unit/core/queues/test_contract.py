@@ -643,6 +643,18 @@ async def test_renew_answers_every_third_of_the_lease_at_the_latest(home: Home) 
     assert await soon(queue.renew(held, WATCHED)) == WATCHED
 
 
+async def test_renew_answers_in_time_for_the_offer_to_be_repeated_however_long_a_lease_is(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = await home.open(lease_ttl=3600)
+    await queue.offer(usable("gpu:1"))
+    await submit(queue, "job")
+    held = await claim(queue)
+    monkeypatch.setattr("core.queues.memory.queue.OFFER_TTL", 0.06)
+    monkeypatch.setattr("core.queues.valkey.holding.OFFER_TTL", 0.06, raising=False)
+    assert await soon(queue.renew(held, WATCHED)) == WATCHED
+
+
 async def test_a_silent_workers_job_goes_to_another_first_in_line(home: Home) -> None:
     queue = await home.open(lease_ttl=3)
     await queue.offer(usable("gpu:1"))

@@ -731,9 +731,13 @@ async def test_at_shutdown_what_still_runs_is_interrupted() -> None:
     assert bench.log[:5] == ["look", "usable", "paint", "Again refused", "interrupt 0"]
 
 
-async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else it would lapse under a long picture."""
+@pytest.mark.parametrize("lease_ttl", [0.06, 3600.0])
+async def test_an_offer_is_repeated_while_its_backend_paints(
+    lease_ttl: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would lapse under a long picture, and new work be refused; however long a lease is."""
     monkeypatch.setattr(standing, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr("core.queues.memory.queue.OFFER_TTL", 0.06)
     said = asyncio.Event()
 
     async def paint(backend: Scripted, on_progress: OnProgress, wishes: Wishes) -> Completed:
@@ -741,7 +745,7 @@ async def test_an_offer_is_repeated_while_its_backend_paints(monkeypatch: pytest
         await said.wait()
         return painted(backend.name)
 
-    bench = Bench(paint, lease_ttl=0.06)
+    bench = Bench(paint, lease_ttl=lease_ttl)
     say = bench.queue.offer
 
     async def offer(offer: Offer) -> None:
