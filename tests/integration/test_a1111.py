@@ -848,6 +848,20 @@ async def test_what_is_compressed_though_it_was_asked_not_to_be_is_never_unpacke
         assert not session.auto_decompress, "it would begin before its head is looked at"
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no such limit")
+async def test_a_host_that_vanished_while_its_connection_was_idle_is_noticed_within_a_minute() -> None:
+    """A host that is gone can be had here only as root: so this reads what the system is told."""
+    async with A1111Double() as double, open_session() as session:
+        double.fault("/sdapi/v1/options", "endless")
+        async with session.get(f"{double.url}/sdapi/v1/options") as response:
+            assert response.connection is not None
+            assert response.connection.transport is not None
+            connection = response.connection.transport.get_extra_info("socket")
+            assert connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+            response.close()
+
+
 async def test_no_more_is_read_of_an_answer_than_it_can_need() -> None:
     """Else one server that is broken or hostile takes all of this process's memory, and its time."""
     async with studio() as it:

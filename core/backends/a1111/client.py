@@ -70,15 +70,25 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def _socket(address: Any) -> socket.socket:
-    """With TCP keep-alive, so that a host that vanished while it painted is noticed at all."""
+    """With TCP keep-alive, so that a host that vanished while it painted is noticed at all.
+
+    One that vanished while its connection was idle as soon: what it does not acknowledge would be sent to it
+    again and again, for a quarter of an hour, and keep-alive asks nothing meanwhile.
+    """
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # macOS has another name for the first.
-    options = (("TCP_KEEPIDLE", 30), ("TCP_KEEPALIVE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
-    for option, seconds in options:
+    # macOS has another name for the first, and none for the last, which counts milliseconds.
+    options = (
+        ("TCP_KEEPIDLE", 30),
+        ("TCP_KEEPALIVE", 30),
+        ("TCP_KEEPINTVL", 10),
+        ("TCP_KEEPCNT", 3),
+        ("TCP_USER_TIMEOUT", 60_000),
+    )
+    for option, value in options:
         if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
 
 
