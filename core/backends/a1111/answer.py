@@ -210,9 +210,10 @@ def _image(base64: Span, backend: str, seed: int, infotext: str) -> Image:
         raise BackendError(f"{backend}: {UNKNOWN if start else NOTHING}")
     try:
         tail = a2b_base64(base64[-TAIL:], strict_mode=True) if len(base64) % 4 == 0 else b""
+        is_whole = bool(tail) and _is_whole(format, base64, tail)
     except Error:
-        tail = b""
-    if not tail or not _is_whole(format, base64, tail):
+        is_whole = False
+    if not is_whole:
         raise BackendError(f"{backend}: answered a truncated picture")
     return Image(base64, format, seed, infotext)
 
@@ -226,7 +227,7 @@ def format_of(start: bytes) -> str | None:
 
 
 def _is_whole(format: str, base64: Span, tail: bytes) -> bool:
-    """Whether a picture ends as its format says: by its last mark, WebP by its length."""
+    """Whether a picture ends as its format says: by its last mark, WebP by its length. May raise Error."""
     match format:
         case "png":
             return b"IEND" in tail

@@ -256,6 +256,7 @@ def test_a_picture_s_text_never_breaks_out_of_our_json(odd: str) -> None:
         ({"images": [PNG[:-4] + "!!!!"]}, "truncated"),
         ({"images": [base64.b64encode(JPEG[:-3]).decode()]}, "truncated"),
         ({"images": [base64.b64encode(WEBP[:-3]).decode()]}, "truncated"),
+        ({"images": ["UklGR~" + base64.b64encode(WEBP + bytes(300)).decode()[6:]]}, "truncated"),
         (b'{"images":["' + PNG[:40].encode() + b"\x01" + PNG[40:].encode() + b'"]}', "no JSON"),
         (b'{"images":["' + PNG.encode() + b'",]}', "no JSON"),
         ({"images": [PNG] * (MOST_IMAGES + 1)}, "no JSON"),
