@@ -677,6 +677,18 @@ async def test_what_a_relative_of_a1111_says_of_its_fault_is_told(prompt: str, w
         assert (await it.backend.look()).usable
 
 
+async def test_a_proxy_that_does_not_wait_may_say_so_in_any_words() -> None:
+    """A1111 and its relatives never answer 504: the server may paint on."""
+    async with studio(names_tasks=False, tells_task=False) as it:
+        await it.backend.look()
+        it.double.fault("/sdapi/v1/txt2img", 504)
+        with pytest.raises(BackendError, match="a proxy before it answered 504: it may not wait as long"):
+            await it.paint()
+        it.double.heal()
+        it.double.stuck = True
+        assert (await it.backend.look()).resting
+
+
 @pytest.mark.parametrize(
     ("asked", "seconds"), [(None, 10), ("30", 30), ("0", 1), ("86400", 60), ("nan", 1), ("in a while", 10)]
 )

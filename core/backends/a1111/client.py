@@ -47,7 +47,7 @@ FROM_CONTAINERS = "host.docker.internal"
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
 IMPATIENT = {504, 524}
-"""What a proxy answers that has waited for long enough; the second is Cloudflare's."""
+"""What a proxy answers that has waited for long enough, and no server; the second is Cloudflare's."""
 TOO_MANY = 429
 
 
@@ -133,10 +133,12 @@ class Client:
         refusal = self._refusal(status, body)
         if isinstance(refusal, Unreachable):  # it answered: were this not counted, it would go on for ever
             raise BackendError(refusal.message)
-        # Not in A1111's words, nor in its relatives': a proxy waited for too long, or lost its server.
-        if status >= 500 and not is_its_own(status, body) and not is_a_relatives(body):
+        if status in IMPATIENT:
             sentence = f"a proxy before it answered {status}: it may not wait as long as a picture takes"
-            raise Broken(f"{self.name}: {sentence}" if status in IMPATIENT else refusal.message)
+            raise Broken(f"{self.name}: {sentence}")
+        # Not in A1111's words, nor in its relatives': a proxy lost its server.
+        if status >= 500 and not is_its_own(status, body) and not is_a_relatives(body):
+            raise Broken(refusal.message)
         raise refusal
 
     async def ask(self, method: str, path: str, *, may_fail: bool = False, **options: Any) -> Any:
