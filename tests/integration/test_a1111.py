@@ -536,6 +536,28 @@ async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
         assert it.backend.offer.pace is not None
 
 
+async def test_an_interrupt_that_is_late_is_waited_for_before_the_next_picture() -> None:
+    """Its picture ended while it was on its way: it would cut off whatever is begun meanwhile."""
+    async with studio() as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        it.double.fault("/sdapi/v1/interrupt", "hang")
+        stopping = asyncio.create_task(it.backend.interrupt(TASK))
+        await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
+        it.double.release()
+        await painting
+        stopping.cancel()
+        looking = asyncio.create_task(it.backend.look())
+        done, _ = await asyncio.wait({looking}, timeout=0.2)  # far longer than a look takes
+        assert not done
+        it.double.heal()
+        assert (await looking).usable
+        assert it.double.interrupts == [None]
+        assert (await it.paint("the next")).steps == 20
+
+
 @pytest.mark.parametrize("tells_task", [True, False])
 async def test_an_interrupt_waits_for_its_turn_behind_somebody_elses_picture(tells_task: bool) -> None:
     """Only ours is interrupted, and soon after the server paints it."""

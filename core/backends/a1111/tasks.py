@@ -49,6 +49,8 @@ class Tasks:
         self._give_up = give_up
         self._sent: dict[str, Sent] = {}
         self._given_up: set[str] = set()
+        self._stopping: asyncio.Task[None] | None = None
+        """The last interrupt that was sent: until it is answered it may hit whatever is begun."""
         self._seen_idle = False
         self._standstill = Standstill(clock)
 
@@ -93,6 +95,8 @@ class Tasks:
         One that we gave a job up on, or have just met, is used once it is idle. One that does not say that
         such a job has ended may paint it under a name of its own, as SD.Next does.
         """
+        if self._stopping is not None:
+            await asyncio.wait({self._stopping})
         for task in list(self._given_up):
             state = await self._state(task)
             if state == "active":
@@ -124,7 +128,14 @@ class Tasks:
             return "queued"
 
     async def _stop(self) -> None:
-        """Interrupt what runs now: only called when that was just seen to be a task of ours."""
+        """Interrupt what runs now: only called when that was just seen to be a task of ours.
+
+        Whoever is cut off in this does not call it back: the request is on its way.
+        """
+        self._stopping = asyncio.create_task(self._ask_to_stop())
+        await asyncio.shield(self._stopping)
+
+    async def _ask_to_stop(self) -> None:
         try:
             await self._client.ask("POST", "/sdapi/v1/interrupt")
         except BackendError:
