@@ -296,6 +296,27 @@ async def test_who_comes_back_while_the_queue_is_told_of_his_leaving_is_heard(
     assert (await told(came_back[0].result()))[-1] == painted()
 
 
+async def test_a_picture_of_a_worker_that_lost_its_server_meanwhile_is_refused_and_its_job_goes_back(
+    queue: ValkeyQueue, home: ValkeyHome
+) -> None:
+    """It stood still until its lease of the server was over, and that of the job not yet. Who has the server
+    now found the picture under way and interrupted it: half of one would have been told as whole.
+    """
+    other = await home.another()
+    theirs = ValkeyOwnership(other.store, other.process)
+    await ValkeyOwnership(queue.store, queue.process).own(["gpu:1"], [])
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    held = await soon(queue.claim("gpu:1"))
+    await home.pass_time(1)
+    assert (await soon(queue.renew(held, Wish(held=True, watched=False, preview=True)))).held
+    await home.pass_time(2.1)
+    assert (await soon(theirs.own(["gpu:1"], [])))[0] == {"gpu:1"}
+    assert not await soon(queue.finish(held, painted()))
+    again = await soon(other.claim("gpu:1"))
+    assert (again.id, again.failures) == ("job", 0)
+    assert await soon(other.finish(again, painted()))
+
+
 async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> None:
     """Also where there is none left for the scripts that let it go."""
     async with ValkeyServer() as server, Redis.from_url(server.url) as admin:
