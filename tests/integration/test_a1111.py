@@ -460,6 +460,25 @@ async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behin
         assert (await it.backend.look()).usable
 
 
+@pytest.mark.parametrize("kind", [500, "drop"])
+async def test_a_server_that_cannot_be_asked_for_a_given_up_picture_does_not_seem_to_paint_it(
+    kind: int | str,
+) -> None:
+    """It would rest for ever, and take in work that nobody paints; its owner would look for a picture."""
+    async with studio() as it:
+        await it.give_up_on_one()
+        it.double.fault("/sdapi/v1/progress", kind)
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, False)
+        assert offer.problem in {
+            "/sdapi/v1/progress answered 500",
+            "the connection broke before the answer was whole",
+        }
+        it.double.heal()
+        assert (await it.backend.look()).resting
+        assert it.double.interrupts == [TASK]
+
+
 async def test_a_given_up_picture_that_goes_by_another_name_is_waited_for() -> None:
     """SD.Next names each task itself, and tells only that something runs, ours or its owner's."""
     async with studio(names_tasks=False, tells_task=False) as it:

@@ -98,7 +98,7 @@ class Tasks:
         if self._stopping is not None:
             await asyncio.wait({self._stopping})
         for task in list(self._given_up):
-            state = await self._state(task)
+            state = await self._progress.state(task)
             if state == "active":
                 await self._stop()
             if state in {"active", "queued"}:
