@@ -460,6 +460,26 @@ async def test_a_proxy_that_does_not_wait_for_the_answer_leaves_no_picture_behin
         assert (await it.backend.look()).usable
 
 
+async def test_new_work_does_not_wait_for_ever_for_a_server_that_hangs_in_a_picture_that_was_given_up() -> (
+    None
+):
+    """It was said to paint in a moment, with an eta; only a restart would have helped."""
+    now = 0.0
+    async with studio(clock=lambda: now) as it:
+        it.double.deaf = True
+        await it.give_up_on_one()
+        assert (await it.backend.look()).resting
+        now += standstill.LONGEST - 1
+        assert (await it.backend.look()).resting
+        now += 1
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, False)
+        assert offer.problem == "still paints a job that was given up"
+        it.double.release()
+        await it.double.paintings[0].done()
+        assert (await it.backend.look()).usable
+
+
 @pytest.mark.parametrize("kind", [500, "drop"])
 async def test_a_server_that_cannot_be_asked_for_a_given_up_picture_does_not_seem_to_paint_it(
     kind: int | str,

@@ -108,7 +108,7 @@ class A1111Backend:
             samplers=self._samplers,
             loaded=self._loaded,
             pace=self._pace.seconds,
-            resting=bool(busy),
+            resting=bool(busy) and not self._tasks.hangs,
             problem=problem or busy,
             demo=any(DEMO in model for model in self._models),
         )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from core.backends import task_prefix
 from core.backends.a1111.client import Broken, Client
 from core.backends.a1111.progress import ProgressSource, TaskState
-from core.backends.a1111.standstill import Standstill, is_busy
+from core.backends.a1111.standstill import LONGEST, Standstill, is_busy
 from core.errors import BackendError, SdError
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class Tasks:
         self._clock = clock
         self._give_up = give_up
         self._sent: dict[str, Sent] = {}
-        self._given_up: set[str] = set()
+        self._given_up: dict[str, float] = {}
+        """Those that the server may still paint, each with the time since when."""
         self._stopping: asyncio.Task[None] | None = None
         """The last interrupt that was sent: until it is answered it may hit whatever is begun."""
         self._seen_idle = False
@@ -62,7 +63,8 @@ class Tasks:
             yield sent
             sent.answered.set()
         except (Broken, asyncio.CancelledError):
-            self._given_up.add(task)  # the server may paint on; the next look makes sure that it does not
+            # The server may paint on; the next look makes sure that it does not.
+            self._given_up.setdefault(task, self._clock())
             raise
         except SdError:  # a refusal is an answer, too
             sent.answered.set()
@@ -87,7 +89,12 @@ class Tasks:
             ):
                 return
             await _wait(sent.answered if sent else asyncio.Event(), ASK_AGAIN)
-        self._given_up.add(task)
+        self._given_up.setdefault(task, self._clock())
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it has not ended for minutes what was given up: it may need its owner."""
+        return any(self._clock() - since >= LONGEST for since in self._given_up.values())
 
     async def busy_problem(self) -> str:
         """Why the server is not free; empty if it is. Raises BackendError.
@@ -103,7 +110,7 @@ class Tasks:
                 await self._stop()
             if state in {"active", "queued"}:
                 return "still paints a job that was given up"
-            self._given_up.discard(task)
+            del self._given_up[task]
             if state != "finished" and self._seen_idle:
                 self._seen_idle, self._standstill = False, Standstill(self._clock)
         if self._seen_idle:
