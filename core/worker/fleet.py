@@ -170,6 +170,7 @@ class Fleet:
             await slot[0].retire(grace)
             if self._slots.get(name) is slot:  # else the lease was lost meanwhile
                 self._drop(name)
+                await asyncio.wait({slot[1]})  # it may have a job that just came to give back
                 await self._ownership.disown([name])
                 log.info("%s: let go of", name)
         except Exception:  # it must not end the others; where it was not told, the next turn sees to it

@@ -10,6 +10,7 @@ import pytest
 
 from core.events import Completed
 from core.offers import Offer
+from core.queues import Claim
 from core.queues.memory import MemoryQueue
 from core.settings import Settings
 from core.worker import Fleet, Worker
@@ -267,6 +268,31 @@ async def test_at_the_stop_each_backend_is_let_go_of_as_soon_as_it_is_free(house
     house.backends[busy].stopped.set()
     await soon(stopping)
     assert set(house.owned.disowned) == set(ALL)
+
+
+async def test_a_backend_is_let_go_of_once_the_job_that_just_came_for_it_is_given_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which takes some calls: the process was over before, and that job waited until its lease was."""
+    house, given_back = House(), asyncio.Event()
+    over: list[str] = []
+
+    async def claim(backend: str) -> Claim:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await given_back.wait()
+            over.append(backend)
+        raise AssertionError
+
+    monkeypatch.setattr(house.queue, "claim", claim)
+    async with _running(house):
+        stopping = asyncio.create_task(house.fleet.stop(0))
+        await house.owned.turns(2)
+        assert house.owned.disowned == []
+        given_back.set()
+        await soon(stopping)
+        assert set(house.owned.disowned) == set(over) == set(ALL)
 
 
 async def test_a_backend_that_is_given_just_as_it_stops_takes_no_grace_from_the_others(house: House) -> None:
