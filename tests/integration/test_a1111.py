@@ -575,8 +575,10 @@ async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
         assert it.backend.offer.pace is not None
 
 
-async def test_an_interrupt_that_is_late_is_waited_for_before_the_next_picture() -> None:
-    """Its picture ended while it was on its way: it would cut off whatever is begun meanwhile."""
+async def test_an_interrupt_that_is_late_is_waited_for_before_the_server_is_free() -> None:
+    """Its picture ended while it was on its way: it would cut off whatever is begun, by this worker or by one
+    that takes the server over.
+    """
     async with studio() as it:
         await it.backend.look()
         it.double.hold(at=2)
@@ -586,15 +588,34 @@ async def test_an_interrupt_that_is_late_is_waited_for_before_the_next_picture()
         stopping = asyncio.create_task(it.backend.interrupt(TASK))
         await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
         it.double.release()
-        await painting
+        done, _ = await asyncio.wait({painting}, timeout=0.2)  # far longer than its answer takes
+        assert not done
+        it.double.heal()
+        await asyncio.gather(painting, stopping)
+        assert it.double.interrupts == [None]
+        assert (await it.backend.look()).usable
+
+
+async def test_an_interrupt_that_is_late_is_waited_for_though_its_picture_was_hung_up_on() -> None:
+    async with studio() as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        it.double.fault("/sdapi/v1/interrupt", "hang")
+        stopping = asyncio.create_task(it.backend.interrupt(TASK))
+        await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
+        painting.cancel()
         stopping.cancel()
+        await asyncio.wait({painting, stopping})
+        it.double.release()
+        await it.double.paintings[0].done()
         looking = asyncio.create_task(it.backend.look())
         done, _ = await asyncio.wait({looking}, timeout=0.2)  # far longer than a look takes
         assert not done
         it.double.heal()
         assert (await looking).usable
         assert it.double.interrupts == [None]
-        assert (await it.paint("the next")).steps == 20
 
 
 @pytest.mark.parametrize("tells_task", [True, False])

@@ -131,6 +131,8 @@ class A1111Backend:
             fault = await following.end()
             if fault is not None:  # of our own, and it costs no picture
                 log.error("%s: its progress could not be told", self.name, exc_info=fault)
+            if sent.answered.is_set():  # else its connection is gone, and the next look waits for that
+                await self._tasks.settle()
         completed = self._with_model(
             request, read_answer(body, request, seed, self.name, self._clock() - began)
         )

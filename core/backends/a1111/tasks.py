@@ -91,6 +91,11 @@ class Tasks:
             await _wait(sent.answered if sent else asyncio.Event(), ASK_AGAIN)
         self._given_up.setdefault(task, self._clock())
 
+    async def settle(self) -> None:
+        """Wait for the answer to the last interrupt, if it is on its way."""
+        if self._stopping is not None and not self._stopping.done():
+            await asyncio.wait({self._stopping})
+
     @property
     def hangs(self) -> bool:
         """Whether it has not ended for minutes what was given up: it may need its owner."""
@@ -102,8 +107,7 @@ class Tasks:
         One that we gave a job up on, or have just met, is used once it is idle. One that does not say that
         such a job has ended may paint it under a name of its own, as SD.Next does.
         """
-        if self._stopping is not None:
-            await asyncio.wait({self._stopping})
+        await self.settle()
         for task in list(self._given_up):
             state = await self._progress.state(task)
             if state == "active":
