@@ -31,7 +31,7 @@ from bot.reading import (
     prompt_files,
 )
 from bot.showing import submit
-from bot.ticket import Ticket, caller_of, fields_of, key_of
+from bot.ticket import Ticket, caller_of, fields_of, key_of, own_names
 from bot.tickets import Tickets
 from core import (
     LARGEST_SEED,
@@ -182,7 +182,9 @@ class Desk:
         try:
             async with self.answers.in_time(interaction):
                 cancelled = await self._cancelled(interaction, press)
-        except (NotFound, Expired):
+        except (NotFound, Expired) as error:
+            if isinstance(error, NotFound) and await self._is_under_way(interaction, press):
+                raise QueueUnavailable("this job is about to be put into the queue") from None
             await self._say_lost(interaction, press)
             return
         if is_late(interaction) and embeds_in(interaction):
@@ -200,6 +202,13 @@ class Desk:
             return False
         async with self.gateway.attach(press.job, progress=False) as watch:
             return isinstance(await anext(watch), Cancelled)
+
+    async def _is_under_way(self, interaction: Interaction, press: Press) -> bool:
+        """Whether somebody follows this job: what the queue lost, or was not told of, is put again."""
+        async with self.answers.in_time(interaction):
+            names = own_names(await self.tickets.names(), press.owner)
+            found = [await self.tickets.read(name) for name in names]
+        return any(ticket is not None and ticket.job == press.job for ticket in found)
 
     async def _say_lost(self, interaction: Interaction, press: Press, key: str = "state.lost") -> None:
         """The queue was in memory, and is gone, or the end is elsewhere: the message says how to go on."""

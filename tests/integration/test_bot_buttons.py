@@ -1,12 +1,13 @@
 """Buttons: what each one does, who may press it, and that they outlive the bot."""
 
 import asyncio
+from unittest.mock import Mock
 
 import pytest
 
-from bot import answers, desk
+from bot import answers, desk, showing
 from bot.client import listen
-from core import Caller, connect
+from core import Caller, QueueUnavailable, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import MANAGE_MESSAGES, Asked, Message
 from tests.doubles.discord_fixture import Served, serving, settings_of
@@ -287,6 +288,22 @@ async def test_a_message_whose_picture_came_as_a_new_one_says_that_it_has_ended_
         assert list(asked.message.buttons) == ["Again", "Edit", "Delete"]
         await served.discord.settled(await served.discord.press(served.ann, asked.message, "Again"))
         assert served.prompts == [prompt.strip()] * 2
+
+
+async def test_cancel_of_a_job_that_is_yet_to_be_put_into_the_queue_does_not_say_that_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As while the queue is away, or came back without it: whoever follows it has it painted all the same."""
+    monkeypatch.setattr(showing, "AWAY", 0.02)
+    async with serving() as served:
+        with monkeypatch.context() as away:
+            away.setattr(served.gateway, "submit", Mock(side_effect=QueueUnavailable("away")))
+            asked = await served.discord.answered(await served.imagine())
+            listed = await served.discord.command(served.ann, served.channel, "queue")
+            await served.discord.until(lambda: listed.original and listed.original.buttons)
+            pressed = await press(served, listed.message, "Cancel 1")
+        assert "queue is away" in pressed.said
+        assert (await served.discord.settled(asked)).title == "Done"
 
 
 async def test_an_old_message_whose_cancel_still_cancels_keeps_no_cancel_either() -> None:
