@@ -79,7 +79,7 @@ class Desk:
     async def take(self, interaction: Interaction, request: ImageRequest, *, spoiler: bool = False) -> None:
         """Accept a job, answer, and have its message followed. Raises Refused, SdError."""
         self.admit(interaction)
-        check_prompt(request.prompt, self.settings)
+        check_prompt(request, self.settings)
         ticket = self.ticket(interaction, request, spoiler=spoiler)
         with self.deliveries.accepting(ticket):
             held = await self._accept(interaction, ticket)

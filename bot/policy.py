@@ -3,12 +3,18 @@
 A refusal is told to the caller alone, with its reason.
 """
 
+import html
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 
-from core import Settings
+from core import ImageRequest, Settings
+
+_ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,24};")
+_EMPHASIS = re.compile(r":[+-]?[.\d]+\)|[\\()\[\]]")
+"""What A1111 takes out of a prompt: `b(l:1)ood` and `bl\\ood` are one word to it."""
 
 
 class Refused(Exception):
@@ -41,15 +47,29 @@ def check_place(place: Place, settings: Settings) -> None:
         raise Refused("refused.role")
 
 
-def check_prompt(prompt: str, settings: Settings) -> None:
+def check_prompt(request: ImageRequest, settings: Settings) -> None:
     """Raises Refused for a prompt with a blocked word.
 
     Letters alone make it another one: tags join words by underscores, and number them.
     """
+    readings = _readings(request.prompt)
     for word in settings.discord_blocked_words:
-        whole = rf"(?<!{_joined(word[:1])}){re.escape(word)}(?!{_joined(word[-1:])})"
-        if re.search(whole, prompt, re.IGNORECASE):
+        word, _ = _readings(word)
+        spaced = r"[\s_]+".join(re.escape(part) for part in word.split())
+        whole = re.compile(rf"(?<!{_joined(word[:1])}){spaced}(?!{_joined(word[-1:])})")
+        if spaced and any(whole.search(reading) for reading in readings):
             raise Refused("refused.word")
+
+
+def _readings(text: str) -> tuple[str, str]:
+    """A text as people read it, in one case, and as a painting server does.
+
+    Invisible letters, wide ones and entities make no other word: servers undo them first.
+    """
+    text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
+    plain = unicodedata.normalize("NFKC", visible).casefold()
+    return plain, _EMPHASIS.sub("", plain)
 
 
 def _joined(end: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.policy import Place, Refused, check_counts, check_place, check_prompt, is_spoiler
-from core import Settings
+from core import ImageRequest, Settings
 
 SERVER = Place(guild=1, channels=(20, 2), roles=(300,), age_restricted=False)
 DIRECT = Place(guild=0, channels=(9,), roles=(), age_restricted=False)
@@ -57,10 +57,26 @@ def test_words_are_whole_and_in_any_case(prompt: str, refused: bool) -> None:
     words = ("blood", "two words", "C++", "Blut", "88", "mp5", "a_b", "_x_", "#1", "lösch")
     settings = Settings(discord_blocked_words=words)
     if not refused:
-        check_prompt(prompt, settings)
+        check_prompt(ImageRequest(prompt=prompt), settings)
         return
     with pytest.raises(Refused):
-        check_prompt(prompt, settings)
+        check_prompt(ImageRequest(prompt=prompt), settings)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        *["bl\u200bood", "bl\u00adood", "\uff42\uff4c\uff4f\uff4f\uff44", "bl&#111;od"],
+        *["b(l:1)ood", "bl()ood", "[b]lood", "bl\\ood"],
+        *["two  words", "two\nwords", "two_words", "two\u00a0words", "Lo\u0308ffel", "GROSS"],
+    ],
+)
+def test_a_word_is_found_however_it_is_written(prompt: str) -> None:
+    """A painting server reads these words as well: its tokenizer undoes that, or its own syntax."""
+    settings = Settings(discord_blocked_words=("blood", "two words", "l\u00f6ffel", "gro\u00df", "\u200b"))
+    with pytest.raises(Refused):
+        check_prompt(ImageRequest(prompt=prompt), settings)
+    check_prompt(ImageRequest(prompt="a cat &#" + "1" * 5000 + ";"), settings)
 
 
 def test_the_later_of_two_that_come_at_once_is_refused() -> None:
