@@ -15,6 +15,9 @@ from core import ImageRequest, Settings
 _ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,24};")
 _EMPHASIS = re.compile(r":[+-]?[.\d]+\)|[\\()\[\]]")
 """What A1111 takes out of a prompt: `b(l:1)ood` and `bl\\ood` are one word to it."""
+_AND = re.compile(r"\bAND\b")
+_WEIGHT = re.compile(r":\s*([-+]?(?:\d+\.?|\d*\.\d+))\s*$")
+"""How much one of the parts between AND counts, at its end."""
 
 
 class Refused(Exception):
@@ -52,7 +55,8 @@ def check_prompt(request: ImageRequest, settings: Settings) -> None:
 
     Letters alone make it another one: tags join words by underscores, and number them.
     """
-    readings = _readings(request.prompt)
+    texts = [request.prompt, request.negative_prompt] if _paints_negative(request) else [request.prompt]
+    readings = [reading for text in texts for reading in _readings(text)]
     for word in settings.discord_blocked_words:
         word, _ = _readings(word)
         spaced = r"[\s_]+".join(re.escape(part) for part in word.split())
@@ -70,6 +74,16 @@ def _readings(text: str) -> tuple[str, str]:
     visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
     plain = unicodedata.normalize("NFKC", visible).casefold()
     return plain, _EMPHASIS.sub("", plain)
+
+
+def _paints_negative(request: ImageRequest) -> bool:
+    """Whether A1111 paints what the picture should not show.
+
+    It counts 1 - cfg_scale times the weights of the prompt's parts: with a scale of 0, or a prompt `cat :0`,
+    it is all that is painted.
+    """
+    found = [_WEIGHT.search(part) for part in _AND.split(request.prompt)]
+    return not request.cfg_scale * sum(float(weight[1]) if weight else 1.0 for weight in found) >= 1
 
 
 def _joined(end: str) -> str:

@@ -79,6 +79,27 @@ def test_a_word_is_found_however_it_is_written(prompt: str) -> None:
     check_prompt(ImageRequest(prompt="a cat &#" + "1" * 5000 + ";"), settings)
 
 
+@pytest.mark.parametrize(
+    ("prompt", "cfg_scale", "refused"),
+    [
+        *[("a cat", 7.0, False), ("a cat", 1.0, False), ("a cat, 16:9", 7.0, False)],
+        *[("a cat", 0.0, True), ("a cat", 0.9, True), ("a cat :0", 7.0, True), ("(a cat:0)", 7.0, False)],
+        *[("a cat AND a dog :-1", 7.0, True), ("a cat AND a dog", 0.6, False), ("a cat : .1", 7.0, True)],
+    ],
+)
+def test_a_negative_prompt_is_judged_where_it_is_painted(
+    prompt: str, cfg_scale: float, refused: bool
+) -> None:
+    """Elsewhere it may name what is not wanted."""
+    request = ImageRequest(prompt=prompt, negative_prompt="blood", cfg_scale=cfg_scale)
+    settings = Settings(discord_blocked_words=("blood",))
+    if not refused:
+        check_prompt(request, settings)
+        return
+    with pytest.raises(Refused):
+        check_prompt(request, settings)
+
+
 def test_the_later_of_two_that_come_at_once_is_refused() -> None:
     """As the store got them: a replica may come to a later command first, and sees no earlier one then."""
     settings = Settings(discord_max_jobs_per_user=1)
