@@ -140,8 +140,10 @@ class Deliveries:
             if ticket is None or ticket.application != self._bot.application_id:  # another bot's
                 self._resting[name] = now + REST
                 await self._tickets.release(name)
-            elif name not in self._accepting:  # that may have begun here meanwhile, under the same lease
-                self.begin(ticket)
+                continue
+            refused = await self._tickets.was_refused(ticket)
+            if name not in self._accepting:  # that may have begun here meanwhile, under the same lease
+                self._tend(ticket, self._forget(ticket, submitted=True) if refused else self._follow(ticket))
 
     async def flush(self, seconds: float) -> None:
         """Give the jobs that ended this long to be told."""

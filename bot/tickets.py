@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from bot.answers import ANSWER_KIND, REFUSED
 from bot.ticket import TTL, Ticket, decode, encode
 from core import Coordination
 
@@ -95,3 +96,7 @@ class Tickets:
     async def was_delivered(self, name: str) -> bool:
         """Whether somebody did that. An absent ticket would not tell: the place may have been emptied."""
         return await self._coordination.get(DELIVERED, name) is not None
+
+    async def was_refused(self, ticket: Ticket) -> bool:
+        """Whether whoever asked was told that it is refused, though nobody came to forget it."""
+        return await self._coordination.get(ANSWER_KIND, str(ticket.interaction)) == REFUSED

@@ -441,6 +441,35 @@ async def test_a_refusal_by_one_who_holds_no_lease_leaves_the_ticket_to_its_hold
         assert len(await served.bot.desk.tickets.names()) == 1
 
 
+async def test_what_was_refused_is_not_painted_although_who_had_stored_it_is_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Killed before its answer, or before it could forget it: the lease ends, and a scan finds the ticket."""
+    async with among_others(monkeypatch, discord_max_jobs_per_user=1) as served:
+        holding = await served.hold_one()
+        own, hold = await served.ticket(), served.gateway.coordination.hold
+
+        async def held_by_the_dead(name: str, owner: str, *, ttl: float) -> bool:
+            return name.endswith(own.name) and await hold(name, owner, ttl=ttl)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(served.gateway.coordination, "hold", held_by_the_dead)
+            refused = await served.imagine("one too many")
+            await served.discord.until(lambda: refused.original and "under way" in refused.said)
+            async with asyncio.timeout(10):
+                while not await served.gateway.coordination.get(answers.ANSWER_KIND, str(refused.id)):  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            assert len(await served.bot.desk.tickets.names()) == 2
+        async with asyncio.timeout(10):
+            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await served.discord.settled(holding)
+        await served.nothing_left()
+        assert served.prompts == ["the one that holds"]
+        assert not refused.message.embeds
+
+
 async def test_a_job_that_was_stored_before_the_store_hung_is_accepted_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
