@@ -207,6 +207,12 @@ class Deliveries:
             screen.ticket = stored
         self._ours_until[name] = now + LEASE
 
+    async def _check_anew(self, screen: Screen) -> None:
+        """The same whatever one's own clock says: it may have stood still together with its machine."""
+        with suppress(QueueUnavailable):  # then nobody else got the lease
+            self._ours_until.pop(screen.ticket.name, None)
+            await self._check_lease(screen)
+
     async def _forget(self, ticket: Ticket, *, delivered: bool = False, submitted: bool = False) -> None:
         """Drop a ticket under its lease: else another replica would paint it, or deliver it once more."""
         while True:
@@ -248,14 +254,12 @@ class Deliveries:
     async def _deliver(self, screen: Screen, end: End) -> bool:
         """Bring the end to whoever asked; False where Discord is not reached from here."""
         name, job = screen.ticket.name, screen.ticket.job
-        with suppress(QueueUnavailable):  # then nobody else got the lease
+        with suppress(QueueUnavailable):
             if await self._tickets.was_delivered(name):
                 log.info("job %s: another replica has delivered it meanwhile", job)
                 return True
-            self._ours_until.pop(name, None)  # a clock may have stood still together with its machine
-            await self._check_lease(screen)
         try:
-            if not await screen.deliver(end, alone=not self._shared):
+            if not await screen.deliver(end, alone=not self._shared, check=partial(self._check_anew, screen)):
                 log.warning("job %s: there is no way to deliver it; /show may fetch it", job)
         except CutOff as error:
             log.warning("job %s: Discord is not reached from here: %s", job, error)

@@ -39,10 +39,15 @@ MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
 
 Way = Callable[[Page, Files], Awaitable[None]]
+Check = Callable[[], Awaitable[None]]
 
 
 class CutOff(Exception):
     """This process does not reach Discord; another one may."""
+
+
+async def _always() -> None:
+    """Where nobody else shows anything."""
 
 
 class Screen:
@@ -94,9 +99,10 @@ class Screen:
         await self._try_edit(late_page(self.ticket.request, self.ticket.job, self.ticket.locale))
         self.is_open = False
 
-    async def deliver(self, end: End, *, alone: bool) -> bool:
+    async def deliver(self, end: End, *, alone: bool, check: Check = _always) -> bool:
         """Bring the end to whoever asked; False if there is no way, or none has worked until its day is over.
 
+        `check` raises, before each try, where that is no longer ours to do.
         Raises CutOff where that is for another process to try, unless this one is `alone`.
         """
         most, pause = self.ticket.most_bytes, FIRST_PAUSE
@@ -106,6 +112,7 @@ class Screen:
         page, files = await self._last_page(end, most)
         while ways:
             way = ways[0]
+            await check()
             try:
                 await way(page, files)
             except discord.HTTPException as error:

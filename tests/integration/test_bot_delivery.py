@@ -619,11 +619,11 @@ async def test_a_replica_that_was_cut_off_goes_on_unless_another_one_has_deliver
     caplog.set_level("INFO")
     deliver, cut_off = screen.Screen.deliver, asyncio.Event()
 
-    async def cut_off_first(self: screen.Screen, end: End, *, alone: bool) -> bool:
+    async def cut_off_first(self: screen.Screen, end: End, **options: Any) -> bool:
         if not cut_off.is_set():
             cut_off.set()
             raise screen.CutOff("no way")
-        return await deliver(self, end, alone=alone)
+        return await deliver(self, end, **options)
 
     async with serving(result_ttl=0.01) as served:
         coordination = served.gateway.coordination
@@ -732,6 +732,30 @@ async def test_a_replica_whose_clock_stood_still_does_not_deliver_what_another_o
         assert served.discord.pictures == 0
 
 
+@pytest.mark.usefixtures("no_pauses")
+async def test_a_replica_that_hung_between_two_tries_does_not_bring_back_what_was_deleted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Discord took nothing for a while; another one took over, delivered, and its owner has deleted it."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(screen, "LONGEST_PAUSE", 0.02)
+    async with serving() as served:
+        coordination = served.gateway.coordination
+        asked = await served.hold_one()
+        own = await served.ticket()
+        served.discord.fault("PATCH", PATCH, 500, times=10**9)
+        served.double.release()
+        await served.gateway_end(own.job)
+        tries = served.discord.count("PATCH", PATCH)
+        await served.discord.until(lambda: served.discord.count("PATCH", PATCH) > tries + 20, within=20)
+        await served.bot.desk.tickets.release(own.name)
+        assert await coordination.hold(f"discord:lease:{own.name}", "another", ttl=60)
+        await delete_message(served, asked)
+        served.discord.faults_end()
+        await until(lambda: "left to another replica" in caplog.text)
+        assert served.discord.pictures == 0
+
+
 @pytest.fixture
 def brisk_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases are renewed all the time, and last as long as ever."""
@@ -800,9 +824,9 @@ async def test_a_replica_that_was_cut_off_goes_on_with_the_further_answer_that_i
     monkeypatch.setattr(deliveries, "REST", 0.02)
     deliver, cut_off = screen.Screen.deliver, asyncio.Event()
 
-    async def cut_off_first(self: screen.Screen, end: End, *, alone: bool) -> bool:
+    async def cut_off_first(self: screen.Screen, end: End, **options: Any) -> bool:
         if cut_off.is_set():
-            return await deliver(self, end, alone=alone)
+            return await deliver(self, end, **options)
         cut_off.set()
         if heard == "not even of its own":
             with monkeypatch.context() as away:
