@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import discord
@@ -188,8 +189,15 @@ def _servers(status: Status, locale: str) -> str:
 
 
 def _show(desk: Desk) -> Any:
+    viewers = set[int]()
+
     async def show(interaction: Interaction, job: str) -> None:
         desk.admit(interaction)
+        # Its pictures are in memory meanwhile, as text and as files, and few are packed at once.
+        with _one_at_a_time(viewers, interaction.user.id):
+            await tell(interaction, job)
+
+    async def tell(interaction: Interaction, job: str) -> None:
         await desk.answers.defer(interaction, private=True)
         locale = str(interaction.locale)
         async with desk.gateway.attach(job, progress=False) as watch:
@@ -213,14 +221,8 @@ def _parameters(desk: Desk) -> Any:
 
     async def parameters(interaction: Interaction, message: discord.Message) -> None:
         desk.admit(interaction)
-        user = interaction.user.id
-        if user in readers:  # few pictures are read at once: one person's are not all of them
-            raise Refused("error.rate_limited")
-        readers.add(user)
-        try:
+        with _one_at_a_time(readers, interaction.user.id):  # few pictures are read at once
             await tell(interaction, message)
-        finally:
-            readers.discard(user)
 
     async def tell(interaction: Interaction, message: discord.Message) -> None:
         await desk.answers.defer(interaction, private=True)
@@ -241,6 +243,18 @@ def _parameters(desk: Desk) -> Any:
         await interaction.edit_original_response(content=say(locale, key))
 
     return parameters
+
+
+@contextmanager
+def _one_at_a_time(busy: set[int], user: int) -> Iterator[None]:
+    """Raises Refused where this person has one under way: what all share is not one person's alone."""
+    if user in busy:
+        raise Refused("error.rate_limited")
+    busy.add(user)
+    try:
+        yield
+    finally:
+        busy.discard(user)
 
 
 def _described(callback: Any) -> Any:

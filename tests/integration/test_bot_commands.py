@@ -1,9 +1,11 @@
 """/queue, /show and the message menu, and who is told what."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from bot import commands, results
 from core.coordination.memory import MemoryCoordination
 from tests.doubles.discord import Asked, Message, User
 from tests.doubles.discord_fixture import Served, serving
@@ -136,6 +138,34 @@ async def test_show_keeps_a_spoiler_hidden_for_as_long_as_there_is_a_result(
     async with serving(result_ttl=1_000_000.0) as served:
         await served.painted(spoiler=True)
     assert kept["discord:hidden"] >= 1_000_000 + kept["discord:ticket"]
+
+
+async def test_show_fetches_one_result_at_a_time_for_each_person(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its pictures in memory, and two threads pack them: also those that others wait for."""
+    async with serving() as served:
+        message = await served.painted()
+        id = message.embed["footer"]["text"].split()[1]
+        go_on, show_result = asyncio.Event(), results.show_result
+
+        async def held(*arguments: Any) -> None:
+            await go_on.wait()
+            await show_result(*arguments)
+
+        monkeypatch.setattr(commands, "show_result", held)
+
+        async def ask(person: User) -> Asked:
+            asked = await served.discord.command(person, served.channel, "show", job=id)
+            return await served.discord.answered(asked)
+
+        first, refused = await ask(served.ann), await ask(served.ann)
+        other = await ask(served.discord.person())
+        assert "too fast" in refused.said
+        go_on.set()
+        for asked in (first, other):
+            assert (await finished(served, asked)).pictures == message.pictures
+        async with asyncio.timeout(10):
+            while "too fast" in (await ask(served.ann)).said:  # the bot may not know yet that it is done
+                pass
 
 
 async def test_show_says_what_is_not_there_or_not_finished() -> None:
