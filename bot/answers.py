@@ -172,8 +172,8 @@ class Answers:
     async def _answer(
         self, interaction: Interaction, answer: Awaitable[Any], *, refuses: bool = False
     ) -> None:
-        # A refusal that does not come through may yet be told: by another replica, that finds the same.
-        refused: bool | None = None if refuses else False
+        # Where it does not come through another replica may answer: it finds the same, or cannot accept it.
+        refused: bool | None = None
         try:
             await answer
             refused = refuses

@@ -82,17 +82,15 @@ class Desk:
         check_prompt(request, self.settings)
         ticket = self.ticket(interaction, request, spoiler=spoiler)
         with self.deliveries.accepting(ticket):
-            held = await self._accept(interaction, ticket)
-            first = True
+            held, first = await self._accept(interaction, ticket), False
             try:
-                with suppress(Taken):  # nobody can answer any more: the picture comes as a new message
-                    first = await self.answers.defer(interaction)
+                first = await self.answers.defer(interaction)
+            except Taken:
+                first = True  # nobody can answer any more: the picture comes as a new message
             except (discord.HTTPException, *NETWORK) as error:
-                # That may have taken long: whoever holds the lease by now follows it.
                 log.warning(
                     "job %s was accepted, and that could not be said: %s", ticket.job, obstacle(error)
                 )
-                return
             if not first and self.settings.shares_queue:
                 # Another replica may have refused it while the store was away, and could not say so.
                 was_told = partial(self.answers.refusal_was_told, interaction)

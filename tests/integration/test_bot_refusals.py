@@ -375,6 +375,34 @@ async def test_what_one_cannot_refuse_and_another_replica_refuses_is_not_painted
         assert not asked.message.embeds
 
 
+async def test_what_one_cannot_promise_and_another_replica_refused_is_not_painted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The one does not reach Discord for a while; the other took over, and had no store to accept it."""
+    without_pauses(monkeypatch)
+    async with among_others(monkeypatch) as served:
+        holding = await served.hold_one()
+        defer = served.bot.desk.answers.defer
+
+        async def cut_off(interaction: Interaction, **options: bool) -> bool:
+            await answer_first(interaction, REFUSAL)
+            served.discord.fault("POST", "/callback", 502, times=5)
+            return await defer(interaction, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(served.bot.desk.answers, "defer", cut_off)
+            asked = await served.imagine("refused")
+            await served.discord.until(lambda: served.discord.count("POST", "/callback") >= 7)
+        async with asyncio.timeout(10):
+            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        served.double.release()
+        await served.discord.settled(holding)
+        await served.nothing_left()
+        assert served.prompts == ["the one that holds"]
+        assert not asked.message.embeds
+
+
 async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
