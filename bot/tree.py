@@ -49,6 +49,9 @@ class Tree(app_commands.CommandTree[Any]):
             return
         except (discord.HTTPException, *NETWORK) as unheard:
             log.warning("an error could not be told: %s", obstacle(unheard))
+        except RuntimeError:  # aiohttp's word for a session that was closed
+            if not interaction.client.is_closed():
+                raise
 
 
 class Translator(app_commands.Translator):

@@ -1066,6 +1066,17 @@ async def test_an_interaction_that_is_cut_off_as_the_bot_stops_is_no_error(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+async def test_a_refusal_that_is_cut_off_as_the_bot_stops_is_no_error() -> None:
+    """discord.py pauses before it repeats it, and its session is closed by then."""
+    async with serving() as served:
+        served.discord.fault("POST", "/callback", 502, times=1000)
+        await served.imagine(width=100)
+        await served.discord.until(lambda: served.discord.count("POST", "/callback"))
+        (invoker,) = [task for task in asyncio.all_tasks() if task.get_name() == "CommandTree-invoker"]
+        await served.bot.close()
+        await invoker
+
+
 async def test_a_job_that_was_cancelled_elsewhere_is_not_painted_again() -> None:
     async with serving() as served:
         asked = await served.hold_one()
