@@ -223,10 +223,14 @@ class Answers:
                 if await self._answered_by(interaction.id) == REFUSED:
                     return True
             try:
-                return bool((await interaction.original_response()).content)
+                refused = bool((await interaction.original_response()).content)
             except (discord.DiscordException, *NETWORK) as error:  # as where it is still on its way
                 log.debug("an answer cannot be read: %s", obstacle(error))
-            await asyncio.sleep(LOOK_AGAIN)
+                await asyncio.sleep(LOOK_AGAIN)
+                continue
+            if refused:  # whoever finds the ticket, if this one dies before it is forgotten, is to know
+                await self._tell_others(interaction, REFUSED)
+            return refused
         return False
 
     async def _answered_by(self, id: int) -> bytes | None:

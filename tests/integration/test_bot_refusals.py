@@ -283,6 +283,8 @@ async def test_what_another_replica_refused_while_the_store_was_away_is_not_pain
         assert served.prompts == ["the one that holds", "another"]
         assert asked.said == "The queue is away."
         assert not asked.message.embeds
+        told = await served.gateway.coordination.get(answers.ANSWER_KIND, str(asked.id))
+        assert told == answers.REFUSED, "to whoever would find the ticket if this one had died"
 
 
 @pytest.mark.parametrize("promise", [PROMISE, HIDDEN_PROMISE])
