@@ -81,7 +81,10 @@ class Watched:
 
     def hear(self, version: int, event: Event) -> None:
         """Tell all watches, unless it is no news: messages may come late, or twice."""
-        if version < self.version or event == self.last:
+        if version < self.version:
+            return
+        if event == self.last:
+            self.version = version  # of its next life, perhaps: what comes late of the one before is no news
             return
         if version == self.version:
             if isinstance(event, Started):

@@ -245,11 +245,11 @@ async def test_a_job_that_is_painted_again_ends_though_pictures_of_before_are_on
     assert (await told(watch))[-1] == painted(picture=b"YWdhaW4=")
 
 
-async def test_who_puts_a_job_again_is_told_no_end_of_before(
-    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The word of it comes only when he is about to watch."""
-    await queue.put("job", wish_for(), ALICE, keep=True)
+async def cancelled_unheard(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch, *, keep: bool
+) -> Callable[[], Awaitable[None]]:
+    """A job that is watched here is cancelled; the word of it comes when this is called."""
+    await queue.put("job", wish_for(), ALICE, keep=keep)
     await queue.events("job")
     late = list[Message]()
     with monkeypatch.context() as patch:
@@ -257,14 +257,26 @@ async def test_who_puts_a_job_again_is_told_no_end_of_before(
         assert await queue.cancel("job", ALICE)
         await home.settle()
 
-    async def come_late() -> None:
+    async def come() -> None:
         for message in late:
             queue._watching.hear(message)
         await home.settle()
 
+    return come
+
+
+@pytest.mark.parametrize("when", ["about to watch", "watching"])
+async def test_who_puts_a_job_again_is_told_no_end_of_before(
+    when: str, queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The word of it comes only then."""
+    come_late = await cancelled_unheard(queue, home, monkeypatch, keep=True)
     await queue.put("job", wish_for(), ALICE, keep=True)
-    before(monkeypatch, queue, "watch", come_late)
+    if when == "about to watch":
+        before(monkeypatch, queue, "watch", come_late)
     watch = await queue.events("job")
+    if when == "watching":
+        await come_late()
     assert await told(watch) == [Queued(0, None)]
     assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
     assert (await told(watch))[-1] == painted()
