@@ -62,7 +62,7 @@ class Putting:
         match code:
             case b"new" | b"known":
                 again = partial(self._put, id, request, caller, keep, (UNBOUND, UNBOUND))
-                self._watching.accepted(id, again, int(details[0]), keep=keep)
+                self._watching.accepted(id, again, keep=keep)
             case b"other":
                 raise another_request()
             case b"late":

@@ -20,10 +20,9 @@ JUST_PUT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that was put here: how to do so again, its version then, when it was (by the queue's clock)."""
+    """A job that was put here: how to do so again, when it was (by the queue's clock), whether to keep it."""
 
     put: PutAgain
-    version: int
     at: float
     keep: bool
 
@@ -44,9 +43,8 @@ class Watched:
 
     id: str
     watches: set[Watch] = field(default_factory=set)
-    entering: dict[Watch, int] = field(default_factory=dict)
-    """Those whose first state is on its way, and the version since which they watch: what ended before was
-    another life of the job."""
+    entering: set[Watch] = field(default_factory=set)
+    """Those whose first state is on its way."""
     version: int = -1
     place: Place | None = None
     """Where it waits, if it does."""
@@ -66,7 +64,7 @@ class Watched:
     def flags(self) -> int:
         """What they want, as the scripts write it: 1, 2 for progress, 4 for previews; 0 for nobody."""
         flags = 0
-        for watch in self.watches | self.entering.keys():
+        for watch in self.watches | self.entering:
             flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
         return flags
 
@@ -99,9 +97,16 @@ class Watched:
             watch.tell(event)
 
     def end(self, end: End, version: float = inf) -> None:
-        """The last that is told: to all, or to those who have watched since that version."""
-        ending = self.watches | {watch for watch, since in self.entering.items() if since <= version}
-        for watch in ending:
+        """The last that is told to all watches, unless they watch its next life by now."""
+        if version < self.version:
+            return
+        self.place = None
+        for watch in self.watches:
             watch.tell(end)
-            self.entering.pop(watch, None)
         self.watches.clear()
+
+    def give_up(self, end: End) -> None:
+        """The same, to those as well whose first state is on its way."""
+        self.watches |= self.entering
+        self.entering.clear()
+        self.end(end)

@@ -71,9 +71,9 @@ class Watching:
             self._emptied.clear()
             await self._emptied.wait()
 
-    def accepted(self, id: str, put: PutAgain, version: int, *, keep: bool) -> None:
+    def accepted(self, id: str, put: PutAgain, *, keep: bool) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
-        self._accepted[id] = Accepted(put, version, self._backends.server_clock, keep)
+        self._accepted[id] = Accepted(put, self._backends.server_clock, keep)
 
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
@@ -85,7 +85,7 @@ class Watching:
             raise QueueUnavailable("the shared queue cannot be heard now; it comes back by itself") from None
         await self.leaving.until_said(watch.id)
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
-        job.entering[watch] = own.version if own else -1
+        job.entering.add(watch)
         job.put = job.put or (own.put if own else None)
         try:
             async with job.saying:
@@ -94,7 +94,7 @@ class Watching:
                     await own.put()
                     shown, runs = await self._watch(job, own)
         except BaseException:
-            job.entering.pop(watch, None)
+            job.entering.discard(watch)
             await self._say_flags(job, abandon=False)
             raise
         self._backends.note_runs(runs)
@@ -179,7 +179,7 @@ class Watching:
         """Tell all who watch these jobs here that it is over for them; the jobs themselves live on."""
         for job in jobs:
             if self._jobs.pop(job.id, None) is not None:
-                job.end(end)
+                job.give_up(end)
                 self.leaving.later(job.id, abandon=False)
         if not self._jobs:
             self._emptied.set()
@@ -192,11 +192,11 @@ class Watching:
         return read_shown(shown), runs
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
-        """The first state of a watch, unless it was told the end meanwhile."""
+        """The first state of a watch, unless all was given up meanwhile."""
         if watch not in job.entering:
             return
         if isinstance(shown, str):
-            job.entering.pop(watch, None)
+            job.entering.discard(watch)
             self._drop_if_empty(job)
             raise no_such_job() if shown == "none" else expired()
         if isinstance(shown, Ended):
@@ -205,11 +205,11 @@ class Watching:
                 if watch in job.entering:
                     watch.tell(end)
             finally:
-                job.entering.pop(watch, None)
+                job.entering.discard(watch)
                 self._drop_if_empty(job)
             return
         self._apply(job, shown)
-        job.entering.pop(watch, None)
+        job.entering.discard(watch)
         job.watches.add(watch)
         if job.last is not None:
             watch.begin(job.last)
@@ -272,10 +272,11 @@ class Watching:
         finally:
             if job.ending == ended.version:
                 job.ending = -1
-        if self._jobs.get(job.id) is job and ended.version >= job.version:
-            job.place = None
-            job.end(end, ended.version)
-            self._drop_if_empty(job)
+        job.end(end, ended.version)
+        if job.entering:  # what they are shown first is of before this end, or of the job's next life
+            async with job.saying:
+                job.end(end, ended.version)
+        self._drop_if_empty(job)
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
         """The queue learns what the watches here want at the moment of the call."""

@@ -1,8 +1,7 @@
 -- with: order place turns life
 -- put(id, request, caller, keep, kind, cost, max_queue, max_jobs_per_user, most_late, until): accept a job.
--- Answers {'new', VERSION}; {'known', VERSION} (it waits, runs or has completed); {'other', REQUEST} (its id came
--- with that one); {'full', N}, {'many', N} (so many wait); `late` (it is past `until`: the caller was told that it
--- failed).
+-- Answers `new`; `known` (it waits, runs or has completed); {'other', REQUEST} (its id came with that one);
+-- {'full', N}, {'many', N} (so many wait); `late` (it is past `until`: the caller was told that it failed).
 -- Safe to repeat: the second time it is known.
 local id, request, caller, keep, kind, cost = arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)
 seen()
@@ -18,7 +17,7 @@ if state then
       redis.call('ZREM', P .. 'unwatched', id)
     end
     redis.call('HSET', job(id), 'put_at', NOW)
-    return {'known', get(id, 'version')}
+    return {'known'}
   end
 end
 local waiting, own = state_of('waiting'), tonumber(redis.call('HGET', P .. 'waits', caller) or 0)
@@ -33,13 +32,12 @@ if redis.call('EXISTS', job(id)) == 1 then
   let_pictures_lapse(id, BRIEF)
   redis.call('DEL', job(id))
 end
-local version = changed()
 redis.call('HSET', job(id), 'request', request, 'caller', caller, 'keep', keep, 'kind', kind, 'cost', cost,
-  'put_at', NOW, 'state', 'waiting', 'version', version, 'attempts', 0, 'failures', 0, 'deliveries', 0)
+  'put_at', NOW, 'state', 'waiting', 'version', changed(), 'attempts', 0, 'failures', 0, 'deliveries', 0)
 redis.call('HINCRBY', S, 'waiting', 1)
 count('waits', caller, 1)
 order_add(id, caller, cost, kind)
 take_turn(id, tonumber(arg(9)))
 note_unwatched(id)
 wake(kind)
-return {'new', version}
+return {'new'}

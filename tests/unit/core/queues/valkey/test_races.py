@@ -246,11 +246,9 @@ async def test_a_job_that_is_painted_again_ends_though_pictures_of_before_are_on
 
 
 async def cancelled_unheard(
-    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch, *, keep: bool
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Awaitable[None]]:
     """A job that is watched here is cancelled; the word of it comes when this is called."""
-    await queue.put("job", wish_for(), ALICE, keep=keep)
-    await queue.events("job")
     late = list[Message]()
     with monkeypatch.context() as patch:
         patch.setattr(queue._watching, "hear", late.append)
@@ -260,7 +258,6 @@ async def cancelled_unheard(
     async def come() -> None:
         for message in late:
             queue._watching.hear(message)
-        await home.settle()
 
     return come
 
@@ -270,13 +267,51 @@ async def test_who_puts_a_job_again_is_told_no_end_of_before(
     when: str, queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The word of it comes only then."""
-    come_late = await cancelled_unheard(queue, home, monkeypatch, keep=True)
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job")
+    come_late = await cancelled_unheard(queue, home, monkeypatch)
     await queue.put("job", wish_for(), ALICE, keep=True)
     if when == "about to watch":
         before(monkeypatch, queue, "watch", come_late)
     watch = await queue.events("job")
     if when == "watching":
         await come_late()
+    assert await told(watch) == [Queued(0, None)]
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_who_attaches_to_a_job_that_was_put_again_is_told_no_end_of_before(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was put again elsewhere, and the word of its first end comes while he is about to watch."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job")
+    come_late = await cancelled_unheard(queue, home, monkeypatch)
+    await (await home.another()).put("job", wish_for(), ALICE, keep=True)
+    before(monkeypatch, queue, "watch", come_late)
+    watch = await queue.events("job")
+    assert await told(watch) == [Queued(0, None)]
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_who_puts_again_what_ended_as_he_came_is_not_told_of_that_end(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended with the one who had put it before, while he was about to watch."""
+    come_late = None
+
+    async def cancel() -> None:
+        nonlocal come_late
+        come_late = await cancelled_unheard(queue, home, monkeypatch)
+        before(monkeypatch, queue, "put", come_late)
+
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    await queue.events("job")
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    before(monkeypatch, queue, "watch", cancel)
+    watch = await queue.events("job")
     assert await told(watch) == [Queued(0, None)]
     assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
     assert (await told(watch))[-1] == painted()
