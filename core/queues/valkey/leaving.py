@@ -1,12 +1,13 @@
 """Leaving: tells the queue which jobs nobody in this process watches any more, also after an outage."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from core.errors import QueueUnavailable
 from core.queues.valkey.records import CANCELLED
 from core.queues.valkey.store import Store
+from core.queues.valkey.watched import Watched
 
 MOST_DOUBTED = 10_000
 """Jobs that may have been put while the queue was away. Of more of them it hears nothing: nearly all were not
@@ -16,7 +17,7 @@ put, and what nobody watches ends by itself, or is painted for nobody."""
 class Leaving:
     """Says at once that a job was left; where the queue is away, with a later pulse.
 
-    `spawn` runs a task that nobody waits for; `is_watched` says whether anybody here watches a job.
+    `spawn` runs a task that nobody waits for; `jobs` are those that are watched here.
     """
 
     def __init__(
@@ -24,12 +25,12 @@ class Leaving:
         store: Store,
         process: str,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
-        is_watched: Callable[[str], bool],
+        jobs: Mapping[str, Watched],
     ) -> None:
         self._store = store
         self._process = process
         self._spawn = spawn
-        self._is_watched = is_watched
+        self._jobs = jobs
         self._unsaid: dict[str, bool] = {}
         """Jobs that were left while the queue was away, and whether to abandon them."""
         self._says_all = False
@@ -83,8 +84,11 @@ class Leaving:
     async def _say_all(self) -> None:
         try:
             for id in list(self._unsaid):
+                job = self._jobs.get(id)
+                if job is not None and not job.flags:
+                    continue  # what was wanted before is still on its way, and could overtake this
                 abandon = self._unsaid.pop(id, None)
-                if abandon is None or self._is_watched(id):
+                if abandon is None or job is not None:
                     continue
                 await self.say(id, abandon=abandon)
                 if id in self._unsaid:  # the queue is away again

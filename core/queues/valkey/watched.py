@@ -51,6 +51,8 @@ class Watched:
     last: Event | None = None
     saying: asyncio.Lock = field(default_factory=asyncio.Lock)
     """What its watches want is said by one call at a time: two on their way could overtake each other."""
+    sayers: int = 0
+    """How many say that, or wait for their turn to."""
     put: PutAgain | None = None
     """How it was put, if that was done here."""
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -67,6 +69,11 @@ class Watched:
         for watch in self.watches | self.entering:
             flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
         return flags
+
+    @property
+    def is_done_with(self) -> bool:
+        """Whether nobody here watches it, and the queue was told so."""
+        return not (self.watches or self.entering or self.sayers)
 
     @property
     def is_ending(self) -> bool:

@@ -53,7 +53,7 @@ class Watching:
         self._doubts = 0
         """How often it may have gone back to an earlier state."""
         self._results = Results(store, pictures)
-        self.leaving = Leaving(store, process, spawn, self._jobs.__contains__)
+        self.leaving = Leaving(store, process, spawn, self._jobs)
 
     @property
     def waiting(self) -> list[Watched]:
@@ -197,7 +197,7 @@ class Watching:
             return
         if isinstance(shown, str):
             job.entering.discard(watch)
-            self._drop_if_empty(job)
+            self._drop_if_done_with(job)
             raise no_such_job() if shown == "none" else expired()
         if isinstance(shown, Ended):
             try:
@@ -206,7 +206,7 @@ class Watching:
                     watch.tell(end)
             finally:
                 job.entering.discard(watch)
-                self._drop_if_empty(job)
+                self._drop_if_done_with(job)
             return
         self._apply(job, shown)
         job.entering.discard(watch)
@@ -276,10 +276,11 @@ class Watching:
         if job.entering:  # what they are shown first is of before this end, or of the job's next life
             async with job.saying:
                 job.end(end, ended.version)
-        self._drop_if_empty(job)
+        self._drop_if_done_with(job)
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
         """The queue learns what the watches here want at the moment of the call."""
+        job.sayers += 1
         try:
             async with job.saying:
                 if self._jobs.get(job.id) is job:  # else it has ended meanwhile
@@ -289,10 +290,11 @@ class Watching:
                 self.leaving.later(job.id, abandon=abandon)
             raise
         finally:
-            self._drop_if_empty(job)
+            job.sayers -= 1
+            self._drop_if_done_with(job)
 
-    def _drop_if_empty(self, job: Watched) -> None:
-        if not job.watches and not job.entering and self._jobs.get(job.id) is job:
+    def _drop_if_done_with(self, job: Watched) -> None:
+        if job.is_done_with and self._jobs.get(job.id) is job:
             del self._jobs[job.id]
             if not self._jobs:
                 self._emptied.set()

@@ -471,7 +471,25 @@ async def test_who_leaves_and_is_cut_off_before_it_is_said_has_left_all_the_same
         await asyncio.sleep(0)
         cut_off.cancel()
         await asyncio.wait([cut_off])
+        await queue.pulse()
         slow.set()
+    await home.pass_time(2)
+    assert (await queue.status(ALICE)).waiting == 0
+
+
+async def test_who_goes_while_the_queue_is_told_that_another_one_went_ends_the_job_all_the_same(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    one, two = await queue.events("job"), await queue.events("job", preview=True)
+    async with asyncio.TaskGroup() as tasks:
+
+        async def meanwhile() -> None:
+            tasks.create_task(queue.abandon(one))
+            await asyncio.sleep(0)
+
+        before(monkeypatch, queue, "unwatch", meanwhile)
+        await queue.leave(two)
     await home.pass_time(2)
     assert (await queue.status(ALICE)).waiting == 0
 
