@@ -167,12 +167,13 @@ class Watching:
     async def _enter_again(self) -> None:
         ids = list(self._jobs)
         for begin in range(0, len(ids), CHUNK):
-            jobs = [self._jobs[id] for id in ids[begin : begin + CHUNK] if id in self._jobs]
-            words = [word for job in jobs if job.flags for word in (job.id, job.flags)]
+            said = {job: job.flags for id in ids[begin : begin + CHUNK] if (job := self._jobs.get(id))}
+            words = [word for job, flags in said.items() if flags for word in (job.id, flags)]
             await self._store.call("watch_again", self._process, *words)
-            for job in jobs:
-                if job.id not in self._jobs and job.id not in self.leaving:
-                    # It was left meanwhile, and this may have come after that.
+            for job, flags in said.items():
+                if job.flags != flags and job.id not in self.leaving:
+                    # Somebody came or left meanwhile, and this may have come after that.
+                    self._unheard |= job.flags > 0
                     self.leaving.later(job.id, abandon=False)
 
     def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:

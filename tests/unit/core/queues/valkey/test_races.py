@@ -494,6 +494,35 @@ async def test_who_goes_while_the_queue_is_told_that_another_one_went_ends_the_j
     assert (await queue.status(ALICE)).waiting == 0
 
 
+@pytest.mark.parametrize("who", ["leaves", "comes"])
+async def test_who_leaves_or_comes_while_it_is_said_again_what_is_watched_here_has_the_last_word(
+    who: str, queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """His word overtakes the other one, and is answered after it."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    call, said, answered = queue.store.call, asyncio.Event(), asyncio.Event()
+
+    async def crossing(name: str, *args: Any, **options: Any) -> Any:
+        if name == "watch_again" and not said.is_set():
+            tasks.create_task(queue.leave(watch) if who == "leaves" else queue.events("job", preview=True))
+            await said.wait()
+        answer = await call(name, *args, **options)
+        if name in ("watch", "unwatch"):
+            said.set()
+            await answered.wait()
+        return answer
+
+    monkeypatch.setattr(queue.store, "call", crossing)
+    async with asyncio.TaskGroup() as tasks:
+        queue._missed_something()
+        await queue.pulse()
+        answered.set()
+    await home.pass_time(2)
+    wish = (await soon(queue.claim("gpu:1"))).wish
+    assert (wish.watched, wish.preview) == ((False, False) if who == "leaves" else (True, True))
+
+
 async def test_a_clock_that_goes_back_keeps_no_dead_worker_alive(
     queue: ValkeyQueue, home: ValkeyHome
 ) -> None:
