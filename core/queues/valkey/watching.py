@@ -172,8 +172,7 @@ class Watching:
             await self._store.call("watch_again", self._process, *words)
             for job, flags in said.items():
                 if job.flags != flags and job.id not in self.leaving:
-                    # Somebody came or left meanwhile, and this may have come after that.
-                    self._unheard |= job.flags > 0
+                    self._unheard |= job.flags > 0  # who came or left meanwhile may be heard before this
                     self.leaving.later(job.id, abandon=False)
 
     def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:
@@ -235,10 +234,10 @@ class Watching:
             if self._doubts != doubts:  # the rest may be of before the queue went back
                 return
             job = self._jobs.get(id)
-            if job is None or not job.watches:
+            if job is None:
                 continue
             if isinstance(shown, str):
-                if not job.is_ending:
+                if job.watches and not job.is_ending:
                     await self._find(job)
                 continue
             job.missing = 0

@@ -117,6 +117,29 @@ async def test_the_pulse_waits_neither_for_a_picture_nor_for_those_who_left(
     assert (await told(watch))[-1] == painted()
 
 
+async def test_an_end_whose_word_is_lost_while_a_first_state_is_on_its_way_is_told(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pulse comes by just then, and has nothing to see when the state is there."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    call = queue.store.call
+
+    async def answered_late(name: str, *args: Any, **options: Any) -> Any:
+        answer = await call(name, *args, **options)
+        if name == "watch":
+            assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+            await home.settle()
+            await queue.pulse()
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue._watching, "hear", lambda message: None)  # it was lost
+        patch.setattr(queue.store, "call", answered_late)
+        watch = await queue.events("job")
+    await home.pass_time(1)
+    assert (await told(watch))[-1] == painted()
+
+
 async def test_what_was_asked_before_valkey_went_back_is_not_believed_afterwards(
     queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
