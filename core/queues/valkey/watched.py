@@ -81,6 +81,11 @@ class Watched:
         return self.ending >= 0
 
     @property
+    def is_seen(self) -> bool:
+        """Whether it is as it is known here: nothing put that in doubt, and no result is on its way."""
+        return self.version >= 0 and not self.is_ending
+
+    @property
     def _fraction(self) -> float:
         return self.last.fraction if isinstance(self.last, Progress) else 0.0
 

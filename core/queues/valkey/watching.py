@@ -136,12 +136,12 @@ class Watching:
     async def check(self) -> bool:
         """See to all jobs: places change, and what was told may have been lost. Raises QueueUnavailable.
 
-        False if some are to be looked at again: they are missing, or a result on its way here may be cut off.
+        False if some are to be looked at again: one is missing, or its result is on its way, or was cut off.
         """
         ids, doubts = list(self._jobs), self._doubts
         for begin in range(0, len(ids), CHUNK):
             await self._look_at(ids[begin : begin + CHUNK])
-        return doubts == self._doubts and not any(job.missing or job.is_ending for job in self._jobs.values())
+        return doubts == self._doubts and all(job.is_seen for job in self._jobs.values())
 
     async def tell_places(self) -> None:
         """The estimates move with time, also where no place has changed."""

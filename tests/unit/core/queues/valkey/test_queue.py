@@ -17,7 +17,9 @@ from core.queues import Claim, Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.pictures import Wanted
+from core.queues.valkey.shown import Ended
 from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, PREFIX
+from core.queues.valkey.watched import Watched
 from core.settings import Settings
 from tests.doubles.relay import Relay
 from tests.unit.core.examples import ALICE, UNREACHED, Clock, painted, soon, told, usable, wish_for
@@ -149,6 +151,36 @@ async def test_a_picture_whose_fetching_failed_is_fetched_by_the_next_pulse(
         patch.setattr(queue.pictures, "fetch", fail)
         assert await queue.finish(held, painted())
         await home.settle()
+    await home.pass_time(1)
+    assert (await told(watch))[-1] == painted()
+
+
+async def test_a_picture_whose_fetching_fails_while_a_pulse_looks_is_fetched_by_the_next_one(
+    home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    held = await soon(queue.claim("gpu:1"))
+    look, fetch_end, failed = queue._watching._look_at, queue._watching._fetch_end, asyncio.Event()
+
+    async def look_at(ids: list[str]) -> None:
+        await look(ids)
+        await failed.wait()
+
+    async def fail(_keys: list[str]) -> list[bytes | None]:
+        raise QueueUnavailable("cut off")
+
+    async def fetch(job: Watched, ended: Ended) -> None:
+        await fetch_end(job, ended)
+        failed.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue._watching, "hear", lambda message: None)  # it was lost
+        patch.setattr(queue.pictures, "fetch", fail)
+        patch.setattr(queue._watching, "_look_at", look_at)
+        patch.setattr(queue._watching, "_fetch_end", fetch)
+        assert await queue.finish(held, painted())
+        await queue.pulse()
     await home.pass_time(1)
     assert (await told(watch))[-1] == painted()
 
