@@ -5,8 +5,8 @@
 local id, process = arg(1), arg(2)
 local state, keep, put_at = get(id, 'state', 'keep', 'put_at')
 local own = arg(4) == '1' and NOW - tonumber(put_at or 0) < BRIEF
-if not state or (state == 'ended' and keep == '0' and not own) then return {{'none'}, {}} end
-if state == 'expired' then return {{'expired'}, {}} end
+if not state or (state == 'ended' and keep == '0' and not own) then return {{'none'}, running()} end
+if state == 'expired' then return {{'expired'}, running()} end
 if state ~= 'ended' then
   redis.call('HSET', P .. 'w:' .. id, process, arg(3))
   redis.call('SADD', P .. 'pw:' .. process, id)

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.caller import Caller
-from core.errors import QueueUnavailable
+from core.errors import NotFound, QueueUnavailable
 from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
@@ -138,6 +138,27 @@ async def test_an_end_whose_word_is_lost_while_a_first_state_is_on_its_way_is_to
         watch = await queue.events("job")
     await home.pass_time(1)
     assert (await told(watch))[-1] == painted()
+
+
+async def test_who_asks_for_a_job_that_is_not_there_makes_no_server_look_idle(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What all others are told of the time that is left would jump, each time that somebody does."""
+    await queue.offer(usable("gpu:1", pace=1.0))
+    await queue.put("runs", wish_for(cost=10), ALICE, keep=True)
+    await soon(queue.claim("gpu:1"))
+    await queue.put("waits", wish_for(), ALICE, keep=True)
+    watch = await queue.events("waits")
+    assert await told(watch) == [Queued(0, 11.0)]
+
+    async def ask() -> None:
+        with pytest.raises(NotFound):
+            await queue.events("no such job")
+
+    before(monkeypatch, queue, "places", ask)
+    queue._missed_something()
+    await queue.pulse()
+    assert await told(watch) == []
 
 
 async def test_what_was_asked_before_valkey_went_back_is_not_believed_afterwards(
