@@ -9,9 +9,12 @@ if flags == '0' then
   redis.call('SREM', P .. 'pw:' .. process, id)
 end
 if not lives(state) then return 0 end
-if flags ~= '0' then redis.call('HSET', P .. 'w:' .. id, process, flags) end
+-- Not where it watches nothing any more, as in the job's next life; one taken for dead says all of it again.
+if flags ~= '0' and redis.call('HEXISTS', P .. 'w:' .. id, process) == 1 then
+  redis.call('HSET', P .. 'w:' .. id, process, flags)
+end
 wish_changed(id)
-if redis.call('EXISTS', P .. 'w:' .. id) == 1 then return 0 end
+if flags ~= '0' or redis.call('EXISTS', P .. 'w:' .. id) == 1 then return 0 end
 if arg(4) == '1' and keep == '0' then
   end_job(id, arg(5), 0, 0)
   return 1

@@ -521,6 +521,27 @@ async def test_who_leaves_and_is_cut_off_before_it_is_said_has_left_all_the_same
     assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_who_leaves_as_a_job_ends_does_not_watch_its_next_life(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who put it again elsewhere can end it: nobody else watches it."""
+    other, watches = await home.another(), list[Watch]()
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    await queue.events("job")
+    two = await queue.events("job", preview=True)
+
+    async def put_again() -> None:
+        assert await other.cancel("job", ALICE)
+        await other.put("job", wish_for(), ALICE, keep=False)
+        watches.append(await other.events("job"))
+
+    before(monkeypatch, queue, "unwatch", put_again)
+    await queue.leave(two)
+    await home.settle()
+    await other.abandon(watches[0])
+    assert (await queue.status(ALICE)).waiting == 0
+
+
 async def test_who_goes_while_the_queue_is_told_that_another_one_went_ends_the_job_all_the_same(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
