@@ -58,9 +58,12 @@ class Leaving:
     async def say(self, id: str, *, abandon: bool) -> None:
         """Say that nobody here watches this job."""
         heard = self._under_way[id] = asyncio.Event()
+        said = False
         try:
-            await self.tell_flags(id, 0, abandon=abandon)
+            said = await self.tell_flags(id, 0, abandon=abandon)
         finally:
+            if not said:
+                self.later(id, abandon=abandon)
             heard.set()
             if self._under_way.get(id) is heard:
                 del self._under_way[id]
@@ -71,15 +74,13 @@ class Leaving:
         while id in self._under_way:
             await self._under_way[id].wait()
 
-    async def tell_flags(self, id: str, flags: int, *, abandon: bool) -> None:
-        """Say what is watched of a job here (see Watched.flags). Never raises because the queue is away."""
+    async def tell_flags(self, id: str, flags: int, *, abandon: bool) -> bool:
+        """Say what is watched of a job here (see Watched.flags); False if the queue is away."""
         try:
             await self._store.call("unwatch", id, self._process, flags, int(abandon), CANCELLED)
-        except (QueueUnavailable, asyncio.CancelledError) as error:
-            if not flags:
-                self.later(id, abandon=abandon)
-            if not isinstance(error, QueueUnavailable):
-                raise
+        except QueueUnavailable:
+            return False
+        return True
 
     async def _say_all(self) -> None:
         try:

@@ -129,8 +129,7 @@ class Watching:
 
     def hear(self, message: Message) -> None:
         """A message about a job that is watched here, or was."""
-        job = self._jobs.get(message.id)
-        if job is not None:
+        if job := self._jobs.get(message.id):
             self._apply(job, read_message(message))
 
     async def check(self) -> bool:
@@ -281,16 +280,17 @@ class Watching:
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
         """The queue learns what the watches here want at the moment of the call."""
         job.sayers += 1
+        said = False
         try:
             async with job.saying:
                 if self._jobs.get(job.id) is job:  # else it has ended meanwhile
-                    await self.leaving.tell_flags(job.id, job.flags, abandon=abandon)
-        except asyncio.CancelledError:  # perhaps before its turn came
-            if not job.flags and self._jobs.get(job.id) is job:
-                self.leaving.later(job.id, abandon=abandon)
-            raise
+                    said = await self.leaving.tell_flags(job.id, job.flags, abandon=abandon)
         finally:
             job.sayers -= 1
+            if not said and job.flags:  # it was cut off, perhaps before its turn came
+                self._unheard = True
+            elif not said and self._jobs.get(job.id) is job:
+                self.leaving.later(job.id, abandon=abandon)
             self._drop_if_done_with(job)
 
     def _drop_if_done_with(self, job: Watched) -> None:

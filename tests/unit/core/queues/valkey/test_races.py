@@ -521,6 +521,24 @@ async def test_who_leaves_and_is_cut_off_before_it_is_said_has_left_all_the_same
     assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_who_leaves_and_is_cut_off_takes_what_he_wanted_with_him(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else stays, who wants no previews."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    await queue.events("job")
+    two = await queue.events("job", preview=True)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    before(monkeypatch, queue, "unwatch", never)
+    async with waiting_for(queue.leave(two)) as leaving:
+        leaving.cancel()
+    await home.pass_time(1)
+    assert (await soon(queue.claim("gpu:1"))).wish == WATCHED
+
+
 async def test_who_leaves_as_a_job_ends_does_not_watch_its_next_life(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
