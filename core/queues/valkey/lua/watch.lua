@@ -1,13 +1,13 @@
 -- with: place
 -- watch(id, process, flags, own): from now on this process hears of the job; flags: 1 + 2 (progress) + 4 (previews).
--- `own` 1: it has just put the job, so it gets a result that is not kept as well.
+-- `own` 1: it has just put the job, so it gets a result that is not kept as well, or pictures that were not for long.
 -- Answers the job as it is now (place.lua, `shown`), `none` or `expired`, and what runs. Safe to repeat.
 local id, process = arg(1), arg(2)
-local state, keep, put_at = get(id, 'state', 'keep', 'put_at')
+local state, keep, put_at, pictures = get(id, 'state', 'keep', 'put_at', 'pictures')
 local own = arg(4) == '1' and NOW - tonumber(put_at or 0) < BRIEF
 if not state or (state == 'ended' and keep == '0' and not own) then return {{'none'}, running()} end
-if state == 'expired' then return {{'expired'}, running()} end
-if state ~= 'ended' then
+if state == 'expired' and not (own and tonumber(pictures) > 0) then return {{'expired'}, running()} end
+if lives(state) then
   redis.call('HSET', P .. 'w:' .. id, process, arg(3))
   redis.call('SADD', P .. 'pw:' .. process, id)
   redis.call('ZREM', P .. 'unwatched', id)

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from core.caller import Caller
-from core.errors import NotFound, QueueUnavailable
+from core.errors import Expired, NotFound, QueueUnavailable
 from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
@@ -253,6 +253,23 @@ async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_ju
     await queue.put("job", wish_for(), ALICE, keep=False)
     assert await told(await queue.events("job")) == [painted()]
     assert (await queue.status(ALICE)).waiting == 0
+
+
+async def test_who_puts_a_job_has_its_picture_though_there_is_no_room_to_keep_it_for_a_moment(
+    home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is painted, or others are and take its place, just before he watches."""
+    queue = await home.open(result_max_bytes=1)
+    await queue.offer(usable("gpu:1"))
+
+    async def paint() -> None:
+        await queue.finish(await soon(queue.claim("gpu:1")), painted())
+
+    before(monkeypatch, queue, "watch", paint)
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await told(await queue.events("job")) == [painted()]
+    with pytest.raises(Expired):
+        await queue.events("job")
 
 
 async def test_a_job_that_is_painted_again_ends_though_pictures_of_before_are_on_their_way(
