@@ -42,7 +42,8 @@ class Watched:
     """One job; `version` is that of the last state that was heard of it."""
 
     id: str
-    watches: set[Watch] = field(default_factory=set)
+    watches: dict[Watch, int] = field(default_factory=dict)
+    """Each with the version since which it watches: what ended before was another life of the job."""
     entering: set[Watch] = field(default_factory=set)
     """Those whose first state is on its way."""
     version: int = -1
@@ -66,7 +67,7 @@ class Watched:
     def flags(self) -> int:
         """What they want, as the scripts write it: 1, 2 for progress, 4 for previews; 0 for nobody."""
         flags = 0
-        for watch in self.watches | self.entering:
+        for watch in self.watches.keys() | self.entering:
             flags |= 1 | (2 if watch.progress else 0) | (4 if watch.preview else 0)
         return flags
 
@@ -89,6 +90,11 @@ class Watched:
     def _fraction(self) -> float:
         return self.last.fraction if isinstance(self.last, Progress) else 0.0
 
+    def doubt(self) -> None:
+        """The queue may have gone back: it gives versions a second time then."""
+        self.version = -1
+        self.watches = dict.fromkeys(self.watches, -1)
+
     def hear(self, version: int, event: Event) -> None:
         """Tell all watches, unless it is no news: messages may come late, or twice."""
         if version < self.version:
@@ -109,16 +115,15 @@ class Watched:
             watch.tell(event)
 
     def end(self, end: End, version: float = inf) -> None:
-        """The last that is told to all watches, unless they watch its next life by now."""
-        if version < self.version:
-            return
-        self.place = None
-        for watch in self.watches:
+        """The last that is told: to all watches, or to those of the life that ended with this version."""
+        if version >= self.version:
+            self.place = None
+        for watch in [watch for watch, since in self.watches.items() if since <= version]:
             watch.tell(end)
-        self.watches.clear()
+            del self.watches[watch]
 
     def give_up(self, end: End) -> None:
         """The same, to those as well whose first state is on its way."""
-        self.watches |= self.entering
+        self.watches |= dict.fromkeys(self.entering, -1)
         self.entering.clear()
         self.end(end)

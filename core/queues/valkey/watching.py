@@ -106,7 +106,7 @@ class Watching:
         if job is None or watch not in job.watches:
             return
         before = job.flags
-        job.watches.discard(watch)
+        del job.watches[watch]
         if job.flags != before:
             await self._say_flags(job, abandon=abandon)
 
@@ -125,7 +125,7 @@ class Watching:
         self._unheard = True
         self._doubts += 1
         for job in self._jobs.values():
-            job.version = -1
+            job.doubt()
 
     def hear(self, message: Message) -> None:
         """A message about a job that is watched here, or was."""
@@ -209,7 +209,7 @@ class Watching:
             return
         self._apply(job, shown)
         job.entering.discard(watch)
-        job.watches.add(watch)
+        job.watches[watch] = shown.version
         if job.last is not None:
             watch.begin(job.last)
 
@@ -248,7 +248,7 @@ class Watching:
     async def _find(self, job: Watched) -> None:
         """The queue has lost a job (Valkey was killed before it had written it down): put it again."""
         job.missing += 1
-        job.version = -1
+        job.doubt()
         self._unheard = True
         if job.put is not None:
             await job.put()
@@ -257,10 +257,9 @@ class Watching:
 
     def _end(self, job: Watched, ended: Ended) -> None:
         """Fetch the pictures, then tell the end: once, whoever brings the news, and nobody waits for it."""
-        if self._jobs.get(job.id) is not job or ended.version < job.version or ended.version <= job.ending:
-            return
-        job.ending = ended.version
-        self._spawn(self._fetch_end(job, ended))
+        if self._jobs.get(job.id) is job and ended.version > job.ending:
+            job.ending = ended.version
+            self._spawn(self._fetch_end(job, ended))
 
     async def _fetch_end(self, job: Watched, ended: Ended) -> None:
         try:

@@ -342,6 +342,19 @@ async def test_who_puts_a_job_again_is_told_no_end_of_before(
     assert (await told(watch))[-1] == painted()
 
 
+async def test_who_watched_a_job_is_told_its_end_though_it_was_seen_to_wait_again_before(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else he would watch its next life, and the queue would not know."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    watch = await queue.events("job")
+    come_late = await cancelled_unheard(queue, home, monkeypatch)
+    await (await home.another()).put("job", wish_for(), ALICE, keep=True)
+    await queue.pulse()
+    await come_late()
+    assert await told(watch) == [Queued(0, None), Cancelled()]
+
+
 async def test_who_attaches_to_a_job_that_was_put_again_is_told_no_end_of_before(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
