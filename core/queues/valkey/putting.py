@@ -109,10 +109,10 @@ class Putting:
     async def _undo(self, id: str, putting: "asyncio.Future[Sequence[Any]]", keep: bool) -> None:
         """A put was cut off in mid-call: let it end, and the job with it, unless it is to be kept."""
         try:
-            await putting
+            code, *_ = await putting
         except QueueUnavailable:
             if not keep:
                 self._watching.leaving.doubt(id)
             return
-        if not keep:
+        if not keep and code in (b"new", b"known"):  # else it is another request's, or there is none
             await self._watching.forsake(id)

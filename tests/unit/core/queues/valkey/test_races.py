@@ -551,6 +551,21 @@ async def test_who_leaves_and_is_cut_off_before_it_is_said_has_left_all_the_same
     assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_who_is_cut_off_as_his_request_is_refused_ends_no_job_of_another_request(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That came with the same id, and is about to be watched."""
+    slow = asyncio.Event()
+    await (await home.another()).put("job", wish_for(), ALICE, keep=False)
+    before(monkeypatch, queue, "put", slow.wait)
+    async with waiting_for(queue.put("job", wish_for("a horse"), ALICE, keep=False)) as putting:
+        putting.cancel()
+        await asyncio.wait([putting])
+        slow.set()
+    await home.pass_time(1)
+    assert (await queue.status(ALICE)).waiting == 1
+
+
 async def test_who_leaves_and_is_cut_off_takes_what_he_wanted_with_him(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
