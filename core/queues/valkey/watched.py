@@ -46,6 +46,8 @@ class Watched:
     """Each with the version since which it watches: what ended before was another life of the job."""
     entering: set[Watch] = field(default_factory=set)
     """Those whose first state is on its way."""
+    fetchers: set[Watch] = field(default_factory=set)
+    """Those whose first state is an end, who wait for its pictures: they watch nothing that comes after."""
     version: int = -1
     place: Place | None = None
     """Where it waits, if it does."""
@@ -74,7 +76,7 @@ class Watched:
     @property
     def is_done_with(self) -> bool:
         """Whether nobody here watches it, and the queue was told so."""
-        return not (self.watches or self.entering or self.sayers)
+        return not (self.watches or self.entering or self.fetchers or self.sayers)
 
     @property
     def is_ending(self) -> bool:
@@ -83,8 +85,8 @@ class Watched:
 
     @property
     def is_seen(self) -> bool:
-        """Whether it is as it is known here: nothing put that in doubt, and no result is on its way."""
-        return self.version >= 0 and not self.is_ending
+        """Whether it is as its watches know it: nothing put that in doubt, and no result is on its way."""
+        return not self.flags or (self.version >= 0 and not self.is_ending)
 
     @property
     def _fraction(self) -> float:
@@ -123,7 +125,8 @@ class Watched:
             del self.watches[watch]
 
     def give_up(self, end: End) -> None:
-        """The same, to those as well whose first state is on its way."""
-        self.watches |= dict.fromkeys(self.entering, -1)
+        """The same, to those as well who have not been told anything yet."""
+        self.watches |= dict.fromkeys(self.entering | self.fetchers, -1)
         self.entering.clear()
+        self.fetchers.clear()
         self.end(end)

@@ -194,21 +194,21 @@ class Watching:
         """The first state of a watch, unless all was given up meanwhile."""
         if watch not in job.entering:
             return
+        job.entering.discard(watch)
         if isinstance(shown, str):
-            job.entering.discard(watch)
             self._drop_if_done_with(job)
             raise no_such_job() if shown == "none" else expired()
         if isinstance(shown, Ended):
+            job.fetchers.add(watch)
             try:
                 end = await self._results.end(job, shown)
-                if watch in job.entering:
+                if watch in job.fetchers:
                     watch.tell(end)
             finally:
-                job.entering.discard(watch)
+                job.fetchers.discard(watch)
                 self._drop_if_done_with(job)
             return
         self._apply(job, shown)
-        job.entering.discard(watch)
         job.watches[watch] = shown.version
         if job.last is not None:
             watch.begin(job.last)
@@ -233,7 +233,7 @@ class Watching:
             if self._doubts != doubts:  # the rest may be of before the queue went back
                 return
             job = self._jobs.get(id)
-            if job is None:
+            if job is None or not job.flags:
                 continue
             if isinstance(shown, str):
                 if job.watches and not job.is_ending:

@@ -566,6 +566,30 @@ async def test_who_is_cut_off_as_his_request_is_refused_ends_no_job_of_another_r
     assert (await queue.status(ALICE)).waiting == 1
 
 
+async def test_who_fetches_an_old_result_does_not_watch_the_jobs_next_life(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its time was over while it was on its way, and whoever has put the job again goes: that ends it."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    fetch, arrives = queue.pictures.fetch, asyncio.Event()
+
+    async def slow(keys: list[str]) -> list[bytes | None]:
+        pictures = await fetch(keys)
+        await arrives.wait()
+        return pictures
+
+    monkeypatch.setattr(queue.pictures, "fetch", slow)
+    async with waiting_for(queue.events("job")) as fetching:
+        await home.pass_time(901)
+        await queue.offer(usable("gpu:1"))
+        await queue.put("job", wish_for(), ALICE, keep=False)
+        await queue.abandon(await queue.events("job"))
+        assert (await queue.status(ALICE)).waiting == 0
+        arrives.set()
+        assert await told(await soon(fetching)) == [painted()]
+
+
 async def test_who_leaves_and_is_cut_off_takes_what_he_wanted_with_him(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
