@@ -274,6 +274,7 @@ class Watching:
         if job.entering:  # what they are shown first is of before this end, or of the job's next life
             async with job.saying:
                 job.end(end, ended.version)
+        self._unheard |= job.flags > 0  # those of its next life may want less
         self._drop_if_done_with(job)
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:

@@ -355,6 +355,19 @@ async def test_who_watched_a_job_is_told_its_end_though_it_was_seen_to_wait_agai
     assert await told(watch) == [Queued(0, None), Cancelled()]
 
 
+async def test_what_only_those_of_its_last_life_wanted_is_not_wanted_in_a_jobs_next_one(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job", preview=True)
+    come_late = await cancelled_unheard(queue, home, monkeypatch)
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job")
+    await come_late()
+    await home.pass_time(1)
+    assert (await soon(queue.claim("gpu:1"))).wish == WATCHED
+
+
 async def test_who_attaches_to_a_job_that_was_put_again_is_told_no_end_of_before(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
