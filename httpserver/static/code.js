@@ -1,8 +1,8 @@
-/** A request as code to paste. Pure; what a person wrote is quoted, and the key is left out. */
+/** A request as code to paste: what a person wrote is quoted, the key left out. */
 
 const shell = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** JSON's strings and numbers are Python's, too. */
+// JSON's strings and numbers are Python's, too.
 const python = (request) => JSON.stringify(request, null, 4).replaceAll("\n", "\n    ");
 
 const SAVE = `with open("picture.png", "wb") as file:`;
@@ -28,12 +28,12 @@ ${SAVE}
     file.write(base64.b64decode(response.json()["image-base64"]))
 `,
 
-	websocket: (request, { host, locked }) => `import base64
+	websocket: (request, { base, host, locked }) => `import base64
 import json
 ${locked ? "import os\n" : ""}
 from websockets.sync.client import connect
 
-URL = "ws://${host}:8765"  # WS_PORT, where it is set
+URL = "${base[4] === "s" ? `wss${base.slice(5)}ws` : `ws://${host}:8765`}"  # or as you set it
 with connect(URL, max_size=None${locked ? `, additional_headers=${HEADERS}` : ""}) as socket:
     socket.send(json.dumps(${python(request)}))
     for text in socket:

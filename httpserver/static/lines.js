@@ -1,6 +1,6 @@
 /**
- * Lines: which jobs may hold a stream open. A browser opens six connections to a server, for all tabs together:
- * were each job to hold one, nothing else would get through. So all tabs share these, by locks. Plain http from
+ * Lines: which jobs may hold a stream open. A browser opens six connections to a server for all its tabs: with
+ * one for each job nothing else would get through. They share these, by locks. Plain http from
  * another machine has none: there only a tab that is seen streams.
  */
 
@@ -8,7 +8,7 @@ const most = () => (navigator.locks ? 3 : document.hidden ? 0 : 2); // of one ta
 const held = new Map(); // a job: what gives its line back
 const isPainted = ({ state }) => state.phase === "painting";
 
-/** Whether this job may stream; one that is painted takes the line of one that still waits. */
+/** Whether this job may stream; one that is painted takes that of a waiting one. */
 export async function takeLine(job) {
 	if (!most()) return;
 	const isRoom = held.size < most();

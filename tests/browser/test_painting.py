@@ -308,6 +308,22 @@ async def test_the_large_view_tells_all_and_gives_it_away(tmp_path: Path, open_w
         code = await window.viewer.locator("code").text_content() or ""
         compile(code, "websocket", "exec")
         assert json.dumps(prompt_of(content), ensure_ascii=False) in code
+        assert 'URL = "ws://127.0.0.1:8765"' in code
+
+
+async def test_behind_tls_the_code_speaks_to_the_websocket_of_the_proxy(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """Over `ws://` it would send the key in the clear, and to a port that nobody opened."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        request = {"base": "https://pictures.example:8443/sd/", "host": "pictures.example", "locked": True}
+        code = await window.page.evaluate(
+            "async (of) => (await import('./static/code.js')).CODE.websocket({ prompt: 'x' }, of)", request
+        )
+        compile(code, "websocket", "exec")
+        assert 'URL = "wss://pictures.example:8443/sd/ws"' in code
+        assert "ws://" not in code.replace("wss://", "")
 
 
 async def _run(code: str, language: str, folder: Path) -> None:
