@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cli.messages import plain
-from core import FROM_CONTAINERS, BackendStatus, Settings, SettingsError, Status, check_exposure, reachable
+from core import (
+    FROM_CONTAINERS,
+    BackendStatus,
+    Settings,
+    SettingsError,
+    Status,
+    check_exposure,
+    reachable,
+)
+from core.addresses import is_anywhere
 
 EXAMPLE = "a%20monkey%20with%20a%20hat"
 
@@ -20,6 +29,8 @@ class Served:
     note: str
     named: Sequence[str] = ()
     """Servers to be told of although the status may not know them yet."""
+    own_address: str = ""
+    """Of this machine, where others reach it; empty where that is not known."""
     contained: bool = False
     """Whether this is a container: a server on the machine around it has another address there."""
 
@@ -32,6 +43,7 @@ def greeting(served: Served, *, curl: str = "curl") -> str:
         "",
         f"  HTTP       {http}/text?input=...",
         f"  websocket  {ws}",
+        *_for_others(served),
         *_painters(served),
         *_openness(served.settings),
         "",
@@ -39,6 +51,13 @@ def greeting(served: Served, *, curl: str = "curl") -> str:
         *_real_server(served),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _for_others(served: Served) -> list[str]:
+    """What others type to see the page: the links here lead each machine to itself."""
+    if not (served.own_address and is_anywhere(served.settings.http_host)):
+        return []
+    return [f"  others     http://{served.own_address}:{served.http_port}/"]
 
 
 def _first_pictures(http: str, curl: str, *, needs_key: bool) -> list[str]:
@@ -98,6 +117,6 @@ def _real_server(served: Served) -> list[str]:
         ]
     return [
         "",
-        "  For real pictures start A1111, Forge or SD.Next with --api, then this again;",
+        "  For real pictures start A1111, Forge or SD.Next with --api, on its port 7860, and this again;",
         "  or name it: SD_BACKENDS=http://192.168.1.20:7860 (several: with commas; also in the file .env).",
     ]

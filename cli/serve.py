@@ -5,6 +5,7 @@ With REDIS_URL it joins the shared queue, and paints for it on the servers that 
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
@@ -41,6 +42,9 @@ NOTES = {
 CURL = "curl.exe" if os.name == "nt" else "curl"
 """In Windows' own PowerShell `curl` alone is another program, with other options."""
 
+ELSEWHERE = ("192.0.2.1", 9)
+"""An address of no machine (RFC 5737), on the way to most of them."""
+
 FIRST_LOOKS = 2.0
 """Seconds that the start on a shared queue waits at most for the first looks at the servers it has there."""
 
@@ -76,11 +80,20 @@ async def serve(settings: Settings) -> None:
         named = fleet.backends if fleet else ()
         await gateway.catalog()  # the offers anew: the status tells of those of the last beat
         status = await gateway.status(Caller("serve"))
-        contained = "container" in os.environ  # systemd's word for one
-        announce(greeting(Served(settings, http, ws, status, note, named, contained), curl=CURL))
+        contained = "container" in os.environ  # systemd's word for one; its address is none for others
+        own = "" if contained else _own_address()
+        announce(greeting(Served(settings, http, ws, status, note, named, own, contained), curl=CURL))
         await stop.wait()
         announce("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)
+
+
+def _own_address() -> str:
+    """By which this machine reaches others, and they reach it; empty where there is none. Nothing is sent."""
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        asking.connect(ELSEWHERE)
+        return str(asking.getsockname()[0])
+    return ""
 
 
 @asynccontextmanager

@@ -149,6 +149,9 @@ class Server:
             return Failure(
                 "unauthorized", f"{self.name} answers {answer}; a proxy before it may want a password"
             )
+        if response.status in {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}:
+            gone = f"{self.name} answers {answer}: a proxy is there, the service behind it is not"
+            return Failure(UNREACHABLE, gone)
         return self._foreign(answer)
 
     def hangs_up(self) -> Failure:
@@ -169,6 +172,9 @@ class Server:
     def _as_failures(self) -> Iterator[None]:
         try:
             yield
+        except aiohttp.ClientConnectorCertificateError as error:
+            hint = "for one of your own, SSL_CERT_FILE=FILE names who signed it"
+            raise Failure(UNREACHABLE, f"{self.name}: {_reason(error)}; {hint}") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Failure(
                 UNREACHABLE, f"{self.name} is not reached: {_reason(error)}{self._no_server_hint}"

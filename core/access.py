@@ -6,6 +6,7 @@ that page's owner may resolve to 127.0.0.1 (DNS rebinding). So Host and Origin a
 
 import hmac
 import ipaddress
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,9 +19,16 @@ from core.errors import Forbidden, Unauthorized
 from core.proxies import Proxies
 from core.settings import Settings, SettingsError
 
+log = logging.getLogger(__name__)
+
 LONGEST_URL = 300
 """Characters of an origin, of which a host name has 253 at most. A longer one is not parsed: `urlsplit`
 normalises it, and for a text full of accents that takes a time that grows with the square of its length."""
+
+UNBELIEVED = (
+    "what %s reports of its clients (X-Forwarded-For) is not believed: all of them are one caller; "
+    "if it is a proxy of yours, list it in TRUSTED_PROXIES"
+)
 
 Headers = Callable[[str], Sequence[str]]
 """All values of a header by its name, in order; none is an empty sequence."""
@@ -46,6 +54,7 @@ class Access:
         self._origins = {_origin(origin) for origin in settings.allowed_origins}
         self._page_port = settings.http_port
         self._proxies = Proxies(settings.trusted_proxies, clock)
+        self._told_of_proxy = False
 
     def check_browser(self, headers: Headers) -> None:
         """Refuse foreign pages and foreign host names. Raises Forbidden, which names the setting."""
@@ -105,9 +114,13 @@ class Access:
         address = address_of(peer)
         # A proxy that came back a moment ago must not pass for a stranger: its clients would be one caller,
         # and what they repeat would be another caller's.
+        reported = headers("X-Forwarded-For")
         if address is None or not await self._proxies.include(address, fresh=True):
+            if reported and not self._told_of_proxy:  # once: anybody may write that
+                self._told_of_proxy = True
+                log.warning(UNBELIEVED, peer)
             return _unproxied(peer)
-        chain = ",".join(headers("X-Forwarded-For")).split(",")
+        chain = ",".join(reported).split(",")
         for text in reversed(chain):
             hop = address_of(text.strip())
             if hop is None:

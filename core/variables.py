@@ -182,11 +182,17 @@ def _origin(text: str) -> str:
 
 def read_backends(value: str) -> tuple[BackendAddress, ...]:
     """Addresses of A1111 servers between commas, each once. In a password there may be any sign."""
-    addresses = tuple(_backend(word) for word in _between_commas(value))
+    words, addresses = _between_commas(value), list[BackendAddress]()
+    for number, word in enumerate(words, 1):
+        try:
+            addresses.append(_backend(word))
+        except ValueError as error:
+            which = f"; so number {number} of the {len(words)} is wrong" if len(words) > 1 else ""
+            raise ValueError(f"{error}{which}") from error
     names = [address.name for address in addresses]
     if len(set(names)) < len(names):
         raise ValueError("names the same server twice")
-    return addresses
+    return tuple(addresses)
 
 
 def _backend(text: str) -> BackendAddress:

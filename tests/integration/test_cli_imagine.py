@@ -206,7 +206,9 @@ async def test_why_there_is_no_tls_is_told_in_its_own_words(tmp_path: Path, caps
     async with own:
         url = f"https://127.0.0.1:{own.sockets[0].getsockname()[1]}"
         assert await client("imagine", PROMPT, "--server", url) == 3
-    assert "certificate verify failed" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "certificate verify failed" in told
+    assert "SSL_CERT_FILE=FILE" in told
 
 
 async def test_without_a_painter_it_is_told_so(tmp_path: Path, capsys: Capture) -> None:
@@ -229,7 +231,7 @@ async def test_without_a_painter_it_is_told_so(tmp_path: Path, capsys: Capture) 
         ),
         (
             web.Response(text="{}", status=502, content_type="application/problem+json"),
-            "502 Bad Gateway",
+            "502 Bad Gateway: a proxy is there, the service behind it is not",
         ),
     ],
 )

@@ -69,6 +69,6 @@ async def test_a_wrong_password_is_named_in_the_log_and_not_repeated(tmp_path: P
     async with House(valkey=GuardedServer(tmp_path)) as house:
         wrong = house.valkey.url.replace(PASSWORD, "wr0ng-55aa")
         http = await house.starting_front_end(REDIS_URL=wrong)
-        await http.says("REDIS_URL: the shared queue is not there yet; waiting for it.*password")
+        await http.says("REDIS_URL: the shared queue does not let us in; waiting for it.*password")
         assert "wr0ng-55aa" not in http.text
         assert USER not in http.text

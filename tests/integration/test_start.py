@@ -100,7 +100,8 @@ async def test_a_front_end_alone_without_a_painter_says_so(tmp_path: Path, packa
     else:
         writer.close()
         pytest.skip("something listens on port 7860")
-    line = f"sd-b64: SD_BACKENDS: names no server, and none answers on {USUAL}\n"
+    line = f"sd-b64: SD_BACKENDS: names no server, and none answers on {USUAL}; "
+    line += "name one, or start sd-b64 serve, which has a demo painter\n"
     async with program(tmp_path, "-m", package, **FREE) as alone:
         assert await alone.ends() == (2, line)
 

@@ -50,7 +50,8 @@ async def usual_server(session: aiohttp.ClientSession) -> BackendAddress:
     if found is Found.A1111:
         log.info("SD_BACKENDS is empty: %s paints, found on its usual port", USUAL)
         return BackendAddress(USUAL)
-    problem = f"names no server, and none answers on {USUAL}"
+    demo = "name one, or start sd-b64 serve, which has a demo painter"
+    problem = f"names no server, and none answers on {USUAL}; {demo}"
     if found is Found.OTHER:
         problem = f"names no server, and what listens on {USUAL} has no /sdapi: start it with --api"
     if found is Found.SILENT:

@@ -103,7 +103,7 @@ class Outage:
 
 def as_unavailable(error: Exception) -> QueueUnavailable | None:
     """What says that Valkey is away, or can do nothing now, in our words; None for any other error."""
-    if isinstance(error, LOCKED) or str(error).startswith(UNAUTHENTICATED) or _lacks_a_right(error):
+    if shuts_out(error) or _lacks_a_right(error):
         return QueueUnavailable(NOT_LET_IN)
     if isinstance(error, AWAY):
         return QueueUnavailable(UNREACHED)
@@ -115,6 +115,11 @@ def as_unavailable(error: Exception) -> QueueUnavailable | None:
 def is_full(error: QueueUnavailable) -> bool:
     """Whether Valkey has no memory left for it."""
     return error.message == FULL
+
+
+def shuts_out(error: BaseException | None) -> bool:
+    """Whether Valkey is there, and wants another name or password."""
+    return isinstance(error, LOCKED) or str(error).startswith(UNAUTHENTICATED)
 
 
 def refuses(error: BaseException | None) -> bool:

@@ -16,7 +16,7 @@ from core.queues.refusals import unwanted, workers_vanished
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.holding import Holding
 from core.queues.valkey.listener import Listener
-from core.queues.valkey.outage import reason, refuses
+from core.queues.valkey.outage import reason, refuses, shuts_out
 from core.queues.valkey.pictures import PICTURE_SECONDS
 from core.queues.valkey.records import decode_offers, encode_end
 from core.queues.valkey.store import CALL_SECONDS, Store
@@ -103,7 +103,8 @@ class Pulse:
                     raise SettingsError("REDIS_URL", f"the shared queue refuses: {reason(why)}") from None
                 if not waited:
                     told = reason(why) if why else "no answer"
-                    log.warning("REDIS_URL: the shared queue is not there yet; waiting for it (%s)", told)
+                    state = "does not let us in" if shuts_out(why) else "is not there yet"
+                    log.warning("REDIS_URL: the shared queue %s; waiting for it (%s)", state, told)
                 waited = True
                 await asyncio.sleep(FIRST_AGAIN)
 

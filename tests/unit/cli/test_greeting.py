@@ -16,13 +16,15 @@ def said(
     *offers: Offer,
     note: str = "",
     named: Sequence[str] = (),
+    own_address: str = "",
     contained: bool = False,
     curl: str = "curl",
     **settings: object,
 ) -> str:
     backends = tuple(BackendStatus(offer, painting=False) for offer in offers)
     status = Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=backends)
-    served = Served(Settings(**settings), 5000, 8765, status, note, named, contained)  # type: ignore[arg-type]
+    chosen = Settings(**settings)  # type: ignore[arg-type]
+    served = Served(chosen, 5000, 8765, status, note, named, own_address, contained)
     return greeting(served, curl=curl)
 
 
@@ -32,6 +34,15 @@ def test_a_link_to_click_and_a_command_lead_to_the_first_picture() -> None:
     lines = said(DEMO).splitlines()
     assert f"  click      {picture}" in lines
     assert f'  or         curl -fsS "{picture}" -o monkey.png' in lines
+
+
+def test_who_lets_others_in_is_told_what_they_type() -> None:
+    """The other links lead each machine to itself."""
+    line = "  others     http://192.168.1.5:5000/\n"
+    assert line in said(GPU, own_address="192.168.1.5", http_host="0.0.0.0")
+    assert line in said(GPU, own_address="192.168.1.5", http_host="::")
+    assert "others" not in said(GPU, own_address="192.168.1.5")
+    assert "others" not in said(GPU, http_host="0.0.0.0")
 
 
 def test_the_command_bears_the_name_that_its_program_has_there() -> None:

@@ -243,6 +243,18 @@ async def test_of_what_a_proxy_reports_the_right_most_stranger_counts(chain: str
     assert await name_of(ours, "10.0.0.1", X_Forwarded_For=chain) == name
 
 
+async def test_the_owner_of_a_proxy_that_is_not_listed_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """All its clients are one caller, in one turn: nothing else would show."""
+    ours = access(trusted_proxies=["10.0.0.2"])
+    for peer in ("10.0.0.2", "10.0.0.1", "10.0.0.1"):
+        await ours.visitor(headers(X_Forwarded_For="203.0.113.7"), peer)
+    (line,) = caplog.messages
+    assert line.startswith("what 10.0.0.1 reports of its clients (X-Forwarded-For) is not believed")
+    assert "TRUSTED_PROXIES" in line
+
+
 async def test_the_request_id_of_a_trusted_proxy_is_passed_on_unless_it_is_empty() -> None:
     ours = access(trusted_proxies=("127.0.0.1",))
     assert (await ours.visitor(headers(X_Request_ID="abc"), "127.0.0.1")).request_id == "abc"

@@ -70,7 +70,9 @@ async def test_a_wrong_password_is_waited_for_since_its_owner_may_be_about_to_ch
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         opened = connect(Settings(redis_url=url.replace("secret", "new")))
         start = group.create_task(opened.__aenter__())
-        await said(caplog, "REDIS_URL: the shared queue is not there yet; waiting for it (invalid username-")
+        await said(
+            caplog, "REDIS_URL: the shared queue does not let us in; waiting for it (invalid username-"
+        )
         await let_in(server, ">new")
         await start
     await opened.__aexit__(None, None, None)
