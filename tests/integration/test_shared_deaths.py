@@ -198,11 +198,6 @@ async def test_two_workers_never_paint_on_one_server_at_once(house: House, lease
     It stands still while it paints: a request that it was just about to send would come to a server that is
     another one's by then, and A1111 does one after the other.
     """
-
-    def all_paint() -> bool:
-        last = [double.paintings[-1] for double in doubles if double.paintings]
-        return len(last) == len(doubles) and all(0 < painting.steps < painting.of // 2 for painting in last)
-
     house.environ["LEASE_TTL"] = lease
     async with AsyncExitStack() as stack:
         doubles = [await stack.enter_async_context(A1111Double(step_seconds=0.005)) for _ in range(3)]
@@ -211,8 +206,11 @@ async def test_two_workers_never_paint_on_one_server_at_once(house: House, lease
         await house.until_paints(http, 3)
         asked: list[str] = []
         load = asyncio.create_task(_load(http.session, http.url, asked))
-        await doubles[0].until(lambda: sum(len(double.paintings) for double in doubles) > 9 and all_paint())
+        await doubles[0].until(lambda: sum(len(double.paintings) for double in doubles) > 9)
+        await asyncio.gather(*(_amid_a_picture(double) for double in doubles))
         workers[0].send(signal.SIGSTOP)
+        for double in doubles:
+            double.release()
         await asyncio.sleep(still)  # the time for which it stands still, and its servers move on
         workers[0].send(signal.SIGCONT)
         before = sum(len(double.paintings) for double in doubles)
@@ -223,6 +221,12 @@ async def test_two_workers_never_paint_on_one_server_at_once(house: House, lease
             await load
         assert [double.overlaps for double in doubles] == [0, 0, 0]
         assert asked
+
+
+async def _amid_a_picture(double: A1111Double) -> None:
+    """Hold it there."""
+    double.hold(at=5)
+    await double.until(lambda: double.active is not None and double.active.steps >= 5)
 
 
 async def _load(session: aiohttp.ClientSession, url: str, asked: list[str]) -> None:
