@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 import websockets
 
+import httpserver
 import wsserver.server
 from core.settings import load
 from tests.doubles.http_fixture import Served, serving, until
@@ -36,6 +38,8 @@ http {
     scgi_temp_path scgi;
 """
 """What stands around a file of conf.d, with all that is written in the test's own folder."""
+ALL_OF_IT = "    location / { proxy_pass http://127.0.0.1:5000; }\n"
+"""What docs/scaling.md has something else for, later on."""
 
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="no nginx is here")
@@ -82,13 +86,29 @@ def memory_of_its_child(pid: int) -> int:
 
 def blocks(page: str, language: str) -> list[str]:
     """What stands in a page in this language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    return [
+        found[1] for found in re.findall(rf"^( *)```{language}\n(.*?)^\1```$", page, re.MULTILINE | re.DOTALL)
+    ]
+
+
+def of_two_front_ends(port: int, first: int, second: int) -> str:
+    """The lines of docs/scaling.md, here on this port, in front of those two."""
+    server, _, upstream, places = blocks(SCALING, "nginx")
+    here = upstream.replace("10.0.0.6:5000", f"127.0.0.1:{first}")
+    here = here.replace("10.0.0.7:5000", f"127.0.0.1:{second}")
+    there = server.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    there = there.replace(ALL_OF_IT, places)
+    return AROUND + here + there.replace('X-Request-ID "";', "X-Request-ID $request_id;") + "}\n"
 
 
 @asynccontextmanager
-async def behind_the_nginx_of_the_docs(folder: Path) -> AsyncIterator[tuple[Served, int]]:
+async def behind_the_nginx_of_the_docs(
+    folder: Path, *, in_a_path: bool = False
+) -> AsyncIterator[tuple[Served, int]]:
     """Both front ends behind the lines of docs/scaling.md; the port of nginx."""
-    server = blocks(SCALING, "nginx")[0]
+    server, path, *_ = blocks(SCALING, "nginx")
+    if in_a_path:
+        server = server.replace(ALL_OF_IT, path).replace("location = /ws", "location = /sd/ws")
     (env,) = (block for block in blocks(SCALING, "bash") if block.startswith("HTTP_PORT=5000"))
     (folder / "env").write_text(env, encoding="utf-8")
     told, port = load({}, folder / "env"), free_port()
@@ -99,7 +119,7 @@ async def behind_the_nginx_of_the_docs(folder: Path) -> AsyncIterator[tuple[Serv
             folder,
             AROUND
             + server.replace("listen 80;", f"listen 127.0.0.1:{port};")
-            .replace(f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};")
+            .replace(f"127.0.0.1:{told.http_port}", f"127.0.0.1:{served.port}")
             .replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};")
             + "}\n",
         ),
@@ -124,6 +144,24 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
                 types.append(json.loads(await socket.recv())["type"])
     assert types[-1] == "image"
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
+
+
+async def test_a_path_of_its_own_leads_to_jobs_and_pictures_through_nginx(tmp_path: Path) -> None:
+    """An answer says where its job is; the page finds its files, and programs both wires."""
+    async with behind_the_nginx_of_the_docs(tmp_path, in_a_path=True) as (served, port):
+        origin = f"http://127.0.0.1:{port}"
+        for path in ("/sd/", "/sd/static/main.js", "/sd/catalog"):
+            async with served.client.get(origin + path) as answer:
+                assert answer.status == 200, path
+        later = {"Prefer": "respond-async"}
+        async with served.client.get(f"{origin}/sd/image?input=a%20mill", headers=later) as answer:
+            assert (answer.status, answer.headers["Location"][:9]) == (202, "/sd/jobs/")
+            job = origin + answer.headers["Location"]
+        async with served.client.get(f"{job}/images/0") as answer:
+            assert answer.status == 200, await answer.text()
+        async with websockets.connect(f"ws://127.0.0.1:{port}/sd/ws", max_size=None) as socket:
+            await socket.send(json.dumps({"type": "attach", "id": job.rpartition("/")[2]}))
+            assert json.loads(await socket.recv())["type"] == "image"
 
 
 async def test_what_a_client_calls_its_request_is_not_believed_through_nginx(tmp_path: Path) -> None:
@@ -154,22 +192,67 @@ async def test_what_a_client_calls_its_request_is_not_believed_through_nginx(tmp
 
 async def test_what_one_front_end_cannot_take_goes_to_another_through_nginx(tmp_path: Path) -> None:
     """Here the first is gone. What one cannot finish comes again by the same name, so it is the same job."""
-    server, upstream = blocks(SCALING, "nginx")
     port, gone = free_port(), free_port()
-    async with serving(tmp_path, trusted_proxies=("127.0.0.1",)) as served:
-        here = upstream.replace("10.0.0.6:5000", f"127.0.0.1:{gone}").replace(
-            "10.0.0.7:5000", f"127.0.0.1:{served.port}"
-        )
-        there = server.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
-            "http://127.0.0.1:5000;", "http://front_ends;"
-        )
-        conf = AROUND + here + there.replace('X-Request-ID "";', "X-Request-ID $request_id;") + "}\n"
-        async with nginx(tmp_path, conf):
-            for prompt in ("a mill", "a tower"):
-                asked = served.client.post(f"http://127.0.0.1:{port}/text", json={"input": prompt})
-                async with asked as answer:
-                    assert answer.status == 200, await answer.text()
+    async with (
+        serving(tmp_path, trusted_proxies=("127.0.0.1",)) as served,
+        nginx(tmp_path, of_two_front_ends(port, gone, served.port)),
+    ):
+        for prompt in ("a mill", "a tower"):
+            asked = served.client.post(f"http://127.0.0.1:{port}/text", json={"input": prompt})
+            async with asked as answer:
+                assert answer.status == 200, await answer.text()
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
+
+
+async def test_front_ends_that_are_restarted_one_after_the_other_are_not_missed_through_nginx(
+    tmp_path: Path,
+) -> None:
+    """The second one stops as soon as the first is back, while nginx has just seen that gone."""
+    port, ports = free_port(), (free_port(), free_port())
+    async with serving(tmp_path, trusted_proxies=("127.0.0.1",)) as served, AsyncExitStack() as stack:
+
+        async def ask(stopped: str) -> None:
+            for _ in range(4):  # each of the two has its turn
+                async with served.client.get(f"http://127.0.0.1:{port}/readyz") as answer:
+                    assert answer.status == 200, f"{stopped}: {await answer.text()}"
+
+        front_ends = [AsyncExitStack(), AsyncExitStack()]
+        for front_end, own in zip(front_ends, ports, strict=True):
+            await stack.enter_async_context(front_end)
+            await front_end.enter_async_context(httpserver.listen(served.gateway, served.settings, port=own))
+        async with nginx(tmp_path, of_two_front_ends(port, *ports)):
+            await ask("none")
+            for front_end, own in zip(front_ends, ports, strict=True):
+                await front_end.aclose()
+                await ask(f"{own} is stopped")
+                listening = httpserver.listen(served.gateway, served.settings, port=own)
+                await front_end.enter_async_context(listening)
+
+
+async def test_a_request_that_both_front_ends_break_off_begins_at_the_first_again_through_nginx(
+    tmp_path: Path,
+) -> None:
+    """By the same name, so with the same job: as where it waits for longer than it takes to restart both."""
+    port, names = free_port(), list[str]()
+
+    async def replica(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        names.extend(re.findall("X-Request-ID: (.*)\r", head))
+        if len(names) > 2:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with (
+        await asyncio.start_server(replica, "127.0.0.1", 0) as first,
+        await asyncio.start_server(replica, "127.0.0.1", 0) as second,
+    ):
+        ports = [each.sockets[0].getsockname()[1] for each in (first, second)]
+        async with nginx(tmp_path, of_two_front_ends(port, *ports)), aiohttp.ClientSession() as client:
+            asked = client.post(f"http://127.0.0.1:{port}/text", json={"input": "a mill"})
+            async with asked as answer:
+                assert answer.status == 200, await answer.text()
+    assert len(names) == 3
+    assert len(set(names)) == 1
 
 
 async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> None:
@@ -178,10 +261,14 @@ async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> Non
     (env,) = blocks(OPERATING, "bash")
     (tmp_path / "env").write_text(env, encoding="utf-8")
     told = load({}, tmp_path / "env")
-    async with serving(tmp_path, api_key=told.api_key, trusted_proxies=told.trusted_proxies) as served:
+    async with (
+        serving(tmp_path, api_key=told.api_key, trusted_proxies=told.trusted_proxies) as served,
+        wsserver.server.listen(served.gateway, served.settings, port=0) as ws_port,
+    ):
         own = conf.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
             f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};"
         )
+        own = own.replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};")
         async with nginx(tmp_path, AROUND + own + "}\n"):
 
             async def ask(key: str, path: str = "/status", **headers: str) -> tuple[int, dict[str, object]]:
@@ -196,6 +283,19 @@ async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> Non
             assert (status, said["callers"], said["own"]) == (200, 2, {"waiting": 1, "running": 0})
             for stranger in ("THE-KEY", "", "ben"):
                 assert (await ask(stranger))[0] == 401
+
+            def socket(**headers: str) -> websockets.connect:
+                address = f"ws://127.0.0.1:{port}/ws"
+                return websockets.connect(address, max_size=None, additional_headers=headers)
+
+            async with socket(Authorization="Bearer ben-key") as ben:
+                await ben.send("a tower")
+                assert json.loads(await ben.recv())["type"] == "queued"
+                status, said = await ask("ben-key")
+                assert (said["callers"], said["own"]) == (2, {"waiting": 2, "running": 0})
+            async with socket() as stranger:
+                await stranger.send('{"type": "auth", "key": "ben-key"}')
+                assert json.loads(await stranger.recv())["code"] == "unauthorized"
             served.double.release()
 
 
