@@ -293,9 +293,9 @@ async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> Non
                 assert json.loads(await ben.recv())["type"] == "queued"
                 status, said = await ask("ben-key")
                 assert (said["callers"], said["own"]) == (2, {"waiting": 2, "running": 0})
-            async with socket() as stranger:
-                await stranger.send('{"type": "auth", "key": "ben-key"}')
-                assert json.loads(await stranger.recv())["code"] == "unauthorized"
+            async with socket() as nobody:
+                await nobody.send('{"type": "auth", "key": "ben-key"}')
+                assert json.loads(await nobody.recv())["code"] == "unauthorized"
             served.double.release()
 
 
