@@ -11,10 +11,12 @@ from configparser import ConfigParser
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import discord
 import pytest
 from dotenv import dotenv_values
 
 import wsserver.messages
+from bot.client import NEEDED
 from cli.greeting import Served, greeting
 from core.errors import ERRORS, InvalidRequest, UnknownModel
 from core.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued, Started
@@ -165,6 +167,14 @@ def test_what_a_client_writer_is_told_of_answers() -> None:
     backend = BackendStatus(Offer("gpu:7860", usable=True), painting=False)
     status = status_words(Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=(backend,)))
     assert [word for word in (*status, *status["backends"][0]) if f"`{word}`" not in operating] == []
+
+
+def test_what_the_bot_asks_for_where_it_is_invited() -> None:
+    """The permissions of its invitation, and no other, stand in the page for those who run it."""
+    page = (ROOT / "docs" / "discord.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"The invitation asks for (.*?), and for\s+nothing else", page, re.DOTALL)
+    words = re.split(r",\s+|\s+and\s+", told.lower().replace("view channels", "view channel"))
+    assert discord.Permissions(**{"_".join(word.split()): True for word in words}) == NEEDED
 
 
 def test_what_a_client_sends_is_understood() -> None:
