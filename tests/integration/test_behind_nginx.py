@@ -256,7 +256,7 @@ async def test_a_request_that_both_front_ends_break_off_begins_at_the_first_agai
 
 
 async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> None:
-    """Though all come from one address; the service's own key opens nothing from outside."""
+    """Though all come from one address; the service's own key opens nothing in an `Authorization`."""
     (conf,), port = blocks(OPERATING, "nginx"), free_port()
     (env,) = blocks(OPERATING, "bash")
     (tmp_path / "env").write_text(env, encoding="utf-8")
