@@ -170,8 +170,9 @@ class Watching:
             words = [word for job, flags in said.items() if flags for word in (job.id, flags)]
             await self._store.call("watch_again", self._process, *words)
             for job, flags in said.items():
-                if job.flags != flags and job.id not in self.leaving:
-                    self._unheard |= job.flags > 0  # who came or left meanwhile may be heard before this
+                if job.flags not in (flags, 0):  # who came or left meanwhile may be heard before this
+                    self._unheard = True
+                elif job.flags != flags and job.id not in self.leaving:
                     self.leaving.later(job.id, abandon=False)
 
     def end_all(self, jobs: Sequence[Watched], end: Failed) -> None:
