@@ -234,7 +234,7 @@ class Watching:
             if self._doubts != doubts:  # the rest may be of before the queue went back
                 return
             job = self._jobs.get(id)
-            if job is None or not job.flags:
+            if job is None or not (job.watches or job.entering):
                 continue
             if isinstance(shown, str):
                 if job.watches and not job.is_ending:
