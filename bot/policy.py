@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from core import ImageRequest, Settings
 
-_ENTITY = re.compile(r"&#?[0-9A-Za-z]{1,24};")
+_ENTITY = re.compile(r"&(?:#[0-9A-Za-z]{1,24};?|[0-9A-Za-z]{1,24};)")
 _EMPHASIS = re.compile(r":[+-]?[.\d]+\)|[\\()\[\]]")
 """What A1111 takes out of a prompt: `b(l:1)ood` and `bl\\ood` are one word to it."""
 _AND = re.compile(r"\bAND\b")
@@ -70,7 +70,8 @@ def _readings(text: str) -> tuple[str, str]:
 
     Invisible letters, wide ones and entities make no other word: servers undo them first.
     """
-    text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    for _ in range(2):  # as CLIP's own tokenizer does
+        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
     visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
     plain = unicodedata.normalize("NFKC", visible).casefold()
     return plain, _EMPHASIS.sub("", plain)

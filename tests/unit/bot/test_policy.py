@@ -67,6 +67,7 @@ def test_words_are_whole_and_in_any_case(prompt: str, refused: bool) -> None:
     "prompt",
     [
         *["bl\u200bood", "bl\u00adood", "\uff42\uff4c\uff4f\uff4f\uff44", "bl&#111;od"],
+        *["&#98lood", "&amp;#98;lood"],
         *["b(l:1)ood", "bl()ood", "[b]lood", "bl\\ood"],
         *["two  words", "two\nwords", "two_words", "two\u00a0words", "Lo\u0308ffel", "GROSS"],
     ],
