@@ -1,5 +1,6 @@
 """Who may paint what and where."""
 
+import time
 from typing import Any
 
 import pytest
@@ -78,6 +79,16 @@ def test_a_word_is_found_however_it_is_written(prompt: str) -> None:
     with pytest.raises(Refused):
         check_prompt(ImageRequest(prompt=prompt), settings)
     check_prompt(ImageRequest(prompt="a cat &#" + "1" * 5000 + ";"), settings)
+
+
+def test_a_long_prompt_is_judged_by_many_words_in_no_time() -> None:
+    """Nobody else is answered meanwhile; this letter is eighteen to a tokenizer."""
+    prompt = "\ufdfa" * 4000
+    request = ImageRequest(prompt=prompt, negative_prompt=prompt, cfg_scale=0)
+    settings = Settings(discord_blocked_words=tuple(f"blood{number}" for number in range(300)))
+    began = time.process_time()
+    check_prompt(request, settings)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(
