@@ -150,7 +150,7 @@ class Server:
                 "unauthorized", f"{self.name} answers {answer}; a proxy before it may want a password"
             )
         if response.status in {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}:
-            gone = f"{self.name} answers {answer}: a proxy is there, the service behind it is not"
+            gone = f"{self.name} answers {answer}: a proxy is there, the service behind it does not answer"
             return Failure(UNREACHABLE, gone)
         return self._foreign(answer)
 

@@ -231,7 +231,7 @@ async def test_without_a_painter_it_is_told_so(tmp_path: Path, capsys: Capture) 
         ),
         (
             web.Response(text="{}", status=502, content_type="application/problem+json"),
-            "502 Bad Gateway: a proxy is there, the service behind it is not",
+            "502 Bad Gateway: a proxy is there, the service behind it does not answer",
         ),
     ],
 )
