@@ -86,10 +86,10 @@ class Leaving:
         try:
             for id in list(self._unsaid):
                 job = self._jobs.get(id)
-                if job is not None and not job.flags:
+                if job is not None and job.sayers and not job.flags:
                     continue  # what was wanted before is still on its way, and could overtake this
                 abandon = self._unsaid.pop(id, None)
-                if abandon is None or job is not None:
+                if abandon is None or (job is not None and job.flags):
                     continue
                 await self.say(id, abandon=abandon)
                 if id in self._unsaid:  # the queue is away again

@@ -603,6 +603,33 @@ async def test_who_fetches_an_old_result_does_not_watch_the_jobs_next_life(
         assert await told(await soon(fetching)) == [painted()]
 
 
+async def test_who_leaves_in_an_outage_is_told_of_though_an_old_result_of_the_job_is_on_its_way(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over a slow line that takes minutes, in which the job would be painted for nobody."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+
+    async def slow(_keys: list[str]) -> list[bytes | None]:
+        await asyncio.Event().wait()
+        return []
+
+    async def away() -> None:
+        raise QueueUnavailable("away")
+
+    monkeypatch.setattr(queue.pictures, "fetch", slow)
+    async with waiting_for(queue.events("job")):
+        await home.pass_time(901)
+        await queue.offer(usable("gpu:1"))
+        await queue.put("job", wish_for(), ALICE, keep=False)
+        watch = await queue.events("job")
+        before(monkeypatch, queue, "unwatch", away)
+        await queue.abandon(watch)
+        assert (await queue.status(ALICE)).waiting == 1
+        await home.pass_time(1)
+        assert (await queue.status(ALICE)).waiting == 0
+
+
 async def test_who_leaves_and_is_cut_off_takes_what_he_wanted_with_him(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
