@@ -29,6 +29,8 @@ class Proxies:
         """When the last look-up began."""
         self._due = float("-inf")
         self._lookup = asyncio.Lock()
+        self._asking: dict[str, asyncio.Task[set[Address] | None]] = {}
+        """The last look-up of each name."""
         for word in words:
             try:
                 self._networks.append(ipaddress.ip_network(word, strict=False))
@@ -52,7 +54,7 @@ class Proxies:
 
     async def _look_up(self) -> None:
         began = self._clock()
-        answers = await asyncio.gather(*map(_resolve, self._names))
+        answers = await asyncio.gather(*map(self._ask, self._names))
         for name, found in zip(self._names, answers, strict=True):
             if found is not None:
                 self._found[name], self._told_at[name] = found, self._clock()
@@ -61,6 +63,21 @@ class Proxies:
         self._looked_up = began  # not before: one that was cut off has told nothing
         self._due = self._clock() + LOOKUP_SECONDS
 
+    async def _ask(self, name: str) -> set[Address] | None:
+        """A name's addresses, as long as that is waited for. What takes longer is not begun a second time.
+
+        Each holds one of the few threads of this process for as long as the system waits for a name server.
+        """
+        asking = self._asking.get(name)
+        if asking is None or asking.done():
+            asking = self._asking[name] = asyncio.create_task(_resolve(name))
+        try:
+            await asyncio.wait({asking}, timeout=LOOKUP_SECONDS)
+        except asyncio.CancelledError:  # whoever waited behind it asks himself
+            self._asking.pop(name).cancel()
+            raise
+        return asking.result() if asking.done() else None
+
     def _is_found(self, address: Address) -> bool:
         return any(address in found for found in self._found.values())
 
@@ -68,10 +85,7 @@ class Proxies:
 async def _resolve(name: str) -> set[Address] | None:
     """A name's addresses; None where whoever knows them does not answer at the moment."""
     try:
-        async with asyncio.timeout(LOOKUP_SECONDS):
-            answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except TimeoutError:
-        return None
+        answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         # The name may appear later: a proxy that is not up yet.
         return None if error.errno == socket.EAI_AGAIN else set()

@@ -161,6 +161,28 @@ async def test_a_look_up_takes_no_longer_where_there_are_several_names(
         assert caller == "ip:203.0.113.7"
 
 
+async def test_a_name_that_nobody_answers_for_is_not_asked_for_beside_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each look-up holds a thread until the system gives it up: with all of them Valkey's name waits."""
+    monkeypatch.setattr(proxies, "LOOKUP_SECONDS", 0.05)
+    asked, answer = list[None](), asyncio.Event()
+
+    async def look_up() -> list[str]:
+        asked.append(None)
+        await answer.wait()
+        return ["10.0.0.1"]
+
+    names_from(monkeypatch, look_up)
+    ours = Access(Settings(trusted_proxies=("nginx", "haproxy")), clock=(clock := Clock()))
+    for _ in range(3):
+        assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.1"
+        clock.advance(1)
+    assert len(asked) == 2
+    answer.set()
+    assert await name_of(ours, "10.0.0.1", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
+
+
 async def test_a_look_up_that_was_cut_off_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its client hung up; whoever waited behind it asks himself."""
     asked, clock = asyncio.Event(), Clock()
