@@ -116,7 +116,7 @@ class Access:
         # and what they repeat would be another caller's.
         reported = headers("X-Forwarded-For")
         if address is None or not await self._proxies.include(address, fresh=True):
-            if reported and not self._told_of_proxy:  # once: anybody may write that
+            if reported and not self._told_of_proxy and self._proxies.are_found:  # once: anybody may write it
                 self._told_of_proxy = True
                 log.warning(UNBELIEVED, peer)
             return _unproxied(peer)

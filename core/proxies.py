@@ -52,6 +52,11 @@ class Proxies:
                 await self._look_up()
         return self._is_found(address)
 
+    @property
+    def are_found(self) -> bool:
+        """Whether each of their names led to an address."""
+        return all(self._found.get(name) for name in self._names)
+
     async def _look_up(self) -> None:
         began = self._clock()
         answers = await asyncio.gather(*map(self._ask, self._names))

@@ -227,8 +227,7 @@ class Watching:
                 self._end(job, shown)
 
     async def _look_at(self, ids: Sequence[str]) -> None:
-        doubts = self._doubts
-        answers = await self._store.call("places", *ids)
+        doubts, answers = self._doubts, await self._store.call("places", *ids)
         began = time.monotonic()
         for id, shown in zip(ids, map(read_shown, answers), strict=True):
             if self._doubts != doubts:  # the rest may be of before the queue went back

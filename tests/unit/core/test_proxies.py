@@ -49,11 +49,14 @@ async def test_a_proxys_host_name_is_looked_up_again_as_its_replicas_change(
     assert asked == ["nginx", "nginx"]
 
 
-async def test_a_proxy_that_has_just_come_back_is_no_stranger(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_that_has_just_come_back_is_no_stranger(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Else its clients would be one caller for a while. What it reports costs no look-up of its own."""
     addresses: set[str] = set()
     ours, clock, asked = behind_nginx(monkeypatch, addresses)
     assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:10.0.0.2"
+    assert caplog.text == "", "nobody is told to list what is listed"
     addresses.add("10.0.0.2")
     clock.advance(0.001)
     assert await name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7") == "ip:203.0.113.7"
