@@ -80,8 +80,12 @@ class Served:
 
     async def nothing_left(self) -> None:
         """Wait until no job is under way, and no ticket left."""
+        await self.at_most_left(0)
+
+    async def at_most_left(self, count: int) -> None:
+        """Wait until no more tickets than these are left."""
         async with asyncio.timeout(10):
-            while await self.bot.desk.tickets.names():  # noqa: ASYNC110
+            while len(await self.bot.desk.tickets.names()) > count:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
     async def result_gone(self, job: str) -> None:

@@ -575,18 +575,24 @@ async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
         assert it.backend.offer.pace is not None
 
 
+async def being_interrupted(it: Studio) -> tuple["asyncio.Task[Completed]", "asyncio.Task[None]"]:
+    """A picture in its middle, and the interrupt of it, which the server does not answer yet."""
+    await it.backend.look()
+    it.double.hold(at=2)
+    painting = asyncio.create_task(it.paint())
+    await it.double.until(lambda: it.double.is_painting(TASK))
+    it.double.fault("/sdapi/v1/interrupt", "hang")
+    stopping = asyncio.create_task(it.backend.interrupt(TASK))
+    await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
+    return painting, stopping
+
+
 async def test_an_interrupt_that_is_late_is_waited_for_before_the_server_is_free() -> None:
     """Its picture ended while it was on its way: it would cut off whatever is begun, by this worker or by one
     that takes the server over.
     """
     async with studio() as it:
-        await it.backend.look()
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
-        it.double.fault("/sdapi/v1/interrupt", "hang")
-        stopping = asyncio.create_task(it.backend.interrupt(TASK))
-        await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
+        painting, stopping = await being_interrupted(it)
         it.double.release()
         done, _ = await asyncio.wait({painting}, timeout=0.2)  # far longer than its answer takes
         assert not done
@@ -598,13 +604,7 @@ async def test_an_interrupt_that_is_late_is_waited_for_before_the_server_is_free
 
 async def test_an_interrupt_that_is_late_is_waited_for_though_its_picture_was_hung_up_on() -> None:
     async with studio() as it:
-        await it.backend.look()
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
-        it.double.fault("/sdapi/v1/interrupt", "hang")
-        stopping = asyncio.create_task(it.backend.interrupt(TASK))
-        await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
+        painting, stopping = await being_interrupted(it)
         painting.cancel()
         stopping.cancel()
         await asyncio.wait({painting, stopping})

@@ -104,9 +104,7 @@ async def test_what_was_refused_too_late_is_not_painted(
         served.discord.fault("POST", "/callback", status, code, times=5)
         await served.imagine("one too many")
         await served.discord.until(lambda: served.discord.count("POST", "/callback") >= 2)
-        async with asyncio.timeout(10):
-            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await served.at_most_left(1)
         served.discord.faults_end()
         served.double.release()
         await served.discord.settled(first)
@@ -273,9 +271,7 @@ async def test_what_another_replica_refused_while_the_store_was_away_is_not_pain
         holding = await served.hold_one()
         served.discord.fault("GET", "/messages/@original", 404, 10008, times=unread)  # still on its way
         asked = await overtaken(served, REFUSAL, monkeypatch)
-        async with asyncio.timeout(10):
-            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await served.at_most_left(1)
         served.double.release()
         await served.discord.settled(holding)
         await served.painted("another")
@@ -367,9 +363,7 @@ async def test_what_one_cannot_refuse_and_another_replica_refuses_is_not_painted
             patch.setattr(served.bot.desk.answers, "refuse", cut_off)
             asked = await served.imagine("one too many")
             await served.discord.until(lambda: asked.original)
-        async with asyncio.timeout(10):
-            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await served.at_most_left(1)
         served.double.release()
         await served.discord.settled(holding)
         await served.nothing_left()
@@ -395,9 +389,7 @@ async def test_what_one_cannot_promise_and_another_replica_refused_is_not_painte
             patch.setattr(served.bot.desk.answers, "defer", cut_off)
             asked = await served.imagine("refused")
             await served.discord.until(lambda: served.discord.count("POST", "/callback") >= 7)
-        async with asyncio.timeout(10):
-            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await served.at_most_left(1)
         served.double.release()
         await served.discord.settled(holding)
         await served.nothing_left()
@@ -420,9 +412,7 @@ async def test_a_refusal_that_came_through_although_an_error_was_told_is_one(
         async with asyncio.timeout(10):
             while not await served.gateway.coordination.get(answers.ANSWER_KIND, str(refused.id)):  # noqa: ASYNC110
                 await asyncio.sleep(0)  # another replica would go on with it
-        async with asyncio.timeout(10):
-            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await served.at_most_left(1)
         served.double.release()
         await served.nothing_left()
         assert served.prompts == ["accepted"]
@@ -490,9 +480,7 @@ async def test_what_was_refused_is_not_painted_although_who_had_stored_it_is_no_
                 while not await served.gateway.coordination.get(answers.ANSWER_KIND, str(refused.id)):  # noqa: ASYNC110
                     await asyncio.sleep(0)
             assert len(await served.bot.desk.tickets.names()) == 2
-        async with asyncio.timeout(10):
-            while len(await served.bot.desk.tickets.names()) > 1:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await served.at_most_left(1)
         served.double.release()
         await served.discord.settled(holding)
         await served.nothing_left()

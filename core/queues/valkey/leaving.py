@@ -32,7 +32,7 @@ class Leaving:
         self._spawn = spawn
         self._jobs = jobs
         self._unsaid: dict[str, bool] = {}
-        """Jobs that were left while the queue was away, and whether to abandon them."""
+        """Jobs that were left, of which the queue may not have heard, and whether to abandon them."""
         self._says_all = False
         self._under_way: dict[str, asyncio.Event] = {}
         """Jobs of which it is being said, and what tells that it was."""
