@@ -117,6 +117,6 @@ def _real_server(served: Served) -> list[str]:
         ]
     return [
         "",
-        "  For real pictures start A1111, Forge or SD.Next with --api, on its port 7860, and this again;",
-        "  or name it: SD_BACKENDS=http://192.168.1.20:7860 (several: with commas; also in the file .env).",
+        "  For real pictures start A1111, Forge or SD.Next with --api: on port 7860 it is found, also later;",
+        "  or name it, SD_BACKENDS=http://192.168.1.20:7860 (several: with commas; also in the file .env).",
     ]

@@ -1,4 +1,4 @@
-"""`sd-b64 serve`: HTTP, the websocket and, where no real server is to be had, the built-in engine.
+"""`sd-b64 serve`: HTTP, the websocket and, until a real server is to be had, the built-in engine.
 
 With REDIS_URL it joins the shared queue, and paints for it on the servers that SD_BACKENDS names.
 """
@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import engine.server
 import httpserver.server
@@ -35,9 +35,11 @@ from core.worker import Fleet
 
 NOTES = {
     Found.OTHER: "what listens on port 7860 has no /sdapi: start it with --api",
-    Found.SILENT: "what listens on port 7860 does not answer: start this again when it does",
+    Found.SILENT: "what listens on port 7860 does not answer: it paints as soon as it does",
 }
 """Why the server on A1111's usual port is not taken."""
+LOOK_FOR = 5.0
+"""Seconds between two looks for one that comes there later."""
 
 CURL = "curl.exe" if os.name == "nt" else "curl"
 """In Windows' own PowerShell `curl` alone is another program, with other options."""
@@ -49,30 +51,42 @@ FIRST_LOOKS = 2.0
 """Seconds that the start on a shared queue waits at most for the first looks at the servers it has there."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Painters:
+    """What paints: the settings that name it, why it is that, and who works for it on a shared queue."""
+
+    settings: Settings
+    note: str = ""
+    fleet: Fleet | None = None
+    stand_in: bool = False
+    """Whether it paints only until a server answers on A1111's usual port."""
+
+
 async def serve(settings: Settings) -> None:
     """Serve until a signal comes, then end in good order. Raises SettingsError."""
     check_exposure(settings, "HTTP_HOST", settings.http_host)
     check_exposure(settings, "WS_HOST", settings.ws_host)
     async with (
-        _painting(settings) as (painted, note, fleet),
-        connect(painted) as gateway,
+        _painting(settings) as painters,
+        connect(painters.settings, successor=_usual_server if painters.stand_in else None) as gateway,
         stop_signal() as stop,
         listening(
-            painted,
+            settings,
             "HTTP",
             # Its own pages are those of the port that it got, not of the program that took the default one.
-            lambda port: httpserver.server.listen(gateway, replace(painted, http_port=port), port=port),
+            lambda port: httpserver.server.listen(gateway, replace(settings, http_port=port), port=port),
             may_move=True,
         ) as http,
         # The websocket lets in pages of our own HTTP port: so that one is settled first.
         listening(
-            painted,
+            settings,
             "WS",
-            lambda port: wsserver.server.listen(gateway, replace(painted, http_port=http), port=port),
+            lambda port: wsserver.server.listen(gateway, replace(settings, http_port=http), port=port),
             may_move=True,
         ) as ws,
-        _discord(painted, gateway),
+        _discord(settings, gateway),
     ):
+        note, fleet = painters.note, painters.fleet
         if fleet is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(FIRST_LOOKS):
@@ -109,11 +123,10 @@ async def _discord(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Fleet | None]]:
-    """The settings with something that paints: what is named, what is found, or the engine; and why.
+async def _painting(settings: Settings) -> AsyncIterator[_Painters]:
+    """Something that paints: what is named, what is found, or the engine.
 
     On the shared queue others may paint: there the servers that are named are worked for, and none is found.
-    Who works for them comes third.
     """
     if settings.redis_url:
         fleet = None
@@ -121,15 +134,15 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Fl
             if settings.sd_backends:
                 fleet = await stack.enter_async_context(work(settings))
                 stack.push_async_callback(fleet.stop, settings.shutdown_grace)
-            yield settings, "on the shared queue of REDIS_URL", fleet
+            yield _Painters(settings, "on the shared queue of REDIS_URL", fleet)
         return
     if settings.sd_backends:
-        yield settings, "", None
+        yield _Painters(settings)
         return
     async with open_session() as session:
         found = await discover(session)
     if found is Found.A1111:
-        yield settings.with_backends(BackendAddress(USUAL)), "found on its usual port", None
+        yield _Painters(settings.with_backends(BackendAddress(USUAL)), "found on its usual port")
         return
     host, seconds = settings.engine_host, settings.engine_step_seconds
     check_exposure(settings, "ENGINE_HOST", host, asks_key=False)
@@ -137,4 +150,13 @@ async def _painting(settings: Settings) -> AsyncIterator[tuple[Settings, str, Fl
         settings, "ENGINE", lambda port: engine.server.serve(host, port, seconds), may_move=True
     ) as port:
         painter = BackendAddress(f"http://{reachable(host)}:{port}")
-        yield settings.with_backends(painter), NOTES.get(found, ""), None
+        yield _Painters(settings.with_backends(painter), NOTES.get(found, ""), stand_in=True)
+
+
+async def _usual_server() -> BackendAddress:
+    """Wait for a server on A1111's usual port: after a boot it may be ready later than this is."""
+    async with open_session() as session:
+        while True:
+            await asyncio.sleep(LOOK_FOR)
+            if await discover(session) is Found.A1111:
+                return BackendAddress(USUAL)

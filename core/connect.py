@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -25,15 +25,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOOK_AGAIN = 5.0
+"""Seconds between two looks at a server that has come and can't paint yet."""
+Successor = Callable[[], Awaitable[BackendAddress]]
+"""Waits for a painting server that is not there yet."""
+Slot = tuple[A1111Backend, Worker]
+
 
 @asynccontextmanager
-async def connect(settings: Settings) -> AsyncIterator[Gateway]:
+async def connect(settings: Settings, *, successor: Successor | None = None) -> AsyncIterator[Gateway]:
     """Enter to get a Gateway: on the shared queue where REDIS_URL is set, else on a queue in memory.
 
     A queue in memory comes with a worker for each of `settings.sd_backends`; this returns after each one's
     first look, whether it was found or not. Where none is named, the server on A1111's usual port counts as
-    named if it answers now; else this raises SettingsError. Leaving it interrupts what is painted: call
-    `Gateway.drain` before, to let that end. A shared queue is waited for.
+    named if it answers now; else this raises SettingsError. With a `successor` those that are named only
+    stand in: the server that it finds paints in their place as soon as it can. Leaving it interrupts what is
+    painted: call `Gateway.drain` before, to let that end. A shared queue is waited for.
     """
     if settings.redis_url:
         async with _shared(settings) as queue:
@@ -43,7 +50,7 @@ async def connect(settings: Settings) -> AsyncIterator[Gateway]:
             await queue.agreed("secret")
             yield Gateway(queue, ValkeyCoordination(queue.store), secret=lambda: queue.word("secret"))
     else:
-        async with _alone(settings) as gateway:
+        async with _alone(settings, successor) as gateway:
             yield gateway
 
 
@@ -68,7 +75,7 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
                 backend = A1111Backend(
                     addresses[name], session, deployment=deployment, pace=queue.pace_of(name)
                 )
-                return _slot(queue, backend, deployment, settings)
+                return _worker(queue, backend, deployment, settings)
 
             fleet = Fleet(
                 ValkeyOwnership(queue.store, queue.process),
@@ -82,29 +89,57 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
 
 
 @asynccontextmanager
-async def _alone(settings: Settings) -> AsyncIterator[Gateway]:
+async def _alone(settings: Settings, successor: Successor | None) -> AsyncIterator[Gateway]:
     """A queue in memory, and workers beside it."""
     deployment = secrets.token_hex(4)
     queue, secret = MemoryQueue(settings), secrets.token_bytes(32)
     async with open_session() as session:
-        backends = [
-            A1111Backend(address, session, deployment=deployment)
-            for address in settings.sd_backends or (await usual_server(session),)
-        ]
-        for backend in backends:  # told of in the order of SD_BACKENDS, not in that in which they answer
+
+        def new_slot(address: BackendAddress) -> Slot:
+            backend = A1111Backend(address, session, deployment=deployment)
+            return backend, _worker(queue, backend, deployment, settings)
+
+        slots = [new_slot(address) for address in settings.sd_backends or (await usual_server(session),)]
+        for backend, _ in slots:  # told of in the order of SD_BACKENDS, not in that in which they answer
             await queue.offer(backend.offer)
-        workers = [_slot(queue, backend, deployment, settings) for backend in backends]
         async with asyncio.TaskGroup() as group:
-            for worker in workers:
+            for _, worker in slots:
                 group.create_task(worker.look())
-        async with _background(queue.run(), *(worker.run() for worker in workers)):
+        running = [queue.run(), *(worker.run() for _, worker in slots)]
+        if successor is not None:
+            running.append(_succeed(slots, successor, new_slot, queue))
+        async with _background(*running):
             try:
                 yield Gateway(queue, MemoryCoordination(), secret=lambda: secret)
             finally:
                 await queue.drain(0)
                 async with asyncio.TaskGroup() as group:
-                    for worker in workers:
+                    for _, worker in slots:
                         group.create_task(worker.retire(0))
+
+
+async def _succeed(
+    slots: list[Slot], successor: Successor, new_slot: Callable[[BackendAddress], Slot], queue: Queue
+) -> None:
+    """Paint on the server that comes, once it can, and no more on those that stood in for it."""
+    backend, worker = new_slot(await successor())
+    await worker.look()
+    while not backend.offer.usable:
+        await asyncio.sleep(LOOK_AGAIN)
+        await worker.look()
+    stand_ins = tuple(slots)
+    slots.append((backend, worker))
+    log.info("%s paints from now on, in place of what stood in for it", backend.name)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run())
+        for old, its in stand_ins:
+            group.create_task(_retire(old, its, queue))
+
+
+async def _retire(backend: A1111Backend, worker: Worker, queue: Queue) -> None:
+    """Let what it paints end; then say that it takes no more, until its offer lapses."""
+    await worker.retire(None)
+    await queue.offer(replace(backend.offer, usable=False, problem="it stood in until another one came"))
 
 
 @asynccontextmanager
@@ -143,7 +178,7 @@ def _process_prefix(pid: int) -> str:
     return f"{socket.gethostname()}-{pid}-"
 
 
-def _slot(queue: Queue, backend: A1111Backend, deployment: str, settings: Settings) -> Worker:
+def _worker(queue: Queue, backend: A1111Backend, deployment: str, settings: Settings) -> Worker:
     return Worker(queue, backend, deployment=deployment, job_timeout=settings.job_timeout)
 
 

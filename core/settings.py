@@ -58,7 +58,7 @@ class Settings:
         (),
         read_backends,
         "A1111, Forge or SD.Next servers, comma-separated, http://user:password@host:7860 for --api-auth; "
-        "empty: the one on 127.0.0.1:7860 if it answers at start, else the built-in engine of `serve` "
+        "empty: the one on 127.0.0.1:7860, or until it answers the built-in engine of `serve` "
         "(nothing else has it); with REDIS_URL `serve` leaves the painting to others then",
         secret=True,
     )

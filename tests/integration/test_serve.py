@@ -15,8 +15,9 @@ import aiohttp
 import pytest
 
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.program import WITHOUT_A1111, Program, program
+from tests.doubles.program import USUAL_IS, WITHOUT_A1111, Program, program
 from tests.doubles.relay import Relay
+from tests.ports import free_port
 from tests.valkey_server import ValkeyServer
 
 WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None\n" + WITHOUT_A1111
@@ -190,6 +191,26 @@ async def test_a_configured_server_that_is_down_is_shown_and_no_demo_steps_in(tm
         async with aiohttp.ClientSession() as session, session.get(link + "text?input=x") as answer:
             assert answer.status == 503
             assert (await answer.json(content_type=None))["code"] == "no_backend"
+
+
+@pytest.mark.slow
+async def test_a_server_that_comes_later_paints_in_place_of_the_demo(tmp_path: Path) -> None:
+    """After a boot it may be ready later than this."""
+    usual = f"http://127.0.0.1:{free_port()}"
+    later = f"import cli.serve\ncli.serve.LOOK_FOR, cli.serve.USUAL = 0.05, {usual!r}\n" + USUAL_IS % usual
+    async with _serve(tmp_path, later, HTTP_PORT="0", WS_PORT="0") as serve:
+        said = await serve.says("SD_BACKENDS=")
+        assert "demo painter" in said
+        link = re.findall(r"http://127\.0\.0\.1:\d+/", said)[0]
+        async with (
+            A1111Double(port=int(usual.rpartition(":")[2])) as double,
+            aiohttp.ClientSession() as session,
+        ):
+            await serve.says(f"{double.name} paints from now on")
+            assert '"demo":false' in await _get(session, link + "catalog")
+            assert f'"backend":"{double.name}"' in await _get(session, link + "text?input=real")
+        serve.signal(signal.SIGTERM)
+        assert (await serve.ends())[0] == 0
 
 
 async def test_a_running_picture_is_delivered_before_it_stops(tmp_path: Path) -> None:

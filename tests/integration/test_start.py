@@ -179,7 +179,7 @@ async def test_what_listens_on_the_usual_port_and_never_answers_is_told(tmp_path
     async with program(tmp_path, "-c", hanging, "serve", **FREE) as serve:
         said = await serve.says("click ")
     assert "demo painter" in said
-    assert "what listens on port 7860 does not answer: start this again when it does" in said
+    assert "what listens on port 7860 does not answer: it paints as soon as it does" in said
 
 
 # --- IPv6

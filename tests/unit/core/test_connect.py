@@ -3,15 +3,16 @@
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
-from core import BackendAddress, Settings, connect, work
+from core import BackendAddress, Completed, Gateway, Settings, connect, work
 from core.connect import _background
 from tests.doubles.a1111 import A1111Double
-from tests.unit.core.examples import ALICE
+from tests.unit.core.examples import ALICE, wish_for
 from tests.valkey_server import flush
 
 
@@ -56,6 +57,44 @@ async def test_a_second_machine_of_the_same_name_says_why_its_server_stands_idle
                     await gateway.catalog()
             assert len(one.painting) + len(other.painting) == 1
     assert f"ubuntu:{port}: another worker has it; if that is another machine's server, give" in caplog.text
+
+
+async def painter_of(gateway: Gateway, prompt: str) -> str:
+    """Who painted it."""
+    async with gateway.submit(wish_for(prompt), ALICE) as watch:
+        async for event in watch:
+            if isinstance(event, Completed):
+                return event.backend
+    raise AssertionError("it came to no picture")
+
+
+async def test_a_server_that_comes_paints_in_place_of_what_stood_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as it can: what the stand-in has in hand it finishes."""
+    monkeypatch.setattr(sys.modules["core.connect"], "LOOK_AGAIN", 0.01)
+    found = asyncio.Event()
+    async with A1111Double() as stand_in, A1111Double(credentials=("anna", "secret")) as came:
+
+        async def successor() -> BackendAddress:
+            await found.wait()
+            return BackendAddress(came.url)
+
+        settings = Settings(sd_backends=(BackendAddress(stand_in.url),))
+        async with connect(settings, successor=successor) as gateway, asyncio.TaskGroup() as group:
+            assert await painter_of(gateway, "before") == stand_in.name
+            stand_in.hold(at=1)
+            in_hand = group.create_task(painter_of(gateway, "in hand"))
+            await stand_in.until(lambda: stand_in.active)
+            waiting = group.create_task(painter_of(gateway, "waiting"))
+            found.set()
+            await came.until(lambda: came.count("/sdapi/v1/options") > 2)
+            assert not waiting.done(), "it asks for a password"
+            came.credentials = None
+            assert await waiting == came.name
+            stand_in.release()
+            assert await in_hand == stand_in.name
+            assert await painter_of(gateway, "after") == came.name
+            assert [found.usable for found in (await gateway.catalog()).offers] == [False, True]
+            assert [painting.prompt for painting in stand_in.paintings] == ["before", "in hand"]
 
 
 async def test_what_runs_beside_and_ends_with_a_fault_is_told_at_once(
