@@ -17,8 +17,9 @@ class Health:
         """Until then it is left alone."""
 
     def succeeded(self) -> None:
-        """What it was asked for went well."""
+        """What it was asked for went well: there is nothing to rest from."""
         self.failures = 0
+        self.rests_until = float("-inf")
 
     def failed(self, now: float, least: float = 0.0) -> None:
         """It did not: let it rest, for `least` seconds at least."""

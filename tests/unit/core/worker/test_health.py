@@ -23,6 +23,7 @@ def test_a_picture_lets_the_rests_begin_anew() -> None:
     for _ in range(9):
         health.failed(now=0.0)
     health.succeeded()
+    assert health.rests_until < 0
     health.failed(now=100.0)
     assert health.rests_until == 100.0 + FIRST_REST
 
