@@ -16,8 +16,13 @@ class JavaClient {
         String server = System.getenv().getOrDefault("SD_B64_URL", "http://127.0.0.1:5000").replaceAll("/$", "");
 
         String query = "input=" + URLEncoder.encode(prompt, StandardCharsets.UTF_8) + "&steps=20";
-        HttpRequest request = HttpRequest.newBuilder(URI.create(server + "/image?" + query)).build();
-        HttpResponse<byte[]> answer = HttpClient.newHttpClient().send(request, BodyHandlers.ofByteArray());
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(server + "/image?" + query));
+        String key = System.getenv("SD_B64_KEY"); // where the server asks for one
+        if (key != null) {
+            request.header("Authorization", "Bearer " + key);
+        }
+        HttpClient client = HttpClient.newHttpClient();
+        HttpResponse<byte[]> answer = client.send(request.build(), BodyHandlers.ofByteArray());
 
         if (answer.statusCode() != 200) {
             System.err.println(new String(answer.body(), StandardCharsets.UTF_8));

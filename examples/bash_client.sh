@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # The original bash client: one prompt, one PNG. Usage: bash examples/bash_client.sh [OUT.png]
 # The server is http://127.0.0.1:5000 unless SD_B64_URL names another one.
+# If it asks for a key, SD_B64_KEY holds it.
 
 server=${SD_B64_URL:-http://127.0.0.1:5000}
 out=${1:-out.png}
 
-response=$(curl -s "${server%/}/text?input=%22monkey%20with%20a%20hat%22")
+# By its standard input: what stands in its command, other users can see with `ps`.
+header=${SD_B64_KEY:+Authorization: Bearer $SD_B64_KEY}
+response=$(curl -s -H @- "${server%/}/text?input=%22monkey%20with%20a%20hat%22" <<< "$header")
 
 # A picture comes as JSON on one line. An error begins with a line break, so it does not match.
 if [[ $response =~ ^\{.*\}$ ]]; then

@@ -3,10 +3,11 @@ import { writeFileSync } from "node:fs";
 
 const [prompt = "a monkey with a hat", path = "out.png"] = process.argv.slice(2);
 const server = (process.env.SD_B64_URL ?? "http://127.0.0.1:5000").replace(/\/$/, "");
-
+const key = process.env.SD_B64_KEY; // where the server asks for one
+const authorization = key ? { Authorization: `Bearer ${key}` } : {};
 const response = await fetch(`${server}/text`, {
   method: "POST",
-  headers: { "Content-Type": "application/json", Accept: "text/event-stream" },
+  headers: { "Content-Type": "application/json", Accept: "text/event-stream", ...authorization },
   body: JSON.stringify({ input: prompt, steps: 20 }),
 });
 if (!response.ok) {

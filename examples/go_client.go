@@ -2,11 +2,11 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 )
@@ -15,25 +15,24 @@ func main() {
 	words := []string{"a monkey with a hat", "out.png"}
 	copy(words, os.Args[1:])
 	prompt, path, server := words[0], words[1], "http://127.0.0.1:5000"
-	if url := os.Getenv("SD_B64_URL"); url != "" {
-		server = strings.TrimSuffix(url, "/")
+	if address := os.Getenv("SD_B64_URL"); address != "" {
+		server = strings.TrimSuffix(address, "/")
 	}
-	question, _ := json.Marshal(map[string]any{"input": prompt, "steps": 20})
-	response, err := http.Post(server+"/text", "application/json", bytes.NewReader(question))
+	request, err := http.NewRequest("GET", server+"/image?steps=20&input="+url.QueryEscape(prompt), nil)
 	if err != nil {
 		log.Fatal(err)
 	}
-	var answer struct {
-		Picture []byte `json:"image-base64"` // encoding/json takes base64 for bytes
-		Seed    int64
-		Detail  string // what is wrong, where the status is not 200
-	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		log.Fatal(err)
-	} else if response.StatusCode != 200 {
-		log.Fatal(answer.Detail)
-	} else if err := os.WriteFile(path, answer.Picture, 0o644); err != nil {
+	request.Header.Set("Authorization", "Bearer "+os.Getenv("SD_B64_KEY")) // empty where no key is asked for
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%s, seed %d\n", path, answer.Seed)
+	if picture, err := io.ReadAll(answer.Body); err != nil {
+		log.Fatal(err)
+	} else if answer.StatusCode != 200 {
+		log.Fatal(string(picture)) // what is wrong
+	} else if err := os.WriteFile(path, picture, 0o644); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%s, seed %s\n", path, answer.Header.Get("X-Seed"))
 }

@@ -8,10 +8,14 @@ if (!globalThis.WebSocket) {
   console.error(`Node ${process.version} has no WebSocket: take Node 22, or --experimental-websocket`);
   process.exit(2);
 }
+const key = process.env.SD_B64_KEY; // where the server asks for one
 const socket = new WebSocket(process.env.SD_B64_WS ?? "ws://127.0.0.1:8765");
 process.exitCode = 1; // until the picture is there
 
-socket.onopen = () => socket.send(JSON.stringify({ input: prompt, steps: 20 }));
+socket.onopen = () => {
+  if (key) socket.send(JSON.stringify({ type: "auth", key })); // this WebSocket sends no headers of ours
+  socket.send(JSON.stringify({ input: prompt, steps: 20 }));
+};
 socket.onerror = (event) => console.error(event.message || "no connection to the server");
 socket.onmessage = ({ data }) => {
   const message = JSON.parse(data);

@@ -77,9 +77,10 @@ async def _served(settings: Settings, port: int = 0) -> AsyncIterator[int]:
             yield bound
 
 
-async def _run(folder: Path, *command: str, port: int = 0) -> tuple[int | None, str]:
+async def _run(folder: Path, *command: str, port: int = 0, key: str = "") -> tuple[int | None, str]:
     """Exit code and output of a program in this folder; what it says on stderr is output, too."""
     environ = {**os.environ, "SD_B64_URL": f"http://127.0.0.1:{port}", "NO_PROXY": "*", "no_proxy": "*"}
+    environ["SD_B64_KEY"] = key
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,
@@ -118,6 +119,30 @@ async def test_an_example_prints_the_error(tmp_path: Path, settings: Settings, l
     assert code == 1
     assert '"code":"invalid_request"' in said
     assert not (tmp_path / "out.png").exists()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_an_example_sends_its_key(tmp_path: Path, settings: Settings, language: str) -> None:
+    """Whatever letters are in it; without it the error is shown, and no file is saved."""
+    async with _served(Settings(prompt_file=settings.prompt_file, api_key='$uper #9"')) as port:
+        code, said = await _run(tmp_path, *_example(language), port=port)
+        assert (code, '"code":"unauthorized"' in said) == (1, True), said
+        assert not (tmp_path / "out.png").exists()
+        code, said = await _run(tmp_path, *_example(language), port=port, key='$uper #9"')
+    assert (code, said.strip()) == (0, "out.png")
+    assert prompt_of((tmp_path / "out.png").read_bytes()) == PROMPT
+
+
+@needs_bash
+async def test_no_other_user_sees_the_key_of_the_bash_example(tmp_path: Path) -> None:
+    """It is in no command: those stand in `ps` for as long as the picture takes."""
+    (tmp_path / "curl").write_text('#!/bin/sh\ncat > header\necho "$@" > command\n', encoding="utf-8")
+    (tmp_path / "curl").chmod(0o755)
+    (tmp_path / "bash_client.sh").write_bytes((ROOT / "examples" / "bash_client.sh").read_bytes())
+    finds = 'PATH="$PWD:$PATH" bash bash_client.sh'
+    await _run(tmp_path, _interpreter("bash"), "-c", finds, key="sesame")
+    assert (tmp_path / "header").read_text(encoding="utf-8") == "Authorization: Bearer sesame\n"
+    assert "sesame" not in (tmp_path / "command").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("language", "program"), _programs())

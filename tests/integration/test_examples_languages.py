@@ -96,6 +96,19 @@ async def test_an_example_prints_the_error(tmp_path: Path, name: str) -> None:
     assert "monkey.png" not in os.listdir(tmp_path)
 
 
+@pytest.mark.parametrize("name", HTTP_CLIENTS)
+async def test_an_example_sends_its_key(tmp_path: Path, name: str) -> None:
+    """Without it the error is shown, and no file is saved."""
+    async with serving(tmp_path, api_key="$uper #9") as served:
+        command = (*COMMANDS[name], str(EXAMPLES / name), "a monkey", "monkey.png")
+        code, said = await run(tmp_path, *command, SD_B64_URL=served.url, SD_B64_KEY="")
+        assert (code, "the API key is missing or wrong" in said) == (1, True), said
+        assert "monkey.png" not in os.listdir(tmp_path)
+        code, said = await run(tmp_path, *command, SD_B64_URL=served.url, SD_B64_KEY="$uper #9")
+    assert code == 0, said
+    assert prompt_of(contents(tmp_path / "monkey.png")) == "a monkey"
+
+
 @pytest.mark.slow
 @needs_node
 async def test_fetch_shows_place_and_progress(tmp_path: Path) -> None:
@@ -169,6 +182,20 @@ async def test_the_websocket_in_javascript(tmp_path: Path) -> None:
     assert "input: the prompt is empty" in said
     code, said = await run(tmp_path, *command, "a monkey", "none.png", SD_B64_WS=served.url)
     assert code == 1, "nobody listens there any more"
+
+
+@pytest.mark.slow
+@needs_socket
+async def test_the_websocket_in_javascript_sends_its_key(tmp_path: Path) -> None:
+    """In a message, before all others; without it, or with another one, the error is shown."""
+    command = ("node", *SOCKET_OPTION, str(EXAMPLES / "websocket_client.mjs"), "a monkey", "monkey.png")
+    async with serving_websocket(api_key="$uper #9") as served:
+        for key in ("", "another"):
+            code, said = await run(tmp_path, *command, SD_B64_WS=served.url, SD_B64_KEY=key)
+            assert (code, "the API key is missing or wrong" in said) == (1, True), said
+        code, said = await run(tmp_path, *command, SD_B64_WS=served.url, SD_B64_KEY="$uper #9")
+    assert code == 0, said
+    assert prompt_of(contents(tmp_path / "monkey.png")) == "a monkey"
 
 
 @pytest.mark.skipif(not (18,) <= NODE < (22,), reason="a Node without WebSocket is not here")

@@ -13,14 +13,16 @@ from tests.doubles.ws_fixture import Served, serving
 EXAMPLE = Path(__file__).parents[2] / "examples" / "websocket_client.py"
 
 
-async def run_example(served: Served, *arguments: str, folder: Path | None = None) -> tuple[int | None, str]:
+async def run_example(
+    served: Served, *arguments: str, folder: Path | None = None, key: str = ""
+) -> tuple[int | None, str]:
     """Exit code, and what it says on its way."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(EXAMPLE),
         *arguments,
         cwd=folder,
-        env={**os.environ, "SD_B64_WS": served.url, "NO_PROXY": "*", "no_proxy": "*"},
+        env={**os.environ, "SD_B64_WS": served.url, "SD_B64_KEY": key, "NO_PROXY": "*", "no_proxy": "*"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -54,3 +56,15 @@ async def test_it_prints_the_error(tmp_path: Path) -> None:
     assert code == 1
     assert "input: 8 characters, at most 3 are read" in said
     assert not (tmp_path / "out.png").exists()
+
+
+async def test_it_sends_its_key(tmp_path: Path) -> None:
+    """In the handshake; without it, or with another one, there is an error and no picture."""
+    async with serving(api_key="$uper #9") as served:
+        for key, told in (("", "the API key is missing or wrong"), ("another", "HTTP 401")):
+            code, said = await run_example(served, "a monkey", folder=tmp_path, key=key)
+            assert (code, told in said) == (1, True), said
+        assert not (tmp_path / "out.png").exists()
+        code, said = await run_example(served, "a monkey", folder=tmp_path, key="$uper #9")
+    assert code == 0, said
+    assert prompt_of((tmp_path / "out.png").read_bytes()) == "a monkey"
