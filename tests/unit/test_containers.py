@@ -1,9 +1,14 @@
 """What the files of the containers say, without an engine: settings, defaults, pins."""
 
 import re
+import shutil
+import ssl
+import subprocess
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from core.settings import SETTINGS, Settings
@@ -121,3 +126,24 @@ def test_what_builds_the_package_is_locked_as_pyproject_wants_it() -> None:
     assert [Requirement(each).name for each in wanted] == [name]
     assert Requirement(wanted[0]).specifier.contains(version)
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", lock)) == 2
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl is here")
+def test_the_certificate_of_the_docs_is_believed_by_the_python_of_the_image(tmp_path: Path) -> None:
+    """Which looks more closely than older ones do."""
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```bash\n(mkdir -p tls\n.*?)```", page, re.DOTALL)
+    subprocess.run(["sh", "-ec", commands], cwd=tmp_path, check=True, capture_output=True)
+    certificate = tmp_path / "tls" / "valkey.crt"
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context(cafile=certificate)
+    server.load_cert_chain(certificate, tmp_path / "tls" / "valkey.key")
+    client.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = (
+        client.wrap_bio(to_client, to_server, server_hostname="your.server"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    )
+    for end in ends * 2:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert ends[0].getpeercert()
