@@ -118,6 +118,15 @@ def test_nginx_may_open_as_many_files_as_its_connections_need() -> None:
     assert int(files) >= 2 * int(connections)
 
 
+def test_whoever_updates_has_nginx_read_its_new_files() -> None:
+    """On either way: to compose nothing has changed where a file of a folder has."""
+    for page in ("README.md", "docs/scaling.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        (told,) = re.findall(r"docker compose exec (?:-T )?nginx (nginx -c \S+) -s reload", text)
+        words = ", ".join(told.split())
+        assert f"command: [{words}, " in COMPOSE
+
+
 def test_what_builds_the_package_is_locked_as_pyproject_wants_it() -> None:
     wanted = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
     lock = (ROOT / "requirements-build.txt").read_text(encoding="utf-8")
