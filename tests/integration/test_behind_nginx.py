@@ -255,6 +255,28 @@ async def test_a_request_that_both_front_ends_break_off_begins_at_the_first_agai
     assert len(set(names)) == 1
 
 
+async def test_other_sites_of_the_same_nginx_repeat_nothing(tmp_path: Path) -> None:
+    """That a POST may be sent twice holds for this service alone: another one may sell something."""
+    port, other, names = free_port(), free_port(), list[str]()
+
+    async def shop(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        names.append((await reader.readline()).decode())
+        writer.close()
+
+    async with await asyncio.start_server(shop, "127.0.0.1", 0) as one:
+        own = one.sockets[0].getsockname()[1]
+        conf = of_two_front_ends(port, own, own).removesuffix("}\n")
+        conf += f"upstream shop {{ server 127.0.0.1:{own}; server 127.0.0.1:{own}; }}\n"
+        conf += f"server {{ listen 127.0.0.1:{other}; location / {{ proxy_pass http://shop; }} }}\n}}\n"
+        async with (
+            nginx(tmp_path, conf),
+            aiohttp.ClientSession() as client,
+            client.post(f"http://127.0.0.1:{other}/buy", data="one") as answer,
+        ):
+            assert answer.status == 502
+    assert len(names) == 1
+
+
 async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> None:
     """Though all come from one address; the service's own key opens nothing in an `Authorization`.
 
