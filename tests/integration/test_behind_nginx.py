@@ -64,7 +64,7 @@ async def nginx(folder: Path, conf: str) -> AsyncIterator[int]:
 
 def of_compose(folder: Path, port: int, replica: int) -> str:
     """The compose file's configuration, here: HTTP on this port, and its only replica on that one."""
-    for name in ("replicas.conf", "nobody.conf"):
+    for name in ("replicas.conf", "refused.conf", "nobody.conf"):
         shutil.copy(ROOT / "deploy" / name, folder)
     conf = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
     conf = conf.replace("user nginx;", "user root;" if os.geteuid() == 0 else "")
@@ -345,6 +345,37 @@ async def test_the_nginx_of_compose_lets_the_longest_prompts_through(tmp_path: P
                 "that is not for nginx to say"
             )
     assert [each["prompt"] for each in served.double.txt2img_requests] == [longest] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        (b"POST /text HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n" + b"a" * 3_000_000, 413),
+        (b"GET /text?input=%s HTTP/1.1\r\nHost: a\r\n\r\n" % (b"a" * 150_000), 414),
+        (b"GET /text?input=hats HTTP/1.1\r\nHost: a\r\nX: %s\r\n\r\n" % (b"a" * 150_000), 400),
+        (b"GET /text?input=hats HTTP/1.1\r\n\r\n", 400),
+    ],
+    ids=["a body", "a URL", "a header", "no host"],
+)
+async def test_what_the_nginx_of_compose_refuses_it_says_in_our_words(
+    tmp_path: Path, said: bytes, status: int
+) -> None:
+    """To shell clients, too: the line break shows them the error. Nothing of it is in the log."""
+    port = free_port()
+    async with nginx(tmp_path, of_compose(tmp_path, port, free_port())):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(said)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        body = await reader.readexactly(int(re.findall(r"content-length: (\d+)", head)[0]))
+        writer.close()
+    assert head.startswith(f"http/1.1 {status} ")
+    assert "content-type: application/problem+json" in head
+    assert "cache-control: no-store" in head
+    assert body.startswith(b"\n{")
+    words = json.loads(body)
+    assert (words["status"], words["code"]) == (status, "invalid_request")
+    assert {"title", "detail"} <= set(words)
+    assert "hats" not in (tmp_path / "access").read_text() + (tmp_path / "log").read_text()
 
 
 async def test_the_log_of_the_nginx_of_compose_opens_no_picture(tmp_path: Path) -> None:
