@@ -146,6 +146,17 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
 
 
+async def test_the_longest_prompt_comes_in_a_url_through_nginx(tmp_path: Path) -> None:
+    """As browsers and the original clients send it; nginx by itself takes 8 KiB."""
+    longest = "\N{MONKEY}" * 4000
+    async with (
+        behind_the_nginx_of_the_docs(tmp_path) as (served, port),
+        served.client.get(f"http://127.0.0.1:{port}/text", params={"input": longest}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+    assert [each["prompt"] for each in served.double.txt2img_requests] == [longest]
+
+
 async def test_a_path_of_its_own_leads_to_jobs_and_pictures_through_nginx(tmp_path: Path) -> None:
     """An answer says where its job is; the page finds its files, and programs both wires."""
     async with behind_the_nginx_of_the_docs(tmp_path, in_a_path=True) as (served, port):
