@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from socket import AF_INET6, create_server
 from urllib.parse import quote
 
 import aiohttp
@@ -91,12 +92,25 @@ def blocks(page: str, language: str) -> list[str]:
     ]
 
 
+def speaks_ipv6() -> bool:
+    """Whether this machine does, at least to itself."""
+    with suppress(OSError), create_server(("::1", 0), family=AF_INET6):
+        return True
+    return False
+
+
+def on_loopback(conf: str, port: int) -> str:
+    """The lines of the docs, at this port."""
+    there = f"listen [::1]:{port};" if speaks_ipv6() else ""
+    return conf.replace("listen 80;", f"listen 127.0.0.1:{port};").replace("listen [::]:80;", there)
+
+
 def of_two_front_ends(port: int, first: int, second: int) -> str:
     """The lines of docs/scaling.md, here on this port, in front of those two."""
     server, _, upstream, places = blocks(SCALING, "nginx")
     here = upstream.replace("10.0.0.6:5000", f"127.0.0.1:{first}")
     here = here.replace("10.0.0.7:5000", f"127.0.0.1:{second}")
-    there = server.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    there = on_loopback(server, port)
     there = there.replace(ALL_OF_IT, places)
     return AROUND + here + there.replace('X-Request-ID "";', "X-Request-ID $request_id;") + "}\n"
 
@@ -119,7 +133,7 @@ async def behind_the_nginx_of_the_docs(
         nginx(
             folder,
             AROUND
-            + server.replace("listen 80;", f"listen 127.0.0.1:{port};")
+            + on_loopback(server, port)
             .replace(f"127.0.0.1:{told.http_port}", f"127.0.0.1:{served.port}")
             .replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};")
             + first_site
@@ -146,6 +160,16 @@ async def test_the_page_and_programs_come_in_through_nginx(tmp_path: Path) -> No
                 types.append(json.loads(await socket.recv())["type"])
     assert types[-1] == "image"
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a mill", "a tower"]
+
+
+@pytest.mark.skipif(not speaks_ipv6(), reason="this machine speaks no IPv6")
+async def test_whoever_comes_over_ipv6_is_served_through_nginx(tmp_path: Path) -> None:
+    """Not by the site that nginx has at first, which listens there on Debian."""
+    async with (
+        behind_the_nginx_of_the_docs(tmp_path) as (served, port),
+        served.client.get(f"http://[::1]:{port}/readyz") as answer,
+    ):
+        assert answer.status == 200, await answer.text()
 
 
 async def test_the_longest_prompt_comes_in_a_url_through_nginx(tmp_path: Path) -> None:
@@ -307,9 +331,7 @@ async def test_an_nginx_gives_each_pupil_a_key_and_a_turn(tmp_path: Path) -> Non
         serving(tmp_path, api_key=told.api_key, trusted_proxies=told.trusted_proxies) as served,
         wsserver.server.listen(served.gateway, served.settings, port=0) as ws_port,
     ):
-        own = conf.replace("listen 80;", f"listen 127.0.0.1:{port};").replace(
-            f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};"
-        )
+        own = on_loopback(conf, port).replace(f"127.0.0.1:{told.http_port};", f"127.0.0.1:{served.port};")
         own = own.replace(f"127.0.0.1:{told.ws_port};", f"127.0.0.1:{ws_port};")
         async with nginx(tmp_path, AROUND + own + "}\n"):
 
