@@ -2,13 +2,23 @@
 
 uvloop's `create_connection` forgets a look-up of its own when it is cut off while it waits for it. When that
 look-up fails, the loop logs an error that nobody has retrieved. Its `getaddrinfo` forgets nothing.
+
+Where no name server answers, a look-up holds a thread for as long as the system waits, which is longer than
+any call, and uvloop has two threads for them. So all connections wait for the same one: else nobody could
+look up a painting server or a proxy meanwhile.
 """
 
 import asyncio
 import socket
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from redis.asyncio import Connection, SSLConnection
+
+_asked: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], "asyncio.Future[Any]"]] = (
+    WeakKeyDictionary()
+)
+"""The last look-up of each name."""
 
 
 class _LookedUp:
@@ -18,9 +28,28 @@ class _LookedUp:
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self.socket_connect_timeout):
-            await asyncio.get_running_loop().getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            await _look_up(self.host, self.port)
         connect: Any = super()
         await connect._connect()
+
+
+async def _look_up(host: str, port: int) -> None:
+    """Wait for the look-up that is under way, or begin one. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    under_way = _asked.setdefault(loop, {})
+    asked = under_way.get((host, port))
+    if asked is None or asked.done():
+        asked = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        asked.add_done_callback(_heard)
+        under_way[host, port] = asked
+    await asyncio.wait({asked})  # which goes on when this is cut off
+    asked.result()
+
+
+def _heard(asked: "asyncio.Future[Any]") -> None:
+    """All who asked may have been cut off: then nobody else hears how it ended."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 class _Plain(_LookedUp, Connection): ...

@@ -48,3 +48,26 @@ def test_a_look_up_that_fails_after_its_call_was_given_up_is_no_error_of_nobody(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
     assert not of_nobody
+
+
+async def test_a_name_that_nobody_answers_for_is_not_looked_up_beside_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each look-up holds a thread until the system gives it up: with all of them no other name is found."""
+    monkeypatch.setattr("core.queues.valkey.store.CALL_SECONDS", 0.02)
+    asked, answer = list[object](), asyncio.Event()
+
+    async def look_up(*words: object, **_: object) -> list[Any]:
+        asked.append(words)
+        await answer.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "nobody answers")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    store = Store(Settings(redis_url=NOWHERE))
+    for _ in range(3):
+        calls = [store.call("agreed", "a word", b"1" * 32) for _ in range(4)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert all(isinstance(each, QueueUnavailable) for each in answers)
+    assert len(asked) == 1
+    answer.set()
+    await store.close()
