@@ -104,6 +104,7 @@ class Job:
                 if failure.code not in FORGOTTEN:
                     raise
         async with self._submit() as events:
+            self._sent = True
             return await self._pictures(events)
 
     def _submit(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
@@ -137,7 +138,6 @@ class Job:
             raise self._server.unreadable(f"{told}, where {awaited} is awaited")
 
     def _hear(self, event: Event) -> None:
-        self._sent = True
         self.id, self._unsure = event.id, False
         self.submitted.set()
         self._lost_since, self._pause = None, FIRST_PAUSE

@@ -149,6 +149,22 @@ async def at(program: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awa
         return await client("imagine", PROMPT, "--server", f"http://127.0.0.1:{port}")
 
 
+async def test_a_stream_that_breaks_before_its_first_event_is_a_break_like_any_other() -> None:
+    """The server has the job by then, and paints it for the one who comes back."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+    image = b'{"type":"image","id":"%s","image-base64":"QUFB","index":0,"count":1}' % (b"0" * 32)
+    answers = iter([head, head + b"event: image\ndata: " + image + b"\n\n"])
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers))
+        writer.close()
+
+    assert await at(answer) == 0
+    (path,) = os.listdir()
+    assert contents(path) == b"AAA"
+
+
 @pytest.mark.parametrize("command", [("imagine", PROMPT, "--patience=1"), ("status",)])
 async def test_the_websockets_port_is_told_to_be_that(capsys: Capture, command: tuple[str, ...]) -> None:
     """It hangs up on what has a body, as a server does that is about to come back."""
