@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
+from contextlib import nullcontext
 from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
@@ -16,7 +17,7 @@ from cli.messages import Status, escaped
 from cli.server import Server, reach
 from cli.status_table import Fitted, lost, table
 from cli.stopping import begun, done_before
-from core import stop_signal
+from core import cut_off_by_signal, forget_output, stop_signal
 
 PERIOD = 1.0
 """Seconds between two looks of `--watch`."""
@@ -76,7 +77,13 @@ async def _look(server: Server, view: View) -> None:
     """Look once a second; a server that is away is looked for. Raises Failure where it lets nobody in."""
     while True:
         try:
-            view.show(*await server.status())
+            seen = await server.status()
+            # A pipe that nobody reads blocks the loop, which hears of no signal then; a terminal lets go.
+            with nullcontext() if sys.stdout.isatty() else cut_off_by_signal():
+                view.show(*seen)
+        except KeyboardInterrupt:
+            forget_output()  # what is left for it would hold up the end as well
+            return
         except Failure as failure:
             if not failure.may_pass:
                 raise

@@ -9,13 +9,14 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from cli import status
 from cli.exit_codes import UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Status
 from tests.doubles.a1111 import A1111Double
-from tests.doubles.cli_fixture import HASTY, UNSET, client, started
+from tests.doubles.cli_fixture import HASTY, UNSET, client, everything_answered, started
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.relay import Relay
 
@@ -139,6 +140,33 @@ async def test_watch_ends_when_nobody_reads_it_any_more(tmp_path: Path, kind: li
     finally:
         os.close(writing)
     assert (process.returncode, said) == (1, b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize("kind", [["--json"], []])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_a_watch_that_nobody_reads(
+    tmp_path: Path, kind: list[str], stop: signal.Signals
+) -> None:
+    """A pager reads no more than it shows: the pipe is full then, and whoever writes into it is held up."""
+    down = [{"name": "gpu", "state": "down", "problem": "?" * 9000}] * 20
+    words = {"waiting": 0, "running": 0, "callers": 0, "backends": down}
+    reading, writing = os.pipe()
+    being_written = asyncio.Event()
+    asyncio.get_running_loop().add_reader(reading, being_written.set)
+    try:
+        async with everything_answered(web.json_response(words)) as port:
+            arguments = (f"http://127.0.0.1:{port}", "status", "--watch", *kind)
+            async with started(tmp_path, *arguments, stdout=writing, PYTHONUNBUFFERED="") as process:
+                await being_written.wait()
+                process.send_signal(stop)
+                _, said = await process.communicate()
+        assert (process.returncode, said) == (0, b"")
+    finally:
+        asyncio.get_running_loop().remove_reader(reading)
+        os.close(reading)
+        os.close(writing)
 
 
 @pytest.mark.parametrize("as_json", [True, False])
