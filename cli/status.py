@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
@@ -106,7 +106,8 @@ class _Printed:
     def lost(self, failure: Failure) -> None:
         """Tell standard error: once, until it is back."""
         if not self._is_away:
-            print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
+            with suppress(OSError):  # nobody listens there, but somebody may read the rest
+                print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
         self._is_away = True
 
 

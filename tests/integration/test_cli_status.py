@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from io import FileIO
+from io import FileIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -182,6 +182,21 @@ def test_watch_tells_of_each_absence_once(capsys: Capture, as_json: bool) -> Non
         told = capsys.readouterr()
         assert told.err == f"sd-b64: {gone}; looking for it\n"
         assert told.out, "what is shown after an absence is shown as if it were new"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_nobody_has_to_hear_that_the_server_is_away(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    """What is shown has a reader of its own."""
+    reading, unheard = os.pipe()
+    os.close(reading)
+    view: status.View = status.Json() if as_json else status.Tables("http://127.0.0.1:5000")
+    with FileIO(unheard, "w") as raw, TextIOWrapper(raw, write_through=True) as errors:
+        monkeypatch.setattr(sys, "stderr", errors)
+        view.lost(Failure(UNREACHABLE, "http://127.0.0.1:5000 is not reached: Connection refused"))
+    view.show(Status(waiting=0, running=0, callers=0, backends=[]), b"{}")
+    assert capsys.readouterr().out
 
 
 async def until(stream: asyncio.StreamReader, word: bytes) -> None:
