@@ -28,6 +28,20 @@ def main() -> None:
             sys.exit(asyncio.run(ask(options)))
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        _write_the_rest()
+
+
+def _write_the_rest() -> None:
+    """Python does at its exit, and where nobody reads it any more that is 120, whatever the exit code was."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:  # it was closed from the start
+                stream.flush()
+        except OSError:
+            from core import forget_output
+
+            forget_output(stream)
 
 
 def _end_quietly_on_signals() -> None:

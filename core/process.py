@@ -9,7 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 from core.allocation import tune_memory
 from core.settings import Settings, SettingsError, load, misspelt
@@ -71,9 +71,11 @@ def open_output() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def forget_output() -> None:
-    """Standard output is broken: let it lead nowhere, or Python tries at its exit to write what is left."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def forget_output(stream: TextIO | None = None) -> None:
+    """Standard output, or this stream, is broken: let it lead nowhere, or Python tries at its exit to write
+    what is left.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
 
 
 @asynccontextmanager

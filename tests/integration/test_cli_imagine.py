@@ -386,16 +386,18 @@ async def test_a_picture_that_is_cut_off_is_no_success(tmp_path: Path, unbuffere
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 @pytest.mark.parametrize("broken", ["stdout", "stderr"])
-async def test_nobody_has_to_listen(tmp_path: Path, broken: str) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+async def test_nobody_has_to_listen(tmp_path: Path, broken: str, unbuffered: str) -> None:
     """The picture is saved though its name, or how far it is, can be told to nobody."""
     read, write = os.pipe()
     os.close(read)
     stdout, stderr = (write, PIPE) if broken == "stdout" else (PIPE, write)
     arguments = ("imagine", PROMPT, "-o", "out.png")
+    environ = {"PYTHONUNBUFFERED": unbuffered}
     try:
         async with (
             serving(tmp_path) as served,
-            started(tmp_path, served.url, *arguments, stdout=stdout, stderr=stderr) as process,
+            started(tmp_path, served.url, *arguments, stdout=stdout, stderr=stderr, **environ) as process,
         ):
             out, said = await process.communicate()
     finally:
@@ -403,6 +405,26 @@ async def test_nobody_has_to_listen(tmp_path: Path, broken: str) -> None:
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
     assert process.returncode == 0
     assert b"Traceback" not in (out or b"") + (said or b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("imagine", PROMPT), 3), (("status",), 3), (("imagine",), 2), (("--help",), 0)],
+)
+async def test_a_script_hears_the_exit_code_though_nobody_reads(
+    tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    """Python writes at its end what could not be written before, and would say 120."""
+    read, write = os.pipe()
+    os.close(read)
+    url, environ = f"http://127.0.0.1:{free_port()}", {"PYTHONUNBUFFERED": ""}
+    try:
+        async with started(tmp_path, url, *arguments, stdout=write, stderr=write, **environ) as process:
+            assert await process.wait() == code
+    finally:
+        os.close(write)
 
 
 async def test_python_m_cli_is_the_same_command(tmp_path: Path) -> None:
