@@ -8,6 +8,7 @@ names the variable; the programs print it and exit with 2, or with 3 where it ma
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from dotenv import dotenv_values
@@ -245,10 +246,12 @@ def misspelt(dotenv: Path = Path(".env")) -> list[str]:
 
 
 def _written(dotenv: Path | None) -> dict[str, str]:
-    if not dotenv or not dotenv.is_file():
-        return {}
     try:
+        if not dotenv or not S_ISREG(dotenv.stat().st_mode):
+            return {}
         written = dotenv_values(dotenv, encoding="utf-8-sig")  # Windows' Notepad begins it with a BOM
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(str(dotenv), f"cannot be read: {error}") from None
     return {

@@ -1,6 +1,7 @@
 """Settings: the environment, a `.env` beneath it, and errors that name the variable and never a secret."""
 
 import re
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,16 @@ def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> Non
     dotenv.write_bytes(b"HTTP_PORT=\xff")
     with pytest.raises(SettingsError, match=r"\.env: cannot be read"):
         load({}, dotenv)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows says that it is not there")
+def test_a_file_that_may_not_be_looked_for_is_an_error_that_names_it() -> None:
+    """As in a folder of somebody else's; a name that is too long is refused to root as well."""
+    dotenv = Path("x" * 300)
+    for read in (lambda: load({}, dotenv), lambda: misspelt(dotenv)):
+        with pytest.raises(SettingsError, match=f"^{dotenv}: cannot be read: "):
+            read()
+    assert load({}, Path("no folder/.env")) == load({}, Path(__file__) / ".env") == Settings()
 
 
 def test_limits_and_backends_of_a_deployment() -> None:
