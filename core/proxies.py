@@ -69,18 +69,15 @@ class Proxies:
         self._due = self._clock() + LOOKUP_SECONDS
 
     async def _ask(self, name: str) -> set[Address] | None:
-        """A name's addresses, as long as that is waited for. What takes longer is not begun a second time.
+        """A name's addresses, as long as that is waited for.
 
-        Each holds one of the few threads of this process for as long as the system waits for a name server.
+        What takes longer is not begun a second time, also where whoever waited was cut off: each holds one of
+        the few threads of this process for as long as the system waits for a name server.
         """
         asking = self._asking.get(name)
         if asking is None or asking.done():
             asking = self._asking[name] = asyncio.create_task(_resolve(name))
-        try:
-            await asyncio.wait({asking}, timeout=LOOKUP_SECONDS)
-        except asyncio.CancelledError:  # whoever waited behind it asks himself
-            self._asking.pop(name).cancel()
-            raise
+        await asyncio.wait({asking}, timeout=LOOKUP_SECONDS)
         return asking.result() if asking.done() else None
 
     def _is_found(self, address: Address) -> bool:

@@ -187,15 +187,19 @@ async def test_a_name_that_nobody_answers_for_is_not_asked_for_beside_itself(
 
 
 async def test_a_look_up_that_was_cut_off_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its client hung up; whoever waited behind it asks himself."""
-    asked, clock = asyncio.Event(), Clock()
-    answers = iter([["10.0.0.1"], None])
+    """Its client hung up, and whoever waited behind it hears the answer.
+
+    The thread that asks cannot be cut off: strangers who come and go would hold all of them.
+    """
+    looked_up, begun, answer, clock = list[None](), asyncio.Event(), asyncio.Event(), Clock()
 
     async def look_up() -> list[str]:
-        if (answer := next(answers, ["10.0.0.2"])) is None:
-            asked.set()
-            await asyncio.Future()
-        return answer or []
+        looked_up.append(None)
+        if len(looked_up) == 1:
+            return ["10.0.0.1"]
+        begun.set()
+        await answer.wait()
+        return ["10.0.0.2"]
 
     names_from(monkeypatch, look_up)
     ours = Access(Settings(trusted_proxies=("nginx",)), clock=clock)
@@ -203,6 +207,9 @@ async def test_a_look_up_that_was_cut_off_told_nothing(monkeypatch: pytest.Monke
     clock.advance(0.001)
     stranger = asyncio.create_task(name_of(ours, "203.0.113.8"))
     proxy = asyncio.create_task(name_of(ours, "10.0.0.2", X_Forwarded_For="203.0.113.7"))
-    await asked.wait()
+    await begun.wait()
     stranger.cancel()
+    await asyncio.wait({stranger})
+    answer.set()
     assert await proxy == "ip:203.0.113.7"
+    assert len(looked_up) == 2
