@@ -39,7 +39,7 @@ def check(output: str | None, count: int, *, on_terminal: bool) -> None:
     try:
         _check_path(output, count)
     except OSError as error:  # a name that is too long, a folder that may not be entered
-        raise Failure(USAGE, f"-o {output}: {error.strerror}") from None
+        raise Failure(USAGE, f"-o {output or _folder(output)}: {error.strerror}") from None
 
 
 def save(output: str | None, prompt: str, pictures: Sequence[Picture], *, of: int = 1) -> list[Path]:
@@ -103,6 +103,8 @@ def _check_path(output: str | None, count: int) -> None:
             raise Failure(USAGE, f"-o {output}: {count} pictures do not fit there; name a file or folder")
         return
     folder = _folder(output)
+    if output is not None and count == 1 and os.path.islink(output):  # several bear other names
+        folder = _folder(os.path.realpath(output))
     if output is not None and _is_folder(output):
         try:
             folder.mkdir(exist_ok=True)
@@ -114,7 +116,7 @@ def _check_path(output: str | None, count: int) -> None:
         raise Failure(USAGE, f"-o {output or folder}: no file can be written in {folder}")
     if output is not None and not _is_folder(output):
         with suppress(FileNotFoundError):
-            numbered(Path(output), count)[-1].stat()
+            numbered_again(Path(output), count).stat()  # the longest of their names
 
 
 def _is_folder(output: str) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -211,6 +212,27 @@ def test_what_cannot_work_is_refused_before_anything_is_painted(
     with pytest.raises(Failure, match=complaint) as failed:
         check(output, count, on_terminal=terminal)
     assert failed.value.exit_code == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links are the administrator's there")
+@pytest.mark.parametrize("folder", ["none", "file"])
+def test_a_link_to_where_nothing_can_be_written_is_refused_before_anything_is_painted(folder: str) -> None:
+    """The picture is written where it leads to."""
+    Path("file").write_bytes(b"")
+    Path("link.png").symlink_to(f"{folder}/out.png")
+    with pytest.raises(Failure, match=f"-o link.png: there is no folder .*{folder}$") as failed:
+        check("link.png", 1, on_terminal=False)
+    assert failed.value.exit_code == 2
+
+
+def test_how_many_pictures_there_may_be_is_the_servers_word() -> None:
+    """No name is kept for each of them before it has said so: a few zeros too many would fill the memory."""
+    tracemalloc.start()
+    try:
+        check("out.png", 100_000, on_terminal=False)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither")
