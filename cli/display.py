@@ -124,8 +124,12 @@ def choose_display(stream: TextIO, *, quiet: bool) -> Display:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether a cursor can be moved there."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    """Whether a cursor can be moved there, and may be (TERM, TTY_INTERACTIVE)."""
+    if not stream.isatty():
+        return False
+    from rich.console import Console  # what it does not take for one it draws nothing on
+
+    return Console(file=stream, force_terminal=True).is_interactive
 
 
 def is_read(stream: TextIO) -> bool:

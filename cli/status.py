@@ -151,7 +151,7 @@ class Redrawn:
 
     def __init__(self, server: str) -> None:
         self._server = server
-        self._live = Live(auto_refresh=False)
+        self._live = Live(console=Console(highlight=False, force_terminal=True), auto_refresh=False)
         self._size = self._live.console.size
         self._last: Status | None = None
 

@@ -104,14 +104,30 @@ async def test_it_fits_into_any_width(tmp_path: Path, columns: int) -> None:
 
 
 @pytest.mark.slow
-async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(tmp_path: Path) -> None:
-    async with (
-        serving(tmp_path) as served,
-        terminal(tmp_path, served.url, "imagine", PROMPT, TERM="dumb") as screen,
-    ):
-        await screen.until("painting on 127.0.0.1:")
-        await screen.until("512x512, 20 steps")
-        assert await screen.process.wait() == 0
+@pytest.mark.parametrize(("term", "interactive"), [("dumb", ""), ("unknown", ""), ("xterm", "0")])
+async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(
+    tmp_path: Path, term: str, interactive: str
+) -> None:
+    """Or that is not to: nothing at all would be drawn there."""
+    async with serving(tmp_path) as served:
+        arguments = (served.url, "imagine", PROMPT)
+        async with terminal(tmp_path, *arguments, TERM=term, TTY_INTERACTIVE=interactive) as screen:
+            await screen.until("painting on 127.0.0.1:")
+            await screen.until("512x512, 20 steps")
+            assert await screen.process.wait() == 0
+        arguments = (served.url, "status", "--watch")
+        async with terminal(tmp_path, *arguments, TERM=term, TTY_INTERACTIVE=interactive) as screen:
+            await screen.until("idle")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("variable", "value"), [("FORCE_COLOR", ""), ("TTY_COMPATIBLE", "0")])
+async def test_what_is_said_of_colours_hides_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    async with serving(tmp_path) as served, terminal(tmp_path, served.url, "status", "--watch") as screen:
+        await screen.until("idle")
 
 
 @pytest.mark.slow
