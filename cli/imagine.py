@@ -66,10 +66,13 @@ async def _painted(job: Job, display: Display, stop: asyncio.Event) -> Sequence[
         await done_before(painting, job.submitted, within=ID_SECONDS)
     # Nothing submits it again by now, so this is the last word.
     try:
-        await job.cancel()
+        painted = await job.cancel()
     except Failure as failure:
         name = f"job {job.id}" if job.id else "the job"
         raise Failure(INTERRUPTED, f"{name} may go on, its server was not told: {failure}") from failure
+    if painted is not None:
+        told = f"the picture was painted by then; the server keeps it for a while: {painted}"
+        raise Failure(INTERRUPTED, told)
     raise Failure(INTERRUPTED, "the job is cancelled")
 
 

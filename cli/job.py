@@ -14,7 +14,7 @@ from typing import Any
 
 from cli.exit_codes import CONNECTION_LOST, UNREACHABLE
 from cli.failures import Failure
-from cli.messages import Cancelled, Event, Failed, Picture, failure_of
+from cli.messages import Cancelled, Event, Failed, Picture, failure_of, read_state
 from cli.server import Server
 from core import LOCAL_ENDS
 
@@ -82,17 +82,24 @@ class Job:
         if self._hang_ups >= MOST_HANG_UPS:
             raise self._server.hangs_up() from failure
 
-    async def cancel(self) -> None:
-        """End the job at the server. Raises Failure where that could not be told."""
+    async def cancel(self) -> str | None:
+        """End the job at the server. Returns where its picture is, if it was painted by then.
+
+        Raises Failure where that could not be told.
+        """
         if self.id is None:
             if self._unsure:
                 raise Failure(CONNECTION_LOST, f"{self._server.name} has not answered yet")
-            return
+            return None
         try:
-            await self._server.ask("DELETE", f"/jobs/{self.id}")
+            state = read_state(await self._server.ask("DELETE", f"/jobs/{self.id}"))
+        except ValueError as error:
+            raise self._server.unreadable(error) from None
         except Failure as failure:
             if failure.code not in FORGOTTEN:
                 raise
+            return None
+        return f"{self._server.name}/jobs/{self.id}/images/0" if state == "completed" else None
 
     async def _follow(self) -> list[Picture]:
         """Follow it on one connection. Raises Failure."""

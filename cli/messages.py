@@ -126,6 +126,10 @@ class _Problem(msgspec.Struct):
     retry_after: float | None = None
 
 
+class _Job(msgspec.Struct):
+    state: str
+
+
 _events: dict[str, msgspec.json.Decoder[Any]] = {
     kind.__struct_config__.tag: msgspec.json.Decoder(kind)
     for kind in (Queued, Started, Progress, Picture, Cancelled, Failed)
@@ -133,6 +137,7 @@ _events: dict[str, msgspec.json.Decoder[Any]] = {
 }
 _problem = msgspec.json.Decoder(_Problem)
 _status = msgspec.json.Decoder(Status)
+_job = msgspec.json.Decoder(_Job)
 
 
 def read_event(name: str, data: bytes | bytearray) -> Event | None:
@@ -147,6 +152,11 @@ def read_event(name: str, data: bytes | bytearray) -> Event | None:
 def read_status(body: bytes) -> Status:
     """The answer of `GET /status`. Raises ValueError."""
     return _read(_status, body.decode())  # what is skipped is shown with the rest
+
+
+def read_state(body: bytes) -> str:
+    """The state that a job is in, as an answer about it says. Raises ValueError."""
+    return _read(_job, body).state
 
 
 def read_problem(body: bytes) -> Failure | None:

@@ -416,6 +416,29 @@ async def test_a_signal_ends_a_save_that_does_not_end_by_itself(tmp_path: Path, 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+async def test_a_cancel_that_comes_too_late_says_where_the_picture_is(tmp_path: Path) -> None:
+    """It was on its way to the client by then."""
+    async with serving(tmp_path) as served, Relay(served.port) as relay:
+        served.double.hold(at=1)
+        async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
+            assert process.stderr is not None
+            while b"painting on" not in await process.stderr.readline():
+                pass
+            relay.freeze()
+            served.double.release()
+            await served.until_status(lambda words: words["running"] == 0)
+            process.send_signal(signal.SIGINT)
+            await relay.until(2)
+            relay.thaw()
+            _, said = await process.communicate()
+        assert process.returncode == 130
+        assert b"sd-b64: interrupted: the picture was painted by then; the server keeps it" in said
+        async with ClientSession() as session, session.get(said.decode().split()[-1]) as answer:
+            assert prompt_of(await answer.read()) == PROMPT
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
 async def test_a_cancel_that_reaches_nobody_says_so(tmp_path: Path) -> None:
     """With the job's id, for whoever wants to end it by hand."""
     async with serving(tmp_path) as served, Relay(served.port) as relay:
