@@ -63,7 +63,8 @@ async def _painted(job: Job, display: Display, stop: asyncio.Event) -> Sequence[
             if await done_before(painting, stop):
                 return painting.result()
         # The display is gone by now: a second signal ends the process at once, and leaves no bar behind.
-        await done_before(painting, job.submitted, within=ID_SECONDS)
+        if job.unsure:
+            await done_before(painting, job.submitted, within=ID_SECONDS)
     # Nothing submits it again by now, so this is the last word.
     try:
         painted = await job.cancel()

@@ -53,7 +53,7 @@ class Job:
         self.id: str | None = None
         """The server's name for the job, while it is known."""
         self._hang_ups = 0
-        self._unsure = False
+        self.unsure = False
         """Whether the server may have a job that it has not told the id of."""
         self.submitted = asyncio.Event()
         """Set while the id is known; cleared while the job is being submitted."""
@@ -69,7 +69,7 @@ class Job:
                 if failure.code == CONNECTION_LOST and not self._server.has_answered:
                     await self._look_who_hangs_up(failure)
                     self._sent = True
-                self._unsure = self._unsure and failure.code in NO_ANSWER
+                self.unsure = self.unsure and failure.code in NO_ANSWER
                 if not (self._sent and failure.may_pass):
                     raise
                 await self._rest(failure)
@@ -88,7 +88,7 @@ class Job:
         Raises Failure where that could not be told.
         """
         if self.id is None:
-            if self._unsure:
+            if self.unsure:
                 raise Failure(CONNECTION_LOST, f"{self._server.name} has not answered yet")
             return None
         try:
@@ -115,9 +115,12 @@ class Job:
             return await self._pictures(events)
 
     def _submit(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
-        self.id, self._unsure = None, True
+        self.id = None
         self.submitted.clear()
-        return self._server.events("POST", "/text", json=self._wanted, key=self._key)
+        return self._server.events("POST", "/text", json=self._wanted, key=self._key, sent=self._doubt)
+
+    def _doubt(self) -> None:
+        self.unsure = True
 
     async def _pictures(self, events: AsyncIterator[Event]) -> list[Picture]:
         pictures: list[Picture] = []
@@ -145,7 +148,7 @@ class Job:
             raise self._server.unreadable(f"{told}, where {awaited} is awaited")
 
     def _hear(self, event: Event) -> None:
-        self.id, self._unsure = event.id, False
+        self.id, self.unsure = event.id, False
         self.submitted.set()
         self._lost_since, self._pause = None, FIRST_PAUSE
         self._told(event)

@@ -5,9 +5,10 @@ and the server's own code where it answers.
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -48,14 +49,23 @@ class Server:
 
     @asynccontextmanager
     async def events(
-        self, method: str, path: str, *, json: Any = None, key: str | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        key: str | None = None,
+        sent: Callable[[], None] | None = None,
     ) -> AsyncIterator[AsyncIterator[Event]]:
-        """The events of a job, by the request that starts it or comes back to it. Leaving it hangs up."""
+        """The events of a job, by the request that starts it or comes back to it. Leaving it hangs up.
+
+        `sent` is called once a connection is there, and the request goes out on it.
+        """
         headers = {"Accept": "text/event-stream"}
         if key is not None:
             headers["Idempotency-Key"] = key
-        request = self._request(method, path, json=json, headers=headers, timeout=self._limits)
-        async with request as response:
+        options = {"json": json, "headers": headers, "timeout": self._limits, "trace_request_ctx": sent}
+        async with self._request(method, path, **options) as response:
             if response.content_type != "text/event-stream":
                 raise await self._refusal(response)
             async with aclosing(self._read(response)) as events:
@@ -191,8 +201,17 @@ async def reach(address: Address) -> AsyncIterator[Server]:
     headers = {"User-Agent": "sd-b64", "Accept-Encoding": "identity"}
     if address.key:
         headers["Authorization"] = f"Bearer {address.key}"
-    async with aiohttp.ClientSession(headers=headers, auto_decompress=False) as session:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_tell_sender)
+    async with aiohttp.ClientSession(
+        headers=headers, auto_decompress=False, trace_configs=[trace]
+    ) as session:
         yield Server(session, address)
+
+
+async def _tell_sender(_session: aiohttp.ClientSession, request: SimpleNamespace, _sent: object) -> None:
+    if request.trace_request_ctx is not None:
+        request.trace_request_ctx()
 
 
 def _reason(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
@@ -17,10 +18,13 @@ from yarl import URL
 
 from cli import job
 from cli.address import Address
+from cli.display import Silence
+from cli.failures import Failure
+from cli.imagine import _painted
 from cli.job import Job
 from cli.server import reach
 from cli.stopping import begun
-from tests.doubles.a1111 import A1111Double, prompt_of
+from tests.doubles.a1111 import EVENT_WAIT, A1111Double, prompt_of
 from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started
 from tests.doubles.http_fixture import serving
 from tests.doubles.relay import Relay
@@ -470,6 +474,28 @@ async def test_a_signal_before_the_server_has_answered_claims_no_cancel(tmp_path
             _, said = await process.communicate()
     assert process.returncode == 130
     assert said.startswith(b"sd-b64: interrupted: the job may go on, its server was not told: connection_")
+
+
+async def test_a_signal_while_the_server_is_looked_for_has_nothing_to_wait_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing was sent, so no job goes on: there is nobody to tell, and nobody's answer to wait for."""
+    monkeypatch.setattr("cli.imagine.ID_SECONDS", 3600.0)
+    looked_for, stop = asyncio.Event(), asyncio.Event()
+
+    async def getaddrinfo(*_: Any, **__: Any) -> list[Any]:
+        looked_for.set()
+        await asyncio.Future()
+        return []
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    async with reach(Address(URL("http://gpu.example:5000"))) as server:
+        job = Job(server, {"input": PROMPT}, told=lambda _: None, lost=lambda *_: None, patience=60)
+        async with begun(_painted(job, Silence(), stop)) as painting, asyncio.timeout(EVENT_WAIT):
+            await looked_for.wait()
+            stop.set()
+            with pytest.raises(Failure, match=r"^interrupted: the job is cancelled$"):
+                await painting
 
 
 @asynccontextmanager
