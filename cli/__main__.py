@@ -25,7 +25,10 @@ def main() -> None:
             _end_quietly_on_signals()
             import asyncio
 
-            sys.exit(asyncio.run(ask(options)))
+            code = asyncio.Runner().run(ask(options))
+            _write_the_rest()
+            # An end in good order waits for a thread that asks a name server, and that cannot be cut off.
+            os._exit(code)
     except KeyboardInterrupt:
         sys.exit(130)
     finally:

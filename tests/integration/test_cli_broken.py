@@ -498,6 +498,29 @@ async def test_a_signal_while_the_server_is_looked_for_has_nothing_to_wait_for(
                 await painting
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",), ("status", "--watch")])
+async def test_a_name_server_that_does_not_answer_holds_up_no_end(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """The thread that asks it cannot be cut off."""
+    program = f"""
+import os, socket, threading
+
+def look_up(*_, **__):
+    os.write(1, b"?")
+    threading.Event().wait()
+
+socket.getaddrinfo = look_up
+{PLAIN}"""
+    async with started(tmp_path, "http://gpu.example:5000", *command, program=program) as process:
+        assert process.stdout is not None
+        assert await process.stdout.read(1) == b"?"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == (0 if "--watch" in command else 130)
+
+
 @asynccontextmanager
 async def http_server(folder: Path, double: A1111Double, port: int) -> AsyncIterator[Process]:
     """`python -m httpserver` as a process of its own; entered once it answers."""
