@@ -88,10 +88,18 @@ def _save(options: Namespace, pictures: Sequence[Picture], count: int) -> None:
     if options.output == STANDARD_OUTPUT:
         picture_files.write_out(pictures[0])
         return
-    paths = picture_files.save(options.output, options.prompt, pictures, of=count)
+    saved: list[Path] = []
     try:
-        for path, picture in zip(paths, pictures, strict=True):
-            print(json.dumps(_told(path, picture)) if options.json else path, flush=True)
+        picture_files.save(options.output, options.prompt, pictures, of=count, saved=saved)
+    finally:
+        _tell(saved, pictures, as_json=options.json)
+
+
+def _tell(paths: Sequence[Path], pictures: Sequence[Picture], *, as_json: bool) -> None:
+    """Tell standard output where the first of the pictures lie."""
+    try:
+        for path, picture in zip(paths, pictures, strict=False):
+            print(json.dumps(_told(path, picture)) if as_json else path, flush=True)
     except BrokenPipeError:  # nobody reads the names any more, and the pictures are there
         forget_output()
 

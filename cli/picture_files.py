@@ -42,14 +42,28 @@ def check(output: str | None, count: int, *, on_terminal: bool) -> None:
         raise Failure(USAGE, f"-o {output or _folder(output)}: {error.strerror}") from None
 
 
-def save(output: str | None, prompt: str, pictures: Sequence[Picture], *, of: int = 1) -> list[Path]:
-    """Write the pictures, of so many that were asked for, into files; their paths. Raises Failure."""
+def save(
+    output: str | None,
+    prompt: str,
+    pictures: Sequence[Picture],
+    *,
+    of: int = 1,
+    saved: list[Path] | None = None,
+) -> list[Path]:
+    """Write the pictures, of so many that were asked for, into files; their paths. Raises Failure.
+
+    `saved` holds the paths of those that are there by then, too.
+    """
+    saved = [] if saved is None else saved
     if output is None or _is_folder(output):
-        return [_save_new(_folder(output), new_name(prompt, picture), picture.file) for picture in pictures]
+        for picture in pictures:
+            saved.append(_save_new(_folder(output), new_name(prompt, picture), picture.file))
+        return saved
     paths = numbered(Path(output), max(of, len(pictures)))[: len(pictures)]
     for path, picture in zip(paths, pictures, strict=True):
         _save(path, picture.file)
-    return paths
+        saved.append(path)
+    return saved
 
 
 def write_out(picture: Picture) -> None:

@@ -342,6 +342,18 @@ async def test_where_pictures_are_that_were_not_saved_can_be_pasted(
             assert prompt_of(await answer.read()) == PROMPT
 
 
+async def test_the_names_of_those_that_were_saved_are_told_though_another_one_was_not(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    """As where the disk becomes full: they lie there."""
+    os.mkdir("out-3.png")
+    async with serving(tmp_path) as served:
+        assert await imagine(served, "a monkey", "-n", "3", "-o", "out.png") == 1
+    heard = capsys.readouterr()
+    assert heard.out.splitlines() == ["out-1.png", "out-2.png"]
+    assert "sd-b64: unwritable: out-3.png cannot be written: " in heard.err
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
