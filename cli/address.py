@@ -69,8 +69,10 @@ def _own_host(host: str) -> str:
 
 def _url(text: str) -> URL:
     try:
-        url = URL(text.rstrip("/"))
-        usable = url.scheme in {"http", "https"} and bool(url.host) and not url.query_string
+        url = URL(text.rstrip("/?#"))
+        usable = url.scheme in {"http", "https"} and bool(url.host)
+        # An @ behind the host's part belongs to a password that a / has cut off.
+        usable = usable and not (url.query_string or url.fragment or "@" in url.path)
         (url.host or "").encode("idna")  # as it is looked up
     except ValueError:
         usable = False

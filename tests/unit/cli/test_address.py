@@ -122,7 +122,11 @@ def test_a_key_that_no_header_can_hold_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["127.0.0.1:5000", "ftp://a", "http://", "http://a:port", "http://a/?x=1", "a", "http://a..b"]
+    "text",
+    [
+        *("127.0.0.1:5000", "ftp://a", "http://", "http://a:port", "http://a/?x=1", "a", "http://a..b"),
+        "http://a/#gallery",
+    ],
 )
 def test_what_is_no_server_is_a_usage_error(text: str) -> None:
     with pytest.raises(Failure, match="is no server") as failed:
@@ -150,9 +154,18 @@ def test_settings_of_the_server_that_a_client_does_not_need_keep_nobody_from_ask
         assert find_server(server, "given", environ).key == "given"
 
 
-def test_a_password_in_an_address_is_not_shown() -> None:
+@pytest.mark.parametrize(
+    "text", ["user:secret@host:5000", "http://user:1/secret@host:5000", "http://user:1#secret@host:5000"]
+)
+def test_a_password_in_an_address_is_not_shown(text: str) -> None:
+    """Nor is what stands before it taken for a server, where a sign in it ends the host's part."""
     with pytest.raises(Failure, match="'host:5000' is no server"):
-        find_server("user:secret@host:5000", None, {})
+        find_server(text, None, {})
+
+
+def test_an_address_may_end_as_a_browser_shows_it() -> None:
+    for end in ("/", "/#", "/?"):
+        assert str(find_server(f"http://host:5000{end}", None, {}).url) == "http://host:5000"
 
 
 def test_an_address_with_a_user_and_a_key_are_too_much() -> None:
