@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from http import HTTPStatus
+from socket import gaierror
 from types import SimpleNamespace
 from typing import Any
 
@@ -215,10 +216,10 @@ async def _tell_sender(_session: aiohttp.ClientSession, request: SimpleNamespace
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "no such host"
     if isinstance(error, aiohttp.ClientConnectorError):
         fault, is_tls = error.os_error, isinstance(error, aiohttp.ClientSSLError)
+        if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(fault, gaierror):
+            return "no such host"
         # asyncio's own text names the call and the address. Numbers of TLS are none of the system's, and
         # Windows has no words for those of sockets.
         if fault.errno and os.name != "nt" and not is_tls:

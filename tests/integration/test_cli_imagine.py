@@ -196,6 +196,12 @@ async def test_later_is_exit_code_3(tmp_path: Path, capsys: Capture) -> None:
     )
 
 
+async def test_a_link_that_is_not_there_is_no_unknown_error(capsys: Capture) -> None:
+    """Who looks it up has numbers of its own for faults."""
+    assert await client("status", "--server", "http://[fe80::1%25nowhere]:5000") == 3
+    assert capsys.readouterr().err.endswith("is not reached: no such host\n")
+
+
 async def test_why_there_is_no_tls_is_told_in_its_own_words(tmp_path: Path, capsys: Capture) -> None:
     """Its number for the fault means something else to the system."""
     async with serving(tmp_path) as served:
