@@ -5,13 +5,16 @@ capitals, its metadata says how it is read and what it is for. A wrong value is 
 names the variable; the programs print it and exit with 2, or with 3 where it may be usable later.
 """
 
-from collections.abc import Callable, Container, Mapping
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from io import StringIO
 from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from core.request import Limits
 from core.variables import (
@@ -199,6 +202,8 @@ SETTINGS = tuple(item for item in fields(Settings) if item.metadata)
 """The table: one dataclass field a variable; `metadata["about"]` is the line that documents it."""
 SECRET_FILES = frozenset(f"{item.name.upper()}_FILE" for item in SETTINGS if item.metadata["secret"])
 """Variables that name the file of a secret, which is the value of another variable."""
+KNOWN = (*(item.name.upper() for item in SETTINGS), *SECRET_FILES)
+"""The names of all variables that are read."""
 ALIKE = 0.85
 """How alike two names are, of 1, when one is taken for the other misspelt. Those that docker-compose.yml
 alone reads are not so close to ours."""
@@ -214,7 +219,7 @@ def load(
 
     Raises SettingsError for a value that cannot be used and for a secret's file that cannot be read.
     """
-    values = _written(dotenv) | dict(environ)
+    values = _written(dotenv, names) | dict(environ)
     chosen: dict[str, Any] = {}
     for item in SETTINGS:
         name = item.name.upper()
@@ -235,31 +240,43 @@ def misspelt(dotenv: Path = Path(".env")) -> list[str]:
 
     Raises SettingsError for a file that cannot be read.
     """
-    known = [*(item.name.upper() for item in SETTINGS), *SECRET_FILES]
-    strange = [name for name in _written(dotenv) if name not in known]
+    strange = [name for name in _written(dotenv) if name not in KNOWN]
     if not strange:
         return []
     from difflib import get_close_matches  # few need it, and it takes a while to load
 
-    meant = {name: get_close_matches(name.upper(), known, 1, ALIKE) for name in strange}
+    meant = {name: get_close_matches(name.upper(), KNOWN, 1, ALIKE) for name in strange}
     return [f"{dotenv}: {name} is no setting; {close[0]}?" for name, close in meant.items() if close]
 
 
-def _written(dotenv: Path | None) -> dict[str, str]:
+def _written(dotenv: Path | None, names: Container[str] | None = None) -> dict[str, str]:
     try:
         if not dotenv or not S_ISREG(dotenv.stat().st_mode):
             return {}
-        written = dotenv_values(dotenv, encoding="utf-8-sig")  # Windows' Notepad begins it with a BOM
+        text = dotenv.read_text(encoding="utf-8-sig")  # Windows' Notepad begins it with a BOM
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(str(dotenv), f"cannot be read: {error}") from None
+    for name in _unreadable(text):
+        if names is None or name in names:  # a key that is passed over would open what it was meant to close
+            wanted = f"{name}=VALUE is wanted, in a pair of quotes or without any"
+            raise SettingsError(name, f"its line in {dotenv} cannot be read: {wanted}")
     return {
         # A path there is meant from there on.
         name: str(dotenv.parent / value) if value and name in SECRET_FILES else value
-        for name, value in written.items()
+        for name, value in dotenv_values(stream=StringIO(text)).items()
         if value is not None
     }
+
+
+def _unreadable(text: str) -> Iterator[str]:
+    """The settings on lines that python-dotenv passes over; an open quote takes further lines with it."""
+    for statement in parse_stream(StringIO(text)):
+        if statement.error:
+            for line in statement.original.string.splitlines():
+                name = line.strip().removeprefix("export").strip()
+                yield from (known for known in KNOWN if re.match(rf"{known}\b", name))
 
 
 def _value(name: str, values: Mapping[str, str], *, secret: bool) -> str | None:

@@ -235,6 +235,33 @@ def test_what_the_environment_leaves_out_comes_from_the_file(tmp_path: Path) -> 
     assert load({}, tmp_path / "missing") == Settings()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            'API_KEY="s3cret',
+            "API_KEY='s3cret",
+            "  export API_KEY: s3cret",
+            'API_KEY="s3cret" x',
+            "API_KEY s3cret",
+        ),
+        'GREETING="hello\nAPI_KEY=s3cret\nNAME="us"',
+    ],
+)
+def test_a_line_of_the_file_that_cannot_be_read_is_an_error_where_it_is_a_setting(
+    tmp_path: Path, line: str
+) -> None:
+    """A service whose key was passed over would be open to all."""
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"HTTP_PORT=8000\r\n{line}\nWS_PORT=8001")
+    with pytest.raises(SettingsError, match=r"^API_KEY: its line in .* cannot be read") as failed:
+        load({}, dotenv)
+    assert "s3cret" not in str(failed.value)
+    assert load({}, dotenv, names={"HTTP_PORT"}).http_port == 8000, "whoever needs no key goes on"
+    dotenv.write_text(line.replace("API_KEY", "OTHERS"))
+    assert load({}, dotenv) == Settings()
+
+
 def test_a_path_in_the_file_is_meant_from_there_on(tmp_path: Path) -> None:
     """As the file may lie in another folder than the one where a program works."""
     (tmp_path / ".env").write_text("API_KEY_FILE=secrets/key\nREDIS_URL_FILE=\n")
