@@ -20,7 +20,9 @@ from core import (
     Caller,
     Found,
     Gateway,
+    QueueUnavailable,
     Settings,
+    Status,
     announce,
     check_exposure,
     connect,
@@ -92,14 +94,22 @@ async def serve(settings: Settings) -> None:
                 async with asyncio.timeout(FIRST_LOOKS):
                     await fleet.first_looks()
         named = fleet.backends if fleet else ()
-        await gateway.catalog()  # the offers anew: the status tells of those of the last beat
-        status = await gateway.status(Caller("serve"))
+        status = await _first_status(gateway)
         contained = "container" in os.environ  # systemd's word for one; its address is none for others
         own = "" if contained else _own_address()
         announce(greeting(Served(settings, http, ws, status, note, named, own, contained), curl=CURL))
         await stop.wait()
         announce("stopping: what is being painted is finished first (Ctrl-C again: at once)")
         await gateway.drain(settings.shutdown_grace)
+
+
+async def _first_status(gateway: Gateway) -> Status:
+    """How the servers are; nothing of it where the shared queue has just gone away, as the log says then."""
+    try:
+        await gateway.catalog()  # the offers anew: the status tells of those of the last beat
+        return await gateway.status(Caller("serve"))
+    except QueueUnavailable:
+        return Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=0, backends=())
 
 
 def _own_address() -> str:

@@ -8,7 +8,7 @@ import signal
 import socket
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -87,6 +87,17 @@ async def _until_ready(session: aiohttp.ClientSession, link: str) -> None:
             await asyncio.sleep(0.02)
 
 
+async def _until_listening(port: int) -> None:
+    """Wait until somebody takes connections there."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(ConnectionRefusedError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.slow
 async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Path) -> None:
     """One process with a GPU, one without: each of them answers."""
@@ -137,6 +148,26 @@ async def test_with_a_shared_queue_it_says_how_the_servers_are_that_it_is_to_use
     assert f"{names[0]}, model alpha" in told
     assert f"{names[1]}: not reached (connection refused)" in told
     assert not silent_too or f"{names[2]}: not looked at yet" in told
+
+
+@pytest.mark.slow
+async def test_a_shared_queue_that_goes_away_as_it_starts_is_waited_for(tmp_path: Path) -> None:
+    """It listens by then; here a server that is silent holds up its first words."""
+    port = free_port()
+    async with ValkeyServer() as valkey, A1111Double() as double, Relay() as silent:
+        silent.target = int(double.url.rpartition(":")[2])
+        silent.freeze()
+        environ = {"HTTP_PORT": str(port), "WS_PORT": "0", "REDIS_URL": valkey.url, "SD_BACKENDS": silent.url}
+        async with _serve(tmp_path, LOOKS_FOR % 4, **environ) as serve, aiohttp.ClientSession() as session:
+            await _until_listening(port)
+            valkey.kill()
+            said = await serve.says("on the shared queue")
+            assert "not looked at yet" in said
+            await valkey.start()
+            silent.thaw()
+            await _until_ready(session, f"http://127.0.0.1:{port}")
+            serve.signal(signal.SIGTERM)
+            assert (await serve.ends())[0] == 0
 
 
 @pytest.mark.slow
