@@ -31,7 +31,8 @@ async def imagine(options: Namespace) -> int:
     count = options.batch_size or 1
     _check(options, count)
     display = choose_display(sys.stderr, quiet=options.quiet)
-    async with stop_signal() as stop, reach(find_server(options.server, options.key, os.environ)) as server:
+    address = find_server(options.server, options.key, os.environ)  # a name server may hold it up
+    async with stop_signal() as stop, reach(address) as server:
         job = Job(server, _wanted(options), told=display.told, lost=display.lost, patience=options.patience)
         pictures = await _painted(job, display, stop)
         try:

@@ -500,11 +500,12 @@ async def test_a_signal_while_the_server_is_looked_for_has_nothing_to_wait_for(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of this kind are Unix's")
+@pytest.mark.parametrize("url", ["http://gpu.example:5000", ""])
 @pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",), ("status", "--watch")])
 async def test_a_name_server_that_does_not_answer_holds_up_no_end(
-    tmp_path: Path, command: tuple[str, ...]
+    tmp_path: Path, command: tuple[str, ...], url: str
 ) -> None:
-    """The thread that asks it cannot be cut off."""
+    """The thread that asks it cannot be cut off, nor can this one where HTTP_HOST is looked up."""
     program = f"""
 import os, socket, threading
 
@@ -514,11 +515,11 @@ def look_up(*_, **__):
 
 socket.getaddrinfo = look_up
 {PLAIN}"""
-    async with started(tmp_path, "http://gpu.example:5000", *command, program=program) as process:
+    async with started(tmp_path, url, *command, program=program, HTTP_HOST="gpu.example") as process:
         assert process.stdout is not None
         assert await process.stdout.read(1) == b"?"
         process.send_signal(signal.SIGTERM)
-        assert await process.wait() == (0 if "--watch" in command else 130)
+        assert await process.wait() == (0 if url and "--watch" in command else 130)
 
 
 @asynccontextmanager
