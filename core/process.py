@@ -46,7 +46,8 @@ def run(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main(load(os.environ)))
     except SettingsError as error:
-        print(f"sd-b64: {error}", file=sys.stderr)
+        with suppress(OSError):  # the exit code is heard also where nobody reads
+            print(f"sd-b64: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

@@ -429,7 +429,7 @@ async def test_nobody_has_to_listen(tmp_path: Path, broken: str, unbuffered: str
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(("imagine", PROMPT), 3), (("status",), 3), (("imagine",), 2), (("--help",), 0)],
+    [(("imagine", PROMPT), 3), (("status",), 3), (("imagine",), 2), (("--help",), 0), (("serve",), 2)],
 )
 async def test_a_script_hears_the_exit_code_though_nobody_reads(
     tmp_path: Path, arguments: tuple[str, ...], code: int
@@ -437,7 +437,7 @@ async def test_a_script_hears_the_exit_code_though_nobody_reads(
     """Python writes at its end what could not be written before, and would say 120."""
     read, write = os.pipe()
     os.close(read)
-    url, environ = f"http://127.0.0.1:{free_port()}", {"PYTHONUNBUFFERED": ""}
+    url, environ = f"http://127.0.0.1:{free_port()}", {"PYTHONUNBUFFERED": "", "MAX_QUEUE": "none"}
     try:
         async with started(tmp_path, url, *arguments, stdout=write, stderr=write, **environ) as process:
             assert await process.wait() == code
