@@ -79,7 +79,8 @@ def _url(text: str) -> URL:
     if not usable:
         shown = text.rpartition("@")[2]  # before that a password may stand
         raise Failure(USAGE, f"{shown!r} is no server: http://HOST:PORT is wanted")
-    return url
+    # A link's address may hold %25 where who looks it up wants %.
+    return url.with_host(url.host) if url.host and "%" in url.host else url
 
 
 def _key(environ: Mapping[str, str]) -> str:

@@ -184,3 +184,9 @@ def test_a_link_s_own_address_is_asked_with_its_scope(monkeypatch: pytest.Monkey
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     monkeypatch.setattr(socket.socket, "bind", lambda *_: None)
     assert find_server(None, None, {"HTTP_HOST": f"fe80::1%{name}"}).url.host == f"fe80::1%{name}"
+
+
+def test_a_scope_may_be_written_as_the_standard_has_it() -> None:
+    """RFC 6874 wants %25 between address and link, and curl takes both; whoever looks it up wants %."""
+    for sign in ("%", "%25"):
+        assert find_server(f"http://[fe80::1{sign}eth0]:5000", None, {}).url.raw_host == "fe80::1%eth0"
