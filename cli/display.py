@@ -83,13 +83,17 @@ class Lines:
 
     def done(self, text: str) -> None:
         """Write it."""
-        with suppress(OSError):
-            print(text, file=self._stream, flush=True)
+        self._write(text)
 
     def _say(self, key: object, line: str) -> None:
         if key != self._key:
             self._key, self._said = key, self._clock()
-            with suppress(OSError):  # nobody listens any more, but somebody wants the picture
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        """Nobody may listen any more, or read what stands there already; but somebody wants the picture."""
+        if has_room(self._stream):
+            with suppress(OSError):
                 print(line, file=self._stream, flush=True)
 
 
@@ -134,10 +138,21 @@ def is_terminal(stream: TextIO) -> bool:
 
 def is_read(stream: TextIO) -> bool:
     """Whether somebody may still read it. Known of pipes alone, and on Windows of nothing."""
+    found = _polled(stream)
+    return not found or not found & (select.POLLERR | select.POLLHUP)
+
+
+def has_room(stream: TextIO) -> bool:
+    """Whether a line can be written there without waiting for who reads it. Known as above."""
+    return _polled(stream) != 0
+
+
+def _polled(stream: TextIO) -> int | None:
+    """What is found of a pipe that is to be written to: 0 if it is full. None where that is not known."""
     with suppress(OSError):  # there is no file behind it
         number = stream.fileno()
         if hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(number).st_mode):
             pipe = select.poll()
             pipe.register(number, select.POLLOUT)
-            return not any(found & (select.POLLERR | select.POLLHUP) for _, found in pipe.poll(0))
-    return True
+            return next((found for _, found in pipe.poll(0)), 0)
+    return None

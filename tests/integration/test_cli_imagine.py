@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -423,6 +424,27 @@ async def test_nobody_has_to_listen(tmp_path: Path, broken: str, unbuffered: str
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
     assert process.returncode == 0
     assert b"Traceback" not in (out or b"") + (said or b"")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="it tells of no pipe that it is full")
+async def test_nobody_has_to_read_how_far_it_is(tmp_path: Path) -> None:
+    """Whoever starts it only waits for its end, and the pipe is full one day, as in a long queue."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"." * 4096)
+        os.set_blocking(writing, True)
+        async with serving(tmp_path) as served:
+            arguments = (served.url, "imagine", PROMPT, "-o", "out.png")
+            async with started(tmp_path, *arguments, stderr=writing) as process:
+                assert await process.wait() == 0
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
 
 
 @pytest.mark.slow
