@@ -78,6 +78,8 @@ async def ask(options: Namespace) -> int:
     from core import forget_output, open_output
 
     open_output()
+    if os.environ.get("COLUMNS") == "0":  # nobody knows how wide it is, and rich would draw nothing
+        del os.environ["COLUMNS"]
     if options.command == "imagine":
         from cli.imagine import imagine as command
     else:

@@ -131,6 +131,22 @@ async def test_what_is_said_of_colours_hides_no_table(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(("status",), "idle"), (("status", "--watch"), "idle"), (("imagine", PROMPT), "512x512")],
+)
+async def test_a_terminal_without_a_width_has_the_usual_one(
+    tmp_path: Path, arguments: tuple[str, ...], word: str
+) -> None:
+    """As `COLUMNS=$(stty size | cut -d' ' -f2)` says where nobody has told how wide it is."""
+    async with (
+        serving(tmp_path) as served,
+        terminal(tmp_path, served.url, *arguments, COLUMNS="0") as screen,
+    ):
+        await screen.until(word)
+
+
+@pytest.mark.slow
 async def test_a_terminal_that_is_closed_cancels_the_job(tmp_path: Path) -> None:
     """Both the system and the shell say so, and nothing can be written any more."""
     async with serving(tmp_path) as served:
