@@ -95,7 +95,8 @@ class Watching:
                     shown, runs = await self._watch(job, own)
         except BaseException:
             job.entering.discard(watch)
-            await self._say_flags(job, abandon=False)
+            self._say_flags_later(job, abandon=False)  # what was cut off may run after what is said now
+            self._drop_if_done_with(job)
             raise
         self._backends.note_runs(runs)
         await self._begin(job, watch, shown)
@@ -113,7 +114,7 @@ class Watching:
     async def forsake(self, id: str) -> None:
         """A job that was put here and never watched: end it, if nobody watches it and it is not kept."""
         self._accepted.pop(id, None)
-        if id in self.leaving or not self._listening.is_set():
+        if not self._listening.is_set():
             self.leaving.later(id, abandon=True)
         elif id in self._jobs:
             await self._say_flags(self._jobs[id], abandon=True)
@@ -223,8 +224,9 @@ class Watching:
                     job.hear(version, place.as_event(self._backends.takers, self._backends.busy()))
             case Runs(version, event):
                 job.hear(version, event)
-            case Ended():
-                self._end(job, shown)
+            case Ended(version) if self._jobs.get(job.id) is job and version > job.ending:
+                job.ending = version  # told once, whoever brings the news, and nobody waits for its pictures
+                self._spawn(self._fetch_end(job, shown))
 
     async def _look_at(self, ids: Sequence[str]) -> None:
         doubts, answers = self._doubts, await self._store.call("places", *ids)
@@ -235,12 +237,11 @@ class Watching:
             job = self._jobs.get(id)
             if job is None or not (job.watches or job.entering):
                 continue
-            if isinstance(shown, str):
-                if job.watches and not job.is_ending:
-                    await self._find(job)
-                continue
-            job.missing = 0
-            self._apply(job, shown)
+            if not isinstance(shown, str):
+                job.missing = 0
+                self._apply(job, shown)
+            elif job.watches and not job.is_ending:
+                await self._find(job)
             if time.monotonic() - began >= SLICE:
                 await asyncio.sleep(0)
                 began = time.monotonic()
@@ -255,13 +256,8 @@ class Watching:
         elif job.missing > LOOKS_FOR_LOST:
             self.end_all([job], LOST)
 
-    def _end(self, job: Watched, ended: Ended) -> None:
-        """Fetch the pictures, then tell the end: once, whoever brings the news, and nobody waits for it."""
-        if self._jobs.get(job.id) is job and ended.version > job.ending:
-            job.ending = ended.version
-            self._spawn(self._fetch_end(job, ended))
-
     async def _fetch_end(self, job: Watched, ended: Ended) -> None:
+        """Fetch the pictures, then tell the end."""
         try:
             end = await self._results.end(job, ended)
         except QueueUnavailable:
@@ -287,11 +283,15 @@ class Watching:
                     said = await self.leaving.tell_flags(job.id, job.flags, abandon=abandon)
         finally:
             job.sayers -= 1
-            if not said and job.flags:  # it was cut off, perhaps before its turn came
-                self._unheard = True
-            elif not said and self._jobs.get(job.id) is job:
-                self.leaving.later(job.id, abandon=abandon)
+            if not said:  # it was cut off, perhaps before its turn came
+                self._say_flags_later(job, abandon=abandon)
             self._drop_if_done_with(job)
+
+    def _say_flags_later(self, job: Watched, *, abandon: bool) -> None:
+        if job.flags:
+            self._unheard = True
+        elif self._jobs.get(job.id) is job:
+            self.leaving.later(job.id, abandon=abandon)
 
     def _drop_if_done_with(self, job: Watched) -> None:
         if job.is_done_with and self._jobs.get(job.id) is job:

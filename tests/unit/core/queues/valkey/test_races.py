@@ -648,6 +648,33 @@ async def test_who_leaves_and_is_cut_off_takes_what_he_wanted_with_him(
     assert (await soon(queue.claim("gpu:1"))).wish == WATCHED
 
 
+@pytest.mark.parametrize("others", ["nobody", "somebody"])
+async def test_who_is_cut_off_as_he_begins_to_watch_watches_nothing_though_his_word_comes_last(
+    others: str, queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Valkey has the call, and stands still: it may run after the word that he has left, on another line."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    if others == "somebody":
+        await queue.events("job", progress=False)
+    call, sent = queue.store.call, list[tuple[Any, ...]]()
+
+    async def stands_still(name: str, *args: Any, **options: Any) -> Any:
+        if name == "watch":
+            sent.append((name, *args))
+            await asyncio.Event().wait()
+        return await call(name, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "call", stands_still)
+        async with waiting_for(queue.events("job", preview=True)) as watching:
+            watching.cancel()
+    await call(*sent[0])
+    await home.pass_time(1)
+    wish = (await soon(queue.claim("gpu:1"))).wish
+    assert not wish.watched
+    assert not wish.preview
+
+
 async def test_who_leaves_as_a_job_ends_does_not_watch_its_next_life(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
