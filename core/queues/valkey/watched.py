@@ -16,6 +16,8 @@ PutAgain = Callable[[], Awaitable[Any]]
 """Puts a job that had been accepted, and that the queue has lost."""
 JUST_PUT = 60.0
 """Seconds after which a job that was put here and is not there any more has had its life."""
+LOOKS_FOR_LOST = 3
+"""Looks at a job that the queue has lost, while another front end may put it again."""
 
 
 @dataclass(frozen=True, slots=True)

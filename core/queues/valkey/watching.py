@@ -15,15 +15,13 @@ from core.queues.valkey.records import Message
 from core.queues.valkey.results import Results
 from core.queues.valkey.shown import Ended, Runs, Shown, Waits, read_message, read_shown
 from core.queues.valkey.store import CALL_SECONDS, Store
-from core.queues.valkey.watched import Accepted, PutAgain, Watched
+from core.queues.valkey.watched import LOOKS_FOR_LOST, Accepted, PutAgain, Watched
 from core.watch import Watch
 
 CHUNK = 250
 """Jobs that one call asks for."""
 SLICE = 0.002
 """Seconds of work between two turns of the event loop."""
-LOOKS_FOR_LOST = 3
-"""Looks at a job that the queue has lost, while another front end may put it again."""
 LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
 
 
@@ -45,7 +43,7 @@ class Watching:
         self._listening = listening
         self._spawn = spawn
         self._jobs: dict[str, Watched] = {}
-        self._emptied = asyncio.Event()
+        self._dropped = asyncio.Event()
         self._accepted: dict[str, Accepted] = {}
         """Jobs that were put here and are about to be watched."""
         self._unheard = False
@@ -68,8 +66,8 @@ class Watching:
     async def nothing_watched(self) -> None:
         """Wait until no job is watched here."""
         while self._jobs:
-            self._emptied.clear()
-            await self._emptied.wait()
+            self._dropped.clear()
+            await self._dropped.wait()
 
     def accepted(self, id: str, put: PutAgain, *, keep: bool) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
@@ -89,10 +87,10 @@ class Watching:
         job.put = job.put or (own.put if own else None)
         try:
             async with job.saying:
-                shown, runs = await self._watch(job, own)
+                shown, runs = await self._watch(job, 1 if own else 0)
                 if own and watch in job.entering and own.is_no_more(shown, self._backends.server_clock):
                     await own.put()
-                    shown, runs = await self._watch(job, own)
+                    shown, runs = await self._watch(job, 1)
         except BaseException:
             job.entering.discard(watch)
             self._say_flags_later(job, abandon=False)  # what was cut off may run after what is said now
@@ -182,14 +180,16 @@ class Watching:
             if self._jobs.pop(job.id, None) is not None:
                 job.give_up(end)
                 self.leaving.later(job.id, abandon=False)
-        if not self._jobs:
-            self._emptied.set()
+        self._dropped.set()
 
     # --- inside
 
-    async def _watch(self, job: Watched, own: Accepted | None) -> tuple[Shown, Sequence[bytes]]:
+    async def _watch(self, job: Watched, own: int) -> tuple[Shown, Sequence[bytes]]:
         """The job as it is now, and what runs."""
-        shown, runs = await self._store.call("watch", job.id, self._process, job.flags, int(own is not None))
+        doubts = None
+        while doubts != self._doubts:  # what was answered before that may be of a state that the queue lost
+            doubts = self._doubts
+            shown, runs = await self._store.call("watch", job.id, self._process, job.flags, own)
         return read_shown(shown), runs
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:
@@ -296,5 +296,4 @@ class Watching:
     def _drop_if_done_with(self, job: Watched) -> None:
         if job.is_done_with and self._jobs.get(job.id) is job:
             del self._jobs[job.id]
-            if not self._jobs:
-                self._emptied.set()
+            self._dropped.set()

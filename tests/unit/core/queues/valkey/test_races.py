@@ -181,6 +181,37 @@ async def test_what_was_asked_before_valkey_went_back_is_not_believed_afterwards
     assert heard == ["first"]
 
 
+async def test_who_comes_as_valkey_goes_back_is_told_the_end_though_what_he_was_answered_was_further(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Versions are given a second time then: the end's would be one of before he came."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    waiting = await snapshot(client)
+    for _ in range(2):
+        await queue.finish(await soon(queue.claim("gpu:1")), UNREACHED)
+    call, doubted = queue.store.call, asyncio.Event()
+    doubt = queue._watching.doubt
+
+    def note() -> None:
+        doubt()
+        doubted.set()
+
+    async def answered_before(name: str, *args: Any, **options: Any) -> Any:
+        answer = await call(name, *args, **options)
+        if name == "watch" and not doubted.is_set():
+            await go_back(client, waiting)
+            await soon(doubted.wait())
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue._watching, "doubt", note)
+        patch.setattr(queue.store, "call", answered_before)
+        watch = await queue.events("job")
+    assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+    await home.pass_time(2)
+    assert (await told(watch))[-1] == painted()
+
+
 async def test_a_process_that_was_half_forgotten_says_again_what_it_watches(
     queue: ValkeyQueue, home: ValkeyHome, client: Redis
 ) -> None:
