@@ -84,7 +84,7 @@ class Watching:
         await self.leaving.until_said(watch.id)
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
         job.entering.add(watch)
-        job.put = job.put or (own.put if own else None)
+        job.put = own.put if own and (own.keep or not job.put) else job.put
         try:
             async with job.saying:
                 shown, runs = await self._watch(job, 1 if own else 0)

@@ -268,6 +268,21 @@ async def test_what_becomes_of_a_job_between_its_being_put_and_watched_costs_nob
     assert (await told(watch))[-1] == painted()
 
 
+async def test_a_job_that_one_of_two_wants_kept_is_put_again_to_be_kept(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis
+) -> None:
+    """The queue lost it, and the other one was the first to put it, and hangs up."""
+    empty = await snapshot(client)
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    first = await queue.events("job")
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.leave(await queue.events("job"))
+    await go_back(client, empty)
+    await home.pass_time(2)
+    await queue.abandon(first)
+    assert (await queue.status(ALICE)).waiting == 1
+
+
 async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_just_then(
     home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
