@@ -18,6 +18,7 @@ from core.queues.valkey.watching import Watching
 from core.request import ImageRequest
 from core.settings import Settings
 
+TOO_SLOW = "the shared queue was too slow"
 UNBOUND = 1 << 53
 """The bounds of a job that had been accepted before."""
 
@@ -61,16 +62,22 @@ class Putting:
             raise
         match code:
             case b"new" | b"known":
-                again = partial(self._put, id, request, caller, keep, (UNBOUND, UNBOUND))
+                again = partial(self._put_again, id, request, caller, keep)
                 self._watching.accepted(id, again, keep=keep)
             case b"other":
                 raise another_request()
             case b"late":
-                raise QueueUnavailable("the shared queue was too slow")
+                raise QueueUnavailable(TOO_SLOW)
             case b"full":
                 raise refusal or queue_full(details[0])
             case b"many":
                 raise refusal or too_many_jobs(details[0])
+
+    async def _put_again(self, id: str, request: ImageRequest, caller: Caller, keep: bool) -> None:
+        """Put what had been accepted before; whoever has put the id with another request meanwhile has it."""
+        code, *_ = await self._put(id, request, caller, keep, (UNBOUND, UNBOUND))
+        if code == b"late":
+            raise QueueUnavailable(TOO_SLOW)
 
     def _refusal(self, request: ImageRequest) -> SdError | None:
         """Why a new job could not be taken now; one that is known is attached to all the same."""

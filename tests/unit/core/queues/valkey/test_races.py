@@ -283,6 +283,23 @@ async def test_a_job_that_one_of_two_wants_kept_is_put_again_to_be_kept(
     assert (await queue.status(ALICE)).waiting == 1
 
 
+async def test_who_puts_a_job_that_a_failover_loses_just_then_may_ask_again_though_the_clocks_differ(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put again, it comes too late by the clock of the replica that took over: he would be told that there is
+    no such job."""
+    empty = await snapshot(client)
+
+    async def fail_over() -> None:
+        await go_back(client, empty)
+        monkeypatch.setattr(queue.store, "_skew", lambda: 5.0)
+
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    before(monkeypatch, queue, "watch", fail_over)
+    with pytest.raises(QueueUnavailable):
+        await queue.events("job")
+
+
 async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_just_then(
     home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
