@@ -6,7 +6,7 @@
 local id, request, caller, keep, kind, cost = arg(1), arg(2), arg(3), arg(4), arg(5), arg(6)
 seen()
 if NOW > tonumber(arg(10)) then return {'late'} end
-local state, before_that, kept, ended = get(id, 'state', 'request', 'keep', 'end')
+local state, before_that, kept, ended, ended_by = get(id, 'state', 'request', 'keep', 'end', 'ended_by')
 local letter = ended and ended:sub(1, 1)
 if state == 'expired' or (state == 'ended' and kept == '0') then state = nil end
 if state then
@@ -31,6 +31,8 @@ if redis.call('EXISTS', job(id)) == 1 then
   redis.call('ZREM', P .. 'gone', id)
   let_pictures_lapse(id, BRIEF)
   redis.call('DEL', job(id))
+  -- The call that ended it may be made again, and must not be taken for a new one.
+  if ended_by then redis.call('HSET', job(id), 'ended_by', ended_by) end
 end
 redis.call('HSET', job(id), 'request', request, 'caller', caller, 'keep', keep, 'kind', kind, 'cost', cost,
   'put_at', NOW, 'state', 'waiting', 'version', changed(), 'attempts', 0, 'failures', 0, 'deliveries', 0)

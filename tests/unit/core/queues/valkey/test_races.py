@@ -13,7 +13,7 @@ from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.ownership import ValkeyOwnership
-from core.queues.valkey.records import Message
+from core.queues.valkey.records import Message, encode_end
 from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
 from core.request import SMALLEST_COST, ImageRequest
@@ -805,6 +805,31 @@ async def test_who_leaves_or_comes_while_it_is_said_again_what_is_watched_here_h
     await home.pass_time(2)
     wish = (await soon(queue.claim("gpu:1"))).wish
     assert (wish.watched, wish.preview) == ((False, False) if who == "leaves" else (True, True))
+
+
+async def test_a_cancel_that_is_made_again_does_not_end_the_jobs_next_life(queue: ValkeyQueue) -> None:
+    """Its answer was lost, and the job was put again meanwhile."""
+    cancel = ("cancel", "job", ALICE.name, b"X", "this call")
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await queue.store.call(*cancel) == b"done"
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await queue.store.call(*cancel) == b"done"
+    assert (await queue.status(ALICE)).waiting == 1
+
+
+async def test_an_end_that_is_told_again_leaves_its_pictures_to_those_who_are_about_to_fetch_them(
+    queue: ValkeyQueue, client: Redis
+) -> None:
+    """Its answer was lost, and the job was put again meanwhile."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    held = await soon(queue.claim("gpu:1"))
+    picture = f"{PREFIX}i:job:{held.attempt}:0"
+    await client.set(picture, b"aVZCT1I=")
+    finish = ("finish", "job", held.attempt, encode_end(painted()), 1, 8, "this call")
+    assert await queue.store.call(*finish) == 1
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    assert await queue.store.call(*finish) == 1
+    assert await client.exists(picture)
 
 
 async def test_a_clock_that_goes_back_keeps_no_dead_worker_alive(
