@@ -99,9 +99,7 @@ class Holding:
         except TimeoutError:
             pass  # the worker asks again at once, and each call begins with a renewal
         finally:
-            # The worker does not wait for this to end: its picture may be on its way, and has the claim held.
-            if self._renewing.get(key) is changed:
-                del self._renewing[key]
+            self._let_go(key, changed)
         return now
 
     async def publish(self, claim: Claim, progress: Progress) -> None:
@@ -144,10 +142,18 @@ class Holding:
                 # Where the claim is void, this drops what is stored of them.
                 answer = await self._store.insist("finish", *end)
         finally:
-            self._renewing.pop((claim.id, claim.attempt), None)
+            self._let_go((claim.id, claim.attempt), changed)
         return bool(answer)
 
     # --- inside
+
+    def _let_go(self, key: tuple[str, int], changed: asyncio.Event) -> None:
+        """This call does not hold the claim any more; another one may.
+
+        The worker does not wait for its keeper to end: the picture may be on its way, and has the claim held.
+        """
+        if self._renewing.get(key) is changed:
+            del self._renewing[key]
 
     async def _try_claim(self, backend: str) -> Claim | None:
         token = self._name()

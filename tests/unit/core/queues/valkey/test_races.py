@@ -1,7 +1,7 @@
 """Two things at once: what is answered, heard or begun while something else was on its way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -512,6 +512,34 @@ async def test_a_picture_of_a_worker_that_lost_its_server_meanwhile_is_refused_a
     again = await soon(other.claim("gpu:1"))
     assert (again.id, again.failures) == ("job", 0)
     assert await soon(other.finish(again, painted()))
+
+
+async def test_a_picture_is_held_on_its_way_though_the_word_that_it_took_too_long_is_cut_off_by_it(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the job would be painted again where the line is slow."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    held = await soon(queue.claim("gpu:1"))
+    store, arrives = queue.pictures.store, asyncio.Event()
+
+    async def slow(keys: Sequence[str], *args: Any) -> None:
+        if keys:
+            await arrives.wait()
+        await store(keys, *args)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(queue.pictures, "store", slow)
+    before(monkeypatch, queue, "finish", never)
+    async with waiting_for(queue.finish(held, ERROR)) as telling:
+        delivering = asyncio.create_task(queue.finish(held, painted()))
+        await asyncio.sleep(0)
+        telling.cancel()
+        await asyncio.wait([telling])
+    await home.pass_time(5)
+    arrives.set()
+    assert await soon(delivering)
 
 
 async def test_what_fills_valkeys_memory_is_let_go_when_its_time_is_over() -> None:
