@@ -161,6 +161,7 @@ class ValkeyQueue:
         await self.store.insist(
             "offer",
             offer.backend,
+            self.process,
             round(OFFER_TTL * 1000),
             int(offer.usable),
             int(offer.resting),

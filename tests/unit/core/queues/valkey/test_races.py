@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from core.caller import Caller
 from core.errors import Expired, NotFound, QueueUnavailable
 from core.events import Cancelled, Failed, Progress, Queued, Started
+from core.offers import Offer
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.ownership import ValkeyOwnership
@@ -512,6 +513,18 @@ async def test_a_picture_of_a_worker_that_lost_its_server_meanwhile_is_refused_a
     again = await soon(other.claim("gpu:1"))
     assert (again.id, again.failures) == ("job", 0)
     assert await soon(other.finish(again, painted()))
+
+
+async def test_what_is_said_of_a_server_by_who_has_lost_it_counts_no_more(
+    queue: ValkeyQueue, home: ValkeyHome
+) -> None:
+    """It stood still, and goes on with what it was about to say; whose server it is now would get no job."""
+    other = await home.another()
+    await ValkeyOwnership(other.store, other.process).own(["gpu:1"], [])
+    await other.offer(usable("gpu:1"))
+    await queue.offer(Offer("gpu:1", usable=False, problem="still has a job that was cancelled"))
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert (await soon(other.claim("gpu:1"))).id == "job"
 
 
 async def test_a_picture_is_held_on_its_way_though_the_word_that_it_took_too_long_is_cut_off_by_it(
