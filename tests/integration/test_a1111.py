@@ -480,6 +480,31 @@ async def test_new_work_does_not_wait_for_ever_for_a_server_that_hangs_in_a_pict
         assert (await it.backend.look()).usable
 
 
+async def test_new_work_waits_for_a_server_on_which_a_given_up_picture_waits_for_its_owners_own() -> None:
+    """However long these take: nothing hangs as long as something moves there."""
+    now = 0.0
+    async with studio(clock=lambda: now) as it:
+        await it.backend.look()
+        it.double.hold(at=1)
+        outside = await it.double.paint_outside(steps=9)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: len(it.double.paintings) == 2)
+        painting.cancel()
+        await asyncio.wait({painting})
+        for _ in range(3):
+            assert (await it.backend.look()).resting
+            now += standstill.LONGEST - 1
+            it.double.step()
+            await it.double.until(lambda: outside.is_held)
+        assert (await it.backend.look()).resting
+        now += standstill.LONGEST
+        await it.backend.look()
+        now += standstill.LONGEST
+        offer = await it.backend.look()
+        assert (offer.usable, offer.resting) == (False, False), "but not for one that stands still"
+        it.double.release()
+
+
 @pytest.mark.parametrize("kind", [500, "drop"])
 async def test_a_server_that_cannot_be_asked_for_a_given_up_picture_does_not_seem_to_paint_it(
     kind: int | str,

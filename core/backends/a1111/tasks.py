@@ -49,7 +49,7 @@ class Tasks:
         self._give_up = give_up
         self._sent: dict[str, Sent] = {}
         self._given_up: dict[str, float] = {}
-        """Those that the server may still paint, each with the time since when."""
+        """Those that the server may still paint, each with the time since when nothing else held it up."""
         self._stopping: asyncio.Task[None] | None = None
         """The last interrupt that was sent: until it is answered it may hit whatever is begun."""
         self._seen_idle = False
@@ -112,6 +112,8 @@ class Tasks:
             state = await self._progress.state(task)
             if state == "active":
                 await self._stop()
+            if state == "queued" and await self._moves():  # somebody else's picture, behind which ours wait
+                self._given_up = dict.fromkeys(self._given_up, self._clock())
             if state in {"active", "queued"}:
                 return "still paints a job that was given up"
             del self._given_up[task]
@@ -130,6 +132,11 @@ class Tasks:
         if str(running.get("current_task")).startswith(self._prefix):
             await self._stop()
         return "busy with a picture that is none of our jobs under way; waiting until it is idle"
+
+    async def _moves(self) -> bool:
+        """Whether what the server paints gets on, as far as it tells that. Raises BackendError."""
+        running = await self._progress.running()
+        return running is not None and not self._standstill.lasts(running)
 
     async def _state(self, task: str) -> TaskState:
         """Where our task is on the server; `queued` while the server cannot be asked."""
