@@ -163,10 +163,21 @@ class Store:
         await pool.disconnect(inuse_connections=False)
 
 
-def _pool(url: str) -> BlockingConnectionPool:
+class _Pool(BlockingConnectionPool):
+    """Whoever is cut off gives his connection back all the same.
+
+    redis-py lets go of one at a time, and closes some; who is cut off while he waits for that would leave his
+    in use for good, and with the last of them no call would come through any more.
+    """
+
+    async def release(self, connection: Any) -> None:
+        await asyncio.shield(super().release(connection))
+
+
+def _pool(url: str) -> _Pool:
     """The connections to an address; one of them is made that leads nowhere, for what is wrong to show."""
     try:
-        pool = BlockingConnectionPool.from_url(
+        pool = _Pool.from_url(
             url,
             max_connections=CONNECTIONS,
             timeout=CALL_SECONDS,

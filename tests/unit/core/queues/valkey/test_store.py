@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Connection, Redis
 
 from core.errors import QueueUnavailable
-from core.queues.valkey.store import Store
+from core.queues.valkey.store import AT_ONCE, Store
 from core.settings import Settings, SettingsError, load
 from tests.ports import free_port
 from tests.unit.core.examples import soon
@@ -79,3 +80,39 @@ async def test_a_new_connection_asks_for_nothing_but_the_answer(
         asked = {name.removeprefix("cmdstat_") for name in await admin.info("commandstats")}
     assert "eval" in asked or "evalsha" in asked
     assert not {name for name in asked if name.startswith(("hello", "client", "select"))}
+
+
+async def test_who_is_cut_off_while_redis_py_closes_a_connection_leaves_none_in_use(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when people hang up while Valkey stands still: with the last one it would be away for good."""
+    pool: Any = store._client.connection_pool
+    release, disconnect = pool.release, Connection.disconnect
+    all_answered, closed = asyncio.Event(), asyncio.Event()
+    answered = 0
+
+    async def count(connection: Connection) -> None:
+        nonlocal answered
+        answered += 1
+        if answered == AT_ONCE:
+            all_answered.set()
+        await release(connection)
+
+    async def close(connection: Connection, *args: Any, **options: Any) -> None:
+        await closed.wait()
+        await disconnect(connection, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "release", count)
+        patch.setattr(Connection, "should_reconnect", lambda _: True)
+        patch.setattr(Connection, "disconnect", close)
+        calls = [asyncio.create_task(store.call("status")) for _ in range(AT_ONCE)]
+        await soon(all_answered.wait())
+        for call in calls:
+            call.cancel()
+        await asyncio.wait(calls)
+        closed.set()
+        async with pool._condition:  # it lets everybody have his turn
+            pass
+    assert await store.call("status")
+    assert [in_use for in_use, state in pool.get_connection_count() if "used" in state.values()] == [0]
