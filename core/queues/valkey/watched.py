@@ -58,6 +58,8 @@ class Watched:
     """What its watches want is said by one call at a time: two on their way could overtake each other."""
     sayers: int = 0
     """How many say that, or wait for their turn to."""
+    said_again: bool = False
+    """Whether it was said once more that it is watched here: its next life may have begun before that."""
     put: PutAgain | None = None
     """How it was put, if that was done here."""
     fetching: asyncio.Lock = field(default_factory=asyncio.Lock)

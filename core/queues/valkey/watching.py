@@ -169,6 +169,7 @@ class Watching:
             words = [word for job, flags in said.items() if flags for word in (job.id, flags)]
             await self._store.call("watch_again", self._process, *words)
             for job, flags in said.items():
+                job.said_again = True
                 if job.flags not in (flags, 0):  # who came or left meanwhile may be heard before this
                     self._unheard = True
                 elif job.flags != flags and job.id not in self.leaving:
@@ -257,7 +258,6 @@ class Watching:
             self.end_all([job], LOST)
 
     async def _fetch_end(self, job: Watched, ended: Ended) -> None:
-        """Fetch the pictures, then tell the end."""
         try:
             end = await self._results.end(job, ended)
         except QueueUnavailable:
@@ -270,7 +270,8 @@ class Watching:
         if job.entering:  # what they are shown first is of before this end, or of the job's next life
             async with job.saying:
                 job.end(end, ended.version)
-        self._unheard |= job.flags > 0  # those of its next life may want less
+        if job.flags or job.said_again:  # those of its next life may want less, or watch it elsewhere alone
+            self._say_flags_later(job, abandon=False)
         self._drop_if_done_with(job)
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:

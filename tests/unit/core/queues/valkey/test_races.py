@@ -800,6 +800,32 @@ async def test_who_leaves_as_a_job_ends_does_not_watch_its_next_life(
     assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_what_is_watched_is_said_again_of_no_next_life_of_a_job(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended and was put again elsewhere just before, and the word of its end comes only then."""
+    other, watches = await home.another(), list[Watch]()
+    come_late = None
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+
+    async def put_again() -> None:
+        nonlocal come_late
+        come_late = await cancelled_unheard(queue, home, monkeypatch)
+        await other.put("job", wish_for(), ALICE, keep=False)
+        watches.append(await other.events("job"))
+
+    before(monkeypatch, queue, "watch_again", put_again)
+    queue._missed_something()
+    await queue.pulse()
+    assert come_late is not None
+    await come_late()
+    assert (await told(watch))[-1] == Cancelled()
+    await home.pass_time(1)
+    await other.abandon(watches[0])
+    assert (await queue.status(ALICE)).waiting == 0
+
+
 async def test_who_goes_while_the_queue_is_told_that_another_one_went_ends_the_job_all_the_same(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
