@@ -111,7 +111,6 @@ class Watching:
 
     async def forsake(self, id: str) -> None:
         """A job that was put here and never watched: end it, if nobody watches it and it is not kept."""
-        self._accepted.pop(id, None)
         if not self._listening.is_set():
             self.leaving.later(id, abandon=True)
         elif id in self._jobs:

@@ -683,6 +683,22 @@ async def test_who_is_cut_off_as_his_request_is_refused_ends_no_job_of_another_r
     assert (await queue.status(ALICE)).waiting == 1
 
 
+async def test_who_is_cut_off_as_he_puts_a_job_takes_it_from_nobody_who_has_put_it_too(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy repeats a request here, say: the job ends with the first one, before he watches."""
+    slow = asyncio.Event()
+    before(monkeypatch, queue, "put", slow.wait)
+    async with waiting_for(queue.put("job", wish_for(), ALICE, keep=False)) as putting:
+        await queue.put("job", wish_for(), ALICE, keep=False)
+        putting.cancel()
+        await asyncio.wait([putting])
+        slow.set()
+        await home.settle()
+    assert (await queue.status(ALICE)).waiting == 0
+    assert await told(await queue.events("job")) == [Queued(0, None)]
+
+
 async def test_who_fetches_an_old_result_does_not_watch_the_jobs_next_life(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
