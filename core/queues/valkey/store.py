@@ -160,7 +160,9 @@ class Store:
     async def _connect_anew(self) -> None:
         pool: Any = self._client.connection_pool  # one of its methods has no types
         await pool.update_active_connections_for_reconnect()
-        await pool.disconnect(inuse_connections=False)
+        for connection in list(pool._available_connections):
+            # The pool's own `disconnect` waits: over TLS until a server that hangs has agreed to it.
+            await connection.disconnect(nowait=True)
 
 
 class _Pool(BlockingConnectionPool):

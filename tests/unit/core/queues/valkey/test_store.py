@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from redis.asyncio import Connection, Redis
 
 from core.errors import QueueUnavailable
-from core.queues.valkey.store import AT_ONCE, Store
+from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, Store
 from core.settings import Settings, SettingsError, load
+from tests.doubles.relay import Relay
+from tests.doubles.tls import own_certificate
 from tests.ports import free_port
 from tests.unit.core.examples import soon
 from tests.valkey_server import ValkeyServer
@@ -116,3 +120,22 @@ async def test_who_is_cut_off_while_redis_py_closes_a_connection_leaves_none_in_
             pass
     assert await store.call("status")
     assert [in_use for in_use, state in pool.get_connection_count() if "used" in state.values()] == [0]
+
+
+@pytest.mark.slow
+async def test_a_valkey_behind_tls_that_hangs_is_away_as_soon_as_any_other(
+    valkey_url: Callable[[], str], tmp_path: Path
+) -> None:
+    """Connections that nobody uses are closed then, and over TLS it would have to agree to that."""
+    context, trusted = await own_certificate(tmp_path)
+    port = urlsplit(valkey_url()).port or 0
+    async with Relay(port, tls=context) as tls, Relay(tls.port) as line:
+        store = Store(Settings(redis_url=f"rediss://127.0.0.1:{line.port}?ssl_ca_certs={trusted}"))
+        await asyncio.gather(*(store.call("status") for _ in range(3)))
+        line.freeze()
+        with pytest.raises(QueueUnavailable):
+            async with asyncio.timeout(1.75 * CALL_SECONDS):
+                await store.call("status")
+        line.thaw()
+        assert await store.call("status")
+        await store.close()
