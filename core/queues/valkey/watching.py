@@ -269,8 +269,7 @@ class Watching:
         if job.entering:  # what they are shown first is of before this end, or of the job's next life
             async with job.saying:
                 job.end(end, ended.version)
-        if job.flags or job.said_again:  # those of its next life may want less, or watch it elsewhere alone
-            self._say_flags_later(job, abandon=False)
+        self._unheard |= job.flags > 0  # those of its next life may want less
         self._drop_if_done_with(job)
 
     async def _say_flags(self, job: Watched, *, abandon: bool) -> None:
@@ -295,5 +294,7 @@ class Watching:
 
     def _drop_if_done_with(self, job: Watched) -> None:
         if job.is_done_with and self._jobs.get(job.id) is job:
+            if job.said_again and job.id not in self.leaving:
+                self.leaving.later(job.id, abandon=False)
             del self._jobs[job.id]
             self._dropped.set()

@@ -842,6 +842,30 @@ async def test_what_is_watched_is_said_again_of_no_next_life_of_a_job(
     assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_who_is_told_an_end_while_it_is_said_again_what_is_watched_here_watches_no_next_life(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, watches = await home.another(), list[Watch]()
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    assert await queue.cancel("job", ALICE)
+    call = queue.store.call
+
+    async def answered_late(name: str, *args: Any, **options: Any) -> Any:
+        answer = await call(name, *args, **options)
+        if name == "watch":
+            await other.put("job", wish_for(), ALICE, keep=False)
+            watches.append(await other.events("job"))
+            await queue.pulse()
+        return answer
+
+    queue._missed_something()
+    monkeypatch.setattr(queue.store, "call", answered_late)
+    assert await told(await queue.events("job")) == [Cancelled()]
+    await home.pass_time(1)
+    await other.abandon(watches[0])
+    assert (await queue.status(ALICE)).waiting == 0
+
+
 async def test_who_goes_while_the_queue_is_told_that_another_one_went_ends_the_job_all_the_same(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
