@@ -50,14 +50,9 @@ export class Job {
 		}
 	}
 
-	/** Leave the stream; `run` goes on. */
-	interrupt() {
-		this.#attempt.abort();
-	}
-
-	/** Try now what would be tried later. */
+	/** Try now what is under way, or would be tried later. */
 	wake() {
-		this.interrupt();
+		this.#attempt.abort();
 		this.#wake();
 	}
 

@@ -20,7 +20,7 @@ export async function takeLine(job) {
 }
 
 document.addEventListener("visibilitychange", () => {
-	if (!most()) for (const [job] of held) job.interrupt();
+	if (!most()) for (const [job] of held) job.wake();
 });
 
 export function leaveLine(job) {
@@ -42,6 +42,6 @@ async function freeLine() {
 function lineOfWaiting() {
 	const [other, line] = [...held].find(([job, line]) => line && !isPainted(job)) ?? [];
 	held.delete(other);
-	other?.interrupt();
+	other?.wake();
 	return line;
 }

@@ -310,6 +310,24 @@ async def test_what_is_known_of_a_large_picture_begins_on_the_same_screen(
         assert box["y"] + box["height"] <= 400
 
 
+@pytest.mark.parametrize("device", [PHONE, {"viewport": {"width": 1280, "height": 600}}])
+async def test_who_copies_sees_that_it_is_done(
+    tmp_path: Path, open_window: "Open", device: dict[str, Any]
+) -> None:
+    """Also in a small window, whose end is below: there it was told far behind the button, out of sight."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, permissions=["clipboard-write"], **device)
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.pictures.first.locator(".frame").click()
+        line = window.viewer.get_by_role("status")
+        for button, told in (("Copy parameters", "The parameters are"), ("Copy code", "The code is")):
+            await window.press(window.viewer, button)
+            await window.sees(line, told)
+            await window.sees_whole(line)
+        assert await line.evaluate("line => line.offsetHeight") < 30
+
+
 async def test_the_large_view_has_the_keyboard_on_a_button(tmp_path: Path, open_window: "Open") -> None:
     """Where the part beside the picture can be scrolled, all of that had it, its ring cut off."""
     async with serving(tmp_path) as served:

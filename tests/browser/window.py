@@ -99,6 +99,10 @@ class Window:
         """Wait until a screen reader reads this behind its name."""
         await expect(where).to_have_accessible_description(re.compile(re.escape(text)))
 
+    async def sees_whole(self, where: Locator) -> None:
+        """Wait until all of it is on the screen."""
+        await expect(where).to_be_in_viewport(ratio=1)
+
     async def sees_focus(self, where: Locator) -> None:
         """Wait until the keyboard is there."""
         await expect(where).to_be_focused()
