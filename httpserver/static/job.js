@@ -152,7 +152,7 @@ export class Job {
 		if (!(error instanceof Problem) || (isLocked && record.id && record.cancelled)) return this.#away();
 		if (isLocked && !record.cancelled) {
 			this.#set({ phase: "locked" });
-			await this.#pause();
+			await this.#pause(LONGEST_PAUSE);
 		} else if (record.cancelled && ![...PASSES, "forbidden"].includes(code)) {
 			await this.#end("cancelled");
 		} else {
@@ -223,7 +223,7 @@ export class Job {
 	#pause(milliseconds) {
 		return new Promise((resolve) => {
 			this.#wake = resolve;
-			if (milliseconds) setTimeout(resolve, milliseconds);
+			setTimeout(resolve, milliseconds);
 		});
 	}
 }

@@ -51,11 +51,6 @@ COUNT_PICTURES = """{
         return counted ? new Response(counted, answer) : answer;
     };
 }"""
-HIDE = """(isHidden) => {
-    Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
-    document.dispatchEvent(new Event("visibilitychange"));
-}"""
-"""Hides a tab, or shows it: without a screen Chromium hides none."""
 
 
 @asynccontextmanager
@@ -249,7 +244,7 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         await window.sees(window.job("a lighthouse"), "step 4")
         tabs = [window]
         for _ in range(3):
-            await tabs[-1].page.evaluate(HIDE, True)
+            await tabs[-1].hide()
             tabs.append(await window.another())
             await tabs[-1].page.goto(window.page.url)
             await tabs[-1].sees(tabs[-1].job("a lighthouse"), "step 4")
@@ -257,8 +252,8 @@ async def test_many_tabs_on_plain_http_leave_the_browser_connections(
         await tabs[-1].press(tabs[-1].job("a tower"), "Cancel")
         for tab in tabs:
             await tab.sees(tab.job("a tower"), "Cancelled")
-        await tabs[-1].page.evaluate(HIDE, True)
-        await window.page.evaluate(HIDE, False)
+        await tabs[-1].hide()
+        await window.hide(False)
         served.double.release()
         for tab in tabs:
             await tab.sees_picture("a lighthouse")
@@ -291,10 +286,10 @@ async def test_a_result_that_always_goes_too_soon_is_not_painted_for_ever(
     async with serving(tmp_path, http_host="0.0.0.0", allow_anonymous=True, result_max_bytes=1) as served:
         window = await open_window(f"http://{own_address}:{served.port}/")
         await window.sees(window.page.locator("#service"), "Ready")
-        await window.page.evaluate(HIDE, True)
+        await window.hide()
         await window.paint("a lighthouse")
         await window.sees(window.job("a lighthouse"), "The server no longer has this picture")
-        await window.page.evaluate(HIDE, False)
+        await window.hide(False)
         assert len(served.double.txt2img_requests) == 2
         await window.press(window.job("a lighthouse"), "Try now")
         await window.sees_picture("a lighthouse")

@@ -180,6 +180,32 @@ async def test_the_key_that_one_tab_was_given_serves_all(tmp_path: Path, open_wi
         assert window.faults == other.faults == []
 
 
+async def test_a_key_that_another_tab_was_given_serves_also_a_tab_that_nobody_sees(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """The server's key has changed meanwhile; a tab that is hidden looks at nothing but its jobs."""
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        lock, service = window.page.locator("#lock"), window.page.locator("#service")
+        await lock.get_by_label("API key").fill("open-sesame")
+        await window.press(lock, "Use this key")
+        await window.sees(service, "Ready")
+        await window.page.clock.install()
+        await window.hide()
+        await window.page.evaluate("async () => (await import('/static/wire.js')).storeKey('of before')")
+        await window.paint("a cave")
+        await window.sees(window.job("a cave"), "Locked")
+        other = await window.another()
+        await other.page.goto(served.url)
+        await other.page.get_by_label("API key").fill("open-sesame")
+        await other.press(other.page.locator("#lock"), "Use this key")
+        await other.sees_picture("a cave")
+        await window.page.clock.fast_forward("00:15")
+        await window.sees_picture("a cave")
+        assert other.faults == []
+    assert len(served.double.txt2img_requests) == 1
+
+
 async def test_the_question_for_the_key_ends_when_another_tab_was_given_it(
     tmp_path: Path, open_window: "Open"
 ) -> None:

@@ -115,6 +115,16 @@ class Window:
         path = Path(await saved.path())
         return saved.suggested_filename, await asyncio.to_thread(path.read_bytes)
 
+    async def hide(self, is_hidden: bool = True) -> None:
+        """Hide this tab, or show it again: without a screen Chromium hides none."""
+        await self.page.evaluate(
+            """(isHidden) => {
+                Object.defineProperty(document, "hidden", { value: isHidden, configurable: true });
+                document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            is_hidden,
+        )
+
     async def keep_copies(self, count: int) -> None:
         """Have the browser keep so many more pictures like its first, as if other tabs had painted them."""
         await self.page.evaluate(
