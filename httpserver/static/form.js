@@ -2,7 +2,7 @@
 
 import { byId, write } from "./dom.js";
 
-const REMEMBERED = "sd-b64 form";
+const REMEMBERED = "sd-b64 form" + location.pathname.slice(1);
 const TEXTS = ["input", "negative_prompt", "sampler_name", "model"];
 const form = byId("composer");
 const options = byId("options");

@@ -1,4 +1,4 @@
-/** Store: jobs under way and pictures, kept in this browser's IndexedDB. */
+/** Store: jobs under way and pictures, kept in this browser's IndexedDB; each path of an origin has its own. */
 
 let opened;
 
@@ -13,7 +13,7 @@ function table(name) {
 		const { transaction } = request;
 		return new Promise((resolve, reject) => {
 			transaction.oncomplete = () => resolve(request.result);
-			transaction.onabort = () => reject(transaction.error);
+			transaction.onabort = reject;
 		});
 	};
 	return {
@@ -25,7 +25,7 @@ function table(name) {
 
 const open = () =>
 	new Promise((resolve, reject) => {
-		const request = indexedDB.open("sd-b64", 1);
+		const request = indexedDB.open("sd-b64" + location.pathname.slice(1), 1);
 		request.onupgradeneeded = () => Object.keys(store).forEach((name) => request.result.createObjectStore(name, { keyPath: "key" }));
 		request.onsuccess = () => resolve(request.result);
 		request.onerror = reject;

@@ -10,7 +10,7 @@ export class Problem extends Error {
 
 /** Without user, query and fragment. */
 export const HERE = location.origin + location.pathname;
-const KEY = "sd-b64 key";
+const KEY = "sd-b64 key" + location.pathname.slice(1);
 let key = null; // where the browser stores nothing, it lives as long as the page
 try {
 	key = localStorage.getItem(KEY);

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -213,7 +213,7 @@ async def test_what_a_person_asks_for_goes_before_looks_after_many_jobs(
         if is_slow.is_set() and request.headers.get("prefer") == "wait=0":
             asked.release()
 
-    async with serving(tmp_path) as served, proxy(served.url, "", delay=delay) as url:
+    async with serving(tmp_path) as served, proxy({"": served.url}, delay=delay) as url:
         served.double.hold(at=4)
         window = await open_window(url)
         await window.paint(*(f"house {number}" for number in range(1, 13)))
@@ -298,7 +298,7 @@ async def test_a_result_that_always_goes_too_soon_is_not_painted_for_ever(
 
 async def test_it_works_behind_a_proxy_under_a_path_of_its_own(tmp_path: Path, open_window: "Open") -> None:
     """No address of the page is absolute, and nothing but plain HTTP is spoken."""
-    async with serving(tmp_path) as served, proxy(served.url, "/paint") as url:
+    async with serving(tmp_path) as served, proxy({"/paint": served.url}) as url:
         served.double.hold(at=4)
         window = await open_window(f"{url}/paint/")
         await window.paint("a lighthouse")
@@ -307,11 +307,41 @@ async def test_it_works_behind_a_proxy_under_a_path_of_its_own(tmp_path: Path, o
         await window.sees_picture("a lighthouse")
 
 
+async def test_two_services_under_paths_of_one_address_have_nothing_in_common(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """To a browser they are one: neither gets the other's jobs, nor its key, nor what was chosen there."""
+    async with (
+        serving(tmp_path) as first,
+        serving(tmp_path, api_key="open-sesame") as second,
+        proxy({"/first": first.url, "/second": second.url}) as url,
+    ):
+        first.double.hold(at=4)
+        window = await open_window(f"{url}/first/")
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        other = await window.another()
+        await other.page.goto(f"{url}/second/")
+        await other.page.get_by_label("API key").fill("open-sesame")
+        await other.press(other.page.locator("#lock"), "Use this key")
+        await other.sees(other.page.locator("#service"), "Ready")
+        await other.sees_number(other.jobs, 0)
+        assert await other.prompt.input_value() == ""
+        async with window.page.expect_request("**/status") as asked:
+            await window.page.reload()
+        assert "authorization" not in (await asked.value).headers
+        await window.sees(window.job("a lighthouse"), "step 4")
+        first.double.release()
+        await window.sees_picture("a lighthouse")
+        assert other.faults == []
+    assert second.double.txt2img_requests == []
+
+
 async def test_behind_a_proxy_that_does_not_pass_host_it_says_what_to_list(
     tmp_path: Path, open_window: "Open"
 ) -> None:
     """As nginx with nothing but proxy_pass: the page's scripts come, and a job's card names its origin."""
-    async with serving(tmp_path) as served, proxy(served.url, "", without="Host") as url:
+    async with serving(tmp_path) as served, proxy({"": served.url}, without="Host") as url:
         window = await open_window(url)
         await window.paint("a lighthouse")
         card = window.job("a lighthouse")
@@ -321,14 +351,15 @@ async def test_behind_a_proxy_that_does_not_pass_host_it_says_what_to_list(
 
 @asynccontextmanager
 async def proxy(
-    target: str, prefix: str, *, without: str = "", delay: Delay | None = None
+    targets: Mapping[str, str], *, without: str = "", delay: Delay | None = None
 ) -> AsyncIterator[str]:
-    """A small reverse proxy that hands on what comes for this path, after a delay, and but for one header."""
+    """A small reverse proxy that hands on what comes for these paths, after a delay, but for one header."""
 
     async def hand_on(request: web.Request) -> web.StreamResponse:
         if delay:
             await delay(request)
-        url = target + request.path_qs.removeprefix(prefix)
+        prefix = next(prefix for prefix in targets if request.path.startswith(f"{prefix}/"))
+        url = targets[prefix] + request.path_qs.removeprefix(prefix)
         body = await request.read()
         headers = request.headers.copy()
         headers.popall(without, None)
@@ -343,7 +374,7 @@ async def proxy(
             return response
 
     app = web.Application()
-    app.router.add_route("*", prefix + "/{path:.*}", hand_on)
+    app.router.add_route("*", "/{path:.*}", hand_on)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     async with aiohttp.ClientSession() as client:
         await runner.setup()
