@@ -243,6 +243,23 @@ async def test_letters_twice_as_large_cut_nothing_off(
         assert not await window.is_too_wide()
 
 
+async def test_a_long_badge_leaves_the_head_in_order(tmp_path: Path, open_window: "Open") -> None:
+    """On the narrowest phones it goes below the name, which broke in two beside it."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url, **PHONE | {"viewport": {"width": 320, "height": 640}})
+        await window.paint("a lighthouse", "a tower")
+        await window.sees(window.page.locator("#service"), "1 painting, 1 waiting")
+        icon = await window.page.locator(".brand img").bounding_box()
+        brand = await window.page.locator(".brand").bounding_box()
+        assert icon is not None
+        assert brand is not None
+        assert icon["height"] == brand["height"]
+        assert not await window.is_too_wide()
+        served.double.release()
+        await window.sees_picture("a tower")
+
+
 async def test_a_phone_stays_as_it_is_where_one_writes(tmp_path: Path, open_window: "Open") -> None:
     """An iPhone zooms into a field whose letters are smaller than 16 pixels, and does not zoom out again."""
     async with serving(tmp_path) as served:
