@@ -172,12 +172,12 @@ export class Job {
 		return this.#pause(pause);
 	}
 
-	async #fail({ code, message, retryAfter, field }) {
+	#fail({ code, message, retryAfter, field }) {
 		const problem = { code, message, retryAfter, field };
 		Object.assign(this.record, { id: null, problem });
 		if (this.record.insist && retryAfter) return this.#countDown(problem);
-		await this.#save();
-		return this.#set({ phase: "failed", problem });
+		this.#save();
+		this.#set({ phase: "failed", problem });
 	}
 
 	async #countDown(problem) {

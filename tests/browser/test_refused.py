@@ -61,6 +61,30 @@ async def test_what_was_let_in_and_failed_is_not_painted_again_by_itself(
         await window.sees_number(card.get_by_role("button", name="Keep trying"), 1)
 
 
+async def test_a_failure_is_told_before_it_is_written_down(tmp_path: Path, open_window: "Open") -> None:
+    """On a slow disk there was time to cancel what had failed: each later try was cancelled at once, too."""
+    async with serving(tmp_path, max_attempts=1) as served:
+        window = await open_window(served.url)
+        await window.page.evaluate(
+            """() => {
+                const put = IDBObjectStore.prototype.put;
+                IDBObjectStore.prototype.put = function (value) {
+                    const request = put.call(this, value);
+                    const { transaction } = request;
+                    if (!value.problem) return request;
+                    IDBObjectStore.prototype.put = put;
+                    Object.defineProperty(transaction, "oncomplete", { set() {} });
+                    return request;
+                };
+            }"""
+        )
+        await window.paint("/fail-once a lighthouse")
+        card = window.job("/fail-once a lighthouse")
+        await window.sees(card, "The painting server failed")
+        await window.press(card, "Keep trying")
+        await window.sees_picture("/fail-once a lighthouse")
+
+
 async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> None:
     """The page says which one is down, and why; what was asked for is painted when it is there.
 
