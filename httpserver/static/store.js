@@ -27,6 +27,6 @@ const open = () =>
 	new Promise((resolve, reject) => {
 		const request = indexedDB.open("sd-b64" + location.pathname.slice(1), 1);
 		request.onupgradeneeded = () => Object.keys(store).forEach((name) => request.result.createObjectStore(name, { keyPath: "key" }));
-		request.onsuccess = () => resolve(request.result);
+		request.onsuccess = () => resolve(Object.assign(request.result, { onversionchange: request.result.close }));
 		request.onerror = reject;
 	});

@@ -50,7 +50,7 @@ export function titleWords(jobs, base) {
 	const busy = jobs.filter(({ isOver }) => !isOver);
 	if (!busy.length) return base;
 	const { state, record } = busy.find(({ state }) => state.phase === "painting") ?? busy[0];
-	const what = busy.length > 1 ? plural(busy.length, "picture") : record.request.input.trim().slice(0, 60);
+	const what = busy.length > 1 ? plural(busy.length, "picture") : record.request.input.slice(0, 60);
 	if (state.phase === "painting") return `${Math.round(100 * state.fraction)} % · ${what}`;
 	return `${state.position ? `${state.position} ahead` : "Waiting"} · ${what}`;
 }

@@ -65,6 +65,28 @@ async def test_a_browser_that_closes_the_database_loses_nothing_and_brings_nothi
         await window.sees_number(window.pictures, 0)
 
 
+async def test_a_newer_page_in_another_tab_need_not_wait_for_this_one(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """It keeps pictures in another way: what this one paints from then on, it says, goes with it."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.paint("the first")
+        await window.sees_picture("the first")
+        newer = await window.another()
+        await newer.page.goto(f"{served.url}/healthz")
+        changed = await newer.page.evaluate(
+            """() => new Promise((resolve) => {
+                const request = indexedDB.open("sd-b64", 2);
+                request.onsuccess = request.onblocked = ({ type }) => resolve(type);
+            })"""
+        )
+        assert changed == "success"
+        await window.paint("the second")
+        await window.sees_picture("the second")
+        await window.sees(window.page.locator("#kept"), "keeps 1 of them only until you close this page")
+
+
 async def test_a_tab_that_opens_just_as_a_picture_is_finished_shows_it(
     tmp_path: Path, open_window: "Open"
 ) -> None:
