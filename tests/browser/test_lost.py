@@ -155,6 +155,30 @@ async def test_the_page_is_closed_and_opened_when_all_is_done(tmp_path: Path, op
     assert len(served.double.txt2img_requests) == 1
 
 
+async def test_a_page_whose_scripts_are_under_way_says_so(tmp_path: Path, open_window: "Open") -> None:
+    """On a slow line nothing tells otherwise why Enter does not paint; nor where one of them was lost."""
+    come = asyncio.Event()
+
+    async def lose(route: "Route") -> None:
+        await come.wait()
+        await route.abort()
+
+    async with serving(tmp_path) as served:
+        window = await open_window("about:blank")
+        await window.page.route("**/static/form.js", lose)
+        await window.page.goto(served.url, wait_until="commit")
+        badge = window.page.locator("#service")
+        said = "badge => [getComputedStyle(badge, '::after').content, badge.checkVisibility()]"
+        assert await badge.evaluate(said) == ['"Loading"', True]
+        come.set()
+        await window.page.wait_for_load_state()
+        assert await badge.evaluate(said) == ['"Loading"', True]
+        await window.page.unroute("**/static/form.js")
+        await window.page.reload()
+        await window.sees(badge, "Ready")
+        assert await badge.evaluate(said) == ["none", True]
+
+
 async def test_two_tabs_show_the_same_jobs(tmp_path: Path, open_window: "Open") -> None:
     """Both see it through, the picture is painted once and kept once."""
     async with serving(tmp_path) as served:
