@@ -1,6 +1,6 @@
 /** Form: what a person asks for, remembered in this browser and kept within what the server offers. */
 
-import { byId, write } from "./dom.js";
+import { byId, rest, write } from "./dom.js";
 
 const REMEMBERED = "sd-b64 form" + location.pathname.slice(1);
 const TEXTS = ["input", "negative_prompt", "sampler_name", "model"];
@@ -19,18 +19,23 @@ export function begin(paint) {
 		event.preventDefault();
 		if (!event.repeat) form.requestSubmit();
 	};
+	for (const idea of byId("ideas").children) idea.onclick = () => paint({ ...chosen(), input: idea.textContent }).then(rest);
 	form.oninput = tell;
 	form.addEventListener("invalid", ({ target }) => (options.open ||= options.contains(target)), true);
 	options.ontoggle = remember;
 	form.onsubmit = (event) => {
 		event.preventDefault();
 		if (matchMedia("(pointer: coarse)").matches) input.blur(); // its keyboard hides what comes
-		const given = [...new FormData(form)].filter(([, value]) => value !== "");
-		paint(Object.fromEntries(given.map(([name, value]) => [name, TEXTS.includes(name) ? value : Number(value)])));
+		paint(chosen());
 	};
 	recall();
 	tell();
 	if (matchMedia("(pointer: fine)").matches && !document.querySelector(":focus, :target")) input.focus({ preventScroll: true });
+}
+
+function chosen() {
+	const given = [...new FormData(form)].filter(([, value]) => value !== "");
+	return Object.fromEntries(given.map(([name, value]) => [name, TEXTS.includes(name) ? value : Number(value)]));
 }
 
 /** Take over the server's models, samplers and limits. */

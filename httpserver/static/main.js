@@ -2,7 +2,7 @@
 
 import { buildCard } from "./card.js";
 import { askKey } from "./dialogs.js";
-import { byId, rest } from "./dom.js";
+import { byId } from "./dom.js";
 import * as form from "./form.js";
 import { hang, now, openGallery } from "./gallery.js";
 import { Job } from "./job.js";
@@ -91,7 +91,6 @@ function lookNow(isNews) {
 
 form.begin(paint);
 byId("unlock").onclick = unlock;
-for (const idea of byId("ideas").children) idea.onclick = () => paint({ input: idea.textContent }).then(rest);
 window.ononline = window.onoffline = () => {
 	lookNow();
 	wake("sending", "waiting", "painting", "away", "cancelling");

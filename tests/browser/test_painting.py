@@ -265,6 +265,20 @@ async def test_what_was_chosen_is_remembered(tmp_path: Path, open_window: "Open"
     assert served.double.loaded == "beta"
 
 
+async def test_an_idea_is_painted_as_one_has_chosen(tmp_path: Path, open_window: "Open") -> None:
+    """In that shape, and so many of it; what one had begun to write stays."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.press(window.page.get_by_role("group", name="Shape"), "Landscape")
+        await window.page.get_by_role("combobox", name="Pictures").select_option("2")
+        await window.prompt.fill("a monk")
+        await window.press(window.page.locator("#ideas"), "a monkey with a hat")
+        await window.sees_picture("a monkey with a hat", 2)
+        await window.sees_focus(window.page.locator("h1"))
+        assert await window.prompt.input_value() == "a monk"
+    assert served.double.txt2img_requests[0]["width"] == 768
+
+
 async def test_again_has_a_new_seed_and_edit_the_old_one(tmp_path: Path, open_window: "Open") -> None:
     """So that an edit changes what was written, and nothing else."""
     async with serving(tmp_path) as served:
