@@ -19,9 +19,9 @@ export function discard(element, next = element.nextElementSibling ?? element.pr
 	element.remove();
 }
 
-/** Call `acts[name](what)` when a button of this name is pressed in the element. */
+/** Call `acts[name](what)` when its button in the element is pressed; a double click is one. */
 export function onAct(root, acts, what) {
-	root.onclick = ({ target }) => acts[target.closest("button")?.name]?.(what);
+	root.onclick = ({ target, detail }) => detail !== 2 && acts[target.closest("button")?.name]?.(what);
 }
 
 /** Write only what changed, so that a screen reader has nothing to do. */

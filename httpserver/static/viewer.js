@@ -66,13 +66,12 @@ export function openViewer(gallery, { again, edit }) {
 		remove,
 		again: closeAnd(again),
 		edit: closeAnd(edit),
-		newer: () => turn("newer"),
-		older: () => turn("older"),
 		save: () => gallery.save(picture),
 		"copy-picture": () => copy("The picture is", copyPicture(picture.blob)),
 		"copy-parameters": () => copy("The parameters are", copyText(parametersOf(picture))),
 		"copy-code": () => copy("The code is", copyText(code.textContent)),
 	});
+	for (const way of ["newer", "older"]) byId(way).onclick = () => turn(way);
 	for (const button of languages) button.onclick = () => speak(button.name);
 	dialog.onkeydown = ({ key, target }) => {
 		const way = { ArrowLeft: "newer", ArrowRight: "older" }[key];

@@ -693,6 +693,44 @@ async def test_a_key_that_is_pressed_twice_costs_no_draft(tmp_path: Path, open_w
     assert [each["prompt"] for each in served.double.txt2img_requests] == ["a lighthouse"]
 
 
+async def test_a_double_click_costs_no_draft_and_no_other_card(tmp_path: Path, open_window: "Open") -> None:
+    """What stands below the pointer by then is another button. Pages turn as fast as one clicks."""
+    draft = "what I am writing just now"
+    async with serving(tmp_path, max_queue=1) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 1")
+        await window.paint("a tower", "a mill", "a house")
+        await window.sees(window.job("a house"), "The queue is full")
+        await window.prompt.fill(draft)
+
+        async def click_twice(card: "Locator", button: str) -> None:
+            await card.get_by_role("button", name=button).dblclick()
+
+        await click_twice(window.job("a mill"), "Keep trying")
+        await window.sees(window.job("a mill"), "Trying again in")
+        await click_twice(window.job("a mill"), "Stop trying")
+        await window.sees(window.job("a mill"), "Keep trying, and yours goes in")
+        await click_twice(window.job("a house"), "Remove")
+        await window.sees_number(window.jobs, 3)
+        await click_twice(window.job("a tower"), "Cancel")
+        await window.sees(window.job("a tower"), "Cancelled")
+        assert await window.prompt.input_value() == draft
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await click_twice(window.picture("a lighthouse"), "Again, with a new seed")
+        await window.sees_picture("a lighthouse", 2)
+        await window.sees_number(window.job("a lighthouse"), 0)
+        await window.prompt.fill("a third")
+        await window.prompt.press("Enter")
+        await window.sees_picture("a third")
+        await window.pictures.first.locator(".frame").click()
+        await window.viewer.get_by_role("button", name="Older picture").dblclick()
+        await window.sees(window.viewer.locator("h2"), "a lighthouse")
+        assert await window.viewer.locator("#older").get_attribute("aria-disabled") == "true"
+
+
 async def test_the_keyboard_is_somewhere_when_what_had_it_is_gone(
     tmp_path: Path, open_window: "Open"
 ) -> None:
