@@ -175,7 +175,7 @@ export class Job {
 	#fail({ code, message, retryAfter, field }) {
 		const problem = { code, message, retryAfter, field };
 		Object.assign(this.record, { id: null, problem });
-		if (this.record.insist && retryAfter) return this.#countDown(problem);
+		if (this.record.insist &&= retryAfter) return this.#countDown(problem);
 		this.#save();
 		this.#set({ phase: "failed", problem });
 	}

@@ -1,7 +1,8 @@
 """The web page when the server says no: in words, with what to do, and with nothing lost."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +14,8 @@ from tests.doubles.http_fixture import serving
 from tests.valkey_server import ValkeyServer
 
 if TYPE_CHECKING:
+    from playwright.async_api import Request, Route
+
     from tests.browser.window import Open
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -59,6 +62,37 @@ async def test_what_was_let_in_and_failed_is_not_painted_again_by_itself(
         await window.sees_picture("waiting")
         await window.sees(card, "500")
         await window.sees_number(card.get_by_role("button", name="Keep trying"), 1)
+
+
+async def test_what_was_refused_for_good_is_not_asked_again_by_itself(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """By the next page, though it was tried until then: the server has other limits since its restart."""
+    full: dict[str, Any] = {
+        "code": "queue_full",
+        "status": 503,
+        "detail": "no more are taken",
+        "retry_after": 1,
+    }
+    wrong: dict[str, Any] = {"code": "invalid_request", "status": 400, "detail": "too large"}
+    asked: list[Request] = []
+
+    async def refuse(route: "Route") -> None:
+        words = wrong if asked else full
+        asked.append(route.request)
+        kind = "application/problem+json"
+        await route.fulfill(status=words["status"], content_type=kind, body=json.dumps(words))
+
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.route("**/text", refuse)
+        await window.paint("a lighthouse")
+        card = window.job("a lighthouse")
+        await window.press(card, "Keep trying")
+        await window.sees(card, "The server cannot paint this")
+        await window.page.reload()
+        await window.sees(card, "The server cannot paint this")
+        assert len(asked) == 2
 
 
 async def test_a_failure_is_told_before_it_is_written_down(tmp_path: Path, open_window: "Open") -> None:
