@@ -1,10 +1,16 @@
-"""What holds for all tests: Ctrl-C ends what they start.
+"""What holds for all tests: how many run at once, and that Ctrl-C ends what they start.
 
 A shell has what it starts in the background of a script (`sh -c 'pytest &'`) ignore SIGINT, and whatever that
 starts inherits it. Each process of the tests gives it its default back, for itself and for its children.
 """
 
+import os
 import signal
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """What `-n auto` means: half of the time a test waits for a socket, so there is work for one more."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure() -> None:
