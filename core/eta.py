@@ -2,22 +2,17 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from operator import attrgetter
-from typing import NamedTuple
-
-
-class Server(NamedTuple):
-    """A backend that can paint the job: seconds per cost unit, and seconds until it is free."""
-
-    pace: float
-    busy: float
+from operator import itemgetter
 
 
 class Outlook:
-    """How soon some servers can have done how much, reckoned once for all jobs that wait for them."""
+    """How soon some servers can have done how much, reckoned once for all jobs that wait for them.
 
-    def __init__(self, servers: Iterable[Server]) -> None:
-        self._servers = sorted(servers, key=attrgetter("busy", "pace"))
+    Of each server its pace (seconds per cost unit), and the seconds until it is free.
+    """
+
+    def __init__(self, servers: Iterable[tuple[float, float]]) -> None:
+        self._servers = sorted(servers, key=itemgetter(1, 0))  # by when they are free, then by their pace
         self._done: list[float] = []
         """The work that is done at the moment when each server becomes free, if none is idle before."""
         self._speeds: list[float] = []
@@ -49,4 +44,5 @@ class Outlook:
     def _until_done(self, work: float) -> float:
         """When this much work is done, if each server works from the moment it is free and none is idle."""
         last = max(0, bisect_left(self._done, work) - 1)
-        return self._servers[last].busy + (work - self._done[last]) / self._speeds[last]
+        _, busy = self._servers[last]
+        return busy + (work - self._done[last]) / self._speeds[last]

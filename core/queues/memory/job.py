@@ -20,6 +20,7 @@ class Lease(Struct):
 
     attempt: int
     backend: str
+    cost: float
     started: float
     deadline: float | None
     changed: asyncio.Event | None = None

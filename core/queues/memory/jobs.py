@@ -21,7 +21,7 @@ from core.queues.memory.job import Job, Lease
 from core.queues.memory.kept import Kept
 from core.queues.memory.offers import Offers
 from core.queues.memory.places import Places
-from core.queues.place import busy_seconds, outlook, queued_event
+from core.queues.place import busy_seconds, outlook, paces_for, queued_event
 from core.request import ImageRequest
 from core.settings import Settings
 from core.watch import Watch
@@ -49,6 +49,8 @@ class Jobs:
         """Waiting jobs that nobody watches and nobody keeps, with the time since when; oldest first."""
         self._outlooks: dict[Kind, Outlook] = {}
         self._outlooks_of: tuple[Offer, ...] = ()
+        self._paces: dict[Kind, dict[str, float]] = {}
+        """Of those that can do jobs of a kind, by the same offers."""
         self._outlooks_until = float("-inf")
         self._outlook_busy: dict[str, float] = {}
         self.nothing_runs = asyncio.Event()
@@ -131,12 +133,9 @@ class Jobs:
     def busy(self) -> dict[str, float]:
         """How many seconds each backend that paints will go on."""
         now = self._clock()
-        runs = [
-            (job.lease.backend, job.lease.started, job.request.cost)
-            for job in self._running.values()
-            if job.lease is not None
-        ]
-        return busy_seconds(runs, self._offers.all(now), now)
+        leases = [job.lease for job in self._running.values()]
+        runs = [(lease.backend, lease.started, lease.cost) for lease in leases if lease is not None]
+        return busy_seconds(runs, self._offers.paces(now), now)
 
     # --- who looks
 
@@ -184,7 +183,8 @@ class Jobs:
         if not job:
             return None
         job.attempts += 1
-        job.lease = Lease(next(self._attempts), backend, now, now + self._lease_ttl)
+        cost = job.request.cost
+        job.lease = Lease(next(self._attempts), backend, cost, now, now + self._lease_ttl)
         self._running[job.id] = job
         self._outlooks_until = float("-inf")
         self.nothing_runs.clear()
@@ -239,8 +239,10 @@ class Jobs:
         """Who takes jobs; outlooks are reckoned anew each MOMENT and when an offer or a claim changes."""
         now = self._clock()
         offers = self._offers.takers(now)
-        if offers is not self._outlooks_of or now >= self._outlooks_until:
-            self._outlooks, self._outlooks_of, self._outlooks_until = {}, offers, now + MOMENT
+        if offers is not self._outlooks_of:
+            self._outlooks_of, self._outlooks_until, self._paces = offers, float("-inf"), {}
+        if now >= self._outlooks_until:
+            self._outlooks, self._outlooks_until = {}, now + MOMENT
             self._outlook_busy = self.busy()
         return offers
 
@@ -252,7 +254,13 @@ class Jobs:
         """What jobs of a kind may expect, as of the last look."""
         found = self._outlooks.get(kind)
         if found is None:
-            found = self._outlooks[kind] = outlook(kind, self._outlooks_of, self._outlook_busy)
+            found = self._outlooks[kind] = outlook(self._paces_for(kind), self._outlook_busy)
+        return found
+
+    def _paces_for(self, kind: Kind) -> dict[str, float]:
+        found = self._paces.get(kind)
+        if found is None:
+            found = self._paces[kind] = paces_for(kind, self._outlooks_of)
         return found
 
     def _may_have(self, job: Job, backend: str, now: float) -> bool:

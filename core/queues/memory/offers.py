@@ -1,6 +1,6 @@
 """The offers of all backends, each for as long as it holds."""
 
-from core.offers import Offer
+from core.offers import Offer, paces_of
 
 
 class Offers:
@@ -11,6 +11,7 @@ class Offers:
         self._offers: dict[str, tuple[Offer, float]] = {}
         self._all: tuple[Offer, ...] = ()
         self._takers: tuple[Offer, ...] = ()
+        self._paces: dict[str, float] = {}
         self._until = float("-inf")
         """When the next one of these lapses."""
 
@@ -34,6 +35,11 @@ class Offers:
         self._look(now)
         return self._takers
 
+    def paces(self, now: float) -> dict[str, float]:
+        """Seconds per cost unit of each backend: see `paces_of`."""
+        self._look(now)
+        return self._paces
+
     def _look(self, now: float) -> None:
         """Asked for with each job: so it is only made anew when an offer came or lapsed."""
         if now < self._until:
@@ -41,4 +47,5 @@ class Offers:
         held = [(offer, until) for offer, until in self._offers.values() if until > now]
         self._all = tuple(offer for offer, _ in held)
         self._takers = tuple(offer for offer in self._all if offer.takes_work)
+        self._paces = paces_of(self._all)
         self._until = min((until for _, until in held), default=float("inf"))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from core.offers import Offer
+from core.offers import Offer, paces_of
 from core.queues.place import busy_seconds
 from core.queues.valkey.records import decode_offers, decode_run
 from core.queues.valkey.store import Store
@@ -37,7 +37,7 @@ class Backends:
 
     def busy(self) -> dict[str, float]:
         """How many seconds each one that paints will go on."""
-        return busy_seconds(self._runs, self.offers, self._clock())
+        return busy_seconds(self._runs, paces_of(self.offers), self._clock())
 
     def note(self, server_clock: float, offers: tuple[Offer, ...], runs: Sequence[bytes]) -> None:
         """What the pulse found."""

@@ -4,12 +4,18 @@ import heapq
 from itertools import pairwise
 from random import Random
 from statistics import fmean
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.eta import Outlook, Server
+from core.eta import Outlook
+
+
+class Server(NamedTuple):
+    pace: float
+    busy: float
 
 
 def seconds_until_picture(cost: float, ahead: int, work: float, servers: list[Server]) -> float | None:
