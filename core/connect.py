@@ -105,10 +105,12 @@ async def _alone(settings: Settings, successor: Successor | None) -> AsyncIterat
         async with asyncio.TaskGroup() as group:
             for _, worker in slots:
                 group.create_task(worker.look())
-        running = [queue.run(), *(worker.run() for _, worker in slots)]
-        if successor is not None:
-            running.append(_succeed(slots, successor, new_slot, queue))
-        async with _background(*running):
+        if successor is None:
+            running = [worker.run() for _, worker in slots]
+        else:
+            running = [_stand_in(backend, worker, queue) for backend, worker in slots]
+            running.append(_succeed(slots, successor, new_slot))
+        async with _background(queue.run(), *running):
             try:
                 yield Gateway(queue, MemoryCoordination(), secret=lambda: secret)
             finally:
@@ -118,8 +120,18 @@ async def _alone(settings: Settings, successor: Successor | None) -> AsyncIterat
                         group.create_task(worker.retire(0))
 
 
+async def _stand_in(backend: A1111Backend, worker: Worker, queue: Queue) -> None:
+    """Paint until another one does; then say that it takes no more, until its offer lapses.
+
+    Not before the slot has ended: a look that was on its way would say the opposite.
+    """
+    await worker.run()
+    problem = "it stood in until another one came"
+    await queue.offer(replace(backend.offer, usable=False, resting=False, problem=problem))
+
+
 async def _succeed(
-    slots: list[Slot], successor: Successor, new_slot: Callable[[BackendAddress], Slot], queue: Queue
+    slots: list[Slot], successor: Successor, new_slot: Callable[[BackendAddress], Slot]
 ) -> None:
     """Paint on the server that comes, once it can, and no more on those that stood in for it."""
     backend, worker = new_slot(await successor())
@@ -127,19 +139,13 @@ async def _succeed(
     while not backend.offer.usable:
         await asyncio.sleep(LOOK_AGAIN)
         await worker.look()
-    stand_ins = tuple(slots)
+    stand_ins = [its for _, its in slots]
     slots.append((backend, worker))
     log.info("%s paints from now on, in place of what stood in for it", backend.name)
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run())
-        for old, its in stand_ins:
-            group.create_task(_retire(old, its, queue))
-
-
-async def _retire(backend: A1111Backend, worker: Worker, queue: Queue) -> None:
-    """Let what it paints end; then say that it takes no more, until its offer lapses."""
-    await worker.retire(None)
-    await queue.offer(replace(backend.offer, usable=False, problem="it stood in until another one came"))
+        for its in stand_ins:
+            group.create_task(its.retire(None))
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 
 from core import BackendAddress, Completed, Gateway, Settings, connect, work
 from core.connect import _background
-from tests.doubles.a1111 import A1111Double
+from tests.doubles.a1111 import EVENT_WAIT, A1111Double
 from tests.unit.core.examples import ALICE, wish_for
 from tests.valkey_server import flush
 
@@ -95,6 +95,37 @@ async def test_a_server_that_comes_paints_in_place_of_what_stood_in(monkeypatch:
             assert await painter_of(gateway, "after") == came.name
             assert [found.usable for found in (await gateway.catalog()).offers] == [False, True]
             assert [painting.prompt for painting in stand_in.paintings] == ["before", "in hand"]
+
+
+async def test_what_stood_in_offers_nothing_though_it_was_looked_at_just_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What only it can do nobody would paint any more, and who asked for that would wait for ever."""
+    monkeypatch.setattr("core.worker.standing.LOOK_EVERY", 0.01)
+    looked_at = asyncio.Event()
+    async with A1111Double() as stand_in, A1111Double() as came:
+
+        async def successor() -> BackendAddress:
+            await looked_at.wait()
+            return BackendAddress(came.url)
+
+        settings = Settings(sd_backends=(BackendAddress(stand_in.url),))
+        async with connect(settings, successor=successor) as gateway:
+
+            async def usable() -> list[bool]:
+                return [offer.usable for offer in (await gateway.catalog()).offers]
+
+            stand_in.fault("/sdapi/v1/options", "hang")
+            looks = stand_in.count("/sdapi/v1/options")
+            await stand_in.until(lambda: stand_in.count("/sdapi/v1/options") > looks)
+            looked_at.set()
+            await came.until(lambda: came.count("/sdapi/v1/options") > 1)
+            assert await painter_of(gateway, "meanwhile") == came.name
+            stand_in.heal()
+            assert await painter_of(gateway, "after") == came.name
+            async with asyncio.timeout(EVENT_WAIT):
+                while await usable() != [False, True]:
+                    assert await painter_of(gateway, "later") == came.name
 
 
 async def test_what_runs_beside_and_ends_with_a_fault_is_told_at_once(
