@@ -160,7 +160,9 @@ async def _painting(settings: Settings) -> AsyncIterator[_Painters]:
         settings, "ENGINE", lambda port: engine.server.serve(host, port, seconds), may_move=True
     ) as port:
         painter = BackendAddress(f"http://{reachable(host)}:{port}")
-        yield _Painters(settings.with_backends(painter), NOTES.get(found, ""), stand_in=True)
+        # On that port itself nobody else can come, and it would be found in its own place.
+        stand_in = not USUAL.endswith(f":{port}")
+        yield _Painters(settings.with_backends(painter), NOTES.get(found, ""), stand_in=stand_in)
 
 
 async def _usual_server() -> BackendAddress:

@@ -244,6 +244,25 @@ async def test_a_server_that_comes_later_paints_in_place_of_the_demo(tmp_path: P
         assert (await serve.ends())[0] == 0
 
 
+@pytest.mark.slow
+async def test_a_demo_on_the_usual_port_is_not_taken_for_a_server_that_comes(tmp_path: Path) -> None:
+    """It would take its own place, and nothing would paint until it is looked at again."""
+    port = free_port()
+    usual = f"http://127.0.0.1:{port}"
+    at_once = f"import cli.serve\ncli.serve.LOOK_FOR, cli.serve.USUAL = 0, {usual!r}\n" + USUAL_IS % usual
+    async with _serve(tmp_path, at_once, HTTP_PORT="0", WS_PORT="0", ENGINE_PORT=str(port)) as serve:
+        said = await serve.says("SD_BACKENDS=")
+        link = re.findall(r"http://127\.0\.0\.1:\d+/", said)[0]
+        async with aiohttp.ClientSession() as session:
+            for _ in range(2):
+                assert f'"backend":"127.0.0.1:{port}"' in await _get(session, link + "text?input=demo")
+        serve.signal(signal.SIGTERM)
+        code, more = await serve.ends()
+    assert code == 0
+    for word in ("paints from now on", "none of our jobs"):
+        assert word not in said + more
+
+
 async def test_a_running_picture_is_delivered_before_it_stops(tmp_path: Path) -> None:
     """SIGTERM refuses new work and lets what runs end."""
     async with A1111Double() as double:
