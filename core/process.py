@@ -46,8 +46,10 @@ def run(main: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main(load(os.environ)))
     except SettingsError as error:
-        with suppress(OSError):  # the exit code is heard also where nobody reads
+        try:
             print(f"sd-b64: {error}", file=sys.stderr)
+        except OSError:  # the exit code is heard also where nobody reads
+            forget_output(sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None

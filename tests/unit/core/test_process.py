@@ -1,6 +1,7 @@
 """A program stops on a signal, also where its loop knows none; a wrong setting ends it with one line."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -131,6 +132,19 @@ def test_a_setting_that_cannot_be_used_ends_the_program_with_one_line(
         run(main)
     assert ended.value.code == 2
     assert capsys.readouterr().err == "sd-b64: HTTP_PORT: is taken\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
+def test_a_supervisor_hears_the_exit_code_of_a_program_though_nobody_reads_its_line() -> None:
+    """Python writes at its end what could not be written before, and would say 120."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    environ = {**os.environ, "HTTP_PORT": "http", "PYTHONUNBUFFERED": ""}
+    try:
+        ran = subprocess.run([sys.executable, "-m", "httpserver"], stderr=writing, env=environ, check=False)
+    finally:
+        os.close(writing)
+    assert ran.returncode == 2
 
 
 def test_a_second_interrupt_ends_the_program_as_a_shell_expects() -> None:
