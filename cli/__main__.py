@@ -78,8 +78,9 @@ async def ask(options: Namespace) -> int:
     from core import forget_output, open_output
 
     open_output()
-    if os.environ.get("COLUMNS") == "0":  # nobody knows how wide it is, and rich would draw nothing
-        del os.environ["COLUMNS"]
+    for size in ("COLUMNS", "LINES"):
+        if os.environ.get(size) == "0":  # nobody knows how large it is, and rich would draw less, or nothing
+            del os.environ[size]
     if options.command == "imagine":
         from cli.imagine import imagine as command
     else:

@@ -135,13 +135,13 @@ async def test_what_is_said_of_colours_hides_no_table(
     ("arguments", "word"),
     [(("status",), "idle"), (("status", "--watch"), "idle"), (("imagine", PROMPT), "512x512")],
 )
-async def test_a_terminal_without_a_width_has_the_usual_one(
+async def test_a_terminal_without_a_size_has_the_usual_one(
     tmp_path: Path, arguments: tuple[str, ...], word: str
 ) -> None:
-    """As `COLUMNS=$(stty size | cut -d' ' -f2)` says where nobody has told how wide it is."""
+    """As `read LINES COLUMNS <<< $(stty size)` says where nobody has told how large it is."""
     async with (
         serving(tmp_path) as served,
-        terminal(tmp_path, served.url, *arguments, COLUMNS="0") as screen,
+        terminal(tmp_path, served.url, *arguments, COLUMNS="0", LINES="0") as screen,
     ):
         await screen.until(word)
 
