@@ -289,12 +289,12 @@ class Watching:
     def _say_flags_later(self, job: Watched, *, abandon: bool) -> None:
         if job.flags:
             self._unheard = True
-        elif self._jobs.get(job.id) is job:
+        elif self._jobs.get(job.id) is job and (abandon or job.id not in self.leaving):
             self.leaving.later(job.id, abandon=abandon)
 
     def _drop_if_done_with(self, job: Watched) -> None:
         if job.is_done_with and self._jobs.get(job.id) is job:
-            if job.said_again and job.id not in self.leaving:
-                self.leaving.later(job.id, abandon=False)
+            if job.said_again:
+                self._say_flags_later(job, abandon=False)
             del self._jobs[job.id]
             self._dropped.set()

@@ -750,6 +750,25 @@ async def test_who_leaves_in_an_outage_is_told_of_though_an_old_result_of_the_jo
         assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_who_leaves_in_an_outage_ends_his_job_though_he_looks_for_it_in_vain(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be painted for nobody."""
+
+    async def away() -> None:
+        raise QueueUnavailable("away")
+
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    before(monkeypatch, queue, "unwatch", away)
+    await queue.abandon(watch)
+    before(monkeypatch, queue, "watch", away)
+    with pytest.raises(QueueUnavailable):
+        await queue.events("job")
+    await home.pass_time(1)
+    assert (await queue.status(ALICE)).waiting == 0
+
+
 async def test_who_leaves_and_is_cut_off_takes_what_he_wanted_with_him(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
