@@ -4,13 +4,19 @@ A shell has what it starts in the background of a script (`sh -c 'pytest &'`) ig
 starts inherits it. Each process of the tests gives it its default back, for itself and for its children.
 """
 
-import os
 import signal
+from collections.abc import Generator
+
+import pytest
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """What `-n auto` means: half of the time a test waits for a socket, so there is work for one more."""
-    return (os.cpu_count() or 1) + 1
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """What `-n auto` means: half of the time a test waits for a socket, so there is work for one more.
+
+    Than xdist finds: a container may have few of many cores.
+    """
+    return (yield) + 1
 
 
 def pytest_configure() -> None:
