@@ -11,13 +11,10 @@ look up a painting server or a proxy meanwhile.
 import asyncio
 import socket
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from redis.asyncio import Connection, SSLConnection
 
-_asked: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], "asyncio.Future[Any]"]] = (
-    WeakKeyDictionary()
-)
+_asked: dict[tuple[str, int], "asyncio.Future[Any]"] = {}
 """The last look-up of each name."""
 
 
@@ -36,12 +33,11 @@ class _LookedUp:
 async def _look_up(host: str, port: int) -> None:
     """Wait for the look-up that is under way, or begin one. Raises OSError."""
     loop = asyncio.get_running_loop()
-    under_way = _asked.setdefault(loop, {})
-    asked = under_way.get((host, port))
-    if asked is None or asked.done():
+    asked = _asked.get((host, port))
+    if asked is None or asked.done() or asked.get_loop() is not loop:
         asked = asyncio.ensure_future(loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         asked.add_done_callback(_heard)
-        under_way[host, port] = asked
+        _asked[host, port] = asked
     await asyncio.wait({asked})  # which goes on when this is cut off
     asked.result()
 
