@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from cli.address import find_server
-from cli.display import is_read, is_terminal
+from cli.display import has_room, is_read, is_terminal
 from cli.failures import Failure
 from cli.messages import Status, escaped
 from cli.server import Server, reach
@@ -105,7 +105,7 @@ class _Printed:
 
     def lost(self, failure: Failure) -> None:
         """Tell standard error: once, until it is back."""
-        if not self._is_away:
+        if not self._is_away and has_room(sys.stderr):
             with suppress(OSError):  # nobody listens there, but somebody may read the rest
                 print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
         self._is_away = True

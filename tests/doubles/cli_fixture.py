@@ -10,8 +10,8 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -32,6 +32,22 @@ COLUMNS, ROWS = 100, 12
 PLAIN = "from cli.__main__ import main; main()"
 HASTY = "import cli.job, cli.status; cli.status.PERIOD = cli.job.FIRST_PAUSE = 0.05\n" + PLAIN
 """The same program without its pauses."""
+
+
+@contextmanager
+def full_pipe() -> Iterator[int]:
+    """A pipe that nobody reads, and that takes no more: the end to write to."""
+    reading, writing = os.pipe()
+    try:
+        os.set_blocking(writing, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"." * 4096)
+        os.set_blocking(writing, True)
+        yield writing
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 async def client(*arguments: str) -> int:

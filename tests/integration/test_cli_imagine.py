@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,7 +15,7 @@ from aiohttp import ClientSession, web
 from cli.__main__ import main
 from cli.failures import Failure
 from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
-from tests.doubles.cli_fixture import UNSET, client, contents, everything_answered, started
+from tests.doubles.cli_fixture import UNSET, client, contents, everything_answered, full_pipe, started
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.tls import own_certificate
 from tests.ports import free_port
@@ -430,20 +429,11 @@ async def test_nobody_has_to_listen(tmp_path: Path, broken: str, unbuffered: str
 @pytest.mark.skipif(sys.platform == "win32", reason="it tells of no pipe that it is full")
 async def test_nobody_has_to_read_how_far_it_is(tmp_path: Path) -> None:
     """Whoever starts it only waits for its end, and the pipe is full one day, as in a long queue."""
-    reading, writing = os.pipe()
-    try:
-        os.set_blocking(writing, False)
-        with suppress(BlockingIOError):
-            while True:
-                os.write(writing, b"." * 4096)
-        os.set_blocking(writing, True)
+    with full_pipe() as unread:
         async with serving(tmp_path) as served:
             arguments = (served.url, "imagine", PROMPT, "-o", "out.png")
-            async with started(tmp_path, *arguments, stderr=writing) as process:
+            async with started(tmp_path, *arguments, stderr=unread) as process:
                 assert await process.wait() == 0
-    finally:
-        os.close(reading)
-        os.close(writing)
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
 
 

@@ -15,8 +15,8 @@ from cli import status
 from cli.exit_codes import UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Status
-from tests.doubles.a1111 import A1111Double
-from tests.doubles.cli_fixture import HASTY, UNSET, client, everything_answered, started
+from tests.doubles.a1111 import EVENT_WAIT, A1111Double
+from tests.doubles.cli_fixture import HASTY, UNSET, client, everything_answered, full_pipe, started
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.relay import Relay
 
@@ -167,6 +167,32 @@ async def test_a_signal_ends_a_watch_that_nobody_reads(
         asyncio.get_running_loop().remove_reader(reading)
         os.close(reading)
         os.close(writing)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="it tells of no pipe that it is full")
+async def test_nobody_has_to_read_that_the_server_is_away(tmp_path: Path) -> None:
+    """The pipe is full one day, where it is often away; what is shown has a reader of its own."""
+    body = b'{"waiting":0,"running":0,"callers":0,"backends":[]}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answers = iter([head + body, b"", b"", head + body])  # aiohttp asks once more by itself
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(next(answers, b""))
+        writer.close()
+
+    with full_pipe() as unread:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            arguments = (url, "status", "--watch", "--json")
+            async with started(tmp_path, *arguments, program=HASTY, stderr=unread) as process:
+                assert process.stdout is not None
+                async with asyncio.timeout(EVENT_WAIT):
+                    for _ in range(2):
+                        await until(process.stdout, b'"waiting"')
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 0
 
 
 @pytest.mark.parametrize("as_json", [True, False])
