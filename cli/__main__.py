@@ -100,8 +100,12 @@ async def ask(options: Namespace) -> int:
 
 
 def _complain(text: str) -> None:
-    with suppress(OSError):  # a script hears the exit code also where nobody reads
-        print(f"sd-b64: {text}", file=sys.stderr)
+    """A script hears the exit code also where nobody reads this, or what stands there already."""
+    from cli.display import has_room
+
+    if has_room(sys.stderr):
+        with suppress(OSError):
+            print(f"sd-b64: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

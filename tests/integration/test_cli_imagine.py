@@ -14,7 +14,7 @@ from aiohttp import ClientSession, web
 
 from cli.__main__ import main
 from cli.failures import Failure
-from tests.doubles.a1111 import A1111Double, prompt_of, seed_of
+from tests.doubles.a1111 import EVENT_WAIT, A1111Double, prompt_of, seed_of
 from tests.doubles.cli_fixture import UNSET, client, contents, everything_answered, full_pipe, started
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.tls import own_certificate
@@ -435,6 +435,18 @@ async def test_nobody_has_to_read_how_far_it_is(tmp_path: Path) -> None:
             async with started(tmp_path, *arguments, stderr=unread) as process:
                 assert await process.wait() == 0
     assert prompt_of(contents(tmp_path / "out.png")) == PROMPT
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="it tells of no pipe that it is full")
+@pytest.mark.parametrize("arguments", [("imagine", PROMPT), ("status",)])
+async def test_nobody_has_to_read_what_went_wrong(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """Whoever waits for its end would wait for ever."""
+    with full_pipe() as unread:
+        url = f"http://127.0.0.1:{free_port()}"
+        async with started(tmp_path, url, *arguments, stderr=unread) as process:
+            async with asyncio.timeout(EVENT_WAIT):
+                assert await process.wait() == 3
 
 
 @pytest.mark.slow
