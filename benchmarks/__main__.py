@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks import gpus, growth, http, machine, queue, report, start, websocket
 from benchmarks.chapters import CHAPTERS
 from benchmarks.plots import draw
-from benchmarks.processes import ROOT, Bench, BenchmarkError
+from benchmarks.processes import ROOT, Bench, BenchmarkError, to_be_broken_off
 from benchmarks.series import Gathering, Run
 
 Measure = Callable[..., tuple[Gathering, list[str]]]
@@ -40,7 +40,8 @@ def main() -> None:
         write_docs()
         return
     try:
-        run = measure(options.kind, quick=options.quick)
+        with to_be_broken_off():
+            run = measure(options.kind, quick=options.quick)
     except BenchmarkError as error:
         raise SystemExit(f"benchmarks: {error}") from error
     print(report.printed(run))
@@ -52,10 +53,12 @@ def main() -> None:
 def measure(kind: str, *, quick: bool) -> Run:
     """One run, in a folder of its own that is gone afterwards."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        bench = Bench(Path(folder), machine.cores())
-        gathering, notes = KINDS[kind](bench, quick=quick, say=_say)
-    _say("")
+    try:
+        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+            bench = Bench(Path(folder), machine.cores())
+            gathering, notes = KINDS[kind](bench, quick=quick, say=_say)
+    finally:
+        _say("")  # what is said next begins a line
     return Run(
         kind,
         quick,

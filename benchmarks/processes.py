@@ -129,6 +129,19 @@ class Bench:
             yield program
 
 
+@contextmanager
+def to_be_broken_off() -> Iterator[None]:
+    """By Ctrl-C, a time-out of CI, or a terminal that closes: what was started is ended then."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has the second ignored
+            signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("benchmarks: broken off", file=sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from None
+
+
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
     """Ours without any setting of the project, so that the measured ones are the defaults."""
     names = {item.name.upper() for item in SETTINGS}

@@ -15,6 +15,7 @@ from itertools import count
 
 from redis.asyncio import Redis
 
+from benchmarks.processes import to_be_broken_off
 from core import BackendAddress, Caller, Completed, Gateway, ImageRequest, Settings, Watch, connect, work
 from tests.doubles.a1111 import A1111Double
 from tests.valkey_server import ValkeyServer
@@ -185,7 +186,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2000, help="that wait and are watched")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long what rests is looked at")
     options = parser.parse_args()
-    print(tables(asyncio.run(measure(options.pictures, options.jobs, options.seconds))))
+    with to_be_broken_off():
+        costs = asyncio.run(measure(options.pictures, options.jobs, options.seconds))
+    print(tables(costs))
 
 
 if __name__ == "__main__":

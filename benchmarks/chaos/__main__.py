@@ -5,6 +5,7 @@ import asyncio
 import random
 
 from benchmarks.chaos import Plan, storm
+from benchmarks.processes import to_be_broken_off
 
 
 def main() -> None:
@@ -13,7 +14,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=Plan().jobs)
     parser.add_argument("--seed", type=int, default=1, help="of who is killed when")
     options = parser.parse_args()
-    report = asyncio.run(storm(Plan(jobs=options.jobs), random.Random(options.seed)))
+    with to_be_broken_off():
+        report = asyncio.run(storm(Plan(jobs=options.jobs), random.Random(options.seed)))
     print(report.told())
     raise SystemExit(bool(report.faults))
 

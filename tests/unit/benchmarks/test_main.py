@@ -1,7 +1,9 @@
 """The commands that measure, as the extra `bench` installs what they need."""
 
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +24,34 @@ def test_who_measures_needs_nothing_of_the_tests_extra(module: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: python -m {module} ")
+
+
+SLEEPER = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # nohup and a shell's & have them ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from benchmarks.__main__ import KINDS, main
+def measure(bench, *, quick, say):
+    with bench.running("a sleeper", ["sleep", "600"]) as program:
+        print(program.process.pid, bench.folder, flush=True)
+        program.process.wait()
+KINDS["start"] = measure
+main()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP") or not Path("/proc").exists(), reason="needs Linux")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_was_started_ends_with_who_measures(name: str) -> None:
+    """By Ctrl-C, by a time-out of CI, by a terminal that closes: no process, folder or traceback is left."""
+    command = [sys.executable, "-c", SLEEPER, "start", "--dry"]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        pid, folder = process.stdout.readline().split()
+        process.send_signal(signal.Signals[name])
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "benchmarks: broken off\n")
+    assert not Path("/proc", pid).exists()
+    assert not Path(folder).exists()
