@@ -34,7 +34,6 @@ USUAL = {"waiting": 10_000, "callers": 100, "backends": 16}
 STEPS, QUICK_STEPS = 4000, 1000
 """How often each step is taken in a round."""
 STEPS_OF = ("submit", "claim", "position", "cancel")
-BATCH = 100
 REQUEST = ImageRequest(prompt="a monkey with a hat")
 
 Say = Callable[[str], None]
@@ -77,16 +76,15 @@ class Scene:
         """Microseconds of a submit, a claim, a position and a cancel, and of the longest of all."""
         await self._fill()
         taken: dict[str, list[float]] = {name: [] for name in STEPS_OF}
-        batch = min(BATCH, self._waiting // 4)
-        for turn in range(steps // batch):
-            if turn % (1 + 500 // batch) == 0:
+        for turn in range(steps):
+            if turn % 500 == 0:
                 await self._offer()
+            # In turns: of many looks in a row all but the first are told what that one found.
             for name, step in zip(
                 STEPS_OF, (self._submit, self._claim, self._look, self._cancel), strict=True
             ):
-                taken[name] += [await step() for _ in range(batch)]
-            for _ in range(batch):
-                await self._submit()
+                taken[name].append(await step())
+            await self._submit()
         medians = {name: 1e6 * median(times) for name, times in taken.items()}
         return {**medians, "longest": 1e6 * max(map(max, taken.values()))}
 
@@ -131,11 +129,13 @@ class Scene:
         return seconds
 
     async def _look(self) -> float:
-        """What a watcher costs that comes while the job waits: it is told the place."""
+        """What a watcher costs that comes while the job waits: it is told the place. Then it goes again."""
         id = self._chance.choice(self._ids)
         began = time.thread_time()
-        await self._queue.events(id)
-        return time.thread_time() - began
+        watch = await self._queue.events(id)
+        seconds = time.thread_time() - began
+        await self._queue.leave(watch)
+        return seconds
 
     async def _cancel(self) -> float:
         id = self._chance.choice(self._ids)
