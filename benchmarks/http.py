@@ -64,10 +64,11 @@ def contenders() -> tuple[list[Start], list[str]]:
     if nginx_path() is None:
         return starts, ["nginx is not installed here: it and the original design are left out."]
     starts.append(nginx)
-    if find_spec("flask") and find_spec("gunicorn"):
+    missing = [name for name in ("flask", "gunicorn", "requests") if not find_spec(name)]
+    if not missing:
         starts.append(original)
     else:
-        notes.append("Flask or gunicorn is not installed here: the original design is left out.")
+        notes.append(f"Not installed here, so that the original design is left out: {', '.join(missing)}.")
     return starts, notes
 
 
@@ -101,10 +102,13 @@ def check(system: System, picture: Picture) -> None:
     """Read one answer with the plain JSON parser. Raises BenchmarkError if it is another picture."""
     if system.name == DIRECT:
         return
-    with urllib.request.urlopen(f"http://127.0.0.1:{system.port}{picture.path}", timeout=10) as response:
-        words = json.load(response)
-    # nginx hands on what the server said.
-    answered = words["images"][0] if system.name == NGINX else words["image-base64"]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{system.port}{picture.path}", timeout=10) as response:
+            words = json.load(response)
+        # nginx hands on what the server said.
+        answered = words["images"][0] if system.name == NGINX else words["image-base64"]
+    except (OSError, LookupError, ValueError) as error:
+        raise BenchmarkError(f"{system.name} answers no picture: {error!r}") from error
     if base64.b64decode(answered) != base64.b64decode(picture.base64):
         raise BenchmarkError(f"{system.name} answers another picture")
 

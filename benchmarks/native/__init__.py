@@ -99,7 +99,9 @@ class Native:
         """Let so many connections ask again and again. Raises BenchmarkError for what is no picture."""
         words = [wire, str(port), str(connections), str(seconds), str(grace), str(least), what]
         with pinned(self.bench.cores.load):
-            done = subprocess.run([str(self.load), *words], capture_output=True, check=True)
+            done = subprocess.run([str(self.load), *words], capture_output=True, check=False)
+        if done.returncode:
+            raise BenchmarkError(f"port {port}: {done.stderr.decode(errors='replace').strip()}")
         loaded = msgspec.json.decode(done.stdout, type=Loaded)
         if loaded.errors or not loaded.pictures:
             raise BenchmarkError(

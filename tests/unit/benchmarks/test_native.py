@@ -15,6 +15,7 @@ from benchmarks.machine import cores
 from benchmarks.native import Native, build
 from benchmarks.pictures import Picture, make_pictures
 from benchmarks.processes import Bench, BenchmarkError
+from tests.ports import free_port
 
 PATH = "/sdapi/v1/txt2img?prompt=a%20tiny%20monkey"
 
@@ -91,3 +92,9 @@ def test_an_answer_that_is_no_picture_stops_the_measurement(
         pytest.raises(BenchmarkError, match=r"0 pictures, 1 errors, first: HTTP/1\.1 200 OK"),
     ):
         native.ask("http", backends.ports[0], 1, 0.1, "/", least=100)
+
+
+def test_a_server_that_is_gone_stops_the_measurement(native: Native) -> None:
+    port = free_port()
+    with pytest.raises(BenchmarkError, match=rf"port {port}: connect: Connection refused"):
+        native.ask("http", port, 1, 0.1, "/", least=100)
