@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
+from benchmarks.processes import BenchmarkError
+
 HANDSHAKE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
@@ -128,27 +130,41 @@ class Heard:
         self._changed.set()
 
     async def until(self, reached: Callable[[], bool], *, within: float = 60.0) -> None:
-        """Wait until this holds; it is looked at whenever something was heard."""
-        async with asyncio.timeout(within):
-            while not reached():
-                self._changed.clear()
-                await self._changed.wait()
+        """Wait until this holds; it is looked at whenever something was heard. Raises BenchmarkError."""
+        try:
+            async with asyncio.timeout(within):
+                while not reached():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            last = self.all[-1][2][:300].decode(errors="replace") if self.all else "nothing"
+            raise BenchmarkError(
+                f"after {within:g} s the clients wait in vain; {len(self.all)} messages, the last one: {last}"
+            ) from error
 
 
 @asynccontextmanager
 async def crowd(count: int, port: int, path: str, hear: Hear) -> AsyncIterator[Sequence[Client]]:
-    """So many clients, all of them open. Leaving it hangs up."""
+    """So many clients, all of them open. Leaving it hangs up. Raises BenchmarkError if one cannot connect."""
     clients: list[Client] = []
     try:
         for first in range(0, count, AT_ONCE):
-            numbers = range(first, min(first + AT_ONCE, count))
-            async with asyncio.timeout(OPEN_SECONDS), asyncio.TaskGroup() as tasks:
-                opening = [tasks.create_task(_connect(number, port, path, hear)) for number in numbers]
-            clients += [task.result() for task in opening]
+            clients += await _open(range(first, min(first + AT_ONCE, count)), port, path, hear)
         yield clients
     finally:
         for client in clients:
             client.close()
+
+
+async def _open(numbers: range, port: int, path: str, hear: Hear) -> list[Client]:
+    try:
+        async with asyncio.timeout(OPEN_SECONDS), asyncio.TaskGroup() as tasks:
+            opening = [tasks.create_task(_connect(number, port, path, hear)) for number in numbers]
+    except TimeoutError as error:
+        raise BenchmarkError(f"port {port}: no connection within {OPEN_SECONDS:g} s") from error
+    except ExceptionGroup as group:
+        raise BenchmarkError(f"port {port}: no connection: {group.exceptions[0]}") from group
+    return [task.result() for task in opening]
 
 
 async def _connect(number: int, port: int, path: str, hear: Hear) -> Client:

@@ -23,6 +23,8 @@ HTTP, WEBSOCKET = "HTTP", "websocket"
 BACKENDS = 16
 ROUNDS = 5
 IDLE, CROWD, SHARERS = 5000, 2000, 200
+FILES_BESIDE = 1000
+"""Open files that are no connections of the crowd."""
 PAINT_SECONDS = 5.0
 CROWD_MESSAGE = b'{"input":"a tiny monkey","steps":10}'
 """A step, and so a progress, each half second."""
@@ -56,7 +58,9 @@ decode = msgspec.json.Decoder(Words).decode
 def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:
     """Four scenes, each one with both sides in turns."""
     most = raise_open_files()
-    idle = min(IDLE, most - 1000)
+    if most < CROWD + FILES_BESIDE:
+        raise BenchmarkError(f"{CROWD + FILES_BESIDE} open files are needed, and {most} allowed (ulimit -Hn)")
+    idle = min(IDLE, most - FILES_BESIDE)
     notes = (
         [] if idle == IDLE else [f"This system allows {most} open files, so {idle} connections were idle."]
     )

@@ -1,6 +1,13 @@
 """Delays, from what the clients heard and what the painting servers told."""
 
+from pathlib import Path
+
+import pytest
+
+from benchmarks import websocket
+from benchmarks.machine import Cores
 from benchmarks.native import Log
+from benchmarks.processes import Bench, BenchmarkError
 from benchmarks.websocket import Words, behind, delays
 
 
@@ -18,3 +25,12 @@ def test_a_fraction_that_comes_again_is_the_latest_before() -> None:
 
 def test_each_position_is_as_late_as_it_is_behind_the_first_of_its_second() -> None:
     assert behind([1.0, 1.125, 1.25, 2.0, 2.125]) == [0.0, 0.125, 0.25, 0.0, 0.125]
+
+
+def test_where_too_few_files_may_be_open_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crowd comes last, after minutes."""
+    monkeypatch.setattr(websocket, "raise_open_files", lambda: 1024)
+    with pytest.raises(BenchmarkError, match="3000 open files are needed, and 1024 allowed"):
+        websocket.measure(Bench(tmp_path, Cores(0, 0)), quick=True, say=lambda words: None)
