@@ -4,7 +4,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print only: keep nothing, leave the docs alone")
     options = parser.parse_args()
     if options.kind == "docs":
-        write_docs()
+        with _writing():
+            write_docs()
         return
     try:
         with to_be_broken_off():
@@ -46,8 +48,9 @@ def main() -> None:
         raise SystemExit(f"benchmarks: {error}") from error
     print(report.printed(run))
     if not options.dry:
-        report.keep(run, RESULTS)
-        write_docs(run.kind)
+        with _writing():
+            report.keep(run, RESULTS)
+            write_docs(run.kind)
 
 
 def measure(kind: str, *, quick: bool) -> Run:
@@ -82,6 +85,15 @@ def write_docs(*kinds: str) -> None:
                 draw(panels, DOCS / "images" / report.plot_name(run))
             except ImportError:
                 print("no plots: matplotlib is not installed (pip install -e '.[bench]')", file=sys.stderr)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Ends the program where the checkout cannot be written; what was measured has been printed."""
+    try:
+        yield
+    except OSError as error:
+        raise SystemExit(f"benchmarks: nothing is kept: {error}") from error
 
 
 def _say(words: str) -> None:

@@ -132,14 +132,18 @@ class Bench:
 @contextmanager
 def to_be_broken_off() -> Iterator[None]:
     """By Ctrl-C, a time-out of CI, or a terminal that closes: what was started is ended then."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has the second ignored
-            signal.signal(number, signal.default_int_handler)
+    both = (signal.SIGTERM, signal.SIGHUP)
+    ends = [number for number in both if signal.getsignal(number) is signal.SIG_DFL]  # nohup ignores one
+    for number in ends:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
         print("benchmarks: broken off", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
+    finally:
+        for number in ends:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as command
 from benchmarks.processes import ROOT
+from benchmarks.series import Gathering
 
 WITHOUT_THE_TESTS_EXTRA = """
 import runpy, sys
@@ -55,3 +57,19 @@ def test_what_was_started_ends_with_who_measures(name: str) -> None:
     assert (process.returncode, said) == (130, "benchmarks: broken off\n")
     assert not Path("/proc", pid).exists()
     assert not Path(folder).exists()
+
+
+def test_figures_that_cannot_be_kept_are_told_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a checkout of somebody else's: a run may have taken twenty minutes."""
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    gathering = Gathering()
+    gathering.add(0.25, command="sd-b64 serve", metric="first answer s")
+    monkeypatch.setattr(command, "RESULTS", in_the_way / "results")
+    monkeypatch.setitem(command.KINDS, "start", lambda *words, **options: (gathering, []))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "start"])
+    with pytest.raises(SystemExit, match=r"^benchmarks: nothing is kept: .*results"):
+        command.main()
+    assert "the first answer" in capsys.readouterr().out
