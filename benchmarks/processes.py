@@ -99,12 +99,18 @@ class Bench:
         ports: Iterable[int] = (),
         environ: Mapping[str, str] = NOTHING,
     ) -> Iterator[Program]:
-        """Run a program on a core (default: that of what is measured) until it listens on `ports`."""
+        """Run a program on a core (default: that of what is measured), from when it listens on `ports`.
+
+        Raises BenchmarkError if it does not.
+        """
         log = self.folder / f"{name.replace(' ', '-')}-{time.monotonic_ns()}.log"
-        with log.open("wb") as output, pinned(self.cores.system if core is None else core):
-            process = subprocess.Popen(
-                command, cwd=self.folder, env=environment(environ), stdout=output, stderr=output
-            )
+        try:
+            with log.open("wb") as output, pinned(self.cores.system if core is None else core):
+                process = subprocess.Popen(
+                    command, cwd=self.folder, env=environment(environ), stdout=output, stderr=output
+                )
+        except OSError as error:  # as where nothing in /tmp may be run
+            raise BenchmarkError(f"{name} cannot be started: {error}") from error
         program = Program(name, process, log)
         try:
             for port in ports:
