@@ -2,14 +2,13 @@
 
 import base64
 import json
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 
 from benchmarks.native import Backends, Loaded, Native, build
 from benchmarks.pictures import Picture, make_pictures
-from benchmarks.processes import Bench, BenchmarkError
+from benchmarks.processes import LOOPBACK, Bench, BenchmarkError
 from benchmarks.series import Gathering
 from benchmarks.systems import (
     DIRECT,
@@ -103,7 +102,7 @@ def check(system: System, picture: Picture) -> None:
     if system.name == DIRECT:
         return
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{system.port}{picture.path}", timeout=10) as response:
+        with LOOPBACK.open(f"http://127.0.0.1:{system.port}{picture.path}", timeout=10) as response:
             words = json.load(response)
         # nginx hands on what the server said.
         answered = words["images"][0] if system.name == NGINX else words["image-base64"]

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from urllib.request import ProxyHandler, build_opener
 
 from benchmarks.machine import Cores, pinned
 from core.settings import SETTINGS
@@ -20,6 +21,8 @@ SETTLE_SECONDS = 20.0
 """How long a program may take to listen."""
 STOP_SECONDS = 10.0
 MEGABYTE = 1e6
+LOOPBACK = build_opener(ProxyHandler({}))
+"""Opens URLs of what is measured; a proxy that the environment names knows another 127.0.0.1."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -153,9 +156,13 @@ def to_be_broken_off() -> Iterator[None]:
 
 
 def environment(changes: Mapping[str, str]) -> dict[str, str]:
-    """Ours without any setting of the project, so that the measured ones are the defaults."""
+    """Ours without any setting of the project, so that the measured are the defaults; no proxy either."""
     names = {item.name.upper() for item in SETTINGS}
-    kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in names}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.removesuffix("_FILE") not in names and not name.lower().endswith("_proxy")
+    }
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **changes}
 
 

@@ -5,12 +5,11 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.machine import pinned
-from benchmarks.processes import Bench, BenchmarkError, Program
+from benchmarks.processes import LOOPBACK, Bench, BenchmarkError, Program
 from benchmarks.series import Gathering
 from tests.ports import free_port
 
@@ -94,7 +93,7 @@ def _answered(program: Program, url: str) -> float:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and program.process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
+            with LOOPBACK.open(url, timeout=PATIENCE) as response:
                 response.read()
                 return time.monotonic()
         except (TimeoutError, urllib.error.URLError, ConnectionError):

@@ -6,13 +6,12 @@ import sys
 import tempfile
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.native import Backends
-from benchmarks.processes import SETTLE_SECONDS, Bench, BenchmarkError, Program
+from benchmarks.processes import LOOPBACK, SETTLE_SECONDS, Bench, BenchmarkError, Program
 from tests.ports import free_port
 
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
@@ -107,7 +106,7 @@ def _wait_until_ready(program: Program, port: int) -> None:
     end = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < end:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
+            LOOPBACK.open(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
             return
         except urllib.error.URLError:
             time.sleep(0.05)

@@ -6,7 +6,6 @@ In C, so that they are not the limit of what they measure; the http kind shows t
 import json
 import shutil
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import msgspec
 
 from benchmarks.machine import pinned
 from benchmarks.pictures import Picture
-from benchmarks.processes import Bench, BenchmarkError, Program
+from benchmarks.processes import LOOPBACK, Bench, BenchmarkError, Program
 
 HERE = Path(__file__).parent
 
@@ -134,5 +133,5 @@ def _ports(program: Program) -> list[int]:
 
 
 def _log(port: int) -> Log:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/log", timeout=10) as response:
+    with LOOPBACK.open(f"http://127.0.0.1:{port}/log", timeout=10) as response:
         return msgspec.convert(json.load(response), Log)

@@ -11,6 +11,7 @@ from benchmarks import http
 from benchmarks.pictures import Picture
 from benchmarks.processes import BenchmarkError
 from benchmarks.systems import System, bare_proxy, nginx, whole_way
+from tests.ports import free_port
 
 PICTURE = Picture("tiny", b"AAAA", Path("tiny.json"))
 
@@ -37,6 +38,13 @@ def failing() -> Iterator[System]:
 
 def test_who_answers_no_picture_is_named(failing: System) -> None:
     with pytest.raises(BenchmarkError, match=r"the original answers no picture: .*502"):
+        http.check(failing, PICTURE)
+
+
+def test_a_proxy_of_the_environment_is_not_asked(failing: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(BenchmarkError, match="HTTPError 502"):
         http.check(failing, PICTURE)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.machine import Cores
-from benchmarks.processes import Bench, BenchmarkError
+from benchmarks.processes import Bench, BenchmarkError, environment
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="needs Linux")
@@ -20,3 +20,14 @@ def test_a_program_that_may_not_be_run_is_named(tmp_path: Path) -> None:
         Bench(tmp_path, Cores(core, core)).running("backends", [str(program)]),
     ):
         pass
+
+
+def test_what_is_measured_knows_no_setting_and_no_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The original design would ask the painting servers through the latter."""
+    for name in ("HTTP_PROXY", "all_proxy", "MAX_QUEUE", "API_KEY_FILE"):
+        monkeypatch.setenv(name, "http://192.0.2.1:3128")
+    known = environment({"MAX_STEPS": "9"})
+    assert not {"HTTP_PROXY", "all_proxy", "MAX_QUEUE", "API_KEY_FILE"} & known.keys()
+    assert known["MAX_STEPS"] == "9"
