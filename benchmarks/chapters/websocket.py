@@ -7,8 +7,9 @@ OURS, BARE = "whole way", "bare websockets"
 HTTP, WEBSOCKET = "HTTP", "websocket"
 WORDS = """\
 The websocket front end with the core behind it (`python -m wsserver`) on one core; the clients and the
-simulated servers on the other. **Bare websockets** is the same library with the same options, which sends
-the same kinds of messages to as many clients, as often, with no core behind it."""
+simulated servers on the other. **Bare websockets** is the same library, without compression as ours, whose
+own keepalive pings as often; it sends the same kinds of messages to as many clients, as often, with no core
+behind it."""
 CROWD_WORDS = """\
 **2,000 clients.** Each is a caller of its own with one prompt. 16 servers paint (5 seconds a picture), so 16
 clients get a progress twice a second, and all the others their place in the queue once a second. The delay of

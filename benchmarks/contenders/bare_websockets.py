@@ -82,7 +82,7 @@ async def _send(connection: ServerConnection, words: dict[str, object]) -> None:
 
 
 async def main(port: int, crowd: Crowd) -> None:
-    """Serve until the process is ended. The options of `serve` are those of our own front end."""
+    """Serve until the process is ended, as our own front end does; that one pings by itself, as often."""
     async with (
         serve(
             crowd.welcome,
