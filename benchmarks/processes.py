@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,13 +99,16 @@ class Bench:
         command: Sequence[str],
         *,
         core: int | None = None,
-        ports: Iterable[int] = (),
+        ports: Sequence[int] = (),
         environ: Mapping[str, str] = NOTHING,
     ) -> Iterator[Program]:
         """Run a program on a core (default: that of what is measured), from when it listens on `ports`.
 
         Raises BenchmarkError if it does not.
         """
+        for port in ports:  # else whoever listens there would be measured in its place
+            if _is_listening(port):
+                raise BenchmarkError(f"{name}: another program has taken port {port} just now; try again")
         log = self.folder / f"{name.replace(' ', '-')}-{time.monotonic_ns()}.log"
         try:
             with log.open("wb") as output, pinned(self.cores.system if core is None else core):
@@ -128,7 +131,7 @@ class Bench:
         name: str,
         module: str,
         *words: str,
-        ports: Iterable[int] = (),
+        ports: Sequence[int] = (),
         environ: Mapping[str, str] = NOTHING,
     ) -> Iterator[Program]:
         """The same for a Python module of this project."""
@@ -170,13 +173,19 @@ def wait_until_listening(program: Program, port: int) -> None:
     """Wait until somebody accepts connections there. Raises BenchmarkError with the program's last words."""
     end = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < end and program.process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        if _is_listening(port):
             return
-        except OSError:
-            time.sleep(0.01)
+        time.sleep(0.01)
     last = program.log.read_text(encoding="utf-8", errors="replace")[-2000:]
     raise BenchmarkError(f"{program.name} does not listen on port {port}:\n{last}")
+
+
+def _is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _children() -> dict[int, list[int]]:
