@@ -3,9 +3,9 @@
  *     load http|ws PORT CONNECTIONS SECONDS GRACE LEAST PATH|MESSAGE
  *
  * A picture is a 200 whose body, or a text message that, has at least LEAST bytes. After SECONDS nothing new is
- * asked for, and what is under way gets GRACE seconds. Prints one JSON object. The bodies are thrown away in
- * the kernel (MSG_TRUNC), so that the measuring side costs as little as it can; whoever calls this has
- * looked at one picture before.
+ * asked for, and what is under way gets GRACE seconds; unless these are none, what has no answer then is an
+ * error: it would be in no figure. Prints one JSON object. The bodies are thrown away in the kernel (MSG_TRUNC),
+ * so that the measuring side costs as little as it can; whoever calls this has looked at one picture before.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -232,6 +232,8 @@ int main(int count, char **words) {
         for (int i = 0; i < clients && !open; i++) open = connections[i].open;
         if (!open) break;
     }
+    for (int i = 0; end > deadline && i < clients; i++)
+        if (connections[i].open && connections[i].asked) fail(&connections[i], "no answer in time");
     tell(began);
     return 0;
 }

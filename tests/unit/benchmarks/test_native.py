@@ -94,6 +94,19 @@ def test_an_answer_that_is_no_picture_stops_the_measurement(
         native.ask("http", backends.ports[0], 1, 0.1, "/", least=100)
 
 
+def test_a_request_that_is_never_answered_stops_the_measurement(
+    native: Native, pictures: dict[str, Picture]
+) -> None:
+    """It is in no latency, and what is asked meanwhile makes the figures look well."""
+    size = len(pictures["tiny"].base64)
+    with native.backends(1, 0.05, [pictures["tiny"]]) as backends:
+        # This server forgets the picture that it paints as it gets another one.
+        with pytest.raises(BenchmarkError, match=r" pictures, 1 errors, first: no answer in time"):
+            native.ask("http", backends.ports[0], 2, 0.2, PATH, least=size, grace=0.2)
+        loaded = native.ask("http", backends.ports[0], 2, 0.2, PATH, least=size, grace=0.0)
+    assert loaded.pictures, "where there is no grace, what is cut off is none"
+
+
 def test_a_server_that_is_gone_stops_the_measurement(native: Native) -> None:
     port = free_port()
     with pytest.raises(BenchmarkError, match=rf"port {port}: connect: Connection refused"):
