@@ -34,6 +34,8 @@ class Client(asyncio.Protocol):
     def __init__(self, number: int, path: str, hear: Hear) -> None:
         self.number = number
         self.open = asyncio.get_running_loop().create_future()
+        self.gone = False
+        """Whether the connection has ended."""
         self._path = path
         self._hear = hear
         self._buffer = bytearray()
@@ -48,6 +50,7 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        self.gone = True
         if not self.open.done():
             self.open.set_exception(exc or ConnectionError("the server closed the connection"))
 
@@ -145,12 +148,17 @@ class Heard:
 
 @asynccontextmanager
 async def crowd(count: int, port: int, path: str, hear: Hear) -> AsyncIterator[Sequence[Client]]:
-    """So many clients, all of them open. Leaving it hangs up. Raises BenchmarkError if one cannot connect."""
+    """So many clients, all of them open. Leaving it hangs up.
+
+    Raises BenchmarkError if one cannot connect, or has lost its server at the end: who is gone costs nothing.
+    """
     clients: list[Client] = []
     try:
         for first in range(0, count, AT_ONCE):
             clients += await _open(range(first, min(first + AT_ONCE, count)), port, path, hear)
         yield clients
+        if gone := sum(client.gone for client in clients):
+            raise BenchmarkError(f"port {port}: the server has hung up on {gone} of {count} clients")
     finally:
         for client in clients:
             client.close()

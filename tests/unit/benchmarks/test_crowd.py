@@ -1,5 +1,7 @@
 """The crowd of clients, where it meets no server that does as it should."""
 
+import asyncio
+
 import pytest
 
 from benchmarks.crowd import Heard, crowd
@@ -12,6 +14,23 @@ async def test_a_crowd_that_cannot_connect_says_why() -> None:
     with pytest.raises(BenchmarkError, match=rf"port {port}: no connection: .*{port}"):
         async with crowd(3, port, "/idle", Heard()):
             pass
+
+
+async def test_who_was_hung_up_on_is_not_measured() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        writer.close()
+
+    async def visit(port: int) -> None:
+        async with crowd(2, port, "/idle", Heard()) as clients:
+            while not all(client.gone for client in clients):  # noqa: ASYNC110 - they tell nobody
+                await asyncio.sleep(0)
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(BenchmarkError, match=f"port {port}: the server has hung up on 2 of 2 clients"):
+            await visit(port)
 
 
 async def test_what_is_waited_for_in_vain_is_told_with_what_was_heard_instead() -> None:
