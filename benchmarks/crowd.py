@@ -122,6 +122,8 @@ class Heard:
         self.all: list[tuple[float, int, bytes, int]] = []
         self.pictures: list[float] = []
         """When each picture was there."""
+        self.refusal = b""
+        """The last error of all."""
         self._changed = asyncio.Event()
 
     def __call__(self, client: Client, message: bytes, length: int) -> None:
@@ -130,20 +132,34 @@ class Heard:
         self.all.append((now, client.number, message, length))
         if length >= LONG:
             self.pictures.append(now)
+        if message.startswith(b'{"type":"error"'):
+            self.refusal = message
         self._changed.set()
 
     async def until(self, reached: Callable[[], bool], *, within: float = 60.0) -> None:
-        """Wait until this holds; it is looked at whenever something was heard. Raises BenchmarkError."""
+        """Wait until this holds; it is looked at whenever something was heard.
+
+        Raises BenchmarkError after `within` seconds, and where a client is told of an error: that would
+        count as a message that was waited for.
+        """
         try:
             async with asyncio.timeout(within):
                 while not reached():
                     self._changed.clear()
                     await self._changed.wait()
+                    if self.refusal:
+                        raise BenchmarkError(
+                            f"a client is told: {self.refusal[:300].decode(errors='replace')}"
+                        )
         except TimeoutError as error:
-            last = self.all[-1][2][:300].decode(errors="replace") if self.all else "nothing"
+            last = _shown(self.all[-1][2]) if self.all else "nothing"
             raise BenchmarkError(
                 f"after {within:g} s the clients wait in vain; {len(self.all)} messages, the last one: {last}"
             ) from error
+
+
+def _shown(message: bytes) -> str:
+    return message[:300].decode(errors="replace")
 
 
 @asynccontextmanager

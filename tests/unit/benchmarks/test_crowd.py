@@ -4,9 +4,14 @@ import asyncio
 
 import pytest
 
-from benchmarks.crowd import Heard, crowd
+from benchmarks.crowd import Client, Heard, crowd
 from benchmarks.processes import BenchmarkError
 from tests.ports import free_port
+
+
+@pytest.fixture
+async def client() -> Client:
+    return Client(0, "/crowd", lambda client, message, length: None)
 
 
 async def test_a_crowd_that_cannot_connect_says_why() -> None:
@@ -33,8 +38,17 @@ async def test_who_was_hung_up_on_is_not_measured() -> None:
             await visit(port)
 
 
-async def test_what_is_waited_for_in_vain_is_told_with_what_was_heard_instead() -> None:
+async def test_what_is_waited_for_in_vain_is_told_with_what_was_heard_instead(client: Client) -> None:
     heard = Heard()
-    heard.all.append((0.0, 0, b'{"type":"error","code":"no_backend"}', 36))
-    with pytest.raises(BenchmarkError, match=r"in vain; 1 messages, the last one: .*no_backend"):
+    heard(client, b'{"type":"queued","position":7}', 30)
+    with pytest.raises(BenchmarkError, match=r"in vain; 1 messages, the last one: .*queued"):
         await heard.until(lambda: False, within=0.01)
+
+
+async def test_an_error_is_no_message_that_was_waited_for(client: Client) -> None:
+    """As where the queue is full: whoever was refused would count as one who waits."""
+    heard = Heard()
+    soon = asyncio.get_running_loop().call_soon
+    soon(heard, client, b'{"type":"error","code":"queue_full"}', 36)
+    with pytest.raises(BenchmarkError, match=r"a client is told: .*queue_full"):
+        await heard.until(lambda: bool(heard.all))
