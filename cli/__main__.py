@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from argparse import Namespace
-from contextlib import suppress
 
 from cli.arguments import parser
 
@@ -73,6 +72,7 @@ def _health() -> int:
 
 async def ask(options: Namespace) -> int:
     """Run a client to its end; the one place where what went wrong becomes a line and an exit code."""
+    from cli.display import write_line
     from cli.exit_codes import UNWRITABLE
     from cli.failures import Failure
     from core import forget_output, open_output
@@ -88,24 +88,15 @@ async def ask(options: Namespace) -> int:
     try:
         return await command(options)
     except Failure as failure:
-        _complain(str(failure))
+        write_line(sys.stderr, f"sd-b64: {failure}")
         return failure.exit_code
     except BrokenPipeError:  # whoever read standard output has seen enough
         forget_output()
         return 1
     except OSError as error:  # what the network does is a Failure by now
         forget_output()
-        _complain(f"{UNWRITABLE}: standard output: {error.strerror or error}")
+        write_line(sys.stderr, f"sd-b64: {UNWRITABLE}: standard output: {error.strerror or error}")
         return 1
-
-
-def _complain(text: str) -> None:
-    """A script hears the exit code also where nobody reads this, or what stands there already."""
-    from cli.display import has_room
-
-    if has_room(sys.stderr):
-        with suppress(OSError):
-            print(f"sd-b64: {text}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -83,18 +83,12 @@ class Lines:
 
     def done(self, text: str) -> None:
         """Write it."""
-        self._write(text)
+        write_line(self._stream, text)
 
     def _say(self, key: object, line: str) -> None:
         if key != self._key:
             self._key, self._said = key, self._clock()
-            self._write(line)
-
-    def _write(self, line: str) -> None:
-        """Nobody may listen any more, or read what stands there already; but somebody wants the picture."""
-        if has_room(self._stream):
-            with suppress(OSError):
-                print(line, file=self._stream, flush=True)
+            write_line(self._stream, line)
 
 
 class Silence:
@@ -142,9 +136,14 @@ def is_read(stream: TextIO) -> bool:
     return not found or not found & (select.POLLERR | select.POLLHUP)
 
 
-def has_room(stream: TextIO) -> bool:
-    """Whether a line can be written there without waiting for who reads it. Known as above."""
-    return _polled(stream) != 0
+def write_line(stream: TextIO, line: str) -> None:
+    """Tell a person, who may listen no more, or not read what stands there already: then it is left out.
+
+    Neither is to cost a script its picture or its exit code. Known as above.
+    """
+    if _polled(stream) != 0:
+        with suppress(OSError):
+            print(line, file=stream, flush=True)
 
 
 def _polled(stream: TextIO) -> int | None:

@@ -4,14 +4,14 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from cli.address import find_server
-from cli.display import has_room, is_read, is_terminal
+from cli.display import is_read, is_terminal, write_line
 from cli.failures import Failure
 from cli.messages import Status, escaped
 from cli.server import Server, reach
@@ -105,9 +105,8 @@ class _Printed:
 
     def lost(self, failure: Failure) -> None:
         """Tell standard error: once, until it is back."""
-        if not self._is_away and has_room(sys.stderr):
-            with suppress(OSError):  # nobody listens there, but somebody may read the rest
-                print(f"sd-b64: {failure}; looking for it", file=sys.stderr, flush=True)
+        if not self._is_away:
+            write_line(sys.stderr, f"sd-b64: {failure}; looking for it")
         self._is_away = True
 
 

@@ -55,6 +55,13 @@ async def client(*arguments: str) -> int:
     return await ask(parser().parse_args(arguments))
 
 
+async def until(stream: asyncio.StreamReader | None, word: bytes) -> None:
+    """Read what a process says up to a line with this word."""
+    assert stream is not None
+    while word not in (line := await stream.readline()):
+        assert line, f"it ended without {word!r}"
+
+
 @asynccontextmanager
 async def started(
     folder: Path,

@@ -25,7 +25,7 @@ from cli.job import Job
 from cli.server import reach
 from cli.stopping import begun
 from tests.doubles.a1111 import EVENT_WAIT, A1111Double, prompt_of
-from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started
+from tests.doubles.cli_fixture import PLAIN, UNSET, client, contents, environment, started, until
 from tests.doubles.http_fixture import serving
 from tests.doubles.relay import Relay
 from tests.doubles.ws_fixture import serving as websockets_served
@@ -381,9 +381,7 @@ async def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
         async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
-            assert process.stderr is not None
-            while b"painting on" not in await process.stderr.readline():
-                pass
+            await until(process.stderr, b"painting on")
             relay.freeze()
             process.send_signal(signal.SIGINT)
             await relay.until(2)
@@ -425,9 +423,7 @@ async def test_a_cancel_that_comes_too_late_says_where_the_picture_is(tmp_path: 
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
         async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
-            assert process.stderr is not None
-            while b"painting on" not in await process.stderr.readline():
-                pass
+            await until(process.stderr, b"painting on")
             relay.freeze()
             served.double.release()
             await served.until_status(lambda words: words["running"] == 0)
@@ -448,12 +444,9 @@ async def test_a_cancel_that_reaches_nobody_says_so(tmp_path: Path) -> None:
     async with serving(tmp_path) as served, Relay(served.port) as relay:
         served.double.hold(at=1)
         async with started(tmp_path, relay.url, "imagine", PROMPT) as process:
-            assert process.stderr is not None
-            while b"painting on" not in await process.stderr.readline():
-                pass
+            await until(process.stderr, b"painting on")
             await relay.refuse()
-            while b"trying again" not in await process.stderr.readline():
-                pass
+            await until(process.stderr, b"trying again")
             process.send_signal(signal.SIGINT)
             _, said = await process.communicate()
             assert process.returncode == 130

@@ -16,7 +16,7 @@ from cli.exit_codes import UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Status
 from tests.doubles.a1111 import EVENT_WAIT, A1111Double
-from tests.doubles.cli_fixture import HASTY, UNSET, client, everything_answered, full_pipe, started
+from tests.doubles.cli_fixture import HASTY, UNSET, client, everything_answered, full_pipe, started, until
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.relay import Relay
 
@@ -223,12 +223,6 @@ def test_nobody_has_to_hear_that_the_server_is_away(
         view.lost(Failure(UNREACHABLE, "http://127.0.0.1:5000 is not reached: Connection refused"))
     view.show(Status(waiting=0, running=0, callers=0, backends=[]), b"{}")
     assert capsys.readouterr().out
-
-
-async def until(stream: asyncio.StreamReader, word: bytes) -> None:
-    """Read up to a line with this word."""
-    while word not in (line := await stream.readline()):
-        assert line, f"it ended without {word!r}"
 
 
 async def test_nothing_is_printed_while_nothing_changes(
