@@ -91,7 +91,8 @@ def _save(options: Namespace, pictures: Sequence[Picture], count: int) -> None:
         return
     saved: list[Path] = []
     try:
-        picture_files.save(options.output, options.prompt, pictures, of=count, saved=saved)
+        for path in picture_files.save(options.output, options.prompt, pictures, of=count):
+            saved.append(path)  # noqa: PERF402 - those that are there are told where another one fails
     finally:
         _tell(saved, pictures, as_json=options.json)
 

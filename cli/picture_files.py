@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from unicodedata import category, normalize
@@ -42,28 +42,19 @@ def check(output: str | None, count: int, *, on_terminal: bool) -> None:
         raise Failure(USAGE, f"-o {output or _folder(output)}: {error.strerror}") from None
 
 
-def save(
-    output: str | None,
-    prompt: str,
-    pictures: Sequence[Picture],
-    *,
-    of: int = 1,
-    saved: list[Path] | None = None,
-) -> list[Path]:
-    """Write the pictures, of so many that were asked for, into files; their paths. Raises Failure.
+def save(output: str | None, prompt: str, pictures: Sequence[Picture], *, of: int = 1) -> Iterator[Path]:
+    """Write the pictures, of so many that were asked for, into files; the path of each once it is there.
 
-    `saved` holds the paths of those that are there by then, too.
+    Raises Failure.
     """
-    saved = [] if saved is None else saved
     if output is None or _is_folder(output):
         for picture in pictures:
-            saved.append(_save_new(_folder(output), new_name(prompt, picture), picture.file))
-        return saved
+            yield _save_new(_folder(output), new_name(prompt, picture), picture.file)
+        return
     paths = numbered(Path(output), max(of, len(pictures)))[: len(pictures)]
     for path, picture in zip(paths, pictures, strict=True):
         _save(path, picture.file)
-        saved.append(path)
-    return saved
+        yield path
 
 
 def write_out(picture: Picture) -> None:

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from cli import picture_files
 from cli.failures import Failure
 from cli.messages import Picture
-from cli.picture_files import check, new_name, numbered, save
+from cli.picture_files import check, new_name, numbered
 
 SEVEN = Picture("id1", b"seven", 0, 2, 7)
 EIGHT = Picture("id1", b"eight", 1, 2, 8)
+
+
+def save(output: str | None, prompt: str, pictures: list[Picture], *, of: int = 1) -> list[Path]:
+    return list(picture_files.save(output, prompt, pictures, of=of))
 
 
 @pytest.fixture(autouse=True)
