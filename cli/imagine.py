@@ -91,8 +91,8 @@ def _save(options: Namespace, pictures: Sequence[Picture], count: int) -> None:
         return
     saved: list[Path] = []
     try:
-        for path in picture_files.save(options.output, options.prompt, pictures, of=count):
-            saved.append(path)  # noqa: PERF402 - those that are there are told where another one fails
+        # One by one: those that are there are told also where another one fails.
+        saved.extend(picture_files.save(options.output, options.prompt, pictures, of=count))
     finally:
         _tell(saved, pictures, as_json=options.json)
 
