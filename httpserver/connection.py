@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, cast
 
 from aiohttp import StreamReader, web
@@ -31,6 +32,8 @@ HEAD_SECONDS = 30.0
 """How long a head may take from its first byte on; nginx gives it as long."""
 PIECE = 8_192
 """Bytes that are parsed before others have their turn: a few milliseconds' work where each is a chunk."""
+LINGERING_SECONDS = 5.0
+"""How long a client may go on sending what was refused; nginx waits as long from one piece to the next."""
 LONGEST_PATH = 1000
 """Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
 
@@ -105,8 +108,8 @@ class Connection(web.RequestHandler):
     _in_target: bool
     """Whether a request's URL has begun, and goes on with what comes next."""
     _rest: bytes | None
-    """What was read and not parsed: until it is, nothing more is read. None once a request was refused: what
-    follows is read, as its answer would not arrive else, and forgotten."""
+    """What was read and not parsed: until it is, nothing more is read. None once a request could not be read:
+    what follows is forgotten."""
     _going_on: asyncio.Handle | None
     """Set while its turn comes."""
     _stall: Stall
@@ -126,9 +129,9 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol. A request's URL is made readable; no body is touched."""
+        if self._rest is None:
+            return
         if len(data) > PIECE:
-            if self._rest is None:
-                return
             data, self._rest = data[:PIECE], data[PIECE:]
             self._pause_transport_reading()
             self._go_on_soon()
@@ -146,7 +149,7 @@ class Connection(web.RequestHandler):
         if self._request_count != before:
             if self._late is not None:
                 self._end_head()
-            if self._rest and not isinstance(self._messages[-1][0], RawRequestMessage):
+            if not isinstance(self._messages[-1][0], RawRequestMessage):
                 self._rest = None
         elif data:
             # Of a body that goes on and did not grow they are headers behind it, which are kept as well.
@@ -220,6 +223,11 @@ class Connection(web.RequestHandler):
         done = await super().finish_response(request, resp, start_time)
         if self._messages:
             self._body = self._messages[-1][1]
+        elif self._rest is None and self.transport is not None:
+            # Closed with bytes on their way to it, the system would take the answer back from the client.
+            with suppress(OSError):  # it has gone, which is told in a moment
+                self.transport.write_eof()
+            await asyncio.sleep(LINGERING_SECONDS)  # until the client closes: that cancels it
         return done
 
     def pause_writing(self) -> None:

@@ -266,6 +266,13 @@ async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
     assert b"longer than 131072 bytes; POST /text" in answer
 
 
+async def test_a_client_that_still_sends_what_was_refused_reads_why(tmp_path: Path) -> None:
+    """A connection that is closed while bytes are on their way takes its answer back from the client."""
+    async with serving(tmp_path) as served:
+        answer = await served.send(b"GET /" + b"a" * 2_000_000)
+    assert b"longer than 131072 bytes; POST /text" in answer
+
+
 @pytest.mark.parametrize(
     ("head", "status"),
     [
