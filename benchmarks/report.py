@@ -79,7 +79,7 @@ def plot_name(run: Run) -> str:
 def _how(run: Run) -> str:
     command = f"python -m benchmarks {run.kind}" + (" --quick" if run.quick else "")
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
-    return f"`{command}`, {run.date}, {run.minutes:.0f} minutes, {run.machine}. {versions}."
+    return f"`{command}`, {run.date}, {run.minutes:.0f} min, {run.machine}. {versions}."
 
 
 def _rounded(run: Run) -> Run:

@@ -41,7 +41,7 @@ def test_the_page_tells_goals_tables_remarks_and_how_it_was_measured(tmp_path: P
         "\n## Start\n",
         "\nMost of it is imports.\n",
         "\nOne thing was left out.\n",
-        "`python -m benchmarks start`, 2026-01-01, 3 minutes, 2 cores. Python 3.11.",
+        "`python -m benchmarks start`, 2026-01-01, 3 min, 2 cores. Python 3.11.",
     ):
         assert words in page
 
