@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -116,8 +116,11 @@ class Store:
         source, digest = load(script)
         head = (round(self._skew() * 1000), *self._times)
         if not whole:
-            with suppress(NoScriptError):  # it was restarted, or is another one after a failover
+            try:
                 return await self._client.evalsha(digest, 1, PREFIX, *head, *args)
+            except NoScriptError as error:  # it was restarted, or is another one after a failover
+                # A frame of redis-py keeps it in a circle: a picture of the caller's would stay with it.
+                error.__traceback__ = None
         return await self._client.eval(source, 1, PREFIX, *head, *args)
 
     async def _bounded(self, name: str, run: Callable[[], Any]) -> Any:
