@@ -142,12 +142,14 @@ def _lee(
 ) -> None:
     """The shaded side of one dune: from its winding crest to where the sand levels out."""
     x, y, tall, wide = peak
+    # Further along it covers nothing, and there may be many of them.
+    _, columns = canvas.window(min(x, x + wide * 1.2) - 2, 0, max(x, x + wide * 1.2) + 2, 0)
     down = np.maximum((canvas.y[rows] - np.float32(y)) * np.float32(1 / tall), 0)
     winding = down * np.float32(0.1) + np.sin(down * np.float32(2.6)) * np.float32(0.07) * down
-    side = (canvas.x - np.float32(x)) * np.float32(1 / wide) - winding
+    side = (canvas.x[:, columns] - np.float32(x)) * np.float32(1 / wide) - winding
     edge = np.clip(side * np.float32(abs(wide) * 0.5) + np.float32(0.5), 0, 1)
     fade = (1 - smooth(0.7, 1.9, down)) * (1 - smooth(0.35, 0.85, side))
-    canvas.blend(edge * fade * alpha * np.float32(0.85), dark, rows)
+    canvas.blend(edge * fade * alpha[:, columns] * np.float32(0.85), dark, rows, columns)
 
 
 def meadow(canvas: Canvas, look: Look) -> None:

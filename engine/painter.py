@@ -21,6 +21,9 @@ from engine.words import key_of, read
 
 MAX_PIXELS = 1024 * 1024
 """Larger pictures are painted with this many pixels and enlarged: memory and time stay bounded."""
+LONGEST = 64
+"""A longer strip is painted with one side this many times the other and stretched: trees and houses are as
+high as it allows, so that their number, and the time that they take, would grow with its length."""
 PREVIEW_SIDE = 384
 # Rows at a time: between two strips, other threads get the interpreter.
 _STRIP = 128
@@ -44,8 +47,9 @@ class Painting:
     def __init__(self, task: Task) -> None:
         self.task = task
         self._rng_key = key_of(task.prompt, task.negative_prompt, task.seed, "grain")
-        shrink = min(1.0, math.sqrt(MAX_PIXELS / (task.width * task.height)))
-        self.working_size = max(16, round(task.width * shrink)), max(16, round(task.height * shrink))
+        width, height = min(task.width, LONGEST * task.height), min(task.height, LONGEST * task.width)
+        shrink = min(1.0, math.sqrt(MAX_PIXELS / (width * height)))
+        self.working_size = max(16, round(width * shrink)), max(16, round(height * shrink))
         self._picture: Image.Image | None = None
         self._latent: Field | None = None
 

@@ -93,6 +93,16 @@ def test_a_huge_picture_is_painted_at_a_bounded_size_and_enlarged() -> None:
     assert painting.working_size[0] == pytest.approx(painting.working_size[1] * 2, abs=2)
 
 
+@pytest.mark.parametrize("prompt", ["a desert", "a forest", "a city"])
+def test_the_longest_strip_costs_little(prompt: str) -> None:
+    """A side that MAX_PIXELS allows: dune behind dune along it took half a minute, in which nothing could end
+    that, and the process neither."""
+    task = Task(prompt, seed=3, width=65_536, height=64)
+    started = time.thread_time()
+    assert painted(task).size == (65_536, 64)
+    assert time.thread_time() - started < 8.0, "about 1.5 s is usual; this bound is for slow, busy machines"
+
+
 def test_a_usual_picture_costs_little() -> None:
     task = Task("a monkey with a hat", seed=7)
     painted(small("warm up"))
