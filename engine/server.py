@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -21,6 +21,8 @@ from engine.task import MODEL
 log = logging.getLogger(__name__)
 STUDIO: web.AppKey[Studio] = web.AppKey("studio", Studio)
 GRACE: web.AppKey[float] = web.AppKey("grace", float)
+ANSWERS = web.AppKey("answers", set[asyncio.Task[Any]])
+"""To the orders that are painted, or whose pictures are still sent."""
 _MAX_SEED = 2**32 - 1
 _CLOSE_SECONDS = 0.3
 _PIECE = 256 * 1024
@@ -31,7 +33,7 @@ _LONGEST_BODY = 32 * 1024 * 1024
 def init_app(step_seconds: float, grace: float = 0.0) -> web.Application:
     """The application; each of its steps takes `step_seconds` (0: as fast as can be)."""
     app = web.Application(middlewares=[_errors], client_max_size=_LONGEST_BODY)
-    app[GRACE] = grace
+    app[GRACE], app[ANSWERS] = grace, set()
     app.cleanup_ctx.append(_studio(step_seconds))
     app.on_response_prepare.append(_hang_up)
     app.on_shutdown.append(_close)
@@ -62,7 +64,7 @@ def init_app(step_seconds: float, grace: float = 0.0) -> web.Application:
 async def serve(host: str, port: int, step_seconds: float, grace: float = 0.0) -> AsyncIterator[int]:
     """Listen, and give the port (0: any free one).
 
-    Leaving takes no more orders, gives what is painted `grace` seconds to be finished, and closes all.
+    Leaving takes no more orders, gives pictures `grace` seconds to be finished and read, and closes all.
     """
     runner = web.AppRunner(init_app(step_seconds, grace), access_log=None, shutdown_timeout=_CLOSE_SECONDS)
     await runner.setup()
@@ -91,7 +93,11 @@ async def _hang_up(_request: web.Request, response: web.StreamResponse) -> None:
 
 async def _close(app: web.Application) -> None:
     # Before the server waits for its handlers: they wait for the studio. Nobody is let in any more.
+    clock, answers = asyncio.get_running_loop().time, app[ANSWERS]
+    end = clock() + app[GRACE]
     await app[STUDIO].close(app[GRACE])
+    if answers:  # many megabytes are not read at once
+        await asyncio.wait(answers, timeout=max(0.0, end - clock()))
 
 
 @web.middleware
@@ -162,6 +168,9 @@ def _list(answer: Any) -> Handler:
 
 async def _txt2img(request: web.Request) -> web.StreamResponse:
     order = wire.read_order(await _body(request), random.randint(0, _MAX_SEED))
+    answer = cast("asyncio.Task[Any]", asyncio.current_task())
+    request.app[ANSWERS].add(answer)
+    answer.add_done_callback(request.app[ANSWERS].discard)
     painting = asyncio.ensure_future(request.app[STUDIO].paint(order))
     await asyncio.wait([painting])
     if painting.cancelled():

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -364,6 +365,25 @@ async def test_with_time_to_close_what_was_ordered_is_finished_and_nothing_more_
             assert not paintings[0].done()
             assert [len((await painting)["images"]) for painting in paintings] == [1, 1]
             await closing
+
+
+@pytest.mark.slow
+async def test_with_time_to_close_whoever_reads_a_picture_may_read_it_whole() -> None:
+    """Over a network one of many megabytes takes its time, as does one whose reader has much to do."""
+    asks = json.dumps({**SMALL, "width": 2048, "height": 2048}).encode()
+    async with contextlib.AsyncExitStack() as stack:
+        port = await stack.enter_async_context(serve("127.0.0.1", 0, 0, grace=30))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        kind = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(asks)
+        writer.write(b"POST %s HTTP/1.1\r\n%s%s" % (TXT2IMG.encode(), kind, asks))
+        head = await reader.readuntil(b"\r\n\r\n")
+        closing = asyncio.ensure_future(stack.aclose())
+        await asyncio.wait([closing], timeout=2)  # nothing is read meanwhile
+        body = await reader.read(-1)
+        assert f"Content-Length: {len(body)}".encode() in head
+        await closing
+        writer.close()
 
 
 @pytest.mark.slow
