@@ -46,7 +46,7 @@ HOURS = _table(
     "evening; dusk: twilight; night: midnight moon moonlight moonlit star stars starry dark nocturnal; "
     "mist: fog foggy misty haze hazy; autumn: fall october; spring: pastel cute soft april; winter: snow "
     "snowy ice icy frozen frost snowman arctic; neon: cyberpunk synthwave vaporwave futuristic retrowave; "
-    "storm: stormy thunder thunderstorm rain rainy gloomy"
+    "storm: stormy thunder thunderstorm rain rainy gloom gloomy"
 )
 EXTRAS = _table(
     "hat: cap fedora beret bowler; tophat: top-hat; crown: king queen; party: birthday; glasses: "
@@ -92,7 +92,7 @@ def _found(table: dict[str, str], word: str) -> str | None:
     for form in (word, word.removesuffix("s"), word.removesuffix("es")):
         if form in table:
             return table[form]
-    return table.get(word.removesuffix("ies") + "y")
+    return table.get(word.removesuffix("ies") + "y") if word.endswith("ies") else None
 
 
 def key_of(*parts: object) -> int:

@@ -25,6 +25,11 @@ def test_plurals_synonyms_case_and_accents_are_understood() -> None:
     assert plan("forêt; FORÉST").place == "forest"
 
 
+def test_a_part_of_a_cat_is_at_no_party() -> None:
+    assert "party" not in plan("part of a cat").extras
+    assert "party" in plan("a cat at parties").extras
+
+
 def test_place_and_hour_are_found() -> None:
     reading = plan("a sailboat on the ocean at sunrise")
     assert (reading.subject, reading.place, reading.hour) == ("boat", "sea", "dawn")
