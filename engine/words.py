@@ -42,14 +42,14 @@ PLACES = _table(
     "pattern fractal swirl geometric wallpaper texture minimal minimalist"
 )
 HOURS = _table(
-    "dawn: sunrise morning; day: noon sunny daylight summer afternoon; sunset: sundown golden-hour "
+    "dawn: sunrise morning; day: noon sunny daylight summer afternoon; sunset: sundown goldenhour "
     "evening; dusk: twilight; night: midnight moon moonlight moonlit star stars starry dark nocturnal; "
     "mist: fog foggy misty haze hazy; autumn: fall october; spring: pastel cute soft april; winter: snow "
     "snowy ice icy frozen frost snowman arctic; neon: cyberpunk synthwave vaporwave futuristic retrowave; "
     "storm: stormy thunder thunderstorm rain rainy gloom gloomy"
 )
 EXTRAS = _table(
-    "hat: cap fedora beret bowler; tophat: top-hat; crown: king queen; party: birthday; glasses: "
+    "hat: cap fedora beret bowler; tophat: ; crown: king queen; party: birthday; glasses: "
     "spectacles; sunglasses: cool shades; scarf: ; bow: bowtie tie; stars: star starry; moon: moonlight "
     "moonlit; cloud: cloudy; snow: snowy snowing snowfall; rain: rainy raining storm; rainbow: ; aurora: "
     "borealis; wizard: witch; beanie: ; clear: cloudless; mono: monochrome noir grayscale; sepia: vintage"
@@ -58,6 +58,9 @@ HOME = {
     "fish": "underwater", "whale": "sea", "boat": "sea", "rocket": "space", "astronaut": "space",
     "planet": "space", "house": "meadow", "castle": "mountains", "lighthouse": "sea", "balloon": "mountains",
     "tree": "meadow", "snowman": "mountains",
+}  # fmt: skip
+TWO_WORDS = {
+    "top hat": "tophat", "bow tie": "bow", "milky way": "galaxy", "golden hour": "goldenhour",
 }  # fmt: skip
 _LORA = re.compile(r"<[^<>]*>")
 _WORD = re.compile(r"[^\W\d_]+")
@@ -84,7 +87,9 @@ def words_of(prompt: str) -> list[str]:
     # Letter by letter: in a text a run of accents is sorted, in a time that grows with its square.
     parts = (part for letter in text for part in unicodedata.normalize("NFKD", letter))
     plain = "".join(part for part in parts if not unicodedata.combining(part))
-    plain = plain.replace("top hat", "tophat").replace("bow tie", "bow").replace("milky way", "galaxy")
+    plain = plain.replace("-", " ")
+    for two, one in TWO_WORDS.items():
+        plain = plain.replace(two, one)
     return _WORD.findall(plain)
 
 

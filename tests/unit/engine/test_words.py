@@ -30,6 +30,12 @@ def test_a_part_of_a_cat_is_at_no_party() -> None:
     assert "party" in plan("a cat at parties").extras
 
 
+def test_things_of_two_words_are_one_thing_also_with_a_hyphen() -> None:
+    for prompt in ("a castle at golden hour", "a castle, golden-hour light"):
+        assert (plan(prompt).hour, plan(prompt).tint) == ("sunset", None)
+    assert "tophat" in plan("a cat with a top-hat").extras
+
+
 def test_place_and_hour_are_found() -> None:
     reading = plan("a sailboat on the ocean at sunrise")
     assert (reading.subject, reading.place, reading.hour) == ("boat", "sea", "dawn")
