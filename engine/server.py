@@ -276,10 +276,11 @@ async def _set_options(request: web.Request) -> web.Response:
     body = await _object(request)
     studio = request.app[STUDIO]
     known = {name: value for name, value in body.items() if name in studio.options}
-    model = known.get("sd_model_checkpoint", MODEL)
-    if model != MODEL:
+    if known.get("sd_model_checkpoint") is None:
+        known["sd_model_checkpoint"] = MODEL
+    if (model := known["sd_model_checkpoint"]) != MODEL:
         return _fault(500, "RuntimeError", f"model {model!r} not found")
-    if known.get("samples_format", "png") not in FORMATS:
+    if known.get("samples_format", "png") not in tuple(FORMATS):  # an unhashable one is none of them, too
         raise wire.Invalid(
             wire.Fault("samples_format", f"Input should be one of {', '.join(FORMATS)}", "enum")
         )

@@ -169,6 +169,17 @@ async def test_unknown_samplers_paths_and_models_are_told(fast: Client) -> None:
     assert (await fast.post("/sdapi/v1/options", {"samples_format": "gif"}, 422))["detail"]
 
 
+async def test_an_option_of_another_type_is_told_and_null_names_no_model(
+    fast: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As A1111 has it: whoever sends back what a form holds sends null for what was not chosen."""
+    for odd in (["png"], {"png": 1}, None, 3):
+        assert (await fast.post("/sdapi/v1/options", {"samples_format": odd}, 422))["detail"]
+    await fast.post("/sdapi/v1/options", {"sd_model_checkpoint": None})
+    assert (await fast.get("/sdapi/v1/options"))["sd_model_checkpoint"]
+    assert caplog.text == ""
+
+
 async def test_a_fault_of_its_own_is_in_the_log_with_its_place(
     fast: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
