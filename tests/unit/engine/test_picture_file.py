@@ -50,3 +50,21 @@ def test_other_formats_carry_it_as_a_comment(name: str, kind: str) -> None:
         assert picture.format == kind
         comment = picture.getexif().get_ifd(0x8769)[0x9286]
     assert comment == b"UNICODE\0" + "a 🐒".encode("utf-16-be")
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp", "png"])
+def test_any_prompt_fits_into_any_format(name: str) -> None:
+    """JPEG has room for 64 KB beside the picture; what is cut off is the end."""
+    text = infotext(Task("a 🐒 " * 20_000))
+    with Image.open(io.BytesIO(encode(PICTURE, text, name))) as picture:
+        comment = picture.getexif().get_ifd(0x8769).get(0x9286, b"")
+        told = comment[8:].decode("utf-16-be") or picture.text["parameters"]  # type: ignore[attr-defined]
+    assert text.startswith(told)
+    assert len(told) > 20_000
+
+
+@pytest.mark.parametrize("name", ["jpg", "webp", "png"])
+def test_what_is_too_long_for_a_format_is_a_png(name: str) -> None:
+    """JPEG ends at 65,500 pixels and WebP at 16,383; clients tell a format by how it begins."""
+    with Image.open(io.BytesIO(encode(Image.new("RGB", (65_536, 8)), "", name))) as picture:
+        assert (picture.format, picture.size) == ("PNG", (65_536, 8))
