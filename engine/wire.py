@@ -83,7 +83,7 @@ _TEXTS = ("prompt", "negative_prompt", "sampler_name", "sampler_index", "force_t
 
 def _number(body: Mapping[str, Any], name: str, faults: list[Fault]) -> float:
     default, least, most = _NUMBERS[name]
-    value = body.get(name)
+    value = _from_text(body.get(name))
     whole = name != "cfg_scale"
     if value is None:
         return default
@@ -103,6 +103,16 @@ def _number(body: Mapping[str, Any], name: str, faults: list[Fault]) -> float:
         )
         faults.append(Fault(name, f"Input should be {word} than or equal to {limit:g}", kind))
         return default
+    return value
+
+
+def _from_text(value: Any) -> Any:
+    """The number in a text, as pydantic reads it; anything else as it is."""
+    for read in (int, float) if isinstance(value, str) else ():
+        try:
+            return read(value)
+        except ValueError:
+            continue
     return value
 
 
@@ -170,7 +180,7 @@ def parameters(order: Order) -> dict[str, Any]:
         **{key: value for key, value in order.asked.items() if key != "force_task_id"},
         "prompt": task.prompt,
         "negative_prompt": task.negative_prompt,
-        "seed": order.asked.get("seed", -1),
+        "seed": _from_text(order.asked.get("seed", -1)),
         "steps": task.steps,
         "width": task.width,
         "height": task.height,

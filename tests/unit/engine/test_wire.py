@@ -59,6 +59,15 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert read_order({"steps": 20.0}, 5).task.steps == 20
 
 
+def test_a_number_may_come_as_a_text_as_forms_and_shells_send_it() -> None:
+    """A1111 reads it; what is no number is no number in a text, too."""
+    task = read_order({"steps": "20", "width": "640.0", "cfg_scale": "7.5", "seed": "4294967297"}, 5).task
+    assert (task.steps, task.width, task.cfg_scale, task.seed) == (20, 640, 7.5, 4_294_967_297)
+    assert parameters(read_order({"seed": "7"}, 5))["seed"] == 7
+    for odd in ("", "1.5", "nan", "inf", "1" * 5000):
+        assert faults({"steps": odd})
+
+
 def test_sizes_are_cut_to_multiples_of_eight_like_a_latent() -> None:
     task = read_order({"width": 517, "height": 500}, 5).task
     assert (task.width, task.height) == (512, 496)
