@@ -182,12 +182,14 @@ async def _txt2img(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     response.content_length = sum(map(len, parts))
     await response.prepare(request)
-    for part in parts:
+    for part in parts[:-1]:
         # In pieces: the transport copies what the socket does not take at once.
         view = memoryview(part)
         for at in range(0, len(view), _PIECE):
             await response.write(view[at : at + _PIECE])
-    await response.write_eof()
+    if request.transport is not None:  # sent is what the system has: this program may end with the rest
+        request.transport.set_write_buffer_limits(0)
+    await response.write_eof(parts[-1])  # which waits, where without anything to write it does not
     return response
 
 

@@ -8,16 +8,18 @@ import json
 import signal
 import socket
 import sys
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from PIL import Image
 
-from engine.server import serve
+from engine.server import init_app, serve
 from engine.studio import REMEMBERED
 from tests.doubles.program import program
 
@@ -380,21 +382,38 @@ async def test_with_time_to_close_what_was_ordered_is_finished_and_nothing_more_
 
 @pytest.mark.slow
 async def test_with_time_to_close_whoever_reads_a_picture_may_read_it_whole() -> None:
-    """Over a network one of many megabytes takes its time, as does one whose reader has much to do."""
-    asks = json.dumps({**SMALL, "width": 2048, "height": 2048}).encode()
-    async with contextlib.AsyncExitStack() as stack:
-        port = await stack.enter_async_context(serve("127.0.0.1", 0, 0, grace=30))
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        kind = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(asks)
-        writer.write(b"POST %s HTTP/1.1\r\n%s%s" % (TXT2IMG.encode(), kind, asks))
-        head = await reader.readuntil(b"\r\n\r\n")
-        closing = asyncio.ensure_future(stack.aclose())
-        await asyncio.wait([closing], timeout=2)  # nothing is read meanwhile
-        body = await reader.read(-1)
-        assert f"Content-Length: {len(body)}".encode() in head
+    """Over a network one of many megabytes takes its time, as does one whose reader has much to do.
+
+    Here it is a small one, over a line that holds little.
+    """
+    asks = json.dumps({**SMALL, "width": 512, "height": 512}).encode()
+    kind = b"Host: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(asks)
+    runner = web.AppRunner(init_app(0, grace=30), shutdown_timeout=0.1)
+    await runner.setup()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        await web.SockSite(runner, listener).start()
+        client.settimeout(10)
+        client.connect(listener.getsockname())
+        client.sendall(b"POST %s HTTP/1.1\r\n%s%s" % (TXT2IMG.encode(), kind, asks))
+        pieces = [await asyncio.to_thread(client.recv, 1024)]
+        closing = asyncio.ensure_future(runner.cleanup())
+        await asyncio.wait([closing], timeout=1)  # nothing is read meanwhile
+        reader = threading.Thread(target=lambda: pieces.extend(_slowly(client)))
+        reader.start()
         await closing
-        writer.close()
+        reader.join()  # the loop stands still, as that of a program that has ended: its rest is lost
+    head, _, body = b"".join(pieces).partition(b"\r\n\r\n")
+    assert b"Content-Length: %d\r\n" % len(body) in head
+
+
+def _slowly(client: socket.socket) -> Iterator[bytes]:
+    """What comes in, as over a network; until nothing comes any more."""
+    with contextlib.suppress(TimeoutError):
+        while piece := client.recv(4096):
+            yield piece
+            time.sleep(0.001)
 
 
 @pytest.mark.slow
