@@ -79,10 +79,8 @@ def layers(plan: Plan) -> tuple[Look, list[Layer]]:
             *_falling(plan),
         ]
     if plan.place == "space":
-        worlds: list[Layer] = [_planet_subject] if plan.subject == "planet" else []
-        worlds += (
-            [space.far_planets] if plan.subject is None and look.chance("worlds?").random() < 0.6 else []
-        )
+        others = plan.subject is None and look.chance("worlds?").random() < 0.6
+        worlds: list[Layer] = [space.far_planets] if others else []
         return look, [space.nebula, _all_stars, *worlds, _subject]
     if plan.place == "underwater":
         return look, [water.underwater, _subject]
@@ -91,6 +89,11 @@ def layers(plan: Plan) -> tuple[Look, list[Layer]]:
 
 def _all_stars(canvas: Canvas, look: Look) -> None:
     sky.stars(canvas, look, 1.0)
+
+
+def _planet_in_the_sky(canvas: Canvas, look: Look) -> None:
+    x, y = 1 - look.sun[0], look.horizon * 0.45
+    space.planet(canvas, look, canvas.width * x, canvas.height * y, canvas.unit * 0.13)
 
 
 def _air(look: Look) -> list[Layer]:
@@ -106,6 +109,8 @@ def _air(look: Look) -> list[Layer]:
         above.append(sky.cloud)
     if "rainbow" in plan.extras:
         above.append(sky.rainbow)
+    if plan.subject == "planet":
+        above.append(_planet_in_the_sky)
     return above
 
 
@@ -130,10 +135,6 @@ def _falling(plan: Plan) -> list[Layer]:
     return falling
 
 
-def _planet_subject(canvas: Canvas, look: Look) -> None:
-    space.planet(canvas, look, canvas.width * 0.5, canvas.height * 0.5, canvas.unit * 0.23)
-
-
 def _subject(canvas: Canvas, look: Look) -> None:
     """Whoever the picture is of, where it belongs in its place."""
     kind = look.plan.subject
@@ -143,6 +144,8 @@ def _subject(canvas: Canvas, look: Look) -> None:
         chance = look.chance("subject")
         x, y, size = _spot(canvas, look, str(kind))
         OBJECTS[str(kind)](Brush(canvas, x, y, size), chance, look)
+    elif kind == "planet" and look.plan.place not in HORIZONS:
+        space.planet(canvas, look, canvas.width * 0.5, canvas.height * 0.5, canvas.unit * 0.23)
 
 
 def _spot(canvas: Canvas, look: Look, kind: str) -> tuple[float, float, float]:

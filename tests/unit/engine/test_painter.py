@@ -185,6 +185,12 @@ def test_every_subject_can_be_painted_and_be_seen(subject: str) -> None:
     assert np.asarray(picture).std() > 8
 
 
+@pytest.mark.parametrize("place", ["in space", "over the desert at night", "abstract"])
+def test_a_planet_is_seen_wherever_it_is(place: str) -> None:
+    red, green, blue = np.asarray(painted(small(f"a green planet {place}")), np.int16).transpose(2, 0, 1)
+    assert ((green > red + 25) & (green > blue + 25)).mean() > 0.02
+
+
 @pytest.mark.parametrize(
     "extras",
     ["aurora", "rainbow", "rain", "snow", "clouds", "stars and the moon", "sepia", "fog", "neon", "storm"],
