@@ -94,10 +94,12 @@ def words_of(prompt: str) -> list[str]:
 
 
 def _found(table: dict[str, str], word: str) -> str | None:
-    for form in (word, word.removesuffix("s"), word.removesuffix("es")):
-        if form in table:
-            return table[form]
-    return table.get(word.removesuffix("ies") + "y") if word.endswith("ies") else None
+    forms = [word, word.removesuffix("s")]
+    if word.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):  # who stares is no star
+        forms.append(word.removesuffix("es"))
+    if word.endswith("ies"):
+        forms.append(word.removesuffix("ies") + "y")
+    return next((table[form] for form in forms if form in table), None)
 
 
 def key_of(*parts: object) -> int:

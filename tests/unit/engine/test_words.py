@@ -30,6 +30,13 @@ def test_a_part_of_a_cat_is_at_no_party() -> None:
     assert "party" in plan("a cat at parties").extras
 
 
+def test_a_verb_is_no_plural() -> None:
+    reading = plan("a monkey that hates rain stares at the sea")
+    assert (reading.hour, "stars" in reading.extras, "hat" in reading.extras) == ("storm", False, False)
+    assert [plan(words).subject for words in ("foxes", "lionesses")] == ["fox", "lion"]
+    assert [plan(words).place for words in ("beaches", "volcanoes")] == ["sea", "mountains"]
+
+
 def test_things_of_two_words_are_one_thing_also_with_a_hyphen() -> None:
     for prompt in ("a castle at golden hour", "a castle, golden-hour light"):
         assert (plan(prompt).hour, plan(prompt).tint) == ("sunset", None)
