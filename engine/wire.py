@@ -157,7 +157,8 @@ def read_order(body: object, random_seed: int) -> Order:
     width, height = (int(numbers[side]) // 8 * 8 for side in ("width", "height"))
     batch, rounds = int(numbers["batch_size"]), int(numbers["n_iter"])
     if width * height * batch * rounds > MAX_PIXELS:
-        faults.append(Fault("n_iter", f"All pictures together may have {MAX_PIXELS} pixels", "too_large"))
+        place = "n_iter" if rounds > 1 else "batch_size" if batch > 1 else "width"
+        faults.append(Fault(place, f"All pictures together may have {MAX_PIXELS} pixels", "too_large"))
     if faults:
         raise Invalid(*faults)
     task = Task(

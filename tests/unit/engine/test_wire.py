@@ -55,6 +55,19 @@ def test_what_cannot_be_painted_is_invalid(body: object) -> None:
     assert faults(body)
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"width": 16_384, "height": 16_384}, "width"),
+        ({"width": 2048, "height": 2048, "batch_size": 40}, "batch_size"),
+        ({"width": 2048, "height": 2048, "batch_size": 20, "n_iter": 2}, "n_iter"),
+    ],
+)
+def test_what_is_too_much_is_told_of_what_was_asked_for(body: dict[str, int], field: str) -> None:
+    """Beyond the default limits a person may read it, who never heard of `n_iter`."""
+    assert [fault["loc"] for fault in faults(body)] == [["body", field]]
+
+
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert read_order({"steps": 20.0}, 5).task.steps == 20
 
