@@ -21,6 +21,7 @@ from bot.commands import add_commands
 from bot.deliveries import Deliveries
 from bot.desk import Desk
 from bot.downloads import Downloads
+from bot.foreign import refusing_pages
 from bot.reading import Interaction
 from bot.sync import sync
 from bot.tickets import Tickets
@@ -58,6 +59,7 @@ class Bot(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
             guild_ready_timeout=READY_SECONDS,
+            http_trace=refusing_pages(),
         )
         self._gateway = gateway
         self._shared = shared = settings.shares_queue

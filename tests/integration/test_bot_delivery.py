@@ -232,6 +232,34 @@ async def test_what_discord_refuses_for_a_while_is_tried_again(status: int, time
         assert asked.answer is not None
 
 
+@pytest.mark.parametrize("status", [200, 429])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/callback"), ("PATCH", PATCH), ("POST", SEND)],
+    ids=["answer", "edit", "new"],
+)
+async def test_a_page_that_a_proxy_shows_instead_of_discord_costs_no_picture(
+    status: int, method: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither is it a fault of ours, after which nothing is tried for half a minute."""
+    async with serving() as served:
+        if path == "/callback":
+            served.discord.hide_behind(b"<html>", method, path, status)
+            asked = await served.imagine()
+        else:
+            asked = await served.hold_one()
+            served.discord.hide_behind(b"<html>", method, path, status, times=3)
+            if path == SEND:
+                served.discord.skip(901)
+            served.double.release()
+        if path == PATCH:
+            await served.discord.settled(asked)
+        else:
+            await new_message(served, asked)
+        assert served.discord.pictures == 1
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 @pytest.mark.usefixtures("no_pauses")
 async def test_a_new_message_that_was_sent_although_an_error_came_is_not_sent_twice() -> None:
     """The first attempt arrives and is answered with 502: the nonce makes the second one the same."""

@@ -188,6 +188,27 @@ async def test_commands_are_given_as_soon_as_discord_takes_them(
     assert caplog.text.count("could not be given to Discord, again") == 2
 
 
+@pytest.mark.parametrize(
+    "page", [b"<html>Please log in to the network</html>", "f\xfcr Sie gesperrt".encode("latin-1")]
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/users/@me"), ("GET", "/oauth2/"), ("GET", "/commands"), ("PUT", "/commands")],
+)
+async def test_a_page_that_a_proxy_shows_instead_of_discord_is_waited_out(
+    page: bytes, method: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With status 200: it was believed, and ended the bot, and whatever ran beside it."""
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.hide_behind(page, method, path, times=2)
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings) as bot:
+            await discord.ready()
+            await bot.wait_until_ready()
+        assert discord.syncs == 1
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_commands_that_are_too_many_requests_for_what_stands_in_front_of_discord_are_given_later(
     method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -24,6 +24,8 @@ class Refusal(Exception):
         self.code = code
         self.in_front = False
         """Whether what stands in front of Discord says so: then no header tells of Discord's own limits."""
+        self.page = b""
+        """What is answered then, which is no JSON."""
         self.words: Words = {"code": code, "message": message, **more}
 
 

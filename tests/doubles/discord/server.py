@@ -69,6 +69,8 @@ class Fault:
     """Whether it comes from what stands in front of Discord, and not from Discord."""
     afterwards: bool = False
     """Whether what was asked for is done all the same: the answer is lost, not the request."""
+    page: bytes = b""
+    """What is answered instead of JSON."""
 
 
 @dataclass
@@ -168,6 +170,10 @@ class LoopbackDiscord:
     ) -> None:
         """The next requests whose path matches are answered so."""
         self._faults.append(Fault(method, re.compile(path), status, code, times, retry_after, in_front))
+
+    def hide_behind(self, page: bytes, method: str, path: str, status: int = 200, *, times: int = 1) -> None:
+        """The next requests whose path matches get this page, by a proxy that does not ask Discord."""
+        self._faults.append(Fault(method, re.compile(path), status, 0, times, 0.0, page=page))
 
     def fail_afterwards(self, method: str, path: str, status: int) -> None:
         """The next request whose path matches is done, and answered so."""
@@ -552,6 +558,9 @@ class LoopbackDiscord:
             self._suffer(call, afterwards=True)
         except Refusal as refusal:
             call.status, call.code = refusal.status, refusal.code
+            if refusal.page:
+                headers = {"Content-Type": "text/html", "Via": "1.1 proxy"}
+                return web.Response(status=refusal.status, body=refusal.page, headers=headers)
             limited = refusal.status == 429 and not refusal.in_front
             return _json(refusal.words, refusal.status, limited=limited)
         finally:
@@ -569,7 +578,7 @@ class LoopbackDiscord:
                     {"retry_after": fault.retry_after, "global": False} if fault.status == 429 else {}
                 )
                 refusal = Refusal(fault.status, fault.code, "as the test wants", **more)
-                refusal.in_front = fault.in_front
+                refusal.in_front, refusal.page = fault.in_front, fault.page
                 raise refusal
 
     def _route(self, request: "_Request", path: str) -> Any:

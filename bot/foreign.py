@@ -1,0 +1,49 @@
+"""Foreign answers: what stands in front of Discord, as a proxy, may answer in its place, in words of its own.
+
+discord.py (2.7.1) takes each answer for Discord's, and stumbles over one that it cannot read: a page with
+status 200 ended the bot. Here such an answer is none, and Discord was not reached.
+"""
+
+import json
+from types import SimpleNamespace
+
+import aiohttp
+
+WITHOUT_WORDS = {101, 204}
+"""A websocket that opens, and what was done without a word."""
+JSON = "application/json"
+"""The type of all that Discord says, to the letter."""
+
+
+def refusing_pages() -> aiohttp.TraceConfig:
+    """For a session: its requests raise ContentTypeError, a ClientError, where the answer is foreign."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(_check)
+    return trace
+
+
+async def _check(
+    _session: aiohttp.ClientSession, _context: SimpleNamespace, told: aiohttp.TraceRequestEndParams
+) -> None:
+    answer = told.response
+    if answer.status in WITHOUT_WORDS or _is_readable(answer, await answer.read()):
+        return
+    raise aiohttp.ContentTypeError(
+        answer.request_info,
+        answer.history,
+        status=answer.status,
+        message="this is not what Discord says, but something in front of it",
+        headers=answer.headers,
+    )
+
+
+def _is_readable(answer: aiohttp.ClientResponse, body: bytes) -> bool:
+    """Whether discord.py can read this: success and how long to wait are JSON, all else is at least text."""
+    try:
+        text = body.decode()
+        words = json.loads(text) if answer.headers.get("Content-Type") == JSON else None
+    except ValueError:
+        return False
+    if answer.status == 429 and "Via" in answer.headers:
+        return isinstance(words, dict) and "retry_after" in words
+    return words is not None or not 200 <= answer.status < 300
