@@ -10,6 +10,7 @@ from bot.answers import NETWORK, TAKEN, UNREACHABLE, Answers, Taken, obstacle
 from bot.messages import error_text
 from bot.policy import Refused
 from bot.reading import Interaction
+from bot.refusals import closes
 from bot.texts import has, say
 from core import Internal, SdError
 
@@ -33,7 +34,7 @@ class Tree(app_commands.CommandTree[Any]):
         http = cause if isinstance(cause, discord.HTTPException) else None
         if isinstance(cause, Taken) or (http and http.code in TAKEN):
             return
-        if isinstance(cause, UNREACHABLE) or (http and http.status == 429):
+        if isinstance(cause, UNREACHABLE) or (http and (http.status == 429 or closes(http))):
             log.warning("an interaction could not be answered: %s", obstacle(cause))
             return
         if isinstance(cause, Refused):

@@ -168,6 +168,36 @@ async def test_show_fetches_one_result_at_a_time_for_each_person(monkeypatch: py
                 pass
 
 
+@pytest.mark.parametrize("gone", ["the answer", "its channel", "the 15 minutes"])
+async def test_show_is_no_fault_where_its_answer_is_gone_before_the_picture_comes(
+    gone: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asked has put it away, a thread was deleted: nothing is to be told, and nobody is to blame."""
+    caplog.set_level("INFO")
+    async with serving() as served:
+        message = await served.painted()
+        go_on, show_result = asyncio.Event(), results.show_result
+
+        async def held(*arguments: Any) -> None:
+            await go_on.wait()
+            await show_result(*arguments)
+
+        monkeypatch.setattr(commands, "show_result", held)
+        asked = await command(served, "show", job=message.embed["footer"]["text"].split()[1])
+        if gone == "the answer":
+            del asked.channel.messages[asked.message.id]
+        elif gone == "its channel":
+            asked.channel.exists = False
+        else:
+            served.discord.skip(901)
+        go_on.set()
+        async with asyncio.timeout(10):
+            while "could not be answered" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert asked.followups == []
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_show_says_what_is_not_there_or_not_finished() -> None:
     async with serving() as served:
         asked = await finished(served, await command(served, "show", job="0" * 32))
