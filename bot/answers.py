@@ -38,6 +38,8 @@ IN_TIME = 2.2
 """Seconds, from hearing an interaction, in which all that is asked before its answer must be known."""
 AT_LEAST = 0.3
 """Seconds of that for one who took over late."""
+PATIENCE = 30.0
+"""Seconds for Discord to take what is small: aiohttp waits for five minutes on a line that died silently."""
 REMEMBERED = 3600.0
 """Seconds for which an interaction's winner and its answer are known: who hung hears old ones on resuming."""
 ANSWER_KIND = "discord:answered"
@@ -175,7 +177,8 @@ class Answers:
         # Where it does not come through another replica may answer: it finds the same, or cannot accept it.
         refused: bool | None = None
         try:
-            await answer
+            async with asyncio.timeout(PATIENCE):
+                await answer
             refused = refuses
         except discord.HTTPException as error:
             if error.code == FORGOTTEN:

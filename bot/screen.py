@@ -18,7 +18,7 @@ from typing import Any, cast
 import discord
 import msgspec
 
-from bot.answers import NETWORK, obstacle
+from bot.answers import NETWORK, PATIENCE, obstacle
 from bot.buttons import view_of
 from bot.infotext import infotext_of
 from bot.messages import Page, is_cut, late_page, page_of
@@ -162,7 +162,8 @@ class Screen:
         """Change the message if Discord lets it; without files once it has refused one with files."""
         files = [*pictures, *self._prompts(page)] if self.takes_files else []
         try:
-            await self._edit(page, files)
+            async with asyncio.timeout(PATIENCE):
+                await self._edit(page, files)
             self._shown = page
         except discord.HTTPException as error:
             self.is_open = not closes(error)

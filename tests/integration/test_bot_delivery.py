@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from discord import Webhook
 
-from bot import client, deliveries, results, screen, showing, ticket, tickets
+from bot import answers, client, deliveries, results, screen, showing, ticket, tickets
 from bot.client import listen
 from core import (
     Caller,
@@ -258,6 +258,33 @@ async def test_a_page_that_a_proxy_shows_instead_of_discord_costs_no_picture(
             await new_message(served, asked)
         assert served.discord.pictures == 1
         assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_an_answer_that_is_lost_on_a_dead_line_does_not_hold_up_its_picture(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """aiohttp waits for five minutes, and discord.py lets it."""
+    monkeypatch.setattr(answers, "PATIENCE", 0.2)
+    async with serving() as served:
+        served.discord.fall_silent("POST", "/callback")
+        asked = await served.imagine()
+        await new_message(served, asked)
+        assert served.discord.pictures == 1
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_progress_that_is_lost_on_a_dead_line_does_not_hold_up_the_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving() as served:
+        asked = await served.hold_one()
+        monkeypatch.setattr(screen, "PATIENCE", 0.2)
+        edits = served.discord.count("PATCH", PATCH)
+        served.discord.fall_silent("PATCH", PATCH)
+        served.double.step(3)
+        await served.discord.until(lambda: served.discord.count("PATCH", PATCH) > edits)
+        served.double.release()
+        assert (await served.discord.settled(asked)).title == "Done"
 
 
 @pytest.mark.usefixtures("no_pauses")

@@ -71,6 +71,8 @@ class Fault:
     """Whether what was asked for is done all the same: the answer is lost, not the request."""
     page: bytes = b""
     """What is answered instead of JSON."""
+    silent: bool = False
+    """Whether nothing is answered, for ever."""
 
 
 @dataclass
@@ -170,6 +172,10 @@ class LoopbackDiscord:
     ) -> None:
         """The next requests whose path matches are answered so."""
         self._faults.append(Fault(method, re.compile(path), status, code, times, retry_after, in_front))
+
+    def fall_silent(self, method: str, path: str) -> None:
+        """The next request whose path matches is lost, as on a line that is dead and does not say so."""
+        self._faults.append(Fault(method, re.compile(path), 0, 0, 1, 0.0, silent=True))
 
     def hide_behind(self, page: bytes, method: str, path: str, status: int = 200, *, times: int = 1) -> None:
         """The next requests whose path matches get this page, by a proxy that does not ask Discord."""
@@ -552,7 +558,9 @@ class LoopbackDiscord:
         call = Call(http.method, http.path.removeprefix("/api/v10"), request.payload, self.now())
         self.calls.append(call)
         try:
-            self._suffer(call)
+            if self._suffer(call):
+                self._notify()
+                await asyncio.Event().wait()
             check_request(request.size, self.request_limit)
             words = self._route(request, call.path)
             self._suffer(call, afterwards=True)
@@ -568,18 +576,22 @@ class LoopbackDiscord:
         call.status = 204 if words is None else 200
         return web.Response(status=204) if words is None else _json(words, 200)
 
-    def _suffer(self, call: Call, *, afterwards: bool = False) -> None:
+    def _suffer(self, call: Call, *, afterwards: bool = False) -> bool:
+        """Whether this request is lost. Raises Refusal."""
         for fault in self._faults:
             if fault.times == 0 or fault.afterwards is not afterwards:
                 continue
             if call.method == fault.method and fault.path.search(call.path):
                 fault.times -= 1
+                if fault.silent:
+                    return True
                 more: Words = (
                     {"retry_after": fault.retry_after, "global": False} if fault.status == 429 else {}
                 )
                 refusal = Refusal(fault.status, fault.code, "as the test wants", **more)
                 refusal.in_front, refusal.page = fault.in_front, fault.page
                 raise refusal
+        return False
 
     def _route(self, request: "_Request", path: str) -> Any:
         method, parts = request.method, path.strip("/").split("/")
