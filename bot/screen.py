@@ -115,6 +115,9 @@ class Screen:
             await check()
             try:
                 await way(page, files)
+            except asyncio.CancelledError:
+                _let_all_go_on(self._bot)
+                raise
             except discord.HTTPException as error:
                 misses = 0
                 if _are_pictures(files) and is_too_large(error, most):
@@ -259,6 +262,14 @@ class Screen:
     def _view(self, page: Page) -> discord.ui.View:
         ticket = self.ticket
         return view_of(page.buttons, ticket.user, ticket.job, ticket.locale, hidden=ticket.spoiler)
+
+
+def _let_all_go_on(bot: discord.Client) -> None:
+    """Have no request wait for one that was cut off while it waited out a limit of all of them together.
+
+    discord.py (2.7.1) would have them wait for ever; at worst one hears of that limit by itself now.
+    """
+    cast(Any, bot.http)._global_over.set()
 
 
 def _are_pictures(files: Files) -> bool:

@@ -837,6 +837,27 @@ async def test_a_replica_that_keeps_a_lease_gives_way_where_another_one_has_deli
         served.double.release()
 
 
+async def test_who_gives_way_while_discord_takes_no_requests_at_all_goes_on_with_its_other_jobs(
+    brisk_keeper: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """discord.py has all requests wait for the one that waits: cut off, that one never told them to go on."""
+    caplog.set_level("INFO")
+    async with serving() as served:
+        await served.hold_one("that of another replica")
+        own = await served.ticket()
+        served.discord.skip(901)
+        served.discord.fault("POST", SEND, 429, retry_after=3600.0, everywhere=True)
+        served.double.release()
+        await served.discord.until(lambda: served.discord.count("POST", SEND))
+        await served.bot.desk.tickets.release(own.name)
+        assert await served.gateway.coordination.hold(f"discord:lease:{own.name}", "another", ttl=60)
+        await until(lambda: "left to another replica" in caplog.text)
+        await served.hold_one()
+        served.discord.skip(901)
+        served.double.release()
+        await served.discord.until(lambda: served.discord.pictures)
+
+
 async def test_a_ticket_that_the_store_lost_is_stored_as_it_is_by_then(
     brisk_keeper: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

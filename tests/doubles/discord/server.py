@@ -65,6 +65,8 @@ class Fault:
     code: int
     times: int
     retry_after: float
+    everywhere: bool = False
+    """Whether a 429 is that of all requests together, which Discord calls global."""
     in_front: bool = False
     """Whether it comes from what stands in front of Discord, and not from Discord."""
     afterwards: bool = False
@@ -168,10 +170,13 @@ class LoopbackDiscord:
         *,
         times: int = 1,
         retry_after: float = 0.05,
+        everywhere: bool = False,
         in_front: bool = False,
     ) -> None:
         """The next requests whose path matches are answered so."""
-        self._faults.append(Fault(method, re.compile(path), status, code, times, retry_after, in_front))
+        self._faults.append(
+            Fault(method, re.compile(path), status, code, times, retry_after, everywhere, in_front)
+        )
 
     def fall_silent(self, method: str, path: str) -> None:
         """The next request whose path matches is lost, as on a line that is dead and does not say so."""
@@ -586,7 +591,9 @@ class LoopbackDiscord:
                 if fault.silent:
                     return True
                 more: Words = (
-                    {"retry_after": fault.retry_after, "global": False} if fault.status == 429 else {}
+                    {"retry_after": fault.retry_after, "global": fault.everywhere}
+                    if fault.status == 429
+                    else {}
                 )
                 refusal = Refusal(fault.status, fault.code, "as the test wants", **more)
                 refusal.in_front, refusal.page = fault.in_front, fault.page
