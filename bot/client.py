@@ -6,8 +6,9 @@ It reads no messages: interactions need no intent. Everything that runs beside i
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import discord
@@ -30,6 +31,8 @@ from core import Gateway, QueueUnavailable, Settings, SettingsError, announce
 
 log = logging.getLogger(__name__)
 
+READY = "READY"
+"""The event with which a session begins: without it there is none."""
 READY_SECONDS = 0.05
 """How long discord.py waits for more servers before it says that it is ready: we need none of them."""
 IDENTIFY_SECONDS = 5.2
@@ -61,6 +64,8 @@ class Bot(discord.Client):
             guild_ready_timeout=READY_SECONDS,
             http_trace=refusing_pages(),
         )
+        parsers = self._connection.parsers
+        parsers.update({event: _outlived(event, parse) for event, parse in parsers.items() if event != READY})
         self._gateway = gateway
         self._shared = shared = settings.shares_queue
         self.owner = secrets.token_hex(8)
@@ -181,6 +186,18 @@ class Bot(discord.Client):
             await self.http.close()
             self.http.connector = discord.utils.MISSING  # it was closed; the next login makes a new one
             await asyncio.sleep(pause)
+
+
+def _outlived(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The same, but for an event that discord.py (2.7.1) cannot read: that ended the bot."""
+
+    def parse_or_tell(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception:
+            log.exception("discord.py cannot read what Discord told: %s", event)
+
+    return parse_or_tell
 
 
 def _pauses() -> Iterator[float]:

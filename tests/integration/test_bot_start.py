@@ -274,6 +274,19 @@ async def test_commands_that_discord_refuses_are_told_and_the_bot_goes_on(
             assert discord.gateway.connected
 
 
+@pytest.mark.parametrize("event", ["INTERACTION_CREATE", "ENTITLEMENT_CREATE"])
+async def test_an_event_that_discord_py_cannot_read_ends_nothing(
+    event: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where Discord tells less of a channel than it did: the same session goes on with what comes next."""
+    async with serving() as served:
+        served.discord.gateway.tell(event, {"id": "7", "type": 2})
+        await served.painted()
+        assert len(served.discord.gateway.identifies) == 1
+    (error,) = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert event in error
+
+
 async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_served_beside_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
