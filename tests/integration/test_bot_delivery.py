@@ -260,6 +260,29 @@ async def test_a_page_that_a_proxy_shows_instead_of_discord_costs_no_picture(
         assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_pages_that_refuse_in_discords_place_for_a_while_cost_no_picture(status: int) -> None:
+    """As of a firewall that asks for a human: each way was no way then, and the picture was lost."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        for method, path in (("PATCH", PATCH), ("POST", SEND), ("POST", "^/webhooks/"), ("POST", "^/users/")):
+            served.discord.hide_behind(b"<html>", method, path, status, times=4)
+        served.double.release()
+        message = await served.discord.settled(asked)
+        assert message.title == "Done"
+        assert served.discord.pictures == 1
+
+
+async def test_a_page_that_says_that_pictures_are_too_large_is_heard_as_well() -> None:
+    """A proxy may take less than Discord, and has no JSON for that."""
+    async with serving() as served:
+        asked = await served.hold_one("/kb-300")
+        served.discord.hide_behind(b"<html>", "PATCH", PATCH, 413)
+        served.double.release()
+        message = await served.discord.settled(asked)
+        assert "too large" in message.embed["footer"]["text"]
+
+
 async def test_an_answer_that_is_lost_on_a_dead_line_does_not_hold_up_its_picture(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

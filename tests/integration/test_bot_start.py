@@ -209,6 +209,21 @@ async def test_a_page_that_a_proxy_shows_instead_of_discord_is_waited_out(
         assert discord.syncs == 1
 
 
+@pytest.mark.parametrize(("status", "path"), [(401, "/users/@me"), (403, "/commands")])
+async def test_a_page_that_refuses_in_discords_place_does_not_speak_for_it(
+    status: int, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The token is not a wrong one, and the commands are given later: what stands there passes."""
+    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.hide_behind(b"<html>Access denied</html>", "GET", path, status, times=2)
+        settings = settings_of(discord, double)
+        async with asyncio.timeout(10), connect(settings) as gateway, listen(gateway, settings) as bot:
+            await discord.ready()
+            await bot.wait_until_ready()
+        assert discord.syncs == 1
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_commands_that_are_too_many_requests_for_what_stands_in_front_of_discord_are_given_later(
     method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
