@@ -8,15 +8,16 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal, cast
 
 import aiohttp
 import discord
 import yarl
+from discord.backoff import ExponentialBackoff
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot.answers import NETWORK, UNREACHABLE, Answers
+from bot.answers import NETWORK, UNREACHABLE, Answers, obstacle
 from bot.buttons import EDITED, Press
 from bot.commands import add_commands
 from bot.deliveries import Deliveries
@@ -39,7 +40,7 @@ IDENTIFY_SECONDS = 5.2
 """Discord takes one new session of a bot every 5 s."""
 IDENTIFY_LOOK = 0.2
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between two attempts to reach Discord at the start."""
+"""Seconds between two attempts to reach Discord, the second one also later than at the start."""
 FLUSH_SECONDS = 5.0
 """How long the ends of jobs may take to be told when the bot stops."""
 WRONG_TOKEN = "Discord does not accept this token: copy it anew from the developer portal, page Bot"
@@ -255,8 +256,27 @@ async def _live(bot: Bot, token: str, following: asyncio.Task[None], vital: bool
         following.cancel()  # its client is closed: another replica may go on with its jobs
 
 
+class _Backoff(ExponentialBackoff[Literal[False]]):
+    """How long discord.py (2.7.1) waits before it looks for the gateway again: up to 17 minutes by itself."""
+
+    def delay(self) -> float:
+        """See ExponentialBackoff."""
+        return min(super().delay(), LONGEST_PAUSE)
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Tell of a gateway that is away without a traceback, each time that it is looked for."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, NETWORK):
+        record.msg, record.args = f"{record.getMessage()}: {obstacle(error)}", ()
+        record.exc_info = None
+    return True
+
+
 def _point_at(settings: Settings) -> None:
     """Where Discord is; discord.py knows it by two attributes of classes. It need not warn of voice."""
+    cast(Any, discord.client).ExponentialBackoff = _Backoff
+    logging.getLogger("discord.client").addFilter(_in_one_line)
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     logging.getLogger("discord.state").setLevel(logging.ERROR)  # it warns of the intents that we do without
     if settings.discord_api_base:

@@ -518,6 +518,21 @@ async def test_the_gateway_may_break_at_any_time() -> None:
         assert len(served.discord.gateway.identifies) == 1
 
 
+async def test_a_gateway_that_was_away_for_long_is_tried_soon_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """discord.py waits twice as long each time, up to seventeen minutes: so long was the bot deaf."""
+    monkeypatch.setattr(client, "LONGEST_PAUSE", 0.01)
+    async with serving() as served:
+        served.discord.gateway.out_of_order = 15
+        served.discord.gateway.cut()
+        asked = await served.imagine()
+        assert (await served.discord.settled(asked)).title == "Done"
+        assert served.discord.gateway.out_of_order == 0
+    assert "Attempting a reconnect" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else nobody could take over, it would not count, and /queue would not know it."""
     for module in (deliveries, tickets):
