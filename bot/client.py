@@ -91,6 +91,15 @@ class Bot(discord.Client):
         """See discord.Client."""
         self.was_connected = True
 
+    async def on_disconnect(self) -> None:
+        """See discord.Client. Have a second try to resume a session go to where sessions begin.
+
+        The first goes where Discord wants it, and discord.py (2.7.1) has read that by now: it would ask that
+        part of Discord for ever.
+        """
+        if self.ws is not None:
+            self.ws.gateway = DiscordWebSocket.DEFAULT_GATEWAY
+
     async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
         """Wait for this replica's turn to open a session."""
         hold = self._gateway.coordination.hold

@@ -34,6 +34,7 @@ from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Asked, LoopbackDiscord, Message
 from tests.doubles.discord_fixture import Served, serving, until, without_pauses
 from tests.doubles.pictures import prompt_of
+from tests.ports import free_port
 from tests.valkey_server import ValkeyServer, flush
 
 PATCH = r"^/webhooks/.*/messages/@original|^/webhooks/.*/messages/%40original"
@@ -531,6 +532,20 @@ async def test_a_gateway_that_was_away_for_long_is_tried_soon_all_the_same(
         assert served.discord.gateway.out_of_order == 0
     assert "Attempting a reconnect" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+async def test_a_gateway_that_is_away_where_it_wants_to_be_resumed_is_found_where_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That address is one of a part of Discord: discord.py asks for nothing but that part for ever."""
+    monkeypatch.setattr(client, "LONGEST_PAUSE", 0.01)
+    discord = LoopbackDiscord()
+    discord.resume_url = f"ws://127.0.0.1:{free_port()}/gateway"
+    async with serving(discord=discord) as served:
+        discord.gateway.cut()
+        asked = await served.imagine()
+        assert (await discord.settled(asked)).title == "Done"
+        assert discord.gateway.resumes == 1, "the session is the same"
 
 
 async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,6 +99,8 @@ class LoopbackDiscord:
         self.request_limit = 25 * 2**20
         """Bytes of a request, with all of its files."""
         self.answer_seconds = 3.0
+        self.resume_url = ""
+        """Where sessions are to be resumed, if not at `gateway_url`."""
         self.bot = User(self._id_at(1), "painter", bot=True)
         self.application = self.bot.id
         self.commands: list[Words] = []
@@ -693,7 +695,7 @@ class LoopbackDiscord:
             "user": self.bot.words,
             "guilds": [],
             "session_id": session.id,
-            "resume_gateway_url": self.gateway_url,
+            "resume_gateway_url": self.resume_url or self.gateway_url,
             "application": {"id": str(self.application), "flags": 0},
         }
 
