@@ -123,6 +123,8 @@ class Deliveries:
                 await self._tickets.release(ticket.name)
             except QueueUnavailable:
                 log.debug("a lease could not be released; it ends by itself")
+            except Exception:
+                log.exception("job %s: a fault in releasing its lease, which ends by itself", ticket.job)
 
     async def scan(self) -> None:
         """Take over what nobody holds."""

@@ -564,14 +564,14 @@ async def test_a_ticket_that_the_store_lost_is_stored_again(monkeypatch: pytest.
         await served.nothing_left()
 
 
-@pytest.mark.parametrize("during", ["a refusal", "a scan"])
+@pytest.mark.parametrize("during", ["a refusal", "a scan", "the end of a lease"])
 async def test_a_fault_beside_a_job_ends_nothing_that_is_followed(
     during: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(deliveries, "SCAN", 0.02)
     async with serving(discord_max_jobs_per_user=1) as served:
         asked = await served.hold_one()
-        method = "delete" if during == "a refusal" else "names"
+        method = {"a refusal": "delete", "a scan": "names", "the end of a lease": "release"}[during]
         with monkeypatch.context() as patch:
             broken = AsyncMock(side_effect=RuntimeError("WRONGTYPE"))
             if during == "a scan":
