@@ -21,9 +21,18 @@ class Tree(app_commands.CommandTree[Any]):
     """All commands of one process."""
 
     async def interaction_check(self, interaction: Interaction, /) -> bool:
-        """Only one replica goes on."""
+        """Only one replica goes on, and none that is older than what is asked of it."""
         answers: Answers = cast(Any, interaction.client).desk.answers
-        return await answers.wins(interaction)
+        return self._knows(interaction) and await answers.wins(interaction)
+
+    def _knows(self, interaction: Interaction) -> bool:
+        """Whether this program has that command, and its options: a newer replica may have given others."""
+        data = cast(Any, interaction.data)
+        command = self.get_command(data["name"], type=discord.AppCommandType(data["type"]))
+        if not isinstance(command, app_commands.Command):
+            return command is not None
+        known = {parameter.display_name for parameter in command.parameters}
+        return all(option["name"] in known for option in data.get("options", ()))
 
     async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
         """The one place where errors of commands, buttons and forms end: told to the caller alone."""

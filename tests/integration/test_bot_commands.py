@@ -25,6 +25,31 @@ async def finished(served: Served, asked: Asked) -> Message:
     return asked.message
 
 
+@pytest.mark.parametrize("new", ["a command", "an option", "an entry of the menu"])
+async def test_what_only_a_newer_replica_knows_is_left_to_it(
+    new: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has given its commands to Discord, and the others are yet to be replaced."""
+    async with serving() as served:
+        discord = served.discord
+        option = {"name": "style", "type": 3, "description": "How"}
+        if new == "an option":
+            (imagine,) = [each for each in discord.commands if each["name"] == "imagine"]
+            imagine["options"] = [*imagine["options"], option]
+            asked = await served.imagine(style="oil")
+        elif new == "a command":
+            discord.commands.append({"id": "7", "name": "styles", "type": 1, "options": [option]})
+            asked = await discord.command(served.ann, served.channel, "styles", style="oil")
+        else:
+            discord.commands.append({"id": "7", "name": "Upscale", "type": 3})
+            message = discord.write(served.channel, by=served.ann)
+            asked = await discord.menu(served.ann, message, "Upscale")
+        await served.painted()
+        assert await served.gateway.coordination.claim(f"discord:{asked.id}:0", "a newer one", ttl=60)
+        assert asked.answer is None
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 async def test_queue_shows_ones_own_jobs_and_never_another_ones_prompt() -> None:
     async with serving() as served:
         bernd = served.discord.person("bernd")
