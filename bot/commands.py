@@ -231,7 +231,7 @@ def _parameters(desk: Desk) -> Any:
         for url in pictures_of(message)[:MOST_PICTURES]:  # one by one: each may be large
             text = await desk.downloads.parameters(url)
             read += text is not None
-            found += [text] if text else []
+            found += [text.strip()] if text and text.strip() else []  # Discord takes no embed of blanks
         if found:
             embeds = [embed for text in found for embed in embeds_of(parameters_page(text))]
             # Together an answer's embeds hold 6000 characters, so long texts come alone.

@@ -301,13 +301,27 @@ async def test_show_parameters_reads_one_message_at_a_time_for_each_person(
                 pass
 
 
-@pytest.mark.parametrize("files", [{}, {"a__png": b"no picture"}, {"a__txt": b"text"}])
+@pytest.mark.parametrize(
+    "files",
+    [{}, {"a__png": b"no picture"}, {"a__txt": b"text"}, {"a__png": png(8, 8, " \n")}],
+    ids=["none", "no picture", "text", "blanks"],
+)
 async def test_show_parameters_says_that_there_are_none(files: dict[str, bytes]) -> None:
     async with serving() as served:
         message = served.discord.write(served.channel, by=served.ann, **files)
         asked = await served.discord.menu(served.ann, message, "Show parameters")
         shown = await finished(served, await served.discord.answered(asked))
         assert "no picture" in shown.content
+
+
+async def test_show_parameters_shows_no_blanks_before_what_a_picture_tells() -> None:
+    """Where there is room for nothing else Discord takes no such answer."""
+    async with serving() as served:
+        picture = png(8, 8, " \n" * 4000 + "Steps: 1")
+        message = served.discord.write(served.channel, by=served.ann, a__png=picture)
+        asked = await served.discord.menu(served.ann, message, "Show parameters")
+        shown = await finished(served, await served.discord.answered(asked))
+        assert shown.embed["description"] == r"Steps\: 1"
 
 
 async def test_pictures_elsewhere_are_not_fetched() -> None:

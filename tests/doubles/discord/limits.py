@@ -66,6 +66,8 @@ def _check_embeds(embeds: Sequence[Mapping[str, Any]]) -> None:
             *(("fields.name", field.get("name", ""), 256) for field in fields),
             *(("fields.value", field.get("value", ""), 1024) for field in fields),
         ]
+        if not (any((text or "").strip() for _, text, _ in texts) or embed.get("image")):
+            raise invalid("embeds.description", "This field is required")
         for where, text, most in texts:
             if len(text or "") > most:
                 raise invalid(f"embeds.{where}", f"Must be {most} or fewer in length.")
