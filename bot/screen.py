@@ -125,8 +125,10 @@ class Screen:
                     page, files = await self._last_page(end, most)
                     continue
                 # Too many edits of one message are a 429 as well; that one is not over in a moment. And a 500
-                # may be told of a token whose time is over.
+                # may be told of a token whose time is over. Of the bot's own one a 401 says that it has to be
+                # started with another.
                 passes = error.status == 429 or error.status >= 500
+                passes |= error.status == 401 and not self._is_by_token(way)
                 if error.code == TOO_OFTEN or not passes or self._is_over(way):
                     log.info("job %s: %s is no way: %s", self.ticket.job, way.__name__[1:], error)
                     refused |= self._rule_out(way, ways, files, error)
@@ -209,8 +211,10 @@ class Screen:
 
     def _is_over(self, way: Way) -> bool:
         """Whether this way leads over the interaction's token, and that is dead."""
-        by_token = way in {self._edit, self._follow_up}
-        return by_token and self._clock() > self.ticket.asked_at + TOKEN_LIFE
+        return self._is_by_token(way) and self._clock() > self.ticket.asked_at + TOKEN_LIFE
+
+    def _is_by_token(self, way: Way) -> bool:
+        return way in {self._edit, self._follow_up}
 
     async def _edit(self, page: Page, files: Files) -> None:
         """Change the message that answered the interaction."""

@@ -210,6 +210,17 @@ async def test_where_there_is_no_way_show_still_fetches_it(caplog: pytest.LogCap
         await served.discord.until(lambda: shown.original and shown.original.pictures)
 
 
+async def test_a_picture_is_kept_for_the_token_that_comes_after_one_that_was_taken_away() -> None:
+    """Until Discord ends the session: the bot is to be started with another token, and goes on."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        served.discord.skip(901)
+        for path in (SEND, "^/users/@me/channels"):
+            served.discord.fault("POST", path, 401, times=3)
+        served.double.release()
+        assert (await new_message(served, asked)).channel is served.channel
+
+
 async def test_a_message_that_was_edited_too_often_gives_way_to_a_new_one() -> None:
     async with serving() as served:
         asked = await served.hold_one()
