@@ -6,14 +6,13 @@ It reads no messages: interactions need no intent. Everything that runs beside i
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Literal, cast
+from typing import Any
 
 import aiohttp
 import discord
 import yarl
-from discord.backoff import ExponentialBackoff
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
@@ -24,6 +23,7 @@ from bot.deliveries import Deliveries
 from bot.desk import Desk
 from bot.downloads import Downloads
 from bot.foreign import refusing_pages
+from bot.pace import Openings, bound_backoff, pauses
 from bot.reading import Interaction
 from bot.sync import sync
 from bot.tickets import Tickets
@@ -39,8 +39,6 @@ READY_SECONDS = 0.05
 IDENTIFY_SECONDS = 5.2
 """Discord takes one new session of a bot every 5 s."""
 IDENTIFY_LOOK = 0.2
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""Seconds between two attempts to reach Discord, the second one also later than at the start."""
 FLUSH_SECONDS = 5.0
 """How long the ends of jobs may take to be told when the bot stops."""
 WRONG_TOKEN = "Discord does not accept this token: copy it anew from the developer portal, page Bot"
@@ -58,12 +56,14 @@ class Bot(discord.Client):
     """The connection to Discord; what people want is the desk's business."""
 
     def __init__(self, gateway: Gateway, settings: Settings, session: aiohttp.ClientSession) -> None:
+        trace = refusing_pages()
+        Openings(trace)
         super().__init__(
             intents=discord.Intents.none(),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
             guild_ready_timeout=READY_SECONDS,
-            http_trace=refusing_pages(),
+            http_trace=trace,
         )
         parsers = self._connection.parsers
         parsers.update({event: _outlived(event, parse) for event, parse in parsers.items() if event != READY})
@@ -152,7 +152,7 @@ class Bot(discord.Client):
 
         Where another replica is about to give them that is looked at again: it may die before it has.
         """
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 if await sync(self.tree, self._gateway.coordination, self.owner):
                     return
@@ -166,7 +166,7 @@ class Bot(discord.Client):
             await asyncio.sleep(pause)
 
     async def _stay_connected(self) -> None:
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 await self.connect()
             except discord.ConnectionClosed as error:
@@ -184,7 +184,7 @@ class Bot(discord.Client):
             await asyncio.sleep(pause)
 
     async def _log_in(self, token: str) -> None:
-        for pause in _pauses():
+        for pause in pauses():
             try:
                 await self.login(token)
             except discord.LoginFailure as error:
@@ -208,14 +208,6 @@ def _outlived(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]
             log.exception("discord.py cannot read what Discord told: %s", event)
 
     return parse_or_tell
-
-
-def _pauses() -> Iterator[float]:
-    """Seconds to wait before each further try, without end."""
-    pause = FIRST_PAUSE
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 @asynccontextmanager
@@ -265,14 +257,6 @@ async def _live(bot: Bot, token: str, following: asyncio.Task[None], vital: bool
         following.cancel()  # its client is closed: another replica may go on with its jobs
 
 
-class _Backoff(ExponentialBackoff[Literal[False]]):
-    """How long discord.py (2.7.1) waits before it looks for the gateway again: up to 17 minutes by itself."""
-
-    def delay(self) -> float:
-        """See ExponentialBackoff."""
-        return min(super().delay(), LONGEST_PAUSE)
-
-
 def _in_one_line(record: logging.LogRecord) -> bool:
     """Tell of a gateway that is away without a traceback, each time that it is looked for."""
     error = record.exc_info[1] if record.exc_info else None
@@ -284,7 +268,7 @@ def _in_one_line(record: logging.LogRecord) -> bool:
 
 def _point_at(settings: Settings) -> None:
     """Where Discord is; discord.py knows it by two attributes of classes. It need not warn of voice."""
-    cast(Any, discord.client).ExponentialBackoff = _Backoff
+    bound_backoff()
     logging.getLogger("discord.client").addFilter(_in_one_line)
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     logging.getLogger("discord.state").setLevel(logging.ERROR)  # it warns of the intents that we do without

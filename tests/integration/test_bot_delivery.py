@@ -1,6 +1,7 @@
 """No picture is lost or doubled: every way in which Discord refuses a message, and what comes of it."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +14,7 @@ import msgspec
 import pytest
 from discord import Webhook
 
-from bot import answers, client, deliveries, results, screen, showing, ticket, tickets
+from bot import answers, client, deliveries, pace, results, screen, showing, ticket, tickets
 from bot.client import listen
 from core import (
     Caller,
@@ -534,7 +535,7 @@ async def test_a_gateway_that_was_away_for_long_is_tried_soon_all_the_same(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """discord.py waits twice as long each time, up to seventeen minutes: so long was the bot deaf."""
-    monkeypatch.setattr(client, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(pace, "LONGEST_PAUSE", 0.01)
     async with serving() as served:
         served.discord.gateway.out_of_order = 15
         served.discord.gateway.cut()
@@ -545,11 +546,26 @@ async def test_a_gateway_that_was_away_for_long_is_tried_soon_all_the_same(
     assert "Traceback" not in caplog.text
 
 
+async def test_a_gateway_that_hangs_up_at_once_is_not_called_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """discord.py comes back without a pause, some hundred times a second: Discord shuts such callers out."""
+    monkeypatch.setattr(pace, "LONGEST_PAUSE", 0.1)
+    async with serving() as served:
+        gateway = served.discord.gateway
+        gateway.hangs_up = 6
+        gateway.cut()
+        asked = await served.imagine()
+        assert (await served.discord.settled(asked)).title == "Done"
+        pauses = [later - earlier for earlier, later in itertools.pairwise(gateway.hung_up)]
+        assert min(pauses) >= 0.1
+
+
 async def test_a_gateway_that_is_away_where_it_wants_to_be_resumed_is_found_where_it_began(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """That address is one of a part of Discord: discord.py asks for nothing but that part for ever."""
-    monkeypatch.setattr(client, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(pace, "LONGEST_PAUSE", 0.01)
     discord = LoopbackDiscord()
     discord.resume_url = f"ws://127.0.0.1:{free_port()}/gateway"
     async with serving(discord=discord) as served:

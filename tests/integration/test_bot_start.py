@@ -137,7 +137,7 @@ async def test_two_replicas_give_the_commands_once(monkeypatch: pytest.MonkeyPat
 async def test_a_discord_that_is_away_at_the_start_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     discord = LoopbackDiscord()
     discord.fault("GET", "/users/@me", 403, times=2)
     discord.gateway.out_of_order = 2
@@ -152,7 +152,7 @@ async def test_a_job_under_way_is_gone_on_with_once_a_discord_that_was_away_at_t
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It was no fault, and does not rest as after one."""
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.2)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.2)
     async with LoopbackDiscord() as discord, A1111Double() as double:
         settings = settings_of(discord, double)
         async with connect(settings) as gateway:
@@ -174,7 +174,7 @@ async def test_commands_are_given_as_soon_as_discord_takes_them(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A line that breaks just then ends nothing: the bot connects, and tries again."""
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     failures = iter([aiohttp.ServerDisconnectedError(), ConnectionResetError()])
 
     async def broken(*arguments: Any) -> bool:
@@ -199,7 +199,7 @@ async def test_a_page_that_a_proxy_shows_instead_of_discord_is_waited_out(
     page: bytes, method: str, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With status 200: it was believed, and ended the bot, and whatever ran beside it."""
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     async with LoopbackDiscord() as discord, A1111Double() as double:
         discord.hide_behind(page, method, path, times=2)
         settings = settings_of(discord, double)
@@ -214,7 +214,7 @@ async def test_a_page_that_refuses_in_discords_place_does_not_speak_for_it(
     status: int, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The token is not a wrong one, and the commands are given later: what stands there passes."""
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     async with LoopbackDiscord() as discord, A1111Double() as double:
         discord.hide_behind(b"<html>Access denied</html>", "GET", path, status, times=2)
         settings = settings_of(discord, double)
@@ -229,7 +229,7 @@ async def test_commands_that_are_too_many_requests_for_what_stands_in_front_of_d
     method: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """That bears no limits of Discord's own, for which discord.py would wait by itself."""
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     async with LoopbackDiscord() as discord, A1111Double() as double:
         discord.fault(method, "/commands", 429, times=2, in_front=True)
         settings = settings_of(discord, double)
@@ -242,7 +242,7 @@ async def test_commands_that_are_too_many_requests_for_what_stands_in_front_of_d
 async def test_commands_that_another_replica_was_about_to_give_when_it_died_are_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bot.client.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     asked = []
 
     async def died(_: Any, name: str, owner: str, *, ttl: float) -> bool:

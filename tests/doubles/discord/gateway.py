@@ -49,6 +49,10 @@ class Gateway:
         """Between two new sessions (`max_concurrency` 1); earlier ones are invalid."""
         self.out_of_order = 0
         """So many sockets are refused with 503."""
+        self.hangs_up = 0
+        """So many sockets are closed as soon as they are open."""
+        self.hung_up: list[float] = []
+        """When that was."""
         self.sessions: list[Session] = []
         self.identifies: list[float] = []
         self.refused_identifies = 0
@@ -75,6 +79,12 @@ class Gateway:
             return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if self.hangs_up:
+            self.hangs_up -= 1
+            self.hung_up.append(self._now())
+            self._changed()
+            await socket.close(code=4000, message=b"Unknown error.")
+            return socket
         await socket.send_json({"op": HELLO, "d": {"heartbeat_interval": 41_250}})
         session = await self._open(socket)
         if session is None:
