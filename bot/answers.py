@@ -39,7 +39,7 @@ IN_TIME = 2.2
 AT_LEAST = 0.3
 """Seconds of that for one who took over late."""
 PATIENCE = 30.0
-"""Seconds for Discord to take what is small: aiohttp waits for five minutes on a line that died silently."""
+"""Seconds for an answer, which Discord takes within 3: aiohttp waits for minutes on a line that is dead."""
 REMEMBERED = 3600.0
 """Seconds for which an interaction's winner and its answer are known: who hung hears old ones on resuming."""
 ANSWER_KIND = "discord:answered"

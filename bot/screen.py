@@ -18,7 +18,7 @@ from typing import Any, cast
 import discord
 import msgspec
 
-from bot.answers import NETWORK, PATIENCE, obstacle
+from bot.answers import NETWORK, obstacle
 from bot.buttons import view_of
 from bot.infotext import infotext_of
 from bot.messages import Page, is_cut, late_page, page_of
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS = 30.0
 """Seconds before the end of the interaction's life at which the message says that it changes no more."""
+PATIENCE = 100.0
+"""Seconds for Discord to take progress: the line may be dead. Cloudflare, in front of Discord, waits as long;
+what is given up sooner could come through later, over the picture."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
