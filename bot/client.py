@@ -72,8 +72,7 @@ class Bot(discord.Client):
         self.owner = secrets.token_hex(8)
         """This replica's name among all of them."""
         self._logged_in = asyncio.Event()
-        self.was_connected = False
-        """Whether Discord has given it a session once: so its token was right, and its settings."""
+        self._connected = asyncio.Event()
         self.tree = Tree(self)
         tickets = Tickets(gateway.coordination, self.owner, result_ttl=settings.result_ttl)
         self.deliveries = Deliveries(gateway, self, tickets, settings)
@@ -89,7 +88,12 @@ class Bot(discord.Client):
 
     async def on_connect(self) -> None:
         """See discord.Client."""
-        self.was_connected = True
+        self._connected.set()
+
+    @property
+    def was_connected(self) -> bool:
+        """Whether Discord has given it a session once: so its token was right, and its settings."""
+        return self._connected.is_set()
 
     async def on_disconnect(self) -> None:
         """See discord.Client. Have a second try to resume a session go to where sessions begin.
@@ -150,8 +154,10 @@ class Bot(discord.Client):
     async def _give_commands(self) -> None:
         """Have Discord know the commands; buttons and the commands of before work meanwhile.
 
+        New ones are given by who hears them: replicas of before do not know them.
         Where another replica is about to give them that is looked at again: it may die before it has.
         """
+        await self._connected.wait()
         for pause in pauses():
             try:
                 if await sync(self.tree, self._gateway.coordination, self.owner):

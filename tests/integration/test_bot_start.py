@@ -170,6 +170,25 @@ async def test_a_job_under_way_is_gone_on_with_once_a_discord_that_was_away_at_t
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
+async def test_commands_are_given_by_who_hears_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replica waits for its turn to open a session, and those of before know nothing of new commands."""
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.05)
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        discord.gateway.out_of_order = 3
+        given, sync_all = list[int](), discord._sync
+
+        def seen(commands: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            given.append(len(discord.gateway.identifies))
+            return sync_all(commands)
+
+        monkeypatch.setattr(discord, "_sync", seen)
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings) as bot:
+            await discord.ready()
+            await bot.wait_until_ready()
+    assert given == [1]
+
+
 async def test_commands_are_given_as_soon_as_discord_takes_them(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
