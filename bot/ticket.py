@@ -82,5 +82,16 @@ def fields_of(request: ImageRequest) -> dict[str, Any]:
     return {"prompt": request.prompt, **{name: getattr(request, name) for name in FIELDS}}
 
 
+def decode(stored: bytes) -> Ticket:
+    """A ticket as it was stored. Raises msgspec.DecodeError for one of another version.
+
+    So is one that asks for what this version does not know: it could neither show it nor have it painted.
+    """
+    ticket = _decode(stored)
+    if unknown := ticket.fields.keys() - {"prompt", *FIELDS}:
+        raise msgspec.ValidationError(f"fields that are not known: {', '.join(sorted(unknown))}")
+    return ticket
+
+
 encode = msgspec.json.Encoder().encode
-decode = msgspec.json.Decoder(Ticket).decode
+_decode = msgspec.json.Decoder(Ticket).decode

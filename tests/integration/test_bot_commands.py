@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from bot import commands, results
@@ -116,6 +117,24 @@ async def test_queue_says_of_a_job_that_is_gone_that_there_is_none() -> None:
         await served.discord.answered(gone)
         assert "no job with this id" in gone.said
         assert shown.embed["title"] == "Your jobs"
+
+
+async def test_queue_leaves_out_what_only_a_newer_replica_can_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tickets hold what may be asked for there; the others' jobs are told all the same."""
+    monkeypatch.setattr("bot.deliveries.SCAN", 0.02)
+    async with serving() as served:
+        asked = await served.hold_one()
+        own = await served.ticket()
+        newer = msgspec.structs.replace(
+            own, interaction=7, job="f" * 32, fields={**own.fields, "style": "oil"}
+        )
+        await served.bot.desk.tickets.store(newer)
+        shown = await finished(served, await command(served, "queue"))
+        assert list(shown.buttons) == ["Cancel 1"]
+        served.double.release()
+        await served.discord.settled(asked)
+        await served.at_most_left(1)
+        assert await served.gateway.coordination.hold(f"discord:lease:{newer.name}", "a newer one", ttl=60)
 
 
 async def test_queue_says_that_there_is_nothing() -> None:
