@@ -5,8 +5,9 @@ import discord
 TOO_LARGE, TOO_OFTEN = 40005, 30046
 CLOSED = {10003, 10008, 10015, 50027}
 """Unknown channel, message or webhook, invalid token: this message cannot be changed any more."""
-SHUT = {TOO_OFTEN, 40094, 50001, 50007, 50083}
-"""Too many edits or further answers, no access, no direct messages, an archived thread: whatever it is."""
+SHUT = {TOO_OFTEN, 40094, 50001, 50007, 50083, 50278}
+"""Too many edits or further answers, no access, no direct messages, an archived thread, no server in common:
+whatever it is."""
 OF_FILES = {20009, TOO_LARGE, 50013}
 """Explicit content, too large, no permission: of a message with files, this is about them."""
 SMALLEST_LIMIT = 10_000

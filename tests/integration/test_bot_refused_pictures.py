@@ -127,6 +127,22 @@ async def test_where_no_refusal_means_the_picture_nothing_is_tried_a_second_time
         assert asked.followups == []
 
 
+async def test_who_shares_no_server_with_the_bot_is_no_word_about_the_picture(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As somebody who has left the only one: Discord has a code of its own for that."""
+    async with serving() as served:
+        await served.hold_one_by_token()
+        served.discord.skip(901)
+        direct = served.discord.direct(served.ann)
+        served.discord.fault("POST", f"^/channels/{direct.id}/messages", 403, 50278, times=10)
+        served.double.release()
+        await served.nothing_left()
+        refused = [call.code for call in served.discord.calls if call.status >= 400]
+        assert sorted(refused) == [50001, 50027, 50027, 50278]
+    assert "refuses its files" not in caplog.text
+
+
 async def test_words_are_tried_where_the_picture_was_refused_and_nowhere_else(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
