@@ -18,6 +18,9 @@ REFUSALS = 5
 """Requests that a backend may refuse in a row before that counts as its own failure."""
 LOOK_EVERY = 5.0
 """Seconds between two looks at a backend that is well; an offer is repeated as often."""
+LONG_LIMITED = 300.0
+"""Seconds for which a backend may limit its pictures before new work is refused and not let in to wait: one
+that counts over a minute is back by then, and one that counts over a day is not."""
 
 
 class Standing:
@@ -34,6 +37,8 @@ class Standing:
         self._paintings = Health()
         self._refusals = 0
         """Requests that it refused since its last picture."""
+        self._limited_since = self._limited_until = float("-inf")
+        """When a row of limits began (it painted nothing since), and when the last of them is over."""
         self._told = Offer(backend.name, usable=False, problem="not looked at yet")
         """The offer as the queue knows it."""
         self._told_at = float("-inf")
@@ -89,6 +94,7 @@ class Standing:
         """What a picture shows of its server."""
         self._paintings.succeeded()
         self._refusals = 0
+        self._limited_until = float("-inf")
         self._turn_to(self._backend.offer)
 
     def _turn_to(self, offer: Offer) -> None:
@@ -124,11 +130,25 @@ class Standing:
     async def failed(self, problem: str, *, counts: bool, rest: float = 0.0) -> None:
         """It did not paint. With `counts`, or with a `rest` (seconds) that it asked for, it did answer.
 
-        Then it is only resting, for as long as it asked or for a moment, and new work may wait for it.
+        Then it is only resting, for as long as it asked or for a moment, and new work may wait for it; but
+        not for one that has limited its pictures for minutes.
         """
         answered = counts or rest > 0
         (self._paintings if answered else self._looks).failed(self._clock(), rest)
-        await self.say_unusable(problem, resting=answered)
+        await self.say_unusable(problem, resting=answered and not self._is_limited_for_long(rest))
+
+    def _is_limited_for_long(self, rest: float) -> bool:
+        """Note that it asked for a rest, if it did.
+
+        A row of these is over where nobody has asked it for a picture for as long.
+        """
+        if not rest:
+            return False
+        now = self._clock()
+        if now - self._limited_until >= LONG_LIMITED:
+            self._limited_since = now
+        self._limited_until = now + rest
+        return now - self._limited_since >= LONG_LIMITED
 
     async def refused(self, problem: str) -> None:
         """It found a request wrong. One that finds all of them so draws the jobs of those that are well."""

@@ -132,6 +132,26 @@ async def test_a_backend_that_asks_for_a_rest_gets_it_and_its_offer_does_not_lap
     assert bench.backend.looks == 1
 
 
+async def test_new_work_does_not_wait_for_ever_for_a_backend_that_limits_its_pictures() -> None:
+    """One that counts over a day asks for a minute, again and again: after some minutes that is no moment."""
+    bench = Bench(usable("gpu:1"))
+
+    async def is_waited_for_when_limited() -> bool:
+        await bench.standing.look()
+        await bench.standing.failed("gpu:1: no more", counts=False, rest=60.0)
+        bench.clock.advance(60.0)
+        last = bench.said[-1]
+        assert (last.usable, last.problem) == (False, "no more")
+        return last.resting
+
+    assert [await is_waited_for_when_limited() for _ in range(7)] == [True] * 5 + [False] * 2
+    bench.standing.learn()
+    assert await is_waited_for_when_limited(), "it has painted since"
+    bench.clock.advance(3600.0)
+    assert await is_waited_for_when_limited(), "nobody has asked it for an hour"
+    assert [await is_waited_for_when_limited() for _ in range(5)] == [True] * 4 + [False]
+
+
 async def test_the_log_tells_once_that_a_backend_leaves_service_why_and_that_it_is_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
