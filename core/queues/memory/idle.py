@@ -9,7 +9,7 @@ class Idle:
     """One worker is woken for a job, not all: a wake that cannot be used is passed on."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._waiting: dict[str, asyncio.Future[Kind | None]] = {}
         self._ranked_of: tuple[Offer, ...] = ()
         self._ranked: dict[Kind, tuple[str, ...]] = {}
         """Who can do a job of a kind, by these offers, the best first: asked for with each job."""
@@ -18,11 +18,12 @@ class Idle:
         """Whether any worker waits."""
         return bool(self._waiting)
 
-    async def wait(self, backend: str) -> None:
-        """Wait until there may be a job for this backend."""
-        woken = self._waiting[backend] = asyncio.get_running_loop().create_future()
+    async def wait(self, backend: str) -> Kind | None:
+        """Wait until there may be a job for this backend. Returns of what kind; None: of any."""
+        woken: asyncio.Future[Kind | None] = asyncio.get_running_loop().create_future()
+        self._waiting[backend] = woken
         try:
-            await woken
+            return await woken
         except asyncio.CancelledError:
             if not woken.cancelled():  # the job that this backend was woken for is another one's now
                 self.wake_all()
@@ -43,7 +44,7 @@ class Idle:
         for backend in ranked:
             woken = self._waiting.pop(backend, None)
             if woken is not None and not woken.done():
-                woken.set_result(None)
+                woken.set_result(kind)
                 return
 
     def wake_all(self) -> None:

@@ -13,7 +13,7 @@ from core.caller import Caller
 from core.errors import ShuttingDown
 from core.events import Cancelled, End, Failed, Progress
 from core.line import FIRST, Key
-from core.offers import Catalog, Offer
+from core.offers import Catalog, Kind, Offer, kind_of
 from core.queues import AVOID_SECONDS, OFFER_TTL, VOID, Again, Claim, Wish
 from core.queues.admission import check_backends, is_repeat
 from core.queues.memory.idle import Idle
@@ -159,8 +159,12 @@ class MemoryQueue:
 
     async def claim(self, backend: str) -> Claim:
         """See Queue.claim."""
+        woken_for: Kind | None = None
         while (claim := self._jobs.take(backend)) is None:
-            await self._idle.wait(backend)
+            woken_for = await self._idle.wait(backend)
+        if woken_for is not None and woken_for != kind_of(claim.request):
+            # It took another job that came meanwhile: what it was woken for may be for somebody else.
+            self._idle.wake(woken_for, self._offers.all(self._clock()))
         return claim
 
     async def renew(self, claim: Claim, wish: Wish) -> Wish:

@@ -40,7 +40,7 @@ from tests.unit.core.examples import (
     wish_for,
 )
 from tests.unit.core.fair_model import Model
-from tests.unit.core.queues.homes import waiting_for
+from tests.unit.core.queues.homes import claiming, waiting_for
 
 ENDS = (Completed, Failed, Cancelled)
 
@@ -51,6 +51,18 @@ WATCHED = Wish(held=True, watched=True, preview=False)
 async def submit(queue: MemoryQueue, id: str) -> Watch:
     await queue.put(id, wish_for(), Caller("a"), keep=False)
     return await queue.events(id)
+
+
+async def test_what_a_worker_was_woken_for_and_did_not_take_wakes_another_one() -> None:
+    """Of two that come at once the fastest is woken for the first, and prefers the second: its model's."""
+    queue = MemoryQueue(Settings())
+    await queue.offer(usable("gpu:1", "anime", "photo", loaded="anime", pace=1.0))
+    await queue.offer(usable("gpu:2", "photo", pace=9.0))
+    async with claiming(queue, "gpu:1") as fast, claiming(queue, "gpu:2") as slow:
+        await queue.put("first", wish_for(model="photo"), Caller("a"), keep=True)
+        await queue.put("second", wish_for(model="anime"), Caller("a"), keep=True)
+        assert (await soon(fast)).id == "second"
+        assert (await soon(slow)).id == "first"
 
 
 async def test_at_the_stop_many_jobs_of_one_caller_end_in_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
