@@ -222,7 +222,7 @@ async def listen(gateway: Gateway, settings: Settings, *, vital: bool = True) ->
 
     Leaving it lets the ends of jobs be told after `gateway.drain`, and lets go of the others: another
     replica, or this one started again, goes on with them. Raises SettingsError for a wrong token; where the
-    bot is not `vital`, one that was right and is no more ends the bot, and nothing else.
+    bot is not `vital`, one that was right and is no more, or a fault of ours, ends the bot, and nothing else.
     """
     if not settings.discord_token:
         raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
@@ -261,6 +261,12 @@ async def _live(bot: Bot, token: str, following: asyncio.Task[None], vital: bool
             raise
         log.error("the Discord bot has ended, and all else goes on without it: %s", errors.exceptions[0])
         following.cancel()  # its client is closed: another replica may go on with its jobs
+    except* Exception as faults:
+        if vital:
+            raise
+        log.error("a fault in the Discord bot, which has ended; all else goes on without it", exc_info=faults)
+        following.cancel()
+        await bot.close()  # else it would look online, and hear nothing
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:

@@ -347,6 +347,28 @@ async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_se
                 await asyncio.Event().wait()
 
 
+async def test_a_fault_of_the_bot_costs_nobody_else_their_pictures(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where it runs beside HTTP; alone it ends, for whoever starts it again."""
+
+    async def fail(*_: object) -> bool:
+        raise LookupError("our own")
+
+    monkeypatch.setattr("bot.client.sync", fail)
+    async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, listen(gateway, settings, vital=False):
+            while "all else goes on" not in caplog.text:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            async with gateway.submit(ImageRequest(prompt="of HTTP"), Caller("127.0.0.1")) as watch:
+                assert isinstance(await watch.end(), Completed)
+        assert "our own" in caplog.text
+        with pytest.raises(LookupError, match="our own"):
+            async with connect(settings) as gateway, listen(gateway, settings):
+                await asyncio.Event().wait()
+
+
 @pytest.mark.slow
 async def test_a_token_that_is_taken_away_leaves_http_to_the_picture_it_waits_for(tmp_path: Path) -> None:
     """`serve` goes on, and ends in good order."""
