@@ -18,12 +18,11 @@ log = logging.getLogger(__name__)
 class Job:
     """One that this connection follows."""
 
-    __slots__ = ("entered", "fault", "id", "label", "task")
+    __slots__ = ("entered", "fault", "id", "label")
 
     def __init__(self, label: str | None) -> None:
         self.label = label
         self.id = ""
-        self.task: asyncio.Task[None] | None = None
         self.entered = asyncio.Event()
         self.fault: Exception | None = None
         """Why it was not entered."""
@@ -32,7 +31,7 @@ class Job:
 class Jobs:
     """`most` at once. `is_abandoned` says whether a watch that ends now ends because its peer went."""
 
-    __slots__ = ("_gateway", "_is_abandoned", "_jobs", "_most", "_outbox")
+    __slots__ = ("_gateway", "_is_abandoned", "_jobs", "_most", "_outbox", "tasks")
 
     def __init__(
         self, gateway: Gateway, outbox: Outbox, *, most: int, is_abandoned: Callable[[], bool]
@@ -42,12 +41,9 @@ class Jobs:
         self._most = most
         self._is_abandoned = is_abandoned
         self._jobs: set[Job] = set()
-        """Those whose last message was not sent yet."""
-
-    @property
-    def tasks(self) -> set[asyncio.Task[None]]:
-        """One for each job that has something left to tell."""
-        return {job.task for job in self._jobs if job.task is not None}
+        """Those whose last message is still to be sent."""
+        self.tasks: set[asyncio.Task[None]] = set()
+        """One for each job, until the peer has read enough of its last message, too."""
 
     def find(self, *, id: str | None = None, label: str | None = None) -> Job | None:
         """A job that is followed, by its id or by its label."""
@@ -65,7 +61,9 @@ class Jobs:
         if len(self._jobs) >= self._most:
             raise TooManyJobs(f"this connection follows {len(self._jobs)} jobs, no more are taken")
         job = Job(label)
-        job.task = tasks.create_task(self._follow(job, entering))
+        task = tasks.create_task(self._follow(job, entering))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
         # The next message may be about this job, so it must not be read before the job is known.
         await job.entered.wait()
         if job.fault is not None:

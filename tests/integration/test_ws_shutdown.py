@@ -102,3 +102,20 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_end(monkeypatch: p
         stop.set()
         async with asyncio.timeout(5):
             await ended
+
+
+async def test_a_picture_that_is_on_its_way_is_waited_for_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the last that is told of its job, whose label is free from then on."""
+    monkeypatch.setattr(server, "WRITE_LIMIT", 0)  # what was sent is all with the system then
+    monkeypatch.setattr(server, "GOODBYE_SECONDS", 0.0)
+    async with (
+        running() as (served, stop, ended),
+        served.client(max_queue=1) as client,
+        served.client() as other,
+    ):
+        for each in (client, other):
+            await each.say(input="/kb-9000", idempotency_key="large")
+        await other.hear("image")
+        stop.set()
+        assert len((await client.hear("image"))["image-base64"]) > 9_000_000
+        await ended
