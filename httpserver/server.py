@@ -16,6 +16,10 @@ from httpserver.prompt_file import PromptFile
 
 KEEP_ALIVE_SECONDS = 75.0
 """An idle connection's life; a proxy keeps it shorter (nginx: 60), so that it is the one that closes."""
+BACKLOG = 1024
+"""Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
+Who finds no room there tries again after one second, then two, then four; asyncio has 100.
+"""
 CLOSING_SECONDS = 2.0
 """What is left to write when the server closes gets this long, and then as long again."""
 
@@ -65,7 +69,9 @@ async def _socket(runner: web.AppRunner, host: str, port: int) -> AsyncIterator[
         "keepalive_timeout": KEEP_ALIVE_SECONDS,
         "max_line_size": LONGEST_LINE,
     }
-    server = await loop.create_server(lambda: Connection(manager, loop=loop, **options), host, port)
+    server = await loop.create_server(
+        lambda: Connection(manager, loop=loop, **options), host, port, backlog=BACKLOG
+    )
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -17,6 +17,10 @@ PING_INTERVAL = 10.0
 PONG_TIMEOUT = 30.0
 """Together about the time after which a dead peer is noticed; the second is also what a slow one has to read
 what the kernel holds for it, as the ping stands behind that."""
+BACKLOG = 1024
+"""Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
+Who finds no room there tries again after one second, then two, then four; asyncio has 100.
+"""
 OPEN_SECONDS = 5.0
 """How long a handshake may take."""
 FLUSH_SECONDS = 5.0
@@ -42,6 +46,7 @@ async def listen(gateway: Gateway, settings: Settings, *, port: int | None = Non
             connections.welcome,
             settings.ws_host,
             settings.ws_port if port is None else port,
+            backlog=BACKLOG,
             create_connection=Peer,
             process_request=Handshake(connections.access, connections.is_stopping).judge,
             server_header=None,

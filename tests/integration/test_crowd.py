@@ -3,7 +3,10 @@
 import asyncio
 import base64
 import json
-from contextlib import AsyncExitStack
+import socket
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,6 +20,24 @@ from tests.doubles.a1111 import A1111Double
 from tests.doubles.pictures import prompt_of, seed_of
 
 CLIENTS = 200
+MOST_WAITING = Path("/proc/sys/net/core/somaxconn")
+"""The system's own bound for those who wait until they are let in."""
+
+
+@pytest.mark.skipif(
+    not MOST_WAITING.exists() or int(MOST_WAITING.read_text()) < CLIENTS,
+    reason="the system itself lets fewer wait, or does not tell",
+)
+@pytest.mark.parametrize("listen", [httpserver.server.listen, wsserver.server.listen])
+async def test_200_clients_come_in_the_same_moment_and_nobody_has_to_try_again(
+    listen: Callable[..., AbstractAsyncContextManager[int]],
+) -> None:
+    async with A1111Double() as double, AsyncExitStack() as stack:
+        settings = Settings(sd_backends=(BackendAddress(double.url),), prompt_file="")
+        gateway = await stack.enter_async_context(connect(settings))
+        port = await stack.enter_async_context(listen(gateway, settings, port=0))
+        for _ in range(CLIENTS):  # while the event loop has no turn
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.5))
 
 
 @pytest.mark.slow
