@@ -72,7 +72,8 @@ class Connection:
                 try:
                     await self._read(tasks)
                 finally:
-                    for task in self.jobs.tasks:
+                    # The newest first: a job that ends moves its caller's later ones up, one by one.
+                    for task in reversed(self.jobs.tasks):
                         task.cancel()
         except ConnectionClosed:
             return

@@ -42,8 +42,8 @@ class Jobs:
         self._is_abandoned = is_abandoned
         self._jobs: set[Job] = set()
         """Those whose last message is still to be sent."""
-        self.tasks: set[asyncio.Task[None]] = set()
-        """One for each job, until the peer has read enough of its last message, too."""
+        self.tasks: dict[asyncio.Task[None], None] = {}
+        """One for each job, until the peer has read enough of its last message, too; the oldest first."""
 
     def find(self, *, id: str | None = None, label: str | None = None) -> Job | None:
         """A job that is followed, by its id or by its label."""
@@ -62,8 +62,8 @@ class Jobs:
             raise TooManyJobs(f"this connection follows {len(self._jobs)} jobs, no more are taken")
         job = Job(label)
         task = tasks.create_task(self._follow(job, entering))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        self.tasks[task] = None
+        task.add_done_callback(self.tasks.pop)
         # The next message may be about this job, so it must not be read before the job is known.
         await job.entered.wait()
         if job.fault is not None:

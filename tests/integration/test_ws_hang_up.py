@@ -5,6 +5,7 @@ import struct
 
 import pytest
 
+from core import Watch
 from tests.doubles.ws_fixture import CLOSE, TEXT, UPGRADE, frame, serving
 from tests.unit.core.examples import soon
 from wsserver.peer import SLICE
@@ -49,6 +50,29 @@ async def test_a_client_that_says_goodbye_and_does_no_more_is_noticed_as_well() 
         await served.until(lambda status: status.waiting == 1)
         writer.write(frame(CLOSE, (1000).to_bytes(2, "big")))
         await soon(served.until(lambda status: status.waiting == 0))
+
+
+async def test_of_the_jobs_of_a_client_that_goes_the_newest_ends_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that ends moves its caller's later ones up: by any other way a thousand of them take seconds."""
+    ended: list[str] = []
+    async with serving() as served, served.client() as other:
+        abandon = served.gateway.abandon
+
+        async def noted(watch: Watch) -> None:
+            ended.append(watch.id)
+            await abandon(watch)
+
+        monkeypatch.setattr(served.gateway, "abandon", noted)
+        await served.hold_one(other)
+        async with served.client() as client:
+            begun = []
+            for number in range(30):
+                await client.say(input="unwanted", label=f"{number}")
+                begun.append((await client.hear("queued", label=f"{number}"))["id"])
+        await served.until(lambda status: status.waiting == 0)
+    assert ended[:30] == begun[::-1]
 
 
 async def test_a_job_that_somebody_else_watches_goes_on() -> None:
