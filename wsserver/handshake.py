@@ -15,17 +15,13 @@ from websockets.http11 import Request, Response
 
 from core import Access, InvalidRequest, SdError, ShuttingDown
 from core.wire import STATUSES, encode, problem_headers, problem_words
+from wsserver.guide import GUIDE
 from wsserver.peer import Peer
 
 LISTS = ("Connection", "Upgrade", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol")
 """Headers of which the library reads each word by itself."""
 LONGEST_LISTS = 4000
 """Characters of them all: a browser sends a hundred, and some programs a token as a protocol."""
-GUIDE = """\
-This is the websocket of sd-b64-api: connect to it with a websocket client (ws://, not http://),
-send {"input": "a monkey with a hat"} and read JSON messages until the one of type "image".
-For plain HTTP there is GET /text?input=... on the HTTP port.
-"""
 
 
 class Handshake:

@@ -14,10 +14,11 @@ from typing import cast
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CTRL_OPCODES, CloseCode, Frame
-from websockets.protocol import Event, State
+from websockets.protocol import SEND_EOF, Event, State
 
 from core import Stall, Visitor, write_together
 from core.wire import Parts
+from wsserver.guide import UNREADABLE
 
 MOST_PONGS = 65_536
 """Bytes that may be written in answer to a peer that does not read."""
@@ -167,11 +168,19 @@ class Peer(ServerConnection):
         return size
 
     def send_data(self) -> None:
-        """See ServerConnection."""
+        """See ServerConnection. The library would close without a word where it cannot read a request."""
+        if self._speaks_something_else():
+            self.transport.write(UNREADABLE)
         super().send_data()
         if self._held and not self._awaits_answer():
             self._held = False
             self._resume_reading()
+
+    def _speaks_something_else(self) -> bool:
+        fault = self.protocol.handshake_exc if self.request is None else None
+        if fault is None or isinstance(fault.__cause__, EOFError):  # it went before its request was whole
+            return False
+        return self.protocol.writes == [SEND_EOF]
 
     def _read_on(self) -> None:
         data, self._rest = self._rest, b""

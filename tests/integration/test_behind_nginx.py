@@ -416,6 +416,21 @@ async def test_what_the_nginx_of_compose_refuses_it_says_in_our_words(
     assert "hats" not in (tmp_path / "access").read_text() + (tmp_path / "log").read_text()
 
 
+async def test_a_body_for_the_websocket_is_no_replica_that_is_gone_through_the_nginx_of_compose(
+    tmp_path: Path,
+) -> None:
+    """Its client was meant for the other port, and would have been told to try again for ever."""
+    port = free_port()
+    async with (
+        serving(tmp_path) as served,
+        wsserver.server.listen(served.gateway, served.settings, port=0) as replica,
+        nginx(tmp_path, of_compose(tmp_path, port, replica)),
+        served.client.post(f"http://127.0.0.1:{port}/text", json={"input": "a"}) as answer,
+    ):
+        assert answer.status == 400, await answer.text()
+        assert "HTTP port" in await answer.text()
+
+
 async def test_the_log_of_the_nginx_of_compose_opens_no_picture(tmp_path: Path) -> None:
     """Neither a prompt nor the whole id of a job stands in it."""
     port = free_port()

@@ -8,6 +8,7 @@ import pytest
 import websockets
 
 from tests.doubles.ws_fixture import UPGRADE, Served, serving
+from tests.unit.core.examples import soon
 from wsserver import connection
 
 KEY = {"Authorization": "Bearer sesame"}
@@ -190,6 +191,36 @@ async def test_plain_http_is_told_what_this_is() -> None:
             assert "Upgrade: websocket" in head
             assert "websocket client" in body
             assert "HTTP port" in body
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        ("POST /text HTTP/1.1", "Host: localhost", "Content-Type: application/json", "Content-Length: 14"),
+        ("POST /text HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked"),
+        ("\x16\x03\x01",),
+        ("GET /text?input=a monkey HTTP/1.1", "Host: localhost"),
+    ],
+    ids=["body", "chunks", "TLS", "blank"],
+)
+async def test_what_no_websocket_begins_with_is_told_so_as_well(head: tuple[str, ...]) -> None:
+    """A client that was meant for the port of HTTP sends a body; and an nginx in front takes silence for a
+    replica that is gone, asks the next one, and says that all of them are."""
+    async with serving() as served:
+        status, answer, body = await served.ask(*head, "", '{"input": "a"}')
+        assert status == 400
+        assert f"Content-Length: {len(body)}" in answer
+        assert "HTTP port" in body
+
+
+async def test_who_only_looks_whether_somebody_listens_is_told_nothing() -> None:
+    """As a balancer does; its half a request is none that cannot be read."""
+    async with serving() as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(b"GET / HT")
+        writer.write_eof()
+        assert await soon(reader.read()) == b""
+        writer.close()
 
 
 async def test_health_is_answered_without_a_key() -> None:
