@@ -32,8 +32,6 @@ HEAD_SECONDS = 30.0
 """How long a head may take from its first byte on; nginx gives it as long."""
 PIECE = 8_192
 """Bytes that are parsed before others have their turn: a few milliseconds' work where each is a chunk."""
-LINGERING_SECONDS = 5.0
-"""How long a client may go on sending what was refused; nginx waits as long from one piece to the next."""
 LONGEST_PATH = 1000
 """Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
 
@@ -108,8 +106,8 @@ class Connection(web.RequestHandler):
     _in_target: bool
     """Whether a request's URL has begun, and goes on with what comes next."""
     _rest: bytes | None
-    """What was read and not parsed: until it is, nothing more is read. None once a request could not be read:
-    what follows is forgotten."""
+    """What was read and not parsed: until it is, nothing more is read. None once a request was refused: what
+    follows is read, as its answer would not arrive else, and forgotten."""
     _going_on: asyncio.Handle | None
     """Set while its turn comes."""
     _stall: Stall
@@ -223,12 +221,23 @@ class Connection(web.RequestHandler):
         done = await super().finish_response(request, resp, start_time)
         if self._messages:
             self._body = self._messages[-1][1]
-        elif self._rest is None and self.transport is not None:
-            # Closed with bytes on their way to it, the system would take the answer back from the client.
-            with suppress(OSError):  # it has gone, which is told in a moment
-                self.transport.write_eof()
-            await asyncio.sleep(LINGERING_SECONDS)  # until the client closes: that cancels it
+        elif self._rest is None:
+            await self._part()
         return done
+
+    async def _part(self) -> None:
+        """Let a client that was refused read why, and close: it may still send, as over a slow line, and what
+        comes once we have closed has its system break the connection, and forget the answer.
+        """
+        if self.transport is None or self.transport.is_closing():
+            return
+        with suppress(OSError, RuntimeError):  # it went in this moment; the second one is uvloop's
+            self.transport.write_eof()
+        self._waiter = self._loop.create_future()  # aiohttp cancels it when the server closes
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._lingering_time):
+                await self._waiter
+        self._waiter = None
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

@@ -140,6 +140,7 @@ RUBBISH = {
     "no header": b"GET / HTTP/1.1\r\n" + HOST + b"no header\r\n",
     "two hosts": b"GET / HTTP/1.1\r\n" + HOST + HOST,
     "length": b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: many\r\n",
+    "much behind it": b"GET / HTTP/9.9\r\n" + HOST + b"\r\n" + b"x" * 1_000_000,
     "two lengths": b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
 }
 

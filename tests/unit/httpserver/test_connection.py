@@ -25,6 +25,7 @@ class Transport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.reading = True
+        self.ended = False
         self.closed = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
@@ -47,6 +48,9 @@ class Transport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self.closed
+
+    def write_eof(self) -> None:
+        self.ended = True
 
     def close(self) -> None:
         self.closed = True
@@ -188,6 +192,24 @@ async def test_what_stands_behind_a_fault_is_read_and_not_parsed(line: Line) -> 
     assert line.fed == [PIECE]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 10.0])
+async def test_who_was_refused_has_a_while_to_read_why(line: Line, seconds: float) -> None:
+    """Unless the server closes: it waits for nobody then."""
+    line._connection._lingering_time = seconds
+    line.answering.clear()
+    await line.say(GET)
+    await line.say(b"GET / HTTP/9.9\r\n")
+    assert not line.transport.ended
+    line.answering.set()
+    await line.say(b"")
+    assert line.statuses == [b"200", b"400"]
+    assert line.transport.ended
+    assert line.transport.closed == (not seconds)
+    line._connection.close()
+    await line.say(b"")
+    assert line.transport.closed
+
+
 async def test_letters_may_stand_in_a_long_url_as_they_are(line: Line) -> None:
     await line.say("GET /?{} HTTP/1.1\r\n".format("é猿" * 7000).encode() + HOST + b"\r\n")
     assert line.asked == [("/?" + "%C3%A9%E7%8C%BF" * 7000, b"")]
@@ -209,7 +231,7 @@ async def test_of_a_head_that_does_not_end_no_more_is_held_than_a_head_may_have(
         await line.say(WIDE)
     assert line.statuses == [b"400"]
     assert b"longer than 163840 bytes" in line.transport.written
-    assert line.transport.closed
+    assert line.transport.ended
     assert sum(line.fed) <= LONGEST_HEAD + PIECE
 
 
@@ -297,7 +319,7 @@ async def test_a_head_has_its_time_from_its_first_byte_on(line: Line) -> None:
     await line.say(b"")
     assert line.statuses == [b"200", b"200", b"408"]
     assert b"within 30 seconds" in line.transport.written
-    assert line.transport.closed
+    assert line.transport.ended
     assert clock.due == []
 
 
