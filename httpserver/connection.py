@@ -35,8 +35,8 @@ PIECE = 8_192
 LONGEST_PATH = 1000
 """Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
 
-_BEGINNING = re.compile(rb"[A-Z]+ /\S*")
-_GOING_ON = re.compile(rb"\S*")
+_BEGINNING = re.compile(rb"[A-Z]+( (/\S*)?)?")
+_GOING_ON = re.compile(rb"[A-Z]* ?\S*")
 _ASCII = bytes(range(128))
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
@@ -104,7 +104,7 @@ class Connection(web.RequestHandler):
     _late: asyncio.TimerHandle | None
     """Set while there is one."""
     _in_target: bool
-    """Whether a request's URL has begun, and goes on with what comes next."""
+    """Whether a request's line has begun, and goes on with what comes next."""
     _rest: bytes | None
     """What was read and not parsed: until it is, nothing more is read. None once a request was refused: what
     follows is read, as its answer would not arrive else, and forgotten."""
@@ -160,7 +160,7 @@ class Connection(web.RequestHandler):
     def _with_escapes(self, data: bytes) -> bytes:
         """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
 
-        It may come in several parts, the first of which holds its beginning.
+        It may come in several parts, as from a client that writes word by word.
         """
         target = (_GOING_ON if self._in_target else _BEGINNING).match(data)
         end = target.end() if target else 0

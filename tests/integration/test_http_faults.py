@@ -180,7 +180,11 @@ async def test_what_is_no_http_is_told_what_it_lacks(tmp_path: Path, raw: bytes,
     assert re.fullmatch(f"not readable as HTTP: {what}", json.loads(body)["detail"])
 
 
-@pytest.mark.parametrize("cut", [0, 2, 20, 22, 30], ids=["whole", "verb", "letter", "half a letter", "line"])
+@pytest.mark.parametrize(
+    "cut",
+    [0, 2, 3, 4, 20, 22, 30],
+    ids=["whole", "half a verb", "verb", "blank", "letter", "half a letter", "line"],
+)
 async def test_letters_may_stand_in_a_url_as_they_are(tmp_path: Path, cut: int) -> None:
     """As curl and Java send them; the URL may come in parts, and a body with such a line in it is a body."""
     get = "GET /text?input=Käfer🐒 HTTP/1.1\r\n".encode() + HOST + b"X-Name: \xe9\r\n\r\n"
