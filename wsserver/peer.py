@@ -177,10 +177,9 @@ class Peer(ServerConnection):
             self._resume_reading()
 
     def _speaks_something_else(self) -> bool:
-        fault = self.protocol.handshake_exc if self.request is None else None
-        if fault is None or isinstance(fault.__cause__, EOFError):  # it went before its request was whole
-            return False
-        return self.protocol.writes == [SEND_EOF]
+        unread = self.request is None and self.protocol.handshake_exc is not None
+        has_gone = self.protocol.reader.eof  # before its request was whole
+        return unread and not has_gone and self.protocol.writes == [SEND_EOF]
 
     def _read_on(self) -> None:
         data, self._rest = self._rest, b""

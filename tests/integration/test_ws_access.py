@@ -200,8 +200,9 @@ async def test_plain_http_is_told_what_this_is() -> None:
         ("POST /text HTTP/1.1", "Host: localhost", "Transfer-Encoding: chunked"),
         ("\x16\x03\x01",),
         ("GET /text?input=a monkey HTTP/1.1", "Host: localhost"),
+        ("GET / HTTP/1.1\nHost: localhost\n",),
     ],
-    ids=["body", "chunks", "TLS", "blank"],
+    ids=["body", "chunks", "TLS", "blank", "Unix"],
 )
 async def test_what_no_websocket_begins_with_is_told_so_as_well(head: tuple[str, ...]) -> None:
     """A client that was meant for the port of HTTP sends a body; and an nginx in front takes silence for a
