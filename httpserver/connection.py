@@ -9,7 +9,6 @@ in one read, or before a head is whole, may cost more time and memory than a str
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -18,9 +17,8 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, InvalidURLError, LineTooLong
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 from aiohttp.web_request import BaseRequest
-from multidict import CIMultiDictProxy
 
-from core import Internal, InvalidRequest, NotFound, Stall
+from core import Internal, InvalidRequest, Stall
 from httpserver.answers import ALWAYS, problem_answer
 from httpserver.cork import Corkable
 
@@ -32,47 +30,12 @@ HEAD_SECONDS = 30.0
 """How long a head may take from its first byte on; nginx gives it as long."""
 PIECE = 8_192
 """Bytes that are parsed before others have their turn: a few milliseconds' work where each is a chunk."""
-LONGEST_PATH = 1000
-"""Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
 
 _BEGINNING = re.compile(rb"[A-Z]+( (/\S*)?)?")
 _GOING_ON = re.compile(rb"[A-Z]* ?\S*")
 _ASCII = bytes(range(128))
 
-Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
-Factory = Callable[..., BaseRequest]
-
 log = logging.getLogger(__name__)
-
-
-def with_short_paths(handler: Handler) -> Handler:
-    """Let only requests through whose path can be one of ours; what is at fault is said before the routes."""
-
-    async def handle(request: BaseRequest) -> web.StreamResponse:
-        if len(request.raw_path.partition("?")[0]) <= LONGEST_PATH:
-            return await handler(request)
-        answer = problem_answer(NotFound("there is nothing at so long a path"))
-        answer.headers.update(ALWAYS)
-        return answer
-
-    return handle
-
-
-def without_odd_wishes(factory: Factory) -> Factory:
-    """Make requests as if what nobody can expect were not there.
-
-    aiohttp would refuse it and quote it, which fails for some bytes; so does a clone of a request, for those
-    of any header. A clone's answer would also lack the headers for pages: it is finished with the first one.
-    """
-
-    def make(message: RawRequestMessage, *others: Any) -> BaseRequest:
-        if "Expect" in message.headers and message.headers["Expect"].lower() != "100-continue":
-            headers = message.headers.copy()
-            headers.popall("Expect")
-            message = message._replace(headers=CIMultiDictProxy(headers))
-        return factory(message, *others)
-
-    return make
 
 
 class _BadHead(HttpProcessingError):
@@ -95,10 +58,12 @@ class _NoParser:
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_body", "_going_on", "_head", "_in_target", "_late", "_rest", "_stall")
+    __slots__ = ("_body", "_going_on", "_head", "_in_target", "_late", "_rest", "_stall", "_unwanted")
 
     _body: StreamReader | None
     """Of the last request that was read."""
+    _unwanted: StreamReader | None
+    """The body of the last request that was answered."""
     _head: int
     """Bytes of headers that are not whole."""
     _late: asyncio.TimerHandle | None
@@ -115,7 +80,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         writer = cast(asyncio.Transport, transport)
-        self._body = self._late = self._going_on = None
+        self._body = self._unwanted = self._late = self._going_on = None
         self._head = 0
         self._in_target = False
         self._rest = b""
@@ -147,8 +112,10 @@ class Connection(web.RequestHandler):
         if self._request_count != before:
             if self._late is not None:
                 self._end_head()
-            if not isinstance(self._messages[-1][0], RawRequestMessage):
+            if not isinstance(fault := self._messages[-1][0], RawRequestMessage):
                 self._rest = None
+                if body is not None and not body.is_eof():
+                    self._break(body, fault.message)
         elif data:
             # Of a body that goes on and did not grow they are headers behind it, which are kept as well.
             if body is None or told is None or (body.total_bytes == told and not body.is_eof()):
@@ -156,6 +123,15 @@ class Connection(web.RequestHandler):
                     self._await_head(len(data))
             elif self._late is not None:
                 self._end_head()
+
+    def _break(self, body: StreamReader, reason: str) -> None:
+        """What cannot be read is in a body: whoever waits for it tells so, and nobody else."""
+        self._messages.pop()
+        if body is self._unwanted:
+            self._close = True
+        else:
+            body.set_exception(web.RequestPayloadError(reason.split("\n", 1)[0].rstrip(":.")))
+        body.feed_eof()
 
     def _with_escapes(self, data: bytes) -> bytes:
         """The same with %C3%A9 for the letters of a URL that come as they are, as curl and Java send them.
@@ -219,6 +195,7 @@ class Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """See RequestHandler. It parses what came behind an upgrade that was declined."""
         done = await super().finish_response(request, resp, start_time)
+        self._unwanted = request.content
         if self._messages:
             self._body = self._messages[-1][1]
         elif self._rest is None:
@@ -238,6 +215,7 @@ class Connection(web.RequestHandler):
             async with asyncio.timeout(self._lingering_time):
                 await self._waiter
         self._waiter = None
+        self._close = True
 
     def pause_writing(self) -> None:
         """See asyncio.Protocol."""

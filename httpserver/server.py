@@ -9,7 +9,8 @@ from aiohttp import web
 
 from core import Access, Gateway, Settings
 from httpserver import jobs, page, state, text
-from httpserver.connection import LONGEST_LINE, Connection, with_short_paths, without_odd_wishes
+from httpserver.connection import LONGEST_LINE, Connection
+from httpserver.entrance import with_short_paths, without_odd_wishes
 from httpserver.keys import ACCESS, CLOSING, GATEWAY, LIMITS, PROMPTS
 from httpserver.middleware import admit, finish_headers
 from httpserver.prompt_file import PromptFile

@@ -250,6 +250,24 @@ async def test_a_body_that_cannot_be_read_is_refused(tmp_path: Path, head: bytes
         await goes_on(served)
 
 
+@pytest.mark.parametrize("broken", [b"not hex\r\n", b'd\r\n{"input":"a"}0\r\n\r\n'], ids=["size", "end"])
+@pytest.mark.parametrize(("path", "status"), [(b"/text", 400), (b"/healthz", 405)])
+async def test_a_body_that_breaks_behind_its_head_is_not_waited_for(
+    tmp_path: Path, path: bytes, status: int, broken: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Somebody waits for it already, or it is let pass since nobody wants it. It has one answer."""
+    head = b"POST " + path + b" HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+    async with serving(tmp_path) as served, connected(served) as (reader, writer), asyncio.timeout(5):
+        writer.write(head + b"Transfer-Encoding: chunked\r\n\r\n")
+        await served.get("/healthz")  # by now the head was read
+        writer.write(broken + head)
+        answer = await reader.read()
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert (b"the body cannot be read" in answer) == (status == 400)
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("key", ["", "secret"])
 async def test_a_body_that_swells_costs_nothing(tmp_path: Path, key: str) -> None:
     """A kilobyte that unpacks to a megabyte, sent a thousand times over, would be seconds of work."""

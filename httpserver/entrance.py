@@ -1,0 +1,48 @@
+"""Entrance: what becomes of a request before the routes and the middleware see it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.http import RawRequestMessage
+from aiohttp.web_request import BaseRequest
+from multidict import CIMultiDictProxy
+
+from core import NotFound
+from httpserver.answers import ALWAYS, problem_answer
+
+LONGEST_PATH = 1000
+"""Characters of it before the query: aiohttp's router looks at a path once for each of its slashes."""
+
+Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
+Factory = Callable[..., BaseRequest]
+
+
+def with_short_paths(handler: Handler) -> Handler:
+    """Let only requests through whose path can be one of ours; what is at fault is said before the routes."""
+
+    async def handle(request: BaseRequest) -> web.StreamResponse:
+        if len(request.raw_path.partition("?")[0]) <= LONGEST_PATH:
+            return await handler(request)
+        answer = problem_answer(NotFound("there is nothing at so long a path"))
+        answer.headers.update(ALWAYS)
+        return answer
+
+    return handle
+
+
+def without_odd_wishes(factory: Factory) -> Factory:
+    """Make requests as if what nobody can expect were not there.
+
+    aiohttp would refuse it and quote it, which fails for some bytes; so does a clone of a request, for those
+    of any header. A clone's answer would also lack the headers for pages: it is finished with the first one.
+    """
+
+    def make(message: RawRequestMessage, *others: Any) -> BaseRequest:
+        if "Expect" in message.headers and message.headers["Expect"].lower() != "100-continue":
+            headers = message.headers.copy()
+            headers.popall("Expect")
+            message = message._replace(headers=CIMultiDictProxy(headers))
+        return factory(message, *others)
+
+    return make
