@@ -268,6 +268,20 @@ async def test_a_body_that_breaks_behind_its_head_is_not_waited_for(
     assert caplog.records == []
 
 
+async def test_a_header_behind_a_body_is_none_of_the_next_request(tmp_path: Path) -> None:
+    """That may be somebody else's, where a proxy shares its connections. aiohttp makes it one: so there is no
+    next request on this connection."""
+    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\n"
+    body = b'd\r\n{"input":"a"}\r\n0\r\nPrefer: respond-async\r\n\r\n'
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        get = b"GET /text?input=b HTTP/1.1\r\n" + HOST + b"\r\n"
+        answer = await served.send(head + b"Transfer-Encoding: chunked\r\n\r\n" + body + get)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert [request["prompt"] for request in served.double.txt2img_requests] == ["a"]
+
+
 @pytest.mark.parametrize("key", ["", "secret"])
 async def test_a_body_that_swells_costs_nothing(tmp_path: Path, key: str) -> None:
     """A kilobyte that unpacks to a megabyte, sent a thousand times over, would be seconds of work."""
