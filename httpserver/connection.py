@@ -98,6 +98,18 @@ class Connection(web.RequestHandler):
             data, self._rest = data[:PIECE], data[PIECE:]
             self._pause_transport_reading()
             self._go_on_soon()
+        # Of a request the parser tells nothing where it cannot read what comes behind it.
+        while (end := self._end_of_head(data)) < len(data):
+            self._receive(data[:end])
+            data = data[end:]
+            if self._rest is None:
+                return
+            if self._is_held():
+                self._rest = data + self._rest
+                return
+        self._receive(data)
+
+    def _receive(self, data: bytes) -> None:
         body = self._body = self._messages[-1][1] if self._messages else self._body
         told = None if body is None or body.is_eof() else body.total_bytes
         if told is None and not self._messages:
@@ -123,6 +135,15 @@ class Connection(web.RequestHandler):
                     self._await_head(len(data))
             elif self._late is not None:
                 self._end_head()
+
+    def _end_of_head(self, data: bytes) -> int:
+        """How much of it is the head of a request, if one begins or ends here; else all of it."""
+        body = self._messages[-1][1] if self._messages else self._body
+        if self._upgraded or (body is not None and not body.is_eof()):
+            return len(data)
+        empty_lines = len(data) - len(data.lstrip(b"\r\n"))
+        end = data.find(b"\r\n\r\n", empty_lines)
+        return len(data) if end < 0 else end + 4
 
     def _break(self, body: StreamReader, reason: str) -> None:
         """What cannot be read is in a body: whoever waits for it tells so, and nobody else."""

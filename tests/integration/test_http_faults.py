@@ -282,6 +282,16 @@ async def test_a_header_behind_a_body_is_none_of_the_next_request(tmp_path: Path
         assert [request["prompt"] for request in served.double.txt2img_requests] == ["a"]
 
 
+@pytest.mark.parametrize("end", [b"\0", b"  ", b"{}"], ids=["zero", "blanks", "body"])
+async def test_a_request_with_something_behind_it_is_answered(tmp_path: Path, end: bytes) -> None:
+    """As by the original. Programs in C send the zero at the end of their text as well, and some a body of
+    which they say nothing."""
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        answer = await served.send(b"GET /text?input=a HTTP/1.1\r\n" + HOST + b"\r\n" + end)
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.") == 2, "and what is wrong with the rest"
+
+
 @pytest.mark.parametrize("key", ["", "secret"])
 async def test_a_body_that_swells_costs_nothing(tmp_path: Path, key: str) -> None:
     """A kilobyte that unpacks to a megabyte, sent a thousand times over, would be seconds of work."""

@@ -126,7 +126,7 @@ async def test_a_large_read_is_parsed_in_pieces_between_which_others_have_their_
     line.receive(CHUNKED + b"1\r\n \r\n" * 40_000 + b"0\r\n\r\n" + GET)
     turns = 0
     while not line.transport.reading:
-        assert len(line.fed) == turns + 1
+        assert sum(line.fed) == (turns + 1) * PIECE
         await asyncio.sleep(0)
         turns += 1
     assert turns == 240_000 // PIECE
@@ -167,6 +167,14 @@ async def test_who_hangs_up_is_parsed_no_more(line: Line) -> None:
     line.hang_up()
     await line.say(b"")
     assert sum(line.fed) == PIECE
+
+
+async def test_a_read_of_empty_lines_is_parsed_as_one(line: Line) -> None:
+    """Each of them may end a head, and costs nothing all the same."""
+    line.receive(GET + b"\r\n" * (PIECE // 2 - len(GET)))
+    assert len(line.fed) == 2
+    line.receive(b"\r\n" * (PIECE // 2))
+    assert len(line.fed) == 3
 
 
 @pytest.mark.parametrize("letters", [b"\xc3a", b"\xc3\xa9", bytes(range(128, 256))])
