@@ -38,6 +38,8 @@ local BRIEF, HOUR, RECORD, LOOK, OFFER = 60000, 3600000, 2048, 2000, 15000
 -- Milliseconds without any call, after which nobody can have renewed a lease. Every lease that is renewed in time
 -- (each third of LEASE) has more than this left: so the gap is noticed before one of them ends.
 local GAP = math.min(2000, LEASE / 2)
+-- What lapses unless it is renewed, and for how long it is at most.
+local RENEWED = {run = LEASE, own = LEASE, workers = LEASE, processes = OFFER, offers = OFFER}
 
 local function arg(number) return ARGV[4 + number] end
 local function exact(number) return string.format('%.17g', number) end
@@ -63,30 +65,25 @@ end
 -- keeps leases and offers meanwhile, begins with a write that needs none.
 local function although_full() redis.call('DEL', P .. 'nothing') end
 
--- The clock went back, as a replica's may that took over: else the dead would live for as long as the difference.
-local function went_back()
-  local most = {run = LEASE, own = LEASE, workers = LEASE, processes = OFFER, offers = OFFER}
-  for key, time in pairs(most) do
-    for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
-      redis.call('ZADD', P .. key, 'XX', 'LT', NOW + time, member)
-    end
+-- Move the ends in a zset: with 'LT' none is later than this time any more, with 'GT' none sooner.
+local function move_ends(key, how, time)
+  for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
+    redis.call('ZADD', P .. key, how, time, member)
   end
 end
 
--- Somebody is here. After a time in which nobody was, no lease could be renewed, no offer said again, and no result
--- fetched by those who watched: so each begins anew.
+-- Somebody is here.
 local function seen()
   local last = tonumber(redis.call('HGET', S, 'seen') or NOW)
   redis.call('HSET', S, 'seen', NOW)
-  if last - NOW > GAP then went_back() end
-  if NOW - last <= GAP then return end
-  for _, key in ipairs({'run', 'own', 'workers', 'processes', 'offers'}) do
-    for _, member in ipairs(redis.call('ZRANGE', P .. key, 0, -1)) do
-      redis.call('ZADD', P .. key, 'GT', NOW + LEASE, member)
-    end
-  end
-  for _, id in ipairs(redis.call('ZRANGE', P .. 'brief', 0, -1)) do
-    redis.call('ZADD', P .. 'brief', 'GT', NOW + BRIEF, id)
+  if last - NOW > GAP then
+    -- The clock went back, as a replica's may that took over. The dead must not live for that much longer.
+    for key, longest in pairs(RENEWED) do move_ends(key, 'LT', NOW + longest) end
+  elseif NOW - last > GAP then
+    -- While nobody was here, no lease could be renewed, no offer said again, and no result fetched: each
+    -- begins anew.
+    for key in pairs(RENEWED) do move_ends(key, 'GT', NOW + LEASE) end
+    move_ends('brief', 'GT', NOW + BRIEF)
   end
 end
 
