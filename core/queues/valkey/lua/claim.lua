@@ -69,8 +69,7 @@ local attempts = redis.call('HINCRBY', job(id), 'attempts', 1)
 local last = 'S' .. attempts .. '\n' .. backend
 redis.call('HSET', job(id), 'state', 'running', 'version', version, 'fence', fence, 'token', token,
   'process', process, 'backend', backend, 'last', last)
-redis.call('HINCRBY', S, 'waiting', -1)
-count('waits', caller, -1)
+count_waiting(caller, -1)
 count('runs', caller, 1)
 redis.call('ZADD', P .. 'run', NOW + LEASE, id)
 redis.call('HSET', P .. 'on', id, backend .. ' ' .. NOW .. ' ' .. cost)

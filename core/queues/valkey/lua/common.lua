@@ -52,6 +52,12 @@ local function count(key, field, by)
   if redis.call('HINCRBY', P .. key, field, by) <= 0 then redis.call('HDEL', P .. key, field) end
 end
 
+-- One more job of this caller waits, or (-1) one less.
+local function count_waiting(caller, by)
+  redis.call('HINCRBY', S, 'waiting', by)
+  count('waits', caller, by)
+end
+
 -- Of a member of a line.
 local function cost_of(member) return tonumber(member:match('^(%S+) ', 31)) end
 local function id_of(member) return member:match('^%S+ (.*)$', 31) end

@@ -47,14 +47,10 @@ local function end_job(id, words, pictures, size)
   local state, caller, keep, fence, kind = get(id, 'state', 'caller', 'keep', 'fence', 'kind')
   if state == 'running' then
     release(id)
-  elseif state == 'back' then
-    leave_returned(id, kind)
-    count('waits', caller, -1)
   else
-    order_remove(id)
-    count('waits', caller, -1)
+    if state == 'back' then leave_returned(id, kind) else order_remove(id) end
+    count_waiting(caller, -1)
   end
-  if state ~= 'running' then redis.call('HINCRBY', S, 'waiting', -1) end
   local version = changed()
   redis.call('HSET', job(id), 'state', 'ended', 'version', version, 'end', words, 'pictures', pictures)
   redis.call('HDEL', job(id), 'last')
@@ -88,8 +84,7 @@ local function give_back(id)
   local version = changed()
   redis.call('HSET', job(id), 'state', 'back', 'version', version)
   stand_returned(id, kind)
-  redis.call('HINCRBY', S, 'waiting', 1)
-  count('waits', caller, 1)
+  count_waiting(caller, 1)
   redis.call('HDEL', job(id), 'last')
   note_unwatched(id)
   local attempts, cost = get(id, 'attempts', 'cost')

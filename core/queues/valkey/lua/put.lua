@@ -36,8 +36,7 @@ if redis.call('EXISTS', job(id)) == 1 then
 end
 redis.call('HSET', job(id), 'request', request, 'caller', caller, 'keep', keep, 'kind', kind, 'cost', cost,
   'put_at', NOW, 'state', 'waiting', 'version', changed(), 'attempts', 0, 'failures', 0, 'deliveries', 0)
-redis.call('HINCRBY', S, 'waiting', 1)
-count('waits', caller, 1)
+count_waiting(caller, 1)
 order_add(id, caller, cost, kind)
 take_turn(id, tonumber(arg(9)))
 note_unwatched(id)
