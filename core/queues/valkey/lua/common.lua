@@ -44,6 +44,7 @@ local RENEWED = {run = LEASE, own = LEASE, workers = LEASE, processes = OFFER, o
 local function arg(number) return ARGV[4 + number] end
 local function exact(number) return string.format('%.17g', number) end
 local function job(id) return P .. 'j:' .. id end
+local function picture(id, fence, number) return P .. 'i:' .. id .. ':' .. fence .. ':' .. number end
 local function get(id, ...) return unpack(redis.call('HMGET', job(id), ...)) end
 local function state_of(number) return tonumber(redis.call('HGET', S, number) or 0) end
 local function changed() return redis.call('HINCRBY', S, 'version', 1) end
@@ -93,10 +94,15 @@ local function seen()
   end
 end
 
+-- One message to a process, as Message in records.py reads it. Answers how many heard it.
+local function send(process, letter, id, version, words)
+  return redis.call('PUBLISH', P .. 'p:' .. process, letter .. '\n' .. id .. '\n' .. version .. '\n' .. words)
+end
+
 -- Tell the processes that watch a job. What is lost on the way they find by the version.
 local function tell(id, version, letter, words)
   for _, process in ipairs(redis.call('HKEYS', P .. 'w:' .. id)) do
-    redis.call('PUBLISH', P .. 'p:' .. process, letter .. '\n' .. id .. '\n' .. version .. '\n' .. words)
+    send(process, letter, id, version, words)
   end
 end
 
@@ -112,7 +118,7 @@ end
 -- Let the worker that holds a job look at what is wanted of it.
 local function wish_changed(id)
   local state, process = get(id, 'state', 'process')
-  if state == 'running' then redis.call('PUBLISH', P .. 'p:' .. process, 'W\n' .. id .. '\n0\n') end
+  if state == 'running' then send(process, 'W', id, 0, '') end
 end
 
 -- Whether a job in this state has not ended.
@@ -186,6 +192,6 @@ local function wake(kind)
   table.sort(idle, function(a, b) return a[3] < b[3] or (a[3] == b[3] and a[4] < b[4]) end)
   for _, one in ipairs(idle) do
     redis.call('HDEL', P .. 'idle', one[1])
-    if redis.call('PUBLISH', P .. 'p:' .. one[2], 'B\n' .. one[1] .. '\n0\n') > 0 then return end
+    if send(one[2], 'B', one[1], 0, '') > 0 then return end
   end
 end

@@ -14,7 +14,7 @@ end
 local function let_pictures_lapse(id, milliseconds)
   local fence, pictures = get(id, 'fence', 'pictures')
   for number = 0, tonumber(pictures or 0) - 1 do
-    redis.call('PEXPIRE', P .. 'i:' .. id .. ':' .. fence .. ':' .. number, milliseconds)
+    redis.call('PEXPIRE', picture(id, fence, number), milliseconds)
   end
 end
 

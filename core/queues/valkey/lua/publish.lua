@@ -8,8 +8,7 @@ local watching = redis.call('HGETALL', P .. 'w:' .. id)
 for number = 1, #watching, 2 do
   local flags = tonumber(watching[number + 1])
   if bit.band(flags, 2) > 0 then
-    local words = bit.band(flags, 4) > 0 and full or bare
-    redis.call('PUBLISH', P .. 'p:' .. watching[number], 'P\n' .. id .. '\n' .. version .. '\n' .. words)
+    send(watching[number], 'P', id, version, bit.band(flags, 4) > 0 and full or bare)
   end
 end
 return 1

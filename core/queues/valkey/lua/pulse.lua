@@ -16,7 +16,7 @@ for number = 7, #ARGV - 4, 2 do
   local id, fence, stored = arg(number), arg(number + 1), 0
   if is_held(id, fence) then
     redis.call('ZADD', P .. 'run', NOW + LEASE, id)
-    while redis.call('PEXPIRE', P .. 'i:' .. id .. ':' .. fence .. ':' .. stored, arg(6)) == 1 do stored = stored + 1 end
+    while redis.call('PEXPIRE', picture(id, fence, stored), arg(6)) == 1 do stored = stored + 1 end
   end
 end
 
