@@ -12,4 +12,3 @@ for _, backend in ipairs(given) do
     redis.call('ZREM', P .. 'own', backend)
   end
 end
-return #given

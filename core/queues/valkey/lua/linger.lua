@@ -4,4 +4,3 @@ local id = arg(1)
 although_full()
 redis.call('ZADD', P .. 'brief', 'XX', 'GT', NOW + BRIEF, id)
 if get(id, 'state') == 'expired' then let_pictures_lapse(id, BRIEF) end
-return 1

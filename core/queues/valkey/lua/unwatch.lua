@@ -1,23 +1,18 @@
 -- with: order place life
 -- unwatch(id, process, flags, abandon, words): this process wants so much of the job now; flags 0: nothing.
 -- With `abandon` 1 the job ends, as `words` say, if nobody watches it and it is not kept.
--- Answers 1 if it ended. Safe to repeat.
+-- Safe to repeat.
 local id, process, flags = arg(1), arg(2), arg(3)
 local state, keep = get(id, 'state', 'keep')
 if flags == '0' then
   redis.call('HDEL', P .. 'w:' .. id, process)
   redis.call('SREM', P .. 'pw:' .. process, id)
 end
-if not lives(state) then return 0 end
+if not lives(state) then return end
 -- Not where it watches nothing any more, as in the job's next life; one taken for dead says all of it again.
 if flags ~= '0' and redis.call('HEXISTS', P .. 'w:' .. id, process) == 1 then
   redis.call('HSET', P .. 'w:' .. id, process, flags)
 end
 wish_changed(id)
-if flags ~= '0' or redis.call('EXISTS', P .. 'w:' .. id) == 1 then return 0 end
-if arg(4) == '1' and keep == '0' then
-  end_job(id, arg(5), 0, 0)
-  return 1
-end
-note_unwatched(id)
-return 0
+if flags ~= '0' or redis.call('EXISTS', P .. 'w:' .. id) == 1 then return end
+if arg(4) == '1' and keep == '0' then end_job(id, arg(5), 0, 0) else note_unwatched(id) end

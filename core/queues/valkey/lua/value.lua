@@ -5,8 +5,7 @@ redis.call('ZREMRANGEBYSCORE', names, '-inf', NOW)
 if arg(3) == '0' then
   redis.call('DEL', key)
   redis.call('ZREM', names, arg(2))
-  return 0
+else
+  redis.call('SET', key, arg(4), 'PX', arg(3))
+  redis.call('ZADD', names, exact(NOW + tonumber(arg(3)) + tonumber(clock[2]) % 1000 / 1000), arg(2))
 end
-redis.call('SET', key, arg(4), 'PX', arg(3))
-redis.call('ZADD', names, exact(NOW + tonumber(arg(3)) + tonumber(clock[2]) % 1000 / 1000), arg(2))
-return 1

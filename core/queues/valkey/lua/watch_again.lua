@@ -12,4 +12,3 @@ for number = 2, #ARGV - 4, 2 do
     if before ~= flags then wish_changed(id) end
   end
 end
-return 1
