@@ -66,8 +66,8 @@ local function order_add(id, caller, cost, kind)
 end
 
 -- What kept a job that has left from moving up holds up those behind it, as if it still stood there.
-local function hold_up(caller, arrival, start, floor)
-  local room = start - floor
+-- `room` is by how much it could have moved.
+local function hold_up(caller, arrival, room)
   local heir = redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf', 'LIMIT', 0, 1)[1]
   if heir then
     local its_start, its_floor = get(heir, 'start', 'floor')
@@ -81,12 +81,40 @@ local function hold_up(caller, arrival, start, floor)
   end
 end
 
--- A job leaves the order: cancelled, so that its caller gets the cost back; or taken, when it was the turn of
--- one that starts at `turn_start`.
+-- A waiting job gets an earlier start; answers by how much it moved.
+local function move_up(id, refund)
+  local kind, member, start, floor, at, own = get(id, 'kind', 'member', 'start', 'floor', 'at', 'own')
+  local moved_to = math.max(tonumber(floor), tonumber(start) - refund)
+  if at and before({start = moved_to, member = own}, {start = tonumber(at), member = member}) then
+    -- It stands behind another job no more, but at its own start again (see turns.lua).
+    redis.call('ZREM', P .. 'l:' .. kind, member)
+    redis.call('HDEL', job(id), 'at', 'own')
+    redis.call('HSET', job(id), 'member', own)
+    at, member = nil, own
+  end
+  if not at then redis.call('ZADD', P .. 'l:' .. kind, exact(moved_to), member) end
+  redis.call('HSET', job(id), 'start', exact(moved_to))
+  return tonumber(start) - moved_to
+end
+
+-- The cost of a job that was cancelled goes back to its caller: what he put after it moves up.
+local function refund(caller, cost, arrival)
+  local left = tonumber(cost)
+  for _, later in ipairs(redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf')) do
+    if left <= 0 then break end
+    left = move_up(later, left)
+  end
+  local share = share_of(caller)
+  if share then
+    share.finish = math.max(share.floor, share.finish - left)
+    set_share(caller, share)
+  end
+end
+
+-- A job leaves the order: cancelled, or taken, when it was the turn of one that starts at `turn_start`.
 local function order_remove(id, turn_start)
   local caller, kind, cost, member, start, floor, arrival =
     get(id, 'caller', 'kind', 'cost', 'member', 'start', 'floor', 'arrival')
-  start, floor = tonumber(start), tonumber(floor)
   redis.call('ZREM', P .. 'l:' .. kind, member)
   redis.call('ZREM', P .. 'c:' .. caller, id)
   redis.call('HINCRBY', S, 'ordered', -1)
@@ -96,33 +124,12 @@ local function order_remove(id, turn_start)
   else
     redis.call('HINCRBYFLOAT', P .. 'kinds', kind, '-' .. cost)
   end
-  if not turn_start then
-    local left = tonumber(cost)
-    for _, later in ipairs(redis.call('ZRANGEBYSCORE', P .. 'c:' .. caller, '(' .. arrival, '+inf')) do
-      if left <= 0 then break end
-      local its_kind, its_member, its_start, its_floor, at, own =
-        get(later, 'kind', 'member', 'start', 'floor', 'at', 'own')
-      local moved_to = math.max(tonumber(its_floor), tonumber(its_start) - left)
-      left = tonumber(its_start) - moved_to
-      local its_place = at and {start = tonumber(at), member = its_member}
-      if at and before({start = moved_to, member = own}, its_place) then  -- at its start again (see turns.lua)
-        redis.call('ZREM', P .. 'l:' .. its_kind, its_member)
-        redis.call('HDEL', job(later), 'at', 'own')
-        redis.call('HSET', job(later), 'member', own)
-        at, its_member = nil, own
-      end
-      if not at then redis.call('ZADD', P .. 'l:' .. its_kind, exact(moved_to), its_member) end
-      redis.call('HSET', job(later), 'start', exact(moved_to))
-    end
-    local share = share_of(caller)
-    if share then
-      share.finish = math.max(share.floor, share.finish - left)
-      set_share(caller, share)
-    end
-  else
+  if turn_start then
     redis.call('HSET', S, 'V', exact(math.max(state_of('V'), turn_start)))
+  else
+    refund(caller, cost, arrival)
   end
-  hold_up(caller, arrival, start, floor)
+  hold_up(caller, arrival, tonumber(start) - tonumber(floor))
   forget_callers()
 end
 
