@@ -149,12 +149,8 @@ local function place(id)
   if is_back then return sum() end
   for _, other in ipairs(redis.call('HKEYS', P .. 'kinds')) do
     if competes(group, group_for(other)) then
-      local rank
-      if other == kind then
-        rank = redis.call('ZRANK', P .. 'l:' .. kind, member)
-      else
-        rank = rank_in(other, start, member)
-      end
+      local rank = other == kind and redis.call('ZRANK', P .. 'l:' .. kind, member)
+        or rank_in(other, start, member)
       add(group_for(other), rank, work_of(other, rank))
     end
   end

@@ -7,11 +7,10 @@ local id, request, caller, keep, kind, cost = arg(1), arg(2), arg(3), arg(4), ar
 seen()
 if NOW > tonumber(arg(10)) then return {'late'} end
 local state, before_that, kept, ended, ended_by = get(id, 'state', 'request', 'keep', 'end', 'ended_by')
-local letter = ended and ended:sub(1, 1)
 if state == 'expired' or (state == 'ended' and kept == '0') then state = nil end
 if state then
   if before_that ~= request then return {'other', before_that} end
-  if not (state == 'ended' and letter ~= 'C') then
+  if not ended or ended:sub(1, 1) == 'C' then
     if keep == '1' and kept == '0' then
       redis.call('HSET', job(id), 'keep', '1')
       redis.call('ZREM', P .. 'unwatched', id)
