@@ -42,6 +42,7 @@ local GAP = math.min(2000, LEASE / 2)
 local RENEWED = {run = LEASE, own = LEASE, workers = LEASE, processes = OFFER, offers = OFFER}
 
 local function arg(number) return ARGV[4 + number] end
+local ARGS = #ARGV - 4
 local function exact(number) return string.format('%.17g', number) end
 local function job(id) return P .. 'j:' .. id end
 local function picture(id, fence, number) return P .. 'i:' .. id .. ':' .. fence .. ':' .. number end
@@ -128,6 +129,13 @@ local function lives(state) return state == 'waiting' or state == 'back' or stat
 local function is_held(id, fence)
   local state, current = get(id, 'state', 'fence')
   return state == 'running' and current == fence
+end
+
+-- A process hears of a job from now on, and wants so much of it.
+local function note_watched(id, process, flags)
+  redis.call('HSET', P .. 'w:' .. id, process, flags)
+  redis.call('SADD', P .. 'pw:' .. process, id)
+  redis.call('ZREM', P .. 'unwatched', id)
 end
 
 local function note_unwatched(id)

@@ -10,7 +10,7 @@ redis.call('ZADD', P .. 'offers', NOW + tonumber(arg(3)), backend)
 if not ended and redis.call('HGET', key, 'words') == arg(8) then return end
 redis.call('DEL', key, P .. 'om:' .. backend, P .. 'os:' .. backend)
 redis.call('HSET', key, 'usable', arg(4), 'resting', arg(5), 'loaded', arg(6), 'pace', arg(7), 'words', arg(8))
-for number = 10, #ARGV - 4 do
+for number = 10, ARGS do
   redis.call('SADD', P .. (number - 9 <= models and 'om:' or 'os:') .. backend, arg(number))
 end
 changed()

@@ -11,7 +11,7 @@ although_full()
 seen()
 redis.call('ZADD', P .. 'workers', NOW + LEASE, worker)
 local wanted = {}
-for number = 3, #ARGV - 4 do wanted[#wanted + 1] = arg(number) end
+for number = 3, ARGS do wanted[#wanted + 1] = arg(number) end
 redis.call('DEL', P .. 'wants:' .. worker)
 for number = 1 + giving, #wanted do redis.call('SADD', P .. 'wants:' .. worker, wanted[number]) end
 redis.call('PEXPIRE', P .. 'wants:' .. worker, 60000 + LEASE)

@@ -12,7 +12,7 @@ seen()
 local dead_at = redis.call('ZSCORE', P .. 'processes', process)
 local known = dead_at and tonumber(dead_at) > NOW
 redis.call('ZADD', P .. 'processes', NOW + tonumber(arg(2)), process)
-for number = 7, #ARGV - 4, 2 do
+for number = 7, ARGS, 2 do
   local id, fence, stored = arg(number), arg(number + 1), 0
   if is_held(id, fence) then
     redis.call('ZADD', P .. 'run', NOW + LEASE, id)

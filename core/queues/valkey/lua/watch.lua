@@ -8,9 +8,7 @@ local own = arg(4) == '1' and NOW - tonumber(put_at or 0) < BRIEF
 if not state or (state == 'ended' and keep == '0' and not own) then return {{'none'}, running()} end
 if state == 'expired' and not (own and tonumber(pictures) > 0) then return {{'expired'}, running()} end
 if lives(state) then
-  redis.call('HSET', P .. 'w:' .. id, process, arg(3))
-  redis.call('SADD', P .. 'pw:' .. process, id)
-  redis.call('ZREM', P .. 'unwatched', id)
+  note_watched(id, process, arg(3))
   if state == 'running' and tonumber(arg(3)) >= 2 then
     redis.call('HSET', job(id), 'looked', NOW, 'looked_for', arg(3))
   end

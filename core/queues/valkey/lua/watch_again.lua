@@ -2,13 +2,11 @@
 -- dead, or before Valkey lost that. Those that have ended are left alone. Safe to repeat.
 local process = arg(1)
 although_full()
-for number = 2, #ARGV - 4, 2 do
+for number = 2, ARGS, 2 do
   local id, flags = arg(number), arg(number + 1)
   if lives(get(id, 'state')) then
     local before = redis.call('HGET', P .. 'w:' .. id, process)
-    redis.call('HSET', P .. 'w:' .. id, process, flags)
-    redis.call('SADD', P .. 'pw:' .. process, id)
-    redis.call('ZREM', P .. 'unwatched', id)
+    note_watched(id, process, flags)
     if before ~= flags then wish_changed(id) end
   end
 end
