@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from core.events import Completed, End, Progress
 from core.queues import AVOID_SECONDS, OFFER_TTL, VOID, Again, Claim, Wish
 from core.queues.valkey.pictures import Pictures
-from core.queues.valkey.records import decode_request, encode_end, encode_progress
+from core.queues.valkey.records import decode_request, encode_end, encode_progress, picture_keys
 from core.queues.valkey.store import Arg, Store
 from core.settings import Settings
 
@@ -123,7 +123,7 @@ class Holding:
             return bool(await self._store.insist("again", *again))
         images = outcome.images if isinstance(outcome, Completed) else ()
         size = outcome.size if isinstance(outcome, Completed) else 0
-        keys = [f"i:{claim.id}:{claim.attempt}:{number}" for number in range(len(images))]
+        keys = picture_keys(claim.id, claim.attempt, len(images))
         end: tuple[Arg, ...] = (claim.id, claim.attempt, encode_end(outcome), len(images), size, self._name())
         answer = LAPSED
         # The pulse holds the claim meanwhile: over a slow line pictures take longer than a lease.

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from core.events import Cancelled, Completed, End, Failed, Image, Progress, Started
 from core.offers import Kind, Offer
@@ -23,6 +24,8 @@ class _Picture(msgspec.Struct, array_like=True):
 
 
 class _Pictures(msgspec.Struct, array_like=True):
+    """The fields of Completed, in its order."""
+
     pictures: list[_Picture]
     backend: str
     seconds: float
@@ -92,22 +95,17 @@ def encode_progress(progress: Progress) -> bytes:
     return b"P" + _encode(progress)
 
 
+def picture_keys(id: str, fence: int, pictures: int) -> list[str]:
+    """Where the pictures of a claim's result are stored."""
+    return [f"i:{id}:{fence}:{number}" for number in range(pictures)]
+
+
 def encode_end(end: End) -> bytes:
     """An End without its pictures' bytes."""
     match end:
         case Completed():
-            return b"C" + _encode(
-                _Pictures(
-                    [_Picture(image.format, image.seed, image.infotext) for image in end.images],
-                    end.backend,
-                    end.seconds,
-                    end.model,
-                    end.sampler_name,
-                    end.width,
-                    end.height,
-                    end.steps,
-                )
-            )
+            pictures = [_Picture(image.format, image.seed, image.infotext) for image in end.images]
+            return b"C" + _encode(_Pictures(pictures, *astuple(end)[1:]))
         case Failed():
             return b"F" + _encode(end)
         case Cancelled():
@@ -133,20 +131,8 @@ def decode_end(words: bytes, pictures: Sequence[bytes | None]) -> End:
     found = [picture for picture in pictures if picture is not None]
     if len(found) < len(told.pictures):
         return GONE
-    images = [
-        Image(base64, picture.format, picture.seed, picture.infotext)
-        for base64, picture in zip(found, told.pictures, strict=True)
-    ]
-    return Completed(
-        tuple(images),
-        told.backend,
-        told.seconds,
-        told.model,
-        told.sampler_name,
-        told.width,
-        told.height,
-        told.steps,
-    )
+    images = [Image(base64, *astuple(picture)) for base64, picture in zip(found, told.pictures, strict=True)]
+    return Completed(tuple(images), *astuple(told)[1:])
 
 
 class Message(msgspec.Struct):

@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 from core.errors import QueueUnavailable
 from core.events import Completed, End
 from core.queues.valkey.pictures import Pictures
-from core.queues.valkey.records import GONE, decode_end
+from core.queues.valkey.records import GONE, decode_end, picture_keys
 from core.queues.valkey.shown import Ended, read_shown
 from core.queues.valkey.store import Store
 from core.queues.valkey.watched import Watched
@@ -30,7 +30,7 @@ class Results:
 
         Raises QueueUnavailable where the queue has lost them because it went back to before this end.
         """
-        keys = [f"i:{job.id}:{ended.fence}:{number}" for number in range(ended.pictures)]
+        keys = picture_keys(job.id, ended.fence, ended.pictures)
         if not keys:
             return decode_end(ended.words, [])
         async with job.fetching:
