@@ -2,8 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -11,7 +11,7 @@ from core.events import Completed, End, Progress
 from core.queues import AVOID_SECONDS, OFFER_TTL, VOID, Again, Claim, Wish
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import decode_request, encode_end, encode_progress, picture_keys
-from core.queues.valkey.store import Arg, Store
+from core.queues.valkey.store import Store
 from core.settings import Settings
 
 POLL = 1.0
@@ -36,8 +36,6 @@ class Holding:
         self._process = process
         self._settings = settings
         self._clock = clock
-        self._calls = count(1)
-        self._run = secrets.token_hex(4)
         self._idle: dict[str, asyncio.Event] = {}
         self._renewing: dict[tuple[str, int], asyncio.Event] = {}
         """Claims that are to be held, each with the event that its wish may be another one."""
@@ -87,19 +85,14 @@ class Holding:
 
     async def renew(self, claim: Claim, wish: Wish) -> Wish:
         """See Queue.renew."""
-        key = (claim.id, claim.attempt)
-        changed = self._renewing[key] = asyncio.Event()
-        try:
+        with self._renewed(claim) as changed:
             now = await self._wish_of(claim)
-            async with asyncio.timeout(min(self._settings.lease_ttl, OFFER_TTL) / 3):
-                while now.held and now == wish:
-                    await changed.wait()
-                    changed.clear()
-                    now = await self._wish_of(claim)
-        except TimeoutError:
-            pass  # the worker asks again at once, and each call begins with a renewal
-        finally:
-            self._let_go(key, changed)
+            with suppress(TimeoutError):  # the worker asks again at once, and each call begins with a renewal
+                async with asyncio.timeout(min(self._settings.lease_ttl, OFFER_TTL) / 3):
+                    while now.held and now == wish:
+                        await changed.wait()
+                        changed.clear()
+                        now = await self._wish_of(claim)
         return now
 
     async def publish(self, claim: Claim, progress: Progress) -> None:
@@ -111,52 +104,65 @@ class Holding:
     async def finish(self, claim: Claim, outcome: End | Again) -> bool:
         """See Queue.finish."""
         if isinstance(outcome, Again):
-            again: tuple[Arg, ...] = (
-                claim.id,
-                claim.attempt,
-                int(outcome.counts),
-                self._settings.max_attempts,
-                encode_end(outcome.error),
-                round(AVOID_SECONDS * 1000),
-                self._name(),
-            )
-            return bool(await self._store.insist("again", *again))
-        images = outcome.images if isinstance(outcome, Completed) else ()
-        size = outcome.size if isinstance(outcome, Completed) else 0
-        keys = picture_keys(claim.id, claim.attempt, len(images))
-        end: tuple[Arg, ...] = (claim.id, claim.attempt, encode_end(outcome), len(images), size, self._name())
-        answer = LAPSED
-        # The pulse holds the claim meanwhile: over a slow line pictures take longer than a lease.
-        changed = self._renewing[claim.id, claim.attempt] = asyncio.Event()
-
-        async def held() -> bool:
-            """Asked only after a pulse or a word: not for a picture that is there at once."""
-            if not changed.is_set():
-                return True
-            changed.clear()
-            return (await self._wish_of(claim)).held
-
-        try:
-            while answer == LAPSED:  # if the queue was away for long in between
-                await self._pictures.store(keys, [image.base64 for image in images], held)
-                # Where the claim is void, this drops what is stored of them.
-                answer = await self._store.insist("finish", *end)
-        finally:
-            self._let_go((claim.id, claim.attempt), changed)
-        return bool(answer)
+            return await self._give_back(claim, outcome)
+        return await self._end(claim, outcome)
 
     # --- inside
 
-    def _let_go(self, key: tuple[str, int], changed: asyncio.Event) -> None:
-        """This call does not hold the claim any more; another one may.
+    async def _give_back(self, claim: Claim, again: Again) -> bool:
+        return bool(
+            await self._store.insist(
+                "again",
+                claim.id,
+                claim.attempt,
+                int(again.counts),
+                self._settings.max_attempts,
+                encode_end(again.error),
+                round(AVOID_SECONDS * 1000),
+                _new_name(),
+            )
+        )
 
-        The worker does not wait for its keeper to end: the picture may be on its way, and has the claim held.
+    async def _end(self, claim: Claim, end: End) -> bool:
+        images = end.images if isinstance(end, Completed) else ()
+        size = end.size if isinstance(end, Completed) else 0
+        keys = picture_keys(claim.id, claim.attempt, len(images))
+        words, call, answer = encode_end(end), _new_name(), LAPSED
+        # The pulse holds the claim meanwhile: over a slow line pictures take longer than a lease.
+        with self._renewed(claim) as changed:
+
+            async def held() -> bool:
+                """Asked only after a pulse or a word: not for a picture that is there at once."""
+                if not changed.is_set():
+                    return True
+                changed.clear()
+                return (await self._wish_of(claim)).held
+
+            while answer == LAPSED:  # if the queue was away for long in between
+                await self._pictures.store(keys, [image.base64 for image in images], held)
+                # Where the claim is void, this drops what is stored of them.
+                answer = await self._store.insist(
+                    "finish", claim.id, claim.attempt, words, len(images), size, call
+                )
+        return bool(answer)
+
+    @contextmanager
+    def _renewed(self, claim: Claim) -> Iterator[asyncio.Event]:
+        """Within, the pulse renews this claim; the event says that its wish may be another one.
+
+        The worker does not wait for its keeper to end: the picture may be on its way by then, and renew the
+        claim itself. So what a later call renews is not let go of.
         """
-        if self._renewing.get(key) is changed:
-            del self._renewing[key]
+        key = (claim.id, claim.attempt)
+        changed = self._renewing[key] = asyncio.Event()
+        try:
+            yield changed
+        finally:
+            if self._renewing.get(key) is changed:
+                del self._renewing[key]
 
     async def _try_claim(self, backend: str) -> Claim | None:
-        token = self._name()
+        token = _new_name()
         sent = 0.0
 
         def now() -> tuple[()]:
@@ -192,9 +198,10 @@ class Holding:
     async def _wish_of(self, claim: Claim) -> Wish:
         return _wish(await self._store.insist("renew", claim.id, claim.attempt))
 
-    def _name(self) -> str:
-        """Names one call, so that it may be made again."""
-        return f"{self._process}:{self._run}:{next(self._calls)}"
+
+def _new_name() -> str:
+    """Names one call, so that it may be made again."""
+    return secrets.token_hex(8)
 
 
 def _wish(flags: int) -> Wish:
