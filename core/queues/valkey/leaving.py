@@ -14,17 +14,21 @@ MOST_DOUBTED = 10_000
 put, and what nobody watches ends by itself, or is painted for nobody."""
 
 
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
+"""Runs a task that nobody waits for; what it raises is logged."""
+
+
 class Leaving:
     """Says at once that a job was left; where the queue is away, with a later pulse.
 
-    `spawn` runs a task that nobody waits for; `jobs` are those that are watched here.
+    `jobs` are those that are watched here.
     """
 
     def __init__(
         self,
         store: Store,
         process: str,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Spawn,
         jobs: Mapping[str, Watched],
     ) -> None:
         self._store = store

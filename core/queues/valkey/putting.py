@@ -1,7 +1,7 @@
 """Putting: the way into the queue. A request becomes a job, or attaches to one, or is refused."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from core.offers import kind_of
 from core.queues.admission import check_backends, is_repeat
 from core.queues.refusals import another_request, queue_full, stopping, too_many_jobs
 from core.queues.valkey.backends import Backends
+from core.queues.valkey.leaving import Spawn
 from core.queues.valkey.records import decode_request, encode_request, kind_words
 from core.queues.valkey.store import CALL_SECONDS, Store
 from core.queues.valkey.watching import Watching
@@ -24,7 +25,7 @@ UNBOUND = 1 << 53
 
 
 class Putting:
-    """For the front ends of one process. `spawn` runs a task that nobody waits for."""
+    """For the front ends of one process."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class Putting:
         settings: Settings,
         backends: Backends,
         watching: Watching,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Spawn,
     ) -> None:
         self._store = store
         self._max_queue = settings.max_queue

@@ -2,14 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from core.errors import QueueUnavailable
 from core.events import Failed
 from core.queues.refusals import expired, no_such_job
 from core.queues.valkey.backends import Backends
-from core.queues.valkey.leaving import Leaving
+from core.queues.valkey.leaving import Leaving, Spawn
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import Message
 from core.queues.valkey.results import Results
@@ -26,7 +25,7 @@ LOST = Failed("queue_unavailable", "the shared queue lost this job when it was a
 
 
 class Watching:
-    """Jobs by id, each with its watches. `spawn` runs a task that nobody waits for; it must raise nothing."""
+    """Jobs by id, each with its watches."""
 
     def __init__(
         self,
@@ -35,7 +34,7 @@ class Watching:
         process: str,
         backends: Backends,
         listening: asyncio.Event,
-        spawn: Callable[[Coroutine[Any, Any, None]], None],
+        spawn: Spawn,
     ) -> None:
         self._store = store
         self._process = process
