@@ -143,17 +143,29 @@ class Pulse:
         if not known:  # it took this process for dead
             self._watching.doubt()
             self._untold = dict(self.words)
-        while self._untold:  # else those who come from now on agree on another one, as some may have by now
-            name, word = next(iter(self._untold.items()))
-            self.words[name] = await self._store.call("agreed", name, word)
-            del self._untold[name]
+        await self._agree_again()
         await self._watching.enter_again()
         if waiting:
             self._holding.wake_all()
         self._watching.leaving.say_all()
         if version == self._version:
             await self._watching.tell_places()
-            return
+        else:
+            await self._see_to(version)
+
+    def see_to_everything(self) -> None:
+        """Let the next beat look at all jobs, whatever the version says."""
+        self._version = -1
+
+    async def _agree_again(self) -> None:
+        """Valkey may have come back empty: else those who come now agree on other words, as some may have."""
+        while self._untold:
+            name, word = next(iter(self._untold.items()))
+            self.words[name] = await self._store.call("agreed", name, word)
+            del self._untold[name]
+
+    async def _see_to(self, version: int) -> None:
+        """Look at all jobs: something has changed up to this version."""
         self._version = version  # already now: what is missed while it looks is for the next beat to see
         all_seen = False
         try:
@@ -161,7 +173,3 @@ class Pulse:
         finally:
             if not all_seen:
                 self.see_to_everything()
-
-    def see_to_everything(self) -> None:
-        """Let the next beat look at all jobs, whatever the version says."""
-        self._version = -1
