@@ -180,7 +180,7 @@ class Settings:
         whole_reader(65_536, 1 << 30),
         "bytes of a file; a larger picture is sent in another format",
     )
-    given: frozenset[str] = field(default=frozenset(), metadata={})
+    given: frozenset[str] = frozenset()
     """Names of the variables that were set: a default port may move, a set one may not."""
 
     @property
