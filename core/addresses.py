@@ -25,6 +25,11 @@ def address_of(text: str) -> Address | None:
     return mapped or address
 
 
+def in_url(host: str) -> str:
+    """The host as it stands in a URL: IPv6 in brackets, for its colons."""
+    return f"[{host}]" if ":" in host else host
+
+
 def is_loopback(host: str) -> bool:
     """Whether this host is the machine itself, and nobody else reaches it there."""
     address = address_of(host)

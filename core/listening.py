@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
+from core.addresses import in_url
 from core.process import announce
 from core.settings import Settings, SettingsError
 
@@ -53,8 +54,7 @@ async def listening(
 
 def reachable(host: str) -> str:
     """An address for a URL that this machine can open, of a host that a server listens on."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"[{host}]" if ":" in host else host
+    return in_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))
 
 
 def _problem(error: OSError | UnicodeError, port: int) -> str | None:

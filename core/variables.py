@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from core.addresses import in_url
 from core.request import FLAGS
 
 REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
@@ -38,9 +39,8 @@ class BackendAddress:
     @property
     def name(self) -> str:
         """`host:port`, and the path where the server lives below one."""
-        parts, host = urlsplit(self.url), self.machine or self.host
-        host = f"[{host}]" if ":" in host else host
-        return f"{host}:{parts.port}{parts.path}"
+        parts = urlsplit(self.url)
+        return f"{in_url(self.machine or self.host)}:{parts.port}{parts.path}"
 
 
 def read_text(value: str) -> str:
@@ -176,8 +176,7 @@ def _origin(text: str) -> str:
     if not parts.scheme or not host or "*" in host or beyond:
         raise ValueError(wanted)
     usual = {"http": 80, "https": 443}.get(parts.scheme)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if port in {None, usual} else f":{port}")
+    return f"{parts.scheme}://{in_url(host)}" + ("" if port in {None, usual} else f":{port}")
 
 
 def read_backends(value: str) -> tuple[BackendAddress, ...]:
@@ -207,10 +206,8 @@ def _backend(text: str) -> BackendAddress:
         raise ValueError(wanted) from error
     if not usable or parts.query or parts.fragment:
         raise ValueError(wanted)
-    host = parts.hostname or ""
-    shown = f"[{host}]" if ":" in host else host
     path = parts.path.rstrip("/").removesuffix(API)
-    url = f"{parts.scheme}://{shown}:{port}{path}"
+    url = f"{parts.scheme}://{in_url(parts.hostname or '')}:{port}{path}"
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
