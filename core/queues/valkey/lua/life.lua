@@ -18,10 +18,16 @@ local function let_pictures_lapse(id, milliseconds)
   end
 end
 
+-- It is none of the kept results any more.
+local function leave_kept(id)
+  if redis.call('ZREM', P .. 'kept', id) == 1 then
+    redis.call('HINCRBY', S, 'kept_bytes', '-' .. (get(id, 'size') or '0'))
+  end
+end
+
 -- A kept result is gone; for a while longer its id is answered with `expired`.
 local function expire(id)
-  redis.call('ZREM', P .. 'kept', id)
-  redis.call('HINCRBY', S, 'kept_bytes', '-' .. (get(id, 'size') or '0'))
+  leave_kept(id)
   redis.call('HSET', job(id), 'state', 'expired')
   redis.call('HDEL', job(id), 'request', 'kind')
   redis.call('ZADD', P .. 'gone', NOW + RESULT_TTL, id)

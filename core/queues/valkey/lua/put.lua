@@ -23,9 +23,7 @@ local waiting, own = state_of('waiting'), tonumber(redis.call('HGET', P .. 'wait
 if waiting >= tonumber(arg(7)) then return {'full', waiting} end
 if own >= tonumber(arg(8)) then return {'many', own} end
 if redis.call('EXISTS', job(id)) == 1 then
-  if redis.call('ZREM', P .. 'kept', id) == 1 then
-    redis.call('HINCRBY', S, 'kept_bytes', '-' .. get(id, 'size'))
-  end
+  leave_kept(id)
   redis.call('ZREM', P .. 'brief', id)
   redis.call('ZREM', P .. 'gone', id)
   let_pictures_lapse(id, BRIEF)
