@@ -60,9 +60,9 @@ class Outage:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._refused: dict[str, tuple[str, float]] = {}
-        """Calls that were refused when they were made last: how that is called, and when it was."""
+        """Calls that were refused when they were made last: the problem in our words, and when it was."""
         self._told: dict[str, float] = {}
-        """What the log heard of an outage that lasts, and when."""
+        """Problems of which the log has heard since the outage began, and when it did last."""
         self.is_muted = True
         """At the start, say, which waits for the queue and tells so itself."""
 
@@ -90,13 +90,13 @@ class Outage:
         that bears pictures, is there for good only when nothing was refused for a while.
         """
         now, pulse_was_refused = self._clock(), "pulse" in self._refused
-        for name, (called, when) in list(self._refused.items()):
-            spoken_for = call == name or call in NEED_ROOM or (call == "pulse" and called != FULL)
-            if called == NOT_LET_IN and not (call == "pulse" and pulse_was_refused):
+        for name, (problem, when) in list(self._refused.items()):
+            is_settled = now - when >= SETTLED
+            speaks_for_it = call == name or call in NEED_ROOM or (call == "pulse" and problem != FULL)
+            if problem == NOT_LET_IN and not (call == "pulse" and pulse_was_refused):
                 # It may be a right that other calls do not need.
-                spoken_for = call == name or (spoken_for and now - when >= SETTLED)
-            is_settled = now - when >= SETTLED or (called != FULL and name not in PICTURES)
-            if spoken_for and is_settled:
+                speaks_for_it = call == name or (speaks_for_it and is_settled)
+            if speaks_for_it and (is_settled or (problem != FULL and name not in PICTURES)):
                 del self._refused[name]
         return not self._refused
 
