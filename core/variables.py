@@ -116,7 +116,7 @@ def read_flag(value: str) -> bool:
 
 
 def read_words(value: str) -> tuple[str, ...]:
-    """Words between commas. What a semicolon was to separate would be one word, which nothing ever is."""
+    """Words between commas. A semicolon is refused: what it was meant to separate would be one word."""
     if ";" in value:
         raise ValueError("separate them by commas, not by ;")
     return _between_commas(value)
@@ -201,7 +201,7 @@ def _backend(text: str) -> BackendAddress:
     try:
         parts = urlsplit(text)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        usable = parts.scheme in {"http", "https"} and _names_door(parts)
+        usable = parts.scheme in {"http", "https"} and _names_server(parts)
     except ValueError as error:
         raise ValueError(wanted) from error
     if not usable or parts.query or parts.fragment:
@@ -211,8 +211,8 @@ def _backend(text: str) -> BackendAddress:
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
-def _names_door(parts: SplitResult) -> bool:
-    """Whether a host is named, as it is looked up, and no port but one to knock at. May raise ValueError."""
+def _names_server(parts: SplitResult) -> bool:
+    """Whether it has a host that can be looked up, and no port 0. May raise ValueError where it has not."""
     host = parts.hostname or ""
     host.encode("idna")
     return bool(host) and " " not in host and parts.port != 0
@@ -254,4 +254,4 @@ def _names_redis(parts: SplitResult) -> bool:
         return bool(parts.path) and not parts.hostname
     database = parts.path.strip("/")
     whole = not database or (database.isascii() and database.isdigit())
-    return parts.scheme in {"redis", "rediss"} and whole and _names_door(parts)
+    return parts.scheme in {"redis", "rediss"} and whole and _names_server(parts)

@@ -33,4 +33,4 @@ class Coordination(Protocol):
         """Drop a value, if it is there."""
 
     async def names(self, kind: str) -> list[str]:
-        """Names of all values of this kind, by their end, and of one end by when they were stored."""
+        """Names of all values of this kind, by when they end; of one end, by when they were stored."""

@@ -38,11 +38,11 @@ class Holding:
         self._clock = clock
         self._idle: dict[str, asyncio.Event] = {}
         self._renewing: dict[tuple[str, int], asyncio.Event] = {}
-        """Claims that are to be held, each with the event that its wish may be another one."""
+        """Claims that the pulse renews, each with the event that its wish may be another one."""
 
     @property
     def renewing(self) -> list[tuple[str, int]]:
-        """Claims that the pulse renews, since their workers wait for a word."""
+        """Claims that the pulse renews: their workers wait for another wish, or send the pictures."""
         return list(self._renewing)
 
     def look_again(self, claims: Iterable[tuple[str, int]]) -> None:

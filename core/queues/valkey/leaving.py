@@ -10,8 +10,8 @@ from core.queues.valkey.store import Store
 from core.queues.valkey.watched import Watched
 
 MOST_DOUBTED = 10_000
-"""Jobs that may have been put while the queue was away. Of more of them it hears nothing: nearly all were not
-put, and what nobody watches ends by itself, or is painted for nobody."""
+"""How many jobs are remembered that may have been put while the queue was away. It is told of no more: nearly
+all were never put, and one that was ends by itself, or is painted for nobody."""
 
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]

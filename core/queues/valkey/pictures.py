@@ -27,8 +27,8 @@ PICTURE_SECONDS = 120
 LONGEST_PAUSE = 2.0
 """Seconds between two looks for room: a picture that is refused was sent for nothing."""
 ROOM_SECONDS = 10.0
-"""Seconds for which a result waits for room with what it has there. If that took longer to come, it waits as
-long as that took: over a slow line it would be a loss to begin anew."""
+"""Seconds for which a result that finds no room for the rest of its pictures waits, and keeps those that are
+stored. If storing them took longer, it waits for as long as that: over a slow line they are worth it."""
 
 Wanted = Callable[[], Awaitable[bool]]
 """Whether a result is still waited for."""

@@ -21,7 +21,7 @@ from core.settings import Settings
 
 TOO_SLOW = "the shared queue was too slow"
 UNBOUND = 1 << 53
-"""The bounds of a job that had been accepted before."""
+"""No bound: for a job that had been accepted before."""
 
 
 class Putting:

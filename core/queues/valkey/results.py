@@ -13,7 +13,8 @@ from core.queues.valkey.store import Store
 from core.queues.valkey.watched import Watched
 
 LINGER = 20.0
-"""Seconds after which the queue hears that pictures are still on their way: it drops them after a minute."""
+"""Seconds after which the queue hears, each time, that pictures are still on their way: else it drops them
+after a minute."""
 
 
 class Results:

@@ -1,4 +1,9 @@
-"""Watched: a job as the watchers in this process see it. No I/O: it only tells its watches."""
+"""Watched: a job as the watchers in this process see it. No I/O: it only tells its watches.
+
+A job that has ended may be put again under the same id: that is its next life. Versions tell what is news
+from what comes late, of this life or of the one before. They only rise, unless Valkey has lost what it had
+not written down: then all is in doubt, and whatever is told next is news.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -107,7 +112,7 @@ class Watched:
         if version < self.version:
             return
         if event == self.last:
-            self.version = version  # of its next life, perhaps: what comes late of the one before is no news
+            self.version = version  # perhaps of its next life: then what comes late of this one is no news
             return
         if version == self.version:
             if isinstance(event, Started):

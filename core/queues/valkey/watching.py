@@ -83,7 +83,8 @@ class Watching:
         await self.leaving.until_said(watch.id)
         job = self._jobs.setdefault(watch.id, Watched(watch.id))
         job.entering.add(watch)
-        job.put = own.put if own and (own.keep or not job.put) else job.put
+        if own and (own.keep or not job.put):  # if somebody wants it kept, it is put again to be kept
+            job.put = own.put
         try:
             async with job.saying:
                 shown, runs = await self._watch(job, 1 if own else 0)
