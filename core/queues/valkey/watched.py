@@ -98,10 +98,6 @@ class Watched:
         # What is quickest to see comes first: the pulse asks this of all jobs in one go.
         return (self.version >= 0 and not self.is_ending) or not self.flags
 
-    @property
-    def _fraction(self) -> float:
-        return self.last.fraction if isinstance(self.last, Progress) else 0.0
-
     def doubt(self) -> None:
         """The queue may have gone back: it gives versions a second time then."""
         self.version = -1
@@ -109,15 +105,16 @@ class Watched:
 
     def hear(self, version: int, event: Event) -> None:
         """Tell all watches, unless it is no news: messages may come late, or twice."""
+        last = self.last
         if version < self.version:
             return
-        if event == self.last:
+        if event == last:
             self.version = version  # perhaps of its next life: then what comes late of this one is no news
             return
         if version == self.version:
             if isinstance(event, Started):
                 return
-            if isinstance(event, Progress) and event.fraction < self._fraction:
+            if isinstance(event, Progress) and isinstance(last, Progress) and event.fraction < last.fraction:
                 return
         self.version = version
         self.last = event

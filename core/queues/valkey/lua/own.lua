@@ -16,9 +16,7 @@ redis.call('DEL', P .. 'wants:' .. worker)
 for number = 1 + giving, #wanted do redis.call('SADD', P .. 'wants:' .. worker, wanted[number]) end
 redis.call('PEXPIRE', P .. 'wants:' .. worker, 60000 + LEASE)
 
-for _, dead in ipairs(redis.call('ZRANGEBYSCORE', P .. 'workers', '-inf', NOW)) do
-  redis.call('ZREM', P .. 'workers', dead)
-end
+redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', NOW)
 local ended = redis.call('ZRANGEBYSCORE', P .. 'own', '-inf', NOW)
 for _, lapsed in ipairs(ended) do
   redis.call('ZREM', P .. 'own', lapsed)
