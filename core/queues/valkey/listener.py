@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from core.queues.valkey.records import Message, decode_message
 from core.queues.valkey.resolving import look_up_first
-from core.queues.valkey.store import AGAIN_SECONDS, BRIEF_GREETING, CALL_SECONDS, PREFIX
+from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX, connection_options
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +64,7 @@ class Listener:
         self.listening.clear()
 
     async def _listen(self) -> None:
-        client = Redis.from_url(
-            self._url,
-            socket_timeout=None,
-            socket_connect_timeout=CALL_SECONDS,
-            **BRIEF_GREETING,
-            retry=Retry(NoBackoff(), 0),
-        )
+        client = Redis.from_url(self._url, **connection_options(), retry=Retry(NoBackoff(), 0))
         look_up_first(client.connection_pool)
         async with client, client.pubsub() as subscription:
             async with asyncio.timeout(CALL_SECONDS):

@@ -62,12 +62,7 @@ class ValkeyQueue:
         self._listener = Listener(settings.redis_url, self.process, self._hear, self._missed_something)
         self._backends = Backends(clock)
         self._watching = Watching(
-            self.store,
-            self.pictures,
-            self.process,
-            self._backends,
-            self._listener.listening,
-            self._spawn,
+            self.store, self.pictures, self.process, self._backends, self._listener.listening, self._spawn
         )
         self._putting = Putting(self.store, settings, self._backends, self._watching, self._spawn)
         self._holding = Holding(self.store, self.pictures, self.process, settings, clock)

@@ -34,9 +34,6 @@ AT_ONCE = 12
 AGAIN_SECONDS = 0.2
 """Between two tries of a call that insists."""
 
-BRIEF_GREETING: dict[str, Any] = {"protocol": 2, "driver_info": None}
-"""A connection, too, is made within CALL_SECONDS, however far away Valkey is: it asks only what it must."""
-
 REPLACED = (ReadOnlyError, MasterDownError)
 """Those of a server that is a replica by now; its address may lead to another one."""
 
@@ -179,6 +176,13 @@ class _Pool(BlockingConnectionPool):
         await asyncio.shield(super().release(connection))
 
 
+def connection_options() -> dict[str, Any]:
+    """A connection, too, is made within CALL_SECONDS, however far away Valkey is."""
+    greeting = {"protocol": 2, "driver_info": None}  # it asks only what it must
+    # No socket_timeout: its wait_for swallows cancellations on Python 3.11. Each call has a limit of its own.
+    return {"socket_timeout": None, "socket_connect_timeout": CALL_SECONDS, **greeting}
+
+
 def _pool(url: str) -> _Pool:
     """The connections to an address; one of them is made that leads nowhere, for what is wrong to show."""
     try:
@@ -186,10 +190,7 @@ def _pool(url: str) -> _Pool:
             url,
             max_connections=CONNECTIONS,
             timeout=CALL_SECONDS,
-            # Not socket_timeout: its wait_for swallows cancellations on Python 3.11. `call` has its own.
-            socket_timeout=None,
-            socket_connect_timeout=CALL_SECONDS,
-            **BRIEF_GREETING,
+            **connection_options(),
             retry=Retry(ConstantBackoff(0.1), 10),
             retry_on_error=[AwayError],
         )
