@@ -75,7 +75,7 @@ async def work(settings: Settings) -> AsyncIterator[Fleet]:
                 backend = A1111Backend(
                     addresses[name], session, deployment=deployment, pace=queue.pace_of(name)
                 )
-                return _worker(queue, backend, deployment, settings)
+                return Worker(queue, backend, deployment=deployment, job_timeout=settings.job_timeout)
 
             fleet = Fleet(
                 ValkeyOwnership(queue.store, queue.process),
@@ -97,7 +97,7 @@ async def _alone(settings: Settings, successor: Successor | None) -> AsyncIterat
 
         def new_slot(address: BackendAddress) -> Slot:
             backend = A1111Backend(address, session, deployment=deployment)
-            return backend, _worker(queue, backend, deployment, settings)
+            return backend, Worker(queue, backend, deployment=deployment, job_timeout=settings.job_timeout)
 
         slots = [new_slot(address) for address in settings.sd_backends or (await usual_server(session),)]
         for backend, _ in slots:  # told of in the order of SD_BACKENDS, not in that in which they answer
@@ -139,13 +139,13 @@ async def _succeed(
     while not backend.offer.usable:
         await asyncio.sleep(LOOK_AGAIN)
         await worker.look()
-    stand_ins = [its for _, its in slots]
+    stand_ins = [stand_in for _, stand_in in slots]
     slots.append((backend, worker))
     log.info("%s paints from now on, in place of what stood in for it", backend.name)
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run())
-        for its in stand_ins:
-            group.create_task(its.retire(None))
+        for stand_in in stand_ins:
+            group.create_task(stand_in.retire(None))
 
 
 @asynccontextmanager
@@ -182,10 +182,6 @@ def _with_machine_name(address: BackendAddress) -> BackendAddress:
 def _process_prefix(pid: int) -> str:
     """What a process's name on the shared queue begins with."""
     return f"{socket.gethostname()}-{pid}-"
-
-
-def _worker(queue: Queue, backend: A1111Backend, deployment: str, settings: Settings) -> Worker:
-    return Worker(queue, backend, deployment=deployment, job_timeout=settings.job_timeout)
 
 
 @asynccontextmanager
