@@ -142,11 +142,10 @@ end
 -- Cost units for which the jobs of this head's line that stand before `preferred` were passed over, as
 -- _passed_over of fair_order.py says, and the passes that can still count; nil: all that are noted.
 local function passed_over(head, preferred)
-  local second
   local noted, of_head, of_second, still = redis.call('LRANGE', P .. 'passed:' .. head.kind, 0, -1), 0, 0, {}
   if #noted == 0 then return 0 end
   local came, behind = arrival_of(head.member), redis.call('ZRANGE', P .. 'l:' .. head.kind, 1, 1, 'WITHSCORES')
-  if behind[1] then second = {member = behind[1], start = tonumber(behind[2])} end
+  local second = behind[1] and {member = behind[1], start = tonumber(behind[2])}
   for _, words in ipairs(noted) do
     local pass = pass_of(words)
     local over_head = pass.arrivals >= came and before(head, pass)
@@ -169,20 +168,20 @@ local function may_pass(heads, liked, slack)
   for _, head in ipairs(heads) do
     if before(head, liked) then
       if liked.start - head.start > slack and caller(head) ~= caller(liked) then return false end
-      passed[#passed + 1] = {head = head}
+      passed[#passed + 1] = head
     end
   end
-  for _, one in ipairs(passed) do
+  for _, head in ipairs(passed) do
     local most
-    most, one.still = passed_over(one.head, liked)
+    most, head.still = passed_over(head, liked)
     if most + cost > slack then return false end
   end
   local pass = string.format('%s %s %d', exact(liked.start), liked.member, state_of('arrivals'))
-  for _, one in ipairs(passed) do
-    local key = P .. 'passed:' .. one.head.kind
-    if one.still then
+  for _, head in ipairs(passed) do
+    local key = P .. 'passed:' .. head.kind
+    if head.still then
       redis.call('DEL', key)
-      for _, words in ipairs(one.still) do redis.call('RPUSH', key, words) end
+      for _, words in ipairs(head.still) do redis.call('RPUSH', key, words) end
     end
     redis.call('RPUSH', key, pass)
   end
