@@ -75,10 +75,9 @@ class Holding:
                 claim = await self._try_claim(backend)
                 if claim is not None:
                     return claim
-                async with asyncio.timeout(POLL):
-                    await woken.wait()
-            except TimeoutError:
-                continue
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL):
+                        await woken.wait()
             finally:
                 if self._idle.get(backend) is woken:
                     del self._idle[backend]
