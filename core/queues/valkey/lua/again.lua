@@ -10,7 +10,7 @@ if not is_held(id, arg(2)) then return 0 end
 redis.call('HSET', job(id), 'again_by', arg(7))
 local failures = redis.call('HINCRBY', job(id), 'failures', counts)
 if failures >= tonumber(arg(4)) then
-  end_job(id, arg(5), 0, 0)
+  end_job(id, arg(5))
   return 1
 end
 if counts > 0 then

@@ -9,6 +9,6 @@ if not state or (state == 'ended' and keep == '0') then return 'none' end
 if state == 'expired' then return 'expired' end
 if caller ~= arg(2) then return 'forbidden' end
 if state == 'ended' then return 'ended' end
-end_job(id, arg(3), 0, 0)
+end_job(id, arg(3))
 redis.call('HSET', job(id), 'ended_by', arg(4))
 return 'done'

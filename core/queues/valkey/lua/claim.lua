@@ -53,8 +53,7 @@ end
 if redis.call('EXISTS', P .. 'withdrawn:' .. token) == 1 then return {} end
 local owner = redis.call('HGET', P .. 'owner', backend)
 if owner and owner ~= process then return {} end
-local ends = tonumber(redis.call('ZSCORE', P .. 'offers', backend) or 0)
-local able = ends > NOW and redis.call('HGET', P .. 'o:' .. backend, 'usable') == '1'
+local able = offers_now(backend) and redis.call('HGET', P .. 'o:' .. backend, 'usable') == '1'
 local id = able and next_job()
 if not id then
   redis.call('HSET', P .. 'idle', backend, process)

@@ -168,6 +168,8 @@ end
 -- Backends whose offer has not lapsed.
 local function offering() return redis.call('ZRANGEBYSCORE', P .. 'offers', '(' .. NOW, '+inf') end
 
+local function offers_now(backend) return tonumber(redis.call('ZSCORE', P .. 'offers', backend) or 0) > NOW end
+
 -- Their offers, in the words in which these came.
 local function all_offers()
   local words = {}

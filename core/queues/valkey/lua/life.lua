@@ -48,9 +48,11 @@ local function leave_returned(id, kind)
   if redis.call('EXISTS', P .. 'b:' .. kind) == 0 then redis.call('SREM', P .. 'returned', kind) end
 end
 
--- The one place where a job that waits or runs ends. `words` say how, `size` is the bytes of its pictures.
+-- The one place where a job that waits or runs ends. `words` say how; `size` is the bytes of its pictures, if it
+-- has any.
 local function end_job(id, words, pictures, size)
   local state, caller, keep, fence, kind = get(id, 'state', 'caller', 'keep', 'fence', 'kind')
+  pictures, size = pictures or 0, size or 0
   if state == 'running' then
     release(id)
   else

@@ -5,9 +5,9 @@ although_full()
 local backend, models = arg(1), tonumber(arg(9))
 local key, owner = P .. 'o:' .. backend, redis.call('HGET', P .. 'owner', backend)
 if owner and owner ~= arg(2) then return end
-local ended = tonumber(redis.call('ZSCORE', P .. 'offers', backend) or 0) <= NOW
+local offered_before = offers_now(backend)
 redis.call('ZADD', P .. 'offers', NOW + tonumber(arg(3)), backend)
-if not ended and redis.call('HGET', key, 'words') == arg(8) then return end
+if offered_before and redis.call('HGET', key, 'words') == arg(8) then return end
 redis.call('DEL', key, P .. 'om:' .. backend, P .. 'os:' .. backend)
 redis.call('HSET', key, 'usable', arg(4), 'resting', arg(5), 'loaded', arg(6), 'pace', arg(7), 'words', arg(8))
 for number = 10, ARGS do

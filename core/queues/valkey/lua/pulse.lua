@@ -26,7 +26,7 @@ end
 
 for _, id in ipairs(due('run')) do
   if redis.call('HINCRBY', job(id), 'deliveries', 1) >= tonumber(arg(3)) then
-    end_job(id, arg(4), 0, 0)
+    end_job(id, arg(4))
   else
     give_back(id)
   end
@@ -42,9 +42,7 @@ for _, dead in ipairs(due('processes')) do
 end
 -- The newest first: a job that leaves the order moves its caller's later ones up, one by one.
 local unwatched = redis.call('ZREVRANGEBYSCORE', P .. 'unwatched', NOW - RESULT_TTL, '-inf', 'LIMIT', 0, MOST)
-for _, id in ipairs(unwatched) do
-  end_job(id, arg(5), 0, 0)
-end
+for _, id in ipairs(unwatched) do end_job(id, arg(5)) end
 for _, id in ipairs(due('kept')) do expire(id) end
 for _, key in ipairs({'brief', 'gone'}) do
   for _, id in ipairs(due(key, 10 * MOST)) do  -- a few microseconds each; as many may come in a second

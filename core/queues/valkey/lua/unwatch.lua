@@ -15,4 +15,4 @@ if flags ~= '0' and redis.call('HEXISTS', P .. 'w:' .. id, process) == 1 then
 end
 wish_changed(id)
 if flags ~= '0' or redis.call('EXISTS', P .. 'w:' .. id) == 1 then return end
-if arg(4) == '1' and keep == '0' then end_job(id, arg(5), 0, 0) else note_unwatched(id) end
+if arg(4) == '1' and keep == '0' then end_job(id, arg(5)) else note_unwatched(id) end
