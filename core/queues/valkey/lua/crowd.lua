@@ -42,7 +42,7 @@ local function rank_among(class, job_there)
   return low
 end
 
--- From here on for all who ask; see place.lua.
+-- In place of that in place.lua, which `shown` calls: it tells the same.
 function place(id)
   local kind, state, start, member, came, at = get(id, 'kind', 'state', 'start', 'member', 'came', 'at')
   start = at or start

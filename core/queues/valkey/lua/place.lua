@@ -135,18 +135,18 @@ end
 -- Jobs and work ahead of a waiting job.
 local function place(id)
   local kind, state, start, member, came, at = get(id, 'kind', 'state', 'start', 'member', 'came', 'at')
-  local is_back, group = state == 'back', group_for(kind)
-  local add, sum = tally(group)
   start = at or start
+  local came_before = state == 'back' and '(' .. came or '+inf'
+  local group = group_for(kind)
+  local add, sum = tally(group)
   for _, other in ipairs(redis.call('SMEMBERS', P .. 'returned')) do
     if competes(group, group_for(other)) then
-      local before_it = is_back and '(' .. came or '+inf'
-      for _, earlier in ipairs(redis.call('ZRANGEBYSCORE', P .. 'b:' .. other, '-inf', before_it)) do
+      for _, earlier in ipairs(redis.call('ZRANGEBYSCORE', P .. 'b:' .. other, '-inf', came_before)) do
         add(group_for(other), 1, tonumber(get(earlier, 'cost')))
       end
     end
   end
-  if is_back then return sum() end
+  if state == 'back' then return sum() end
   for _, other in ipairs(redis.call('HKEYS', P .. 'kinds')) do
     if competes(group, group_for(other)) then
       local rank = other == kind and redis.call('ZRANK', P .. 'l:' .. kind, member)
