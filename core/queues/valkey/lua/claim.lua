@@ -12,7 +12,7 @@ local function answer(id)
 end
 
 local function others_can(kind)
-  for _, other in ipairs(usable(true)) do
+  for _, other in ipairs(takers()) do
     if other ~= backend and accepts(other, kind) then return true end
   end
   return false

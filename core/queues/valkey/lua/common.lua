@@ -177,12 +177,12 @@ local function all_offers()
   return words
 end
 
--- Backends that paint, or (with `resting`) will in a moment.
-local function usable(resting)
+-- Backends that paint, or will in a moment.
+local function takers()
   local found = {}
   for _, backend in ipairs(offering()) do
     local able, rests = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'usable', 'resting'))
-    if able == '1' or (resting and rests == '1') then found[#found + 1] = backend end
+    if able == '1' or rests == '1' then found[#found + 1] = backend end
   end
   return found
 end
@@ -191,10 +191,10 @@ end
 -- any more is passed over.
 local function wake(kind)
   local model, idle = kind:match('^(.-)\n'), {}
-  for _, backend in ipairs(usable(false)) do
+  for _, backend in ipairs(offering()) do
     local process = redis.call('HGET', P .. 'idle', backend)
-    if process and accepts(backend, kind) then
-      local loaded, pace = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'loaded', 'pace'))
+    local able, loaded, pace = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'usable', 'loaded', 'pace'))
+    if process and able == '1' and accepts(backend, kind) then
       local fits = model == '' or model == loaded
       idle[#idle + 1] = {backend, process, fits and 0 or 1, tonumber(pace) or math.huge}
     end

@@ -4,7 +4,7 @@
 local EXACT = 200  -- the work ahead is summed up over so many places of a line, beyond them by its average
 local MOST_UNEVEN = 3
 
-local takers, busy_of
+local who_takes, busy_of
 local pace_of, group_of, same, sums = {}, {}, {}, {}
 
 -- What runs: "backend started cost" of each.
@@ -61,9 +61,9 @@ end
 -- The group of the backends that can do a kind; one of its own where none can.
 local function group_for(kind)
   if not group_of[kind] then
-    takers = takers or usable(true)
+    who_takes = who_takes or takers()
     local able = {}
-    for _, backend in ipairs(takers) do
+    for _, backend in ipairs(who_takes) do
       if accepts(backend, kind) then able[#able + 1] = backend end
     end
     local names = #able > 0 and table.concat(able, '\n') or '\n' .. kind

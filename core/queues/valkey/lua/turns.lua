@@ -9,7 +9,7 @@ local function late_lines(kind, most)
   end
   if not lags then return nil end  -- mostly so: no need to look at the backends
   local able, lines, waiting = {}, {}, 0
-  for _, backend in ipairs(usable(true)) do
+  for _, backend in ipairs(takers()) do
     if accepts(backend, kind) then able[#able + 1] = backend end
   end
   local function rivals(other)  -- one backend that can do both is enough: few of them are asked
