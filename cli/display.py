@@ -9,7 +9,6 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from cli.failures import Failure
@@ -25,9 +24,7 @@ class Display(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     def told(self, event: Event) -> None:
         """Show what has happened to the job."""
