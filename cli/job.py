@@ -128,9 +128,10 @@ class Job:
             self._hear(event)
             match event:
                 case Failed(_, code, message, retry_after):
-                    if failure_of(code, message, retry_after).may_pass and code not in LOCAL_ENDS:
+                    failure = failure_of(code, message, retry_after)
+                    if failure.may_pass and code not in LOCAL_ENDS:
                         self.id = None  # this job is over: another try is a new one
-                    raise failure_of(code, message, retry_after)
+                    raise failure
                 case Cancelled():
                     raise Failure("cancelled", "the job was cancelled")
                 case Picture():
