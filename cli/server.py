@@ -28,7 +28,7 @@ OTHER_PORT_HINT = " `serve` says at its start which port it took: --server http:
 """How to go on where another program has the usual port, as macOS has."""
 NO_SERVER_HINT = "; `sd-b64 serve` starts a server here, and --server names another one"
 """How to go on where nobody named a server and none listens."""
-ANSWER_SECONDS = 10.0
+AT_ONCE = aiohttp.ClientTimeout(total=10.0)
 """How long an answer that needs no painting may take."""
 LONGEST_ANSWER = 32 * 2**20
 """Bytes of such an answer: the status of 300 backends with a thousand models each."""
@@ -74,8 +74,7 @@ class Server:
 
     async def ask(self, method: str, path: str) -> bytes:
         """The body of an answer that comes at once."""
-        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-        async with self._request(method, path, timeout=limits) as response:
+        async with self._request(method, path, timeout=AT_ONCE) as response:
             if response.content_type != "application/json":
                 raise await self._refusal(response)
             return await self._body(response)
@@ -86,9 +85,8 @@ class Server:
         None where that is not to be known, as of a server that is away. Our own websocket's port hangs up on
         what has a body, and has no /catalog.
         """
-        limits = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
         try:
-            async with self._request("GET", "/catalog", timeout=limits) as response:
+            async with self._request("GET", "/catalog", timeout=AT_ONCE) as response:
                 refusal = await self._refusal(response)
                 is_websocket = response.status == HTTPStatus.UPGRADE_REQUIRED
                 # Other errors may be a proxy's that hands on other paths.
@@ -157,13 +155,12 @@ class Server:
         leads = f" and leads to {plain(where)}" if where else ""
         answer = f"{response.status} {plain(response.reason or '')}{leads}"
         if response.status == HTTPStatus.UNAUTHORIZED:  # a 403 may be AirPlay's, that has the port on macOS
-            return Failure(
-                "unauthorized", f"{self.name} answers {answer}; a proxy before it may want a password"
-            )
+            wants = f"{self.name} answers {answer}; a proxy before it may want a password"
+            return Failure("unauthorized", wants)
         if response.status in {HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}:
             gone = f"{self.name} answers {answer}: a proxy is there, the service behind it does not answer"
             return Failure(UNREACHABLE, gone)
-        return self._foreign(answer)
+        return self._not_ours(answer)
 
     def hangs_up(self) -> Failure:
         """What is wrong where nothing was ever answered, and each connection breaks."""
@@ -175,7 +172,7 @@ class Server:
         why = plain(str(problem))  # it may quote the server
         return Failure(UNREADABLE, f"{self.name} says what this client does not understand: {why}")
 
-    def _foreign(self, answer: str) -> Failure:
+    def _not_ours(self, answer: str) -> Failure:
         question = f"{self.name} answers {answer}; is it an sd-b64-api server?"
         return Failure(UNREACHABLE, question + self._other_port_hint)
 
@@ -187,11 +184,10 @@ class Server:
             hint = "for one of your own, SSL_CERT_FILE=FILE names who signed it"
             raise Failure(UNREACHABLE, f"{self.name}: {_reason(error)}; {hint}") from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
-            raise Failure(
-                UNREACHABLE, f"{self.name} is not reached: {_reason(error)}{self._no_server_hint}"
-            ) from error
+            fault = f"{self.name} is not reached: {_reason(error)}{self._no_server_hint}"
+            raise Failure(UNREACHABLE, fault) from error
         except aiohttp.ClientResponseError as error:  # what it says is no HTTP
-            raise self._foreign("no HTTP") from error
+            raise self._not_ours("no HTTP") from error
         except (aiohttp.ClientError, OSError) as error:  # its time-outs are TimeoutErrors, and so OSErrors
             raise Failure(CONNECTION_LOST, f"{self.name}: {_reason(error)}") from error
 
