@@ -96,6 +96,7 @@ class _Printed:
 
     def __init__(self) -> None:
         self._is_away = False
+        self._last: object = None
 
     def __enter__(self) -> Self:
         return self
@@ -109,20 +110,21 @@ class _Printed:
             write_line(sys.stderr, f"sd-b64: {failure}; looking for it")
         self._is_away = True
 
+    def _is_news(self, seen: object) -> bool:
+        """Whether this is to be printed; from then on it is what was seen last."""
+        news = self._is_away or seen != self._last
+        self._last, self._is_away = seen, False
+        return news
+
 
 class Json(_Printed):
     """The server's own words, a line whenever they have changed; to a terminal none that would steer it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._last = b""
-
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
-        if self._is_away or body != self._last:
+        if self._is_news(body):
             words = body.decode()
             print(escaped(words) if sys.stdout.isatty() else words, flush=True)
-        self._last, self._is_away = body, False
 
 
 class Tables(_Printed):
@@ -131,18 +133,16 @@ class Tables(_Printed):
     def __init__(self, server: str) -> None:
         super().__init__()
         self._server = server
-        self._last: Status | None = None
-        terminal = is_terminal(sys.stdout)
-        self._console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE)
-        self._lines = terminal
+        self._lines = is_terminal(sys.stdout)
+        self._console = Console(highlight=False, width=None if self._lines else WIDE)
 
     def show(self, status: Status, body: bytes) -> None:
         """Print it, unless it is as before."""
-        if self._is_away or status != self._last:
-            if self._last is not None:
+        is_first = self._last is None
+        if self._is_news(status):
+            if not is_first:
                 self._console.print()
             self._console.print(table(self._server, status, lines=self._lines))
-        self._last, self._is_away = status, False
 
 
 class Redrawn:
