@@ -4,13 +4,13 @@ Measured at the simulated server: from the moment that its answer has gone to th
 request is there. Another way of connecting is one more entry in WAYS."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 from benchmarks.native import Backends, Log, Native, build
 from benchmarks.pictures import Picture, make_pictures
-from benchmarks.processes import Bench
+from benchmarks.processes import Bench, Say
 from benchmarks.series import Gathering, percentile
 from benchmarks.systems import Start, System, shared_queue, valkey_path, whole_way
 
@@ -25,8 +25,6 @@ QUICK_WINDOWS = {0.2: 2.0, 1.0: 4.5}
 WAITING = 4
 """Clients for each server, at least LEAST in all: so three jobs for each server wait."""
 LEAST = 8
-
-Say = Callable[[str], None]
 
 
 def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:

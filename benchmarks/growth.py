@@ -9,11 +9,10 @@ import asyncio
 import gc
 import random
 import time
-from collections.abc import Callable
 from statistics import median
 
 from benchmarks.machine import pinned
-from benchmarks.processes import Bench
+from benchmarks.processes import Bench, Say
 from benchmarks.series import Gathering
 from core.caller import Caller
 from core.events import Cancelled
@@ -37,8 +36,6 @@ STEPS_OF = ("submit", "claim", "position", "cancel")
 CANCELS = 100
 """How many jobs are cancelled in a row at most."""
 REQUEST = ImageRequest(prompt="a monkey with a hat")
-
-Say = Callable[[str], None]
 
 
 def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:

@@ -2,13 +2,13 @@
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from importlib.util import find_spec
 
 from benchmarks.native import Backends, Loaded, Native, build
 from benchmarks.pictures import Picture, make_pictures
-from benchmarks.processes import LOOPBACK, Bench, BenchmarkError
+from benchmarks.processes import LOOPBACK, Bench, BenchmarkError, Say
 from benchmarks.series import Gathering
 from benchmarks.systems import (
     DIRECT,
@@ -29,8 +29,6 @@ QUICK_CELLS = [("small", 1), ("small", 16), ("large", 16), ("large", 64)]
 """Those that the goals speak of."""
 SECONDS, QUICK_SECONDS = 4.0, 1.3
 WARM_SECONDS = 0.5
-
-Say = Callable[[str], None]
 
 
 def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:

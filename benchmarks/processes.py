@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,9 @@ MEGABYTE = 1e6
 LOOPBACK = build_opener(ProxyHandler({}))
 """Opens URLs of what is measured; a proxy that the environment names knows another 127.0.0.1."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
+
+Say = Callable[[str], None]
+"""Called with how far a measurement is."""
 
 
 class BenchmarkError(Exception):

@@ -8,7 +8,7 @@ that is a process of its own has a core of its own.
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -16,7 +16,7 @@ from statistics import median
 
 from redis.asyncio import Redis
 
-from benchmarks.processes import Bench, BenchmarkError
+from benchmarks.processes import Bench, BenchmarkError, Say
 from benchmarks.series import Gathering, percentile
 from benchmarks.systems import valkey_path
 from core.caller import Caller
@@ -38,8 +38,6 @@ OFFER_AGAIN = 5.0
 INSIDE = ", in Valkey"
 
 _numbers = count(1)
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ import subprocess
 import sys
 import time
 import urllib.error
-from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.machine import pinned
-from benchmarks.processes import LOOPBACK, Bench, BenchmarkError, Program
+from benchmarks.processes import LOOPBACK, Bench, BenchmarkError, Program, Say
 from benchmarks.series import Gathering
 from tests.ports import free_port
 
@@ -23,8 +22,6 @@ REST_SECONDS = 1.5
 IMPORTTIME = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)")
 HEAVY = 6
 """How many imported packages are named."""
-
-Say = Callable[[str], None]
 
 
 def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str]]:

@@ -13,7 +13,7 @@ from benchmarks.crowd import Heard, crowd
 from benchmarks.machine import pinned, raise_open_files
 from benchmarks.native import Backends, Log, Native, build
 from benchmarks.pictures import Picture, make_pictures
-from benchmarks.processes import Bench, BenchmarkError
+from benchmarks.processes import Bench, BenchmarkError, Say
 from benchmarks.series import Gathering, percentile
 from benchmarks.systems import OURS, System, our_websocket, whole_way
 from tests.ports import free_port
@@ -37,8 +37,6 @@ PAIRED = 0.95
 """Of the progresses that clients hear so many must be in the servers' records, or delays say nothing."""
 PULSE_GAP = 0.25
 """Seconds of silence between the positions of one second and those of the next."""
-
-Say = Callable[[str], None]
 
 
 class Words(msgspec.Struct):
