@@ -8,7 +8,7 @@ import urllib.error
 from pathlib import Path
 
 from benchmarks.machine import pinned
-from benchmarks.processes import LOOPBACK, Bench, BenchmarkError, Program, Say
+from benchmarks.processes import LOOPBACK, ROOT, Bench, BenchmarkError, Program, Say
 from benchmarks.series import Gathering
 from tests.ports import free_port
 
@@ -19,7 +19,7 @@ PATIENCE = 30.0
 PAUSE = 0.002
 REST_SECONDS = 1.5
 """What is in memory so long after the first answer counts as at rest."""
-IMPORTTIME = re.compile(r"import time:\s+(\d+) \|\s+(\d+) \| (\s*)(\S+)")
+IMPORTTIME = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
 HEAVY = 6
 """How many imported packages are named."""
 
@@ -41,25 +41,24 @@ def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str
 def import_ms(bench: Bench, modules: str) -> float:
     """Milliseconds of the import alone, by the interpreter's own clock."""
     code = f"import time; began = time.perf_counter(); import {modules}; print(time.perf_counter() - began)"
-    with pinned(bench.cores.system):
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=Path(__file__).parent.parent, capture_output=True, check=True
-        )
-    return 1000 * float(done.stdout)
+    return 1000 * float(_python(bench, "-c", code).stdout)
 
 
 def heaviest(bench: Bench, modules: str) -> list[tuple[str, float]]:
     """The top-level packages by the milliseconds of their own modules (`-X importtime`), heaviest first."""
-    command = [sys.executable, "-X", "importtime", "-c", f"import {modules}"]
-    with pinned(bench.cores.system):
-        done = subprocess.run(
-            command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True
-        )
+    done = _python(bench, "-X", "importtime", "-c", f"import {modules}")
     own: dict[str, float] = {}
-    for microseconds, _, _, name in IMPORTTIME.findall(done.stderr):
+    for microseconds, name in IMPORTTIME.findall(done.stderr):
         package = name.split(".")[0]
         own[package] = own.get(package, 0.0) + int(microseconds) / 1000
     return sorted(own.items(), key=lambda item: -item[1])[:HEAVY]
+
+
+def _python(bench: Bench, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python with these words to its end, on the core of what is measured."""
+    command = [sys.executable, *words]
+    with pinned(bench.cores.system):
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
 
 
 def serve(bench: Bench) -> dict[str, float]:
