@@ -47,6 +47,11 @@ class Run(msgspec.Struct, frozen=True):
             raise LookupError(f"{len(found)} series have {labels}")
         return found[0] if found else None
 
+    def rounds(self, **labels: Label) -> list[float]:
+        """The figures of that series; none where it was not measured."""
+        found = self.find(**labels)
+        return found.rounds if found else []
+
     def values(self, name: str) -> list[Any]:
         """The values of a label, in the order in which they were first measured."""
         return list(dict.fromkeys(item.labels[name] for item in self.series if name in item.labels))
@@ -81,6 +86,13 @@ def ratio(ours: Series | None, theirs: Series | None) -> list[float]:
     if ours is None or theirs is None:
         return []
     return [one / other for one, other in zip(ours.rounds, theirs.rounds, strict=True) if other > 0]
+
+
+def difference(ours: Series | None, theirs: Series | None) -> list[float]:
+    """What ours has more than theirs, round by round for the same reason."""
+    if ours is None or theirs is None:
+        return []
+    return [one - other for one, other in zip(ours.rounds, theirs.rounds, strict=True)]
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -60,13 +60,11 @@ def _exponent(points: list[tuple[int, Series]]) -> str:
 
 def _goals(run: Run) -> list[Goal]:
     bounds = {"submit": 50, "claim": 50, "position": 100}
-    goals = []
-    for step, bound in bounds.items():
-        series = run.find(axis="waiting", size=100_000, metric=step)
-        goals.append(
-            Goal(f"fair queue, 100,000 waiting: {step}", series.rounds if series else [], bound, " µs")
-        )
-    return goals
+    words = "fair queue, 100,000 waiting"
+    return [
+        Goal(f"{words}: {step}", run.rounds(axis="waiting", size=100_000, metric=step), bound, " µs")
+        for step, bound in bounds.items()
+    ]
 
 
 def _panel(run: Run, axis: str) -> Panel:

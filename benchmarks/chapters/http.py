@@ -1,7 +1,7 @@
 """The chapter of the http kind."""
 
 from benchmarks.chapter import Chapter, Goal, Line, Panel, Table, cell
-from benchmarks.series import Run, Series, ratio
+from benchmarks.series import Run, Series, difference, ratio
 
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
 SIZES = {"small": "450 KB", "large": "2 MB"}
@@ -85,10 +85,8 @@ def _table(run: Run, word: str, connections: int) -> Table:
 def _added(run: Run, system: str, word: str, connections: int, metric: str) -> Series | None:
     """What a system adds to the delay, round by round."""
     through = _find(run, system, word, connections, metric)
-    direct = _find(run, DIRECT, word, connections, metric)
-    if through is None or direct is None or system == DIRECT:
-        return None
-    return Series({}, [one - other for one, other in zip(through.rounds, direct.rounds, strict=True)])
+    added = difference(through, _find(run, DIRECT, word, connections, metric))
+    return Series({}, added) if added and system != DIRECT else None
 
 
 def _goals(run: Run) -> list[Goal]:

@@ -1,11 +1,10 @@
 """The chapter of the queue kind."""
 
 import math
-from collections.abc import Callable
 
 from benchmarks.chapter import Chapter, Goal, Table, cell
 from benchmarks.queue import INSIDE, MEMORY, PICTURES, SHARED
-from benchmarks.series import Run, Series
+from benchmarks.series import Run, difference, ratio
 
 STEPS = ("submit", "claim", "finish")
 WORDS = """\
@@ -82,10 +81,9 @@ def _goals(run: Run) -> list[Goal]:
     goals = [
         Goal(
             f"shared queue, {size} KB: what Valkey adds from submit to the picture, p50",
-            _pairs(
+            difference(
                 run.find(home=SHARED, kilobytes=size, metric="p50"),
                 run.find(home=MEMORY, kilobytes=size, metric="p50"),
-                lambda shared, memory: shared - memory,
             ),
             5,
             " ms",
@@ -95,10 +93,9 @@ def _goals(run: Run) -> list[Goal]:
     goals += [
         Goal(
             f"shared queue, {step} with {most:,} waiting: of that with {least:,} (as the logarithm)",
-            _pairs(
+            ratio(
                 run.find(home=SHARED, waiting=most, metric=step + INSIDE),
                 run.find(home=SHARED, waiting=least, metric=step + INSIDE),
-                lambda many, few: many / few,
             ),
             logarithm,
             " x",
@@ -106,17 +103,10 @@ def _goals(run: Run) -> list[Goal]:
         for step in ("submit", "claim")
     ]
     for watchers in run.values("watchers"):
-        idle = run.find(watchers=watchers, metric="idle %")
-        lost = run.find(watchers=watchers, metric="lost")
+        idle = run.rounds(watchers=watchers, metric="idle %")
+        lost = run.rounds(watchers=watchers, metric="lost")
         goals += [
-            Goal(f"{watchers:,} watchers: of a core while idle", idle.rounds if idle else [], 25, " %"),
-            Goal(f"{watchers:,} watchers, Valkey killed: lost", lost.rounds if lost else [], 0),
+            Goal(f"{watchers:,} watchers: of a core while idle", idle, 25, " %"),
+            Goal(f"{watchers:,} watchers, Valkey killed: lost", lost, 0),
         ]
     return goals
-
-
-def _pairs(one: Series | None, other: Series | None, figure: Callable[[float, float], float]) -> list[float]:
-    """A figure of two, round by round."""
-    if one is None or other is None:
-        return []
-    return [figure(*pair) for pair in zip(one.rounds, other.rounds, strict=True)]

@@ -29,8 +29,6 @@ def tell(run: Run) -> Chapter:
         (f"`{package}`", cell(run.find(package=package, metric="import ms"), spread=False))
         for package in run.values("package")
     ]
-    answer = run.find(command=SERVE, metric="first answer s")
-    rest = run.find(command=SERVE, metric="MB at rest")
     return Chapter(
         "Start",
         WORDS,
@@ -39,7 +37,7 @@ def tell(run: Run) -> Chapter:
             Table("The heaviest imports, by `-X importtime`, which itself takes time:", ("", "ms"), packages),
         ],
         [
-            Goal(f"`{SERVE}`: the first answer", answer.rounds if answer else [], 2, " s"),
-            Goal(f"`{SERVE}`: memory at rest", rest.rounds if rest else [], 120, " MB"),
+            Goal(f"`{SERVE}`: the first answer", run.rounds(command=SERVE, metric="first answer s"), 2, " s"),
+            Goal(f"`{SERVE}`: memory at rest", run.rounds(command=SERVE, metric="MB at rest"), 120, " MB"),
         ],
     )
