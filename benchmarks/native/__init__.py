@@ -26,12 +26,10 @@ class Loaded(msgspec.Struct, frozen=True):
     pictures: int
     errors: int
     first_error: str
-    bytes: int
     seconds: float
     cpu: float
     p50: float
     p99: float
-    longest: float
 
 
 class Log(msgspec.Struct, frozen=True):
