@@ -148,9 +148,7 @@ class Heard:
                     self._changed.clear()
                     await self._changed.wait()
                     if self.refusal:
-                        raise BenchmarkError(
-                            f"a client is told: {self.refusal[:300].decode(errors='replace')}"
-                        )
+                        raise BenchmarkError(f"a client is told: {_shown(self.refusal)}")
         except TimeoutError as error:
             last = _shown(self.all[-1][2]) if self.all else "nothing"
             raise BenchmarkError(
