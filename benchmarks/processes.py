@@ -19,6 +19,8 @@ from core.settings import SETTINGS
 ROOT = Path(__file__).parent.parent
 SETTLE_SECONDS = 20.0
 """How long a program may take to listen."""
+ANSWER_SECONDS = 30.0
+"""How long one that was started may take until it answers."""
 STOP_SECONDS = 10.0
 MEGABYTE = 1e6
 LOOPBACK = build_opener(ProxyHandler({}))
@@ -50,6 +52,11 @@ class Program:
             found += fresh
             fresh = [child for parent in fresh for child in children.get(parent, ())]
         return found
+
+    @property
+    def last_words(self) -> str:
+        """The end of what it has said, for an error."""
+        return self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
     def cpu(self) -> float:
         """Seconds of processor time so far, by each process's own clock (/proc only counts ticks)."""
@@ -179,8 +186,20 @@ def wait_until_listening(program: Program, port: int) -> None:
         if _is_listening(port):
             return
         time.sleep(0.01)
-    last = program.log.read_text(encoding="utf-8", errors="replace")[-2000:]
-    raise BenchmarkError(f"{program.name} does not listen on port {port}:\n{last}")
+    raise BenchmarkError(f"{program.name} does not listen on port {port}:\n{program.last_words}")
+
+
+def wait_until_answered(program: Program, url: str) -> float:
+    """Ask until the answer is a 200; the moment of it. Raises BenchmarkError as above."""
+    end = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < end and program.process.poll() is None:
+        try:
+            with LOOPBACK.open(url, timeout=ANSWER_SECONDS) as response:
+                response.read()
+                return time.monotonic()
+        except OSError:  # nobody listens yet, or it is an error by its status
+            time.sleep(0.002)
+    raise BenchmarkError(f"{program.name} does not answer:\n{program.last_words}")
 
 
 def _is_listening(port: int) -> bool:

@@ -4,19 +4,16 @@ import re
 import subprocess
 import sys
 import time
-import urllib.error
 from pathlib import Path
 
 from benchmarks.machine import pinned
-from benchmarks.processes import LOOPBACK, ROOT, Bench, BenchmarkError, Program, Say
+from benchmarks.processes import ROOT, Bench, BenchmarkError, Say, wait_until_answered
 from benchmarks.series import Gathering
 from tests.ports import free_port
 
 ROUNDS, QUICK_ROUNDS = 15, 5
 MODULES = {"sd-b64 serve": "cli.__main__, cli.serve", "python -m httpserver": "httpserver.__main__"}
 """What each command imports; `sd-b64` loads what it needs only when it knows the command."""
-PATIENCE = 30.0
-PAUSE = 0.002
 REST_SECONDS = 1.5
 """What is in memory so long after the first answer counts as at rest."""
 IMPORTTIME = re.compile(r"import time:\s+(\d+) \|\s+\d+ \|\s+(\S+)")
@@ -71,27 +68,14 @@ def serve(bench: Bench) -> dict[str, float]:
     environ |= {"ENGINE_STEP_SECONDS": "0", "SHUTDOWN_GRACE": "0", "PROMPT_FILE": ""}
     began = time.monotonic()
     with bench.running("serve", [str(command), "serve"], environ=environ) as program:
-        first = _answered(program, f"http://127.0.0.1:{ports[0]}/readyz") - began
+        first = wait_until_answered(program, f"http://127.0.0.1:{ports[0]}/readyz") - began
         time.sleep(REST_SECONDS)
         rest = program.memory()
         painted = time.monotonic()
-        _answered(program, f"http://127.0.0.1:{ports[0]}/text?input=a%20monkey&steps=1")
+        wait_until_answered(program, f"http://127.0.0.1:{ports[0]}/text?input=a%20monkey&steps=1")
         return {
             "first answer s": first,
             "MB at rest": rest,
             "first picture s": time.monotonic() - painted,
             "MB after it": program.memory(),
         }
-
-
-def _answered(program: Program, url: str) -> float:
-    """The moment of the first answer that is a 200."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and program.process.poll() is None:
-        try:
-            with LOOPBACK.open(url, timeout=PATIENCE) as response:
-                response.read()
-                return time.monotonic()
-        except (TimeoutError, urllib.error.URLError, ConnectionError):
-            time.sleep(PAUSE)
-    raise BenchmarkError(f"serve does not answer:\n{program.log.read_text(encoding='utf-8')[-2000:]}")

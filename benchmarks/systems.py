@@ -4,14 +4,12 @@ import os
 import shutil
 import sys
 import tempfile
-import time
-import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from benchmarks.native import Backends
-from benchmarks.processes import LOOPBACK, SETTLE_SECONDS, Bench, BenchmarkError, Program
+from benchmarks.processes import Bench, Program, wait_until_answered
 from tests.ports import free_port
 
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
@@ -97,20 +95,8 @@ def shared_queue(bench: Bench, backends: Backends) -> Iterator[System]:
         bench.module("worker", "core.worker", environ=environ) as worker,
         bench.module("httpserver", "httpserver", ports=[port], environ=front) as program,
     ):
-        _wait_until_ready(program, port)
+        wait_until_answered(program, f"http://127.0.0.1:{port}/readyz")  # it knows of a painting server
         yield System(OURS, port, (program, worker, store))
-
-
-def _wait_until_ready(program: Program, port: int) -> None:
-    """Wait until a painting server is known to the front end. Raises BenchmarkError."""
-    end = time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < end:
-        try:
-            LOOPBACK.open(f"http://127.0.0.1:{port}/readyz", timeout=5).close()
-            return
-        except urllib.error.URLError:
-            time.sleep(0.05)
-    raise BenchmarkError(f"no painting server is ready:\n{program.log.read_text(encoding='utf-8')[-2000:]}")
 
 
 def valkey_path() -> str | None:

@@ -127,7 +127,7 @@ def _ports(program: Program) -> list[int]:
         text = program.log.read_text(encoding="ascii", errors="replace")
         if text.endswith("\n"):
             return [int(word) for word in text.split()]
-    raise BenchmarkError(f"the simulated servers did not start: {program.log.read_text(encoding='utf-8')}")
+    raise BenchmarkError(f"the simulated servers did not start: {program.last_words}")
 
 
 def _log(port: int) -> Log:
