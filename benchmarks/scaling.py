@@ -59,7 +59,7 @@ class Costs:
     jobs: int
 
 
-async def counters(client: "Redis") -> Counters:
+async def counters(client: Redis) -> Counters:
     """As they stand now."""
     cpu, calls = await client.info("cpu"), await client.info("commandstats")
     stats, memory, aof = [await client.info(name) for name in ("stats", "memory", "persistence")]
@@ -100,7 +100,7 @@ async def measure(pictures: int, jobs: int, seconds: float) -> Costs:
 
 
 @asynccontextmanager
-async def _service() -> AsyncIterator[tuple[Gateway, list[A1111Double], "Redis"]]:
+async def _service() -> AsyncIterator[tuple[Gateway, list[A1111Double], Redis]]:
     """A Valkey, a front end, and a worker with two servers that are seen to be well."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(ValkeyServer())
@@ -120,7 +120,7 @@ async def _service() -> AsyncIterator[tuple[Gateway, list[A1111Double], "Redis"]
         yield gateway, doubles, client
 
 
-async def _resting(client: "Redis", seconds: float) -> Counters:
+async def _resting(client: Redis, seconds: float) -> Counters:
     before = await counters(client)
     await asyncio.sleep(seconds)
     return (await counters(client)).since(before, seconds)

@@ -22,8 +22,8 @@ from aiohttp import web
 from cli.__main__ import ask
 from cli.arguments import parser
 from tests.doubles.a1111 import EVENT_WAIT
+from tests.doubles.program import ROOT
 
-ROOT = Path(__file__).parents[2]
 UNSET = (
     *("SD_B64_URL", "SD_B64_KEY", "SD_B64_KEY_FILE", "API_KEY", "HTTP_PORT", "HTTP_HOST"),
     *("NO_COLOR", "COLUMNS", "LINES"),
