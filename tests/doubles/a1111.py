@@ -9,9 +9,8 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /fail-once      500 the first time that this prompt comes, a picture afterwards
     /oom            500 OutOfMemoryError         /empty-images  200 and no picture
     /nan            500 NansException            /no-info       `info` is ""
-    /traceback      500 with a long traceback    /broken-info   `info` is no JSON
+    /traceback      500 with a long traceback    /large-body    500 with a whole answer in it
     /forge          500 in Forge's words
-    /large-body     500 with a whole answer in it
     /detail-500     a relative's own words: FastAPI's shape
     /busy-503 /text-500            KoboldCpp's, SD.Next's
     /endless-500                   5 MB of words
@@ -20,12 +19,12 @@ Its behaviour is chosen by the input: a prompt that contains one of these words 
     /errors-400 /message-400       a fault of A1111's own with that status, and of Forge's
     /422            refused by validation        /jpeg /webp    a picture of that format
     /404-sampler    refused: sampler not found   /data-uri      `data:image/png;base64,` before it
-    /status-502     a proxy's page, any number   /grid          with a batch: the grid comes first
+    /status-502     a proxy's page, any number   /fewer         of a batch, one picture: KoboldCpp
     /truncate       the picture ends half-way    /kb-450        a picture of about that many KB
     /bad-base64     the picture is no base64     /slow          50 ms a step
-    /odd-letter     its beginning is no base64   /fewer         of a batch, one picture: KoboldCpp
-    /400-sampler    the same, as other versions of A1111 say it
-    /422-long-field the same, of a parameter with a name of 3 MB
+    /odd-letter     its beginning is no base64
+    /400-sampler    /404-sampler, as other versions of A1111 say it
+    /422-long-field /422, of a parameter with a name of 3 MB
     /escapes /escapes-400 /escapes-422 /escapes-503    words that would steer a terminal
     /hang-up        closes the socket in the middle of its answer
     /drop           closes the socket in the middle of the painting, with no answer at all
@@ -57,10 +56,10 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
     outside.release()
 
 Relatives: `missing` names the paths that answer 404 (NO_PROGRESS, NO_API, or any), `tells_task` says whether
-`/sdapi/v1/progress` has `current_task`, `names_tasks` whether `force_task_id` is heeded (SD.Next), `login`
-puts `/internal` behind the page's own login, `rations` is how many pictures it hands out: what it paints
-after that it answers with 429 (SD.Next), and with `Retry-After` where `retry_after` is set, `odd_previews` is
-what it tells instead of each preview. A1111 itself and Forge heed the name and do not tell the task.
+`/sdapi/v1/progress` has `current_task`, `names_tasks` whether `force_task_id` is heeded (SD.Next), `rations`
+is how many pictures it hands out: what it paints after that it answers with 429 (SD.Next), and with
+`Retry-After` where `retry_after` is set, `odd_previews` is what it tells instead of each preview. A1111
+itself and Forge heed the name and do not tell the task.
 """
 
 import asyncio
@@ -163,28 +162,22 @@ class A1111Double:
         models: Iterable[str] = ("alpha", "beta"),
         samplers: Iterable[str] = ("Euler", "Euler a", "DPM++ 2M"),
         step_seconds: float = 0.0,
-        load_seconds: float = 0.0,
         credentials: tuple[str, str] | None = None,
         missing: Iterable[str] = (),
         tells_task: bool = True,
         names_tasks: bool = True,
-        login: bool = False,
         live_previews: bool = True,
-        return_grid: bool = False,
         port: int = 0,
     ) -> None:
         self.models = tuple(models)
         self.samplers = tuple(samplers)
         self.loaded = self.models[0] if self.models else ""
         self.step_seconds = step_seconds
-        self.load_seconds = load_seconds
         self.credentials = credentials
         self.missing = tuple(missing)
         self.tells_task = tells_task
         self.names_tasks = names_tasks
-        self.login = login
         self.live_previews = live_previews
-        self.return_grid = return_grid
         self.odd_previews = ""
         self.deaf = False
         """Interrupts are heard and recorded, and not obeyed."""
@@ -314,16 +307,9 @@ class A1111Double:
         for painting in self.paintings:
             painting.release()
 
-    async def paint_outside(
-        self,
-        prompt: str = "somebody else's",
-        *,
-        task: str = "task(outside)",
-        held: bool = False,
-        steps: int = 4,
-    ) -> Painting:
+    async def paint_outside(self, *, held: bool = False, steps: int = 4) -> Painting:
         """Begin a picture of this server's owner, by hand; returns once it is painted or queued."""
-        painting = self._begin({"prompt": prompt, "steps": steps}, task)
+        painting = self._begin({"prompt": "somebody else's", "steps": steps}, "task(outside)")
         if held:
             painting.hold_at = 1
         await self.until(lambda: painting.state != "queued" or self.active)
@@ -370,8 +356,6 @@ class A1111Double:
                 return answer
         if request.path.startswith(self.missing):
             return web.json_response({"detail": "Not Found"}, status=404)
-        if request.path.startswith("/internal") and self.login:
-            return web.json_response({"detail": "Not authenticated"}, status=401)
         if request.path.startswith("/sdapi") and not self._knows(authorization):
             detail = {"detail": "Incorrect username or password"}
             return web.json_response(detail, status=401, headers={"WWW-Authenticate": "Basic"})
@@ -533,7 +517,7 @@ class A1111Double:
             return web.Response(text="<html>Just a moment...</html>", content_type="text/html")
         sampler = painting.body.get("sampler_name") or next(iter(self.samplers), "Euler")
         model = self.loaded.rpartition("/")[2]  # in a picture's info without its folder
-        body = success(painting.body, painting.seed, model, sampler, return_grid=self.return_grid)
+        body = success(painting.body, painting.seed, model, sampler)
         if "/endless" in prompt:
             return await self._answer_on_and_on(request, body)
         if "/hang-up" not in prompt:
@@ -578,12 +562,12 @@ class A1111Double:
                 self._notify()
                 before = self.loaded
                 settings = painting.body.get("override_settings") or {}
-                await self._load(settings.get("sd_model_checkpoint") or before)
+                self._load(settings.get("sd_model_checkpoint") or before)
                 painting.state = "finished" if await self._paint_steps(painting) else "lost"
                 if not failure(painting.prompt):
                     self._task = None
                 if painting.body.get("override_settings_restore_afterwards", True):
-                    await self._load(before)
+                    self._load(before)
         except asyncio.CancelledError:
             painting.state, self._task = "lost", None  # a crash
         finally:
@@ -602,13 +586,12 @@ class A1111Double:
             self._notify()
         return True
 
-    async def _load(self, model: str) -> None:
+    def _load(self, model: str) -> None:
         """Load a model named by its name or its title, unless it is loaded; an unknown one is ignored."""
         names = (name for name in self.models if model in (name, _model_name(name), _title(name)))
         wanted = next(names, self.loaded)
         if wanted != self.loaded:
             self.switches += 1
-            await asyncio.sleep(self.load_seconds)
             self.loaded = wanted
 
 

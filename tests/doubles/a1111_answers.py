@@ -81,16 +81,13 @@ def failure(prompt: str) -> dict[str, Any] | None:
     return {"detail": "", "body": "", **error} if error else None
 
 
-def success(body: dict[str, Any], seed: int, model: str, sampler: str, *, return_grid: bool) -> bytes:
+def success(body: dict[str, Any], seed: int, model: str, sampler: str) -> bytes:
     """The JSON of a painting that worked: compact and with the pictures first, as FastAPI writes it."""
     prompt = str(body.get("prompt", ""))
     seeds = [seed + index for index in range(int(body.get("batch_size", 1)))]
     infotexts = [infotext(body, seed, model, sampler) for seed in seeds]
     pictures = [] if "/empty-images" in prompt else [_picture(body, text) for text in infotexts]
     pictures = pictures[:1] if "/fewer" in prompt else pictures
-    if (return_grid or "/grid" in prompt) and len(pictures) > 1:
-        pictures.insert(0, _picture(body, "the grid"))
-        infotexts.insert(0, infotexts[0])
     info = {
         "prompt": prompt,
         "seed": seed,
@@ -101,9 +98,10 @@ def success(body: dict[str, Any], seed: int, model: str, sampler: str, *, return
         "steps": body.get("steps", 50),
         "sd_model_name": model,
         "infotexts": infotexts,
-        "index_of_first_image": max(0, len(pictures) - len(seeds)),
+        "index_of_first_image": 0,
     }
-    answer = {"images": pictures, "parameters": body, "info": _told(info, prompt)}
+    told = "" if "/no-info" in prompt else json.dumps(info)
+    answer = {"images": pictures, "parameters": body, "info": told}
     return json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -114,12 +112,6 @@ def infotext(body: dict[str, Any], seed: int, model: str, sampler: str) -> str:
         f"Steps: {body.get('steps', 50)}, Sampler: {sampler}, CFG scale: {body.get('cfg_scale', 7)}, "
         f"Seed: {seed}, Size: {body.get('width', 512)}x{body.get('height', 512)}, Model: {model}"
     )
-
-
-def _told(info: dict[str, Any], prompt: str) -> str:
-    if "/no-info" in prompt:
-        return ""
-    return json.dumps(info)[:40] if "/broken-info" in prompt else json.dumps(info)
 
 
 def _picture(body: dict[str, Any], parameters: str) -> str:

@@ -49,10 +49,10 @@ class Running:
         """What it has said so far, on its output and its log."""
         return "".join(self.lines)
 
-    async def says(self, pattern: str, *, within: float = WITHIN) -> re.Match[str]:
+    async def says(self, pattern: str) -> re.Match[str]:
         """Wait until it has said this, in one line."""
         seen = 0
-        async with asyncio.timeout(within):
+        async with asyncio.timeout(WITHIN):
             while True:
                 for line in self.lines[seen:]:
                     if match := re.search(pattern, line):
@@ -139,18 +139,16 @@ class FrontEnd(Running):
                 if answer.status != 200 or answer.json["state"] not in {"waiting", "running"}:
                     return answer
 
-    async def status(
-        self, condition: Callable[[dict[str, Any]], object], *, within: float = WITHIN
-    ) -> dict[str, Any]:
+    async def status(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """Ask `/status` until it says what is waited for."""
         status: dict[str, Any] = {}
         try:
-            async with asyncio.timeout(within):
+            async with asyncio.timeout(WITHIN):
                 while not status or not condition(status):
                     answer = await self.get("/status")
                     status = answer.json if answer.status == 200 else {}
         except TimeoutError:
-            raise AssertionError(f"did not happen in {within} s; the status: {status}") from None
+            raise AssertionError(f"did not happen in {WITHIN} s; the status: {status}") from None
         return status
 
     @asynccontextmanager
