@@ -5,7 +5,7 @@ standard library, and only a worker and a bot, which listen nowhere, are looked 
 """
 
 import http.client
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -53,11 +53,8 @@ DOORS: dict[str, tuple[Door, ...]] = {
 
 def health(environ: Mapping[str, str], processes: Path = Path("/proc")) -> int:
     """Say what is wrong with this container's program; the exit code, 0 where it is well."""
-    found = next(_programs(processes), None)
-    if found is None:
-        problem: str | None = "no program of sd-b64 runs here"
-    else:
-        problem = _problem(*found, environ)
+    found = _find_program(processes)
+    problem = _problem(*found, environ) if found else "no program of sd-b64 runs here"
     print(problem or "well")
     return 1 if problem else 0
 
@@ -72,15 +69,16 @@ def program_of(command: Sequence[str]) -> str | None:
     return None
 
 
-def _programs(processes: Path) -> Iterator[tuple[str, int]]:
-    """Our programs that run in this container, each with its process id; the first one began first."""
+def _find_program(processes: Path) -> tuple[str, int] | None:
+    """The one of our programs that began first in this container, with its process id."""
     for folder in sorted(processes.glob("[0-9]*"), key=lambda folder: int(folder.name)):
         try:
             command = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:  # it ended meanwhile
             continue
         if program := program_of(command):
-            yield program, int(folder.name)
+            return program, int(folder.name)
+    return None
 
 
 def _problem(program: str, pid: int, environ: Mapping[str, str]) -> str | None:
