@@ -128,15 +128,15 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def is_read(stream: TextIO) -> bool:
-    """Whether somebody may still read it. Known of pipes alone, and on Windows of nothing."""
+    """Whether somebody may still read it. Known of pipes, and on Windows of nothing: yes, then."""
     found = _polled(stream)
     return not found or not found & (select.POLLERR | select.POLLHUP)
 
 
 def write_line(stream: TextIO, line: str) -> None:
-    """Tell a person, who may listen no more, or not read what stands there already: then it is left out.
+    """Tell a person. A line is left out where it would go nowhere: the pipe is full, or nobody reads it.
 
-    Neither is to cost a script its picture or its exit code. Known as above.
+    Neither is to cost a script its picture or its exit code.
     """
     if _polled(stream) != 0:
         with suppress(OSError):
