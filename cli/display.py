@@ -128,7 +128,7 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def is_read(stream: TextIO) -> bool:
-    """Whether somebody may still read it. Known of pipes, and on Windows of nothing: yes, then."""
+    """Whether somebody may still read it. Only a pipe tells, and none on Windows; else it is yes."""
     found = _polled(stream)
     return not found or not found & (select.POLLERR | select.POLLHUP)
 
