@@ -42,7 +42,7 @@ struct connection {
     double due, arrived;
     struct picture *picture, *body; /* what was asked for; what is being written behind the head */
 };
-struct server { int listener, port, fresh; struct connection *active; double began; char task[128]; struct list arrived, answered, told; };
+struct server { int listener, fresh; struct connection *active; double began; char task[128]; struct list arrived, answered, told; };
 
 static struct server servers[MOST_PORTS];
 static struct connection *connections[MOST_FDS];
@@ -109,7 +109,7 @@ static int flush(struct connection *c) {
     return 1;
 }
 
-static int answer(struct connection *c, char *body, struct picture *picture) {
+static void answer(struct connection *c, char *body, struct picture *picture) {
     size_t size = picture ? picture->size : strlen(body);
     free(c->out);
     c->out = malloc(256 + (body ? size : 0));
@@ -121,16 +121,15 @@ static int answer(struct connection *c, char *body, struct picture *picture) {
         memcpy(c->out + c->length, body, size);
         c->length += size;
     }
-    return flush(c);
+    flush(c);
 }
 
-static int finish(struct connection *c) {
+static void finish(struct connection *c) {
     servers[c->port].active = NULL;
-    c->due = 0;
-    return answer(c, NULL, c->picture);
+    answer(c, NULL, c->picture);
 }
 
-static int paint(struct connection *c) {
+static void paint(struct connection *c) {
     struct server *server = &servers[c->port];
     c->arrived = now();
     c->painting = 1;
@@ -145,7 +144,6 @@ static int paint(struct connection *c) {
     char *task = strstr(c->in, "\"force_task_id\"");
     server->task[0] = 0;
     if (task) sscanf(task, "\"force_task_id\" : \"%127[^\"]", server->task);
-    return 1;
 }
 
 static char *numbers(char *to, const char *name, struct list *list) {
@@ -155,7 +153,7 @@ static char *numbers(char *to, const char *name, struct list *list) {
     return to + sprintf(to, "]");
 }
 
-static int tell_log(struct connection *c) {
+static void tell_log(struct connection *c) {
     struct server *server = &servers[c->port];
     char *body = malloc(256 + 32 * (server->arrived.length + server->answered.length + server->told.length)), *to = body;
     if (!body) die("malloc");
@@ -168,12 +166,11 @@ static int tell_log(struct connection *c) {
     if (server->active) sprintf(to, ",\"painting\":%.6f}", server->active->arrived);
     else strcpy(to, "}");
     server->fresh = 1;
-    int alive = answer(c, body, NULL);
+    answer(c, body, NULL);
     free(body);
-    return alive;
 }
 
-static int tell_progress(struct connection *c, int by_name) {
+static void tell_progress(struct connection *c, int by_name) {
     struct server *server = &servers[c->port];
     char body[512];
     double elapsed = server->active ? now() - server->began : 0, done = server->active ? elapsed / seconds : 0;
@@ -189,16 +186,16 @@ static int tell_progress(struct connection *c, int by_name) {
         note(&server->told, done);
         note(&server->told, now());
     }
-    return answer(c, body, NULL);
+    answer(c, body, NULL);
 }
 
-static int interrupt(struct connection *c) {
+static void interrupt(struct connection *c) {
     struct connection *active = servers[c->port].active;
     if (active && active != c) finish(active);
-    return answer(c, "{}", NULL);
+    answer(c, "{}", NULL);
 }
 
-static int serve(struct connection *c) {
+static void serve(struct connection *c) {
     char *line = c->in + strcspn(c->in, " ");
     if (*line) line++;
     if (!strncmp(line, "/sdapi/v1/txt2img", 17)) return paint(c);
@@ -209,7 +206,7 @@ static int serve(struct connection *c) {
     if (!strncmp(line, "/sdapi/v1/sd-models", 19)) return answer(c, "[{\"title\":\"benchmark\",\"model_name\":\"benchmark\"}]", NULL);
     if (!strncmp(line, "/sdapi/v1/samplers", 18)) return answer(c, "[{\"name\":\"Euler\"}]", NULL);
     if (!strncmp(line, "/log", 4)) return tell_log(c);
-    return answer(c, "{}", NULL);
+    answer(c, "{}", NULL);
 }
 
 static void receive(struct connection *c) {
@@ -249,10 +246,9 @@ static void open_port(int number) {
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) || listen(fd, 1024)) die("listen");
     getsockname(fd, (struct sockaddr *)&address, &size);
     servers[number].listener = fd;
-    servers[number].port = ntohs(address.sin_port);
     struct epoll_event event = {.events = EPOLLIN, .data.fd = -1 - number};
     epoll_ctl(poll_fd, EPOLL_CTL_ADD, fd, &event);
-    printf("%d%c", servers[number].port, number == server_count - 1 ? '\n' : ' ');
+    printf("%d%c", ntohs(address.sin_port), number == server_count - 1 ? '\n' : ' ');
 }
 
 static void open_picture(const char *path) {
