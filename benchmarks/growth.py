@@ -32,7 +32,6 @@ USUAL = {"waiting": 10_000, "callers": 100, "backends": 16}
 """The others, while one of them grows."""
 STEPS, QUICK_STEPS = 4000, 1000
 """How often each step is taken in a round."""
-STEPS_OF = ("submit", "claim", "position", "cancel")
 CANCELS = 100
 """How many jobs are cancelled in a row at most."""
 REQUEST = ImageRequest(prompt="a monkey with a hat")
@@ -74,13 +73,14 @@ class Scene:
     async def measure(self, steps: int) -> dict[str, float]:
         """Microseconds of a submit, a claim, a position and a cancel, and of the longest of all."""
         await self._fill()
-        taken: dict[str, list[float]] = {name: [] for name in STEPS_OF}
+        in_turns = {"submit": self._submit, "claim": self._claim, "position": self._look}
+        taken: dict[str, list[float]] = {name: [] for name in (*in_turns, "cancel")}
         cancels = min(CANCELS, self._waiting // 4, steps)
         for turn in range(1, steps + 1):
             if turn % 500 == 1:
                 await self._offer()
             # In turns: of many looks in a row all but the first are told what that one found.
-            for name, step in zip(STEPS_OF, (self._submit, self._claim, self._look), strict=False):
+            for name, step in in_turns.items():
                 taken[name].append(await step())
             # On their own: one that moves a thousand jobs up leaves nothing of ours in a processor's caches.
             if turn % cancels == 0:
