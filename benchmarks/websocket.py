@@ -249,7 +249,8 @@ def delays(
     for heard, one in words:
         if one.type == "progress":
             moments = told.get((backend_of[one.id], round(one.progress, 4)), [])
-            yield from [heard - max(before) for before in [[at for at in moments if at <= heard]] if before]
+            if before := [at for at in moments if at <= heard]:
+                yield heard - max(before)
 
 
 def behind(moments: Sequence[float]) -> list[float]:
