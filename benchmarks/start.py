@@ -12,7 +12,8 @@ from benchmarks.series import Gathering
 from tests.ports import free_port
 
 ROUNDS, QUICK_ROUNDS = 15, 5
-MODULES = {"sd-b64 serve": "cli.__main__, cli.serve", "python -m httpserver": "httpserver.__main__"}
+SERVE = "sd-b64 serve"
+MODULES = {SERVE: "cli.__main__, cli.serve", "python -m httpserver": "httpserver.__main__"}
 """What each command imports; `sd-b64` loads what it needs only when it knows the command."""
 REST_SECONDS = 1.5
 """What is in memory so long after the first answer counts as at rest."""
@@ -29,8 +30,8 @@ def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str
         say(f"round {turn + 1} of {rounds}")
         for command, module in MODULES.items():
             gathering.add(import_ms(bench, module), command=command, metric="import ms")
-        gathering.add_all(serve(bench), command="sd-b64 serve")
-    for package, milliseconds in heaviest(bench, MODULES["sd-b64 serve"]):
+        gathering.add_all(serve(bench), command=SERVE)
+    for package, milliseconds in heaviest(bench, MODULES[SERVE]):
         gathering.add(milliseconds, package=package, metric="import ms")
     return gathering, []
 

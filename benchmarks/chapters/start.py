@@ -2,8 +2,8 @@
 
 from benchmarks.chapter import Chapter, Goal, Table, cell
 from benchmarks.series import Run
+from benchmarks.start import SERVE
 
-SERVE = "sd-b64 serve"
 COLUMNS = {
     "import ms": "imports ms",
     "first answer s": "first answer s",
