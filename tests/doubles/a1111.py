@@ -64,7 +64,6 @@ itself and Forge heed the name and do not tell the task.
 
 import asyncio
 import base64
-import json
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -103,13 +102,10 @@ EVENT_WAIT = 10.0
 
 @dataclass
 class Call:
-    """One HTTP request as it came."""
+    """One HTTP request that has come whole."""
 
     method: str
     path: str
-    query: dict[str, str]
-    body: Any
-    authorization: str = field(repr=False)
 
 
 @dataclass(eq=False)
@@ -346,17 +342,15 @@ class A1111Double:
 
     async def _take(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Record the call, then apply faults and credentials before it is handled."""
-        text = await request.text()
-        authorization = request.headers.get("Authorization", "")
-        body = json.loads(text) if text else None
-        self.calls.append(Call(request.method, request.path, dict(request.query), body, authorization))
+        await request.read()
+        self.calls.append(Call(request.method, request.path))
         self._notify()
         for path, kind in list(self._faults.items()):
             if request.path.startswith(path) and (answer := await self._suffer(request, kind)):
                 return answer
         if request.path.startswith(self.missing):
             return web.json_response({"detail": "Not Found"}, status=404)
-        if request.path.startswith("/sdapi") and not self._knows(authorization):
+        if request.path.startswith("/sdapi") and not self._knows(request.headers.get("Authorization")):
             detail = {"detail": "Incorrect username or password"}
             return web.json_response(detail, status=401, headers={"WWW-Authenticate": "Basic"})
         try:
@@ -389,7 +383,7 @@ class A1111Double:
             await self._changed.wait()
         return None
 
-    def _knows(self, authorization: str) -> bool:
+    def _knows(self, authorization: str | None) -> bool:
         if self.credentials is None:
             return True
         pair = ":".join(self.credentials).encode()
