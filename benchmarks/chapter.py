@@ -68,13 +68,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One plot: lines over x, or (without `x_label`) one bar a line."""
+    """One plot: lines over x, both scales logarithmic, or (without `x_label`) one bar a line."""
 
     title: str
     y_label: str
     lines: Sequence[Line]
     x_label: str = ""
-    logarithmic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

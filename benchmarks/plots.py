@@ -38,9 +38,8 @@ def _lines(axes: Any, panel: Panel) -> None:
         lows, highs = zip(*(series.spread for _, series in line.points), strict=True)
         axes.plot(xs, medians, marker="o", markersize=3.5, color=colour, label=line.name)
         axes.fill_between(xs, lows, highs, color=colour, alpha=0.15, linewidth=0)
-    if panel.logarithmic:
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     axes.grid(visible=True, which="major", alpha=0.25)

@@ -96,4 +96,4 @@ def _panel(run: Run, ways: list[str], metric: str, title: str) -> Panel:
             found = [(count, _find(run, way, seconds, count, metric)) for count in servers]
             name = f"{seconds:g} s a picture" + (f", {way}" if len(ways) > 1 else "")
             lines.append(Line(name, [(count, series) for count, series in found if series]))
-    return Panel(title, "milliseconds", lines, "servers", logarithmic=True)
+    return Panel(title, "milliseconds", lines, "servers")

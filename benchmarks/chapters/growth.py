@@ -69,4 +69,4 @@ def _goals(run: Run) -> list[Goal]:
 
 def _panel(run: Run, axis: str) -> Panel:
     lines = [Line(step, _points(run, axis, step)) for step in STEPS]
-    return Panel("", "microseconds", lines, AXES[axis], logarithmic=True)
+    return Panel("", "microseconds", lines, AXES[axis])
