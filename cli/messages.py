@@ -5,7 +5,7 @@ may say more. Texts come from outside and go to a terminal: control characters a
 """
 
 import json
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar, get_args
 
 import msgspec
 
@@ -130,10 +130,8 @@ class _Job(msgspec.Struct):
     state: str
 
 
-_events: dict[str, msgspec.json.Decoder[Any]] = {
-    kind.__struct_config__.tag: msgspec.json.Decoder(kind)
-    for kind in (Queued, Started, Progress, Picture, Cancelled, Failed)
-    if isinstance(kind.__struct_config__.tag, str)
+_events: dict[str, msgspec.json.Decoder[Event]] = {
+    kind.__struct_config__.tag: msgspec.json.Decoder(kind) for kind in get_args(Event)
 }
 _problem = msgspec.json.Decoder(_Problem)
 _status = msgspec.json.Decoder(Status)
@@ -143,10 +141,7 @@ _job = msgspec.json.Decoder(_Job)
 def read_event(name: str, data: bytes | bytearray) -> Event | None:
     """An event of a stream; None for one that this client does not know. Raises ValueError."""
     decoder = _events.get(name)
-    if decoder is None:
-        return None
-    event: Event = _read(decoder, data)
-    return event
+    return _read(decoder, data) if decoder else None
 
 
 def read_status(body: bytes) -> Status:
