@@ -84,9 +84,9 @@ def _url(text: str) -> URL:
 
 
 def _key(environ: Mapping[str, str]) -> str:
-    path = environ.get("SD_B64_KEY_FILE")
-    if environ.get("SD_B64_KEY") or not path:
-        return environ.get("SD_B64_KEY", "")
+    key, path = environ.get("SD_B64_KEY", ""), environ.get("SD_B64_KEY_FILE")
+    if key or not path:
+        return key
     try:
         return Path(path).read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
