@@ -59,8 +59,8 @@ def _table(run: Run, way: str) -> Table:
 
 def _goals(run: Run, way: str) -> list[Goal]:
     """The worst cell decides."""
-    gaps = [series for cell in _cells(run) if (series := _find(run, way, *cell, "gap p50 ms"))]
-    busy = [series for cell in _cells(run) if cell[0] == 1 and (series := _find(run, way, *cell, "busy %"))]
+    gaps = [found for at in _cells(run) if (found := _find(run, way, *at, "gap p50 ms"))]
+    busy = [found for at in _cells(run) if at[0] == 1 and (found := _find(run, way, *at, "busy %"))]
     slowest = max(gaps, key=lambda series: series.median, default=None)
     laziest = min(busy, key=lambda series: series.median, default=None)
     return [
