@@ -80,21 +80,20 @@ class Server:
             return await self._body(response)
 
     async def foreign(self) -> Failure | None:
-        """What is wrong where something answers that is no such server, or lets nobody in.
+        """Look who is there: what is wrong if it is no server of ours, or lets nobody in.
 
-        None where that is not to be known, as of a server that is away. Our own websocket's port hangs up on
-        what has a body, and has no /catalog.
+        None if it may be one, also where it does not answer. Asked without a body, for our own websocket's
+        port hangs up on one, and would not be told from a server that is about to stop.
         """
         try:
             async with self._request("GET", "/catalog", timeout=AT_ONCE) as response:
                 refusal = await self._refusal(response)
+                if response.content_type in OURS:
+                    is_wrong = refusal.code in {"unauthorized", "forbidden"}
+                else:  # an error may be that of a proxy, which hands on other paths
+                    is_wrong = response.status < 400
                 is_websocket = response.status == HTTPStatus.UPGRADE_REQUIRED
-                # Other errors may be a proxy's that hands on other paths.
-                may_be_ours = response.content_type in OURS or response.status >= 400
-                is_final = is_websocket or (
-                    response.content_type in OURS and refusal.code in {"unauthorized", "forbidden"}
-                )
-                return None if may_be_ours and not is_final else refusal
+                return refusal if is_wrong or is_websocket else None
         except Failure:
             return None
 
