@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def _write_the_rest() -> None:
-    """Python does at its exit, and where nobody reads it any more that is 120, whatever the exit code was."""
+    """Python would at its exit, and make the exit code 120 where nobody reads it any more."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:  # it was closed from the start

@@ -75,7 +75,7 @@ class Job:
                 await self._rest(failure)
 
     async def _look_who_hangs_up(self, failure: Failure) -> None:
-        """A server that is about to stop does as well. Raises Failure where it is no server of ours."""
+        """Ours does so if it is about to stop. Raises Failure where this is another program."""
         if (foreign := await self._server.foreign()) is not None:
             raise foreign from failure
         self._hang_ups += not self._server.has_answered
