@@ -1,7 +1,7 @@
 """Chapter: what one kind tells, as Markdown: words, tables, goals, pictures. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from statistics import median
 
 from benchmarks.series import Series
@@ -84,7 +84,7 @@ class Chapter:
     words: str
     tables: Sequence[Table]
     goals: Sequence[Goal]
-    panels: Sequence[Panel] = field(default_factory=tuple)
+    panels: Sequence[Panel] = ()
     """They go side by side into one picture."""
     caption: str = ""
 
