@@ -13,9 +13,9 @@ caller's later jobs move up). The first three are taken in turns, so that what a
 reckoned anew for each position, as for a watcher who comes alone; of many who come within 10 ms, while
 nothing is claimed and nothing ends, only the first waits for that. A hundred cancels follow each hundred of
 these. While one thing grows the others stay at 10,000 waiting jobs of 100 callers and 16 backends. The
-exponent is the slope of a log-log fit: 0 is constant, 1 is linear. What a step costs in any case hides its
-growth while things are few, so the exponent of the last two rows stands beneath it. The longest step is one
-in which Python's garbage collector looked at everything."""
+exponent is the slope of a log-log fit: 0 is constant, 1 is linear. While things are few, the fixed cost of a
+step hides its growth, so the exponent of the last two rows alone stands beneath. The longest step is one in
+which Python's garbage collector looked at everything."""
 
 
 def tell(run: Run) -> Chapter:

@@ -19,11 +19,11 @@ compared, each whole on one core:
   measurement, "core of the load" how near the others come to it: simulated server and load generator share
   the second core, and 1 would mean that they are the limit.
 
-Each figure is the median of the rounds, with the smallest and the largest of them. "Added" is a delay less
-the one of asking directly with as many connections, p50 or p99. A connection asks again as soon as it has
-its picture, so with 16 and 64 of them a delay is mostly that of waiting for one's turn. Peak memory is that
-of all processes together (pages which processes share count for each), under this load; but what a process
-has not given back since a heavier one counts as well, so it is the last table that tells what a load takes.
+Each figure is the median of the rounds, with the smallest and the largest of them. "Added" is a system's
+delay minus that of asking directly with as many connections, p50 or p99. A connection asks again as soon as
+it has its picture, so with 16 and 64 of them a delay is mostly that of waiting for one's turn. Peak memory is
+that of all processes together (pages which processes share count for each). What a process has kept since an
+earlier, heavier load counts in it, so only the last table, of the heaviest, tells what its own load takes.
 Ratios are those of figures of the same round."""
 
 
