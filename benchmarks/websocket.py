@@ -209,11 +209,9 @@ async def _take_crowd(system: System, backends: Backends, paint: float, seconds:
         used, own, lasted = system.cpu() - used, time.process_time() - own, time.monotonic() - began
         memory = system.memory()
         window = heard.all[first:]
-        before = heard.all[:first]
     words = [(moment, decode(message)) for moment, _, message, _ in window if message]
     if system.name == OURS:
-        backend_of = _backends_of(before, window)
-        late = list(delays(words, backend_of, [earlier, backends.logs()]))
+        late = list(delays(words, _backends_of(heard.all), [earlier, backends.logs()]))
         heard_of = sum(one.type == "progress" for _, one in words)
         if len(late) < PAIRED * heard_of or not late:
             raise BenchmarkError(f"of {heard_of} progresses only {len(late)} are in the servers' records")
@@ -232,9 +230,9 @@ async def _take_crowd(system: System, backends: Backends, paint: float, seconds:
     }
 
 
-def _backends_of(*parts: Sequence[tuple[float, int, bytes, int]]) -> dict[str, int]:
+def _backends_of(messages: Sequence[tuple[float, int, bytes, int]]) -> dict[str, int]:
     """The port of the server that paints each job."""
-    started = (decode(message) for part in parts for _, _, message, _ in part if b'"started"' in message)
+    started = (decode(message) for _, _, message, _ in messages if b'"started"' in message)
     return {one.id: int(one.backend.rpartition(":")[2]) for one in started}
 
 
