@@ -82,8 +82,8 @@ class Server:
     async def foreign(self) -> Failure | None:
         """Look who is there: what is wrong if it is no server of ours, or lets nobody in.
 
-        None if it may be one, also where it does not answer. Asked without a body, for our own websocket's
-        port hangs up on one, and would not be told from a server that is about to stop.
+        None if it may be one, also where it does not answer. Asked without a body, for a websocket's port may
+        hang up on one, and would not be told from a server that is about to stop.
         """
         try:
             async with self._request("GET", "/catalog", timeout=AT_ONCE) as response:

@@ -6,8 +6,9 @@ send {"input": "a monkey with a hat"} and read JSON messages until the one of ty
 For plain HTTP there is GET /text?input=... on the HTTP port.
 """
 UNREADABLE = (
-    "HTTP/1.1 400 Bad Request\r\n"
-    "Connection: close\r\n"
+    "HTTP/1.1 426 Upgrade Required\r\n"
+    "Upgrade: websocket\r\n"
+    "Connection: close, Upgrade\r\n"
     f"Content-Length: {len(GUIDE)}\r\n"
     "Content-Type: text/plain; charset=utf-8\r\n"
     "Cache-Control: no-store\r\n"

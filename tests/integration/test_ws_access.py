@@ -209,7 +209,7 @@ async def test_what_no_websocket_begins_with_is_told_so_as_well(head: tuple[str,
     replica that is gone, asks the next one, and says that all of them are."""
     async with serving() as served:
         status, answer, body = await served.ask(*head, "", '{"input": "a"}')
-        assert status == 400
+        assert status == 426
         assert f"Content-Length: {len(body)}" in answer
         assert "HTTP port" in body
 
