@@ -23,16 +23,7 @@ class Tree(app_commands.CommandTree[Any]):
     async def interaction_check(self, interaction: Interaction, /) -> bool:
         """Only one replica goes on, and none that is older than what is asked of it."""
         answers: Answers = cast(Any, interaction.client).desk.answers
-        return self._knows(interaction) and await answers.wins(interaction)
-
-    def _knows(self, interaction: Interaction) -> bool:
-        """Whether this program has that command, and its options: a newer replica may have given others."""
-        data = cast(Any, interaction.data)
-        command = self.get_command(data["name"], type=discord.AppCommandType(data["type"]))
-        if not isinstance(command, app_commands.Command):
-            return command is not None
-        known = {parameter.display_name for parameter in command.parameters}
-        return all(option["name"] in known for option in data.get("options", ()))
+        return _knows(interaction) and await answers.wins(interaction)
 
     async def on_error(self, interaction: Interaction, error: Exception, /) -> None:
         """The one place where errors of commands, buttons and forms end: told to the caller alone."""
@@ -78,3 +69,12 @@ class Translator(app_commands.Translator):
         if not has(str(locale), key) or str(locale).startswith("en"):
             return None
         return say(str(locale), key) + str(string.extras.get("tail", ""))
+
+
+def _knows(interaction: Interaction) -> bool:
+    """Whether this program has that command, and its options: a newer replica may have given others."""
+    command = interaction.command
+    if not isinstance(command, app_commands.Command):
+        return command is not None
+    known = {parameter.display_name for parameter in command.parameters}
+    return all(option["name"] in known for option in cast(Any, interaction.data).get("options", ()))

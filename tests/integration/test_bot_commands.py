@@ -26,7 +26,7 @@ async def finished(served: Served, asked: Asked) -> Message:
     return asked.message
 
 
-@pytest.mark.parametrize("new", ["a command", "an option", "an entry of the menu"])
+@pytest.mark.parametrize("new", ["a command", "an option", "an entry of the menu", "an entry point"])
 async def test_what_only_a_newer_replica_knows_is_left_to_it(
     new: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -41,6 +41,8 @@ async def test_what_only_a_newer_replica_knows_is_left_to_it(
         elif new == "a command":
             discord.commands.append({"id": "7", "name": "styles", "type": 1, "options": [option]})
             asked = await discord.command(served.ann, served.channel, "styles", style="oil")
+        elif new == "an entry point":
+            asked = discord._ask(2, served.ann, served.channel, {"id": "7", "name": "launch", "type": 4})
         else:
             discord.commands.append({"id": "7", "name": "Upscale", "type": 3})
             message = discord.write(served.channel, by=served.ann)
