@@ -18,6 +18,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
+from bot.foreign import ForeignAnswer
 from bot.reading import Interaction, prompt_files
 from core import Coordination, QueueUnavailable
 
@@ -250,7 +251,7 @@ def obstacle(error: Exception) -> str:
 
     Some of aiohttp's words quote the address, with the token in it by which anybody could change the answer.
     """
-    quotes_nothing = isinstance(error, (discord.HTTPException, aiohttp.ClientConnectorError))
+    quotes_nothing = isinstance(error, (discord.HTTPException, aiohttp.ClientConnectorError, ForeignAnswer))
     return str(error) if quotes_nothing else type(error).__name__
 
 

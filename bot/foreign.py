@@ -18,8 +18,12 @@ TRUE_OF_ALL = {413, 429}
 """Too large, and too often: that is so whoever says it, as any 5xx is."""
 
 
+class ForeignAnswer(aiohttp.ClientError):
+    """Discord was not reached."""
+
+
 def refusing_pages() -> aiohttp.TraceConfig:
-    """For a session: its requests raise ContentTypeError, a ClientError, where the answer is foreign."""
+    """For a session: its requests raise ForeignAnswer where the answer is one."""
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(_check)
     return trace
@@ -29,15 +33,8 @@ async def _check(
     _session: aiohttp.ClientSession, _context: SimpleNamespace, told: aiohttp.TraceRequestEndParams
 ) -> None:
     answer = told.response
-    if answer.status in WITHOUT_WORDS or _is_readable(answer, await answer.read()):
-        return
-    raise aiohttp.ContentTypeError(
-        answer.request_info,
-        answer.history,
-        status=answer.status,
-        message="this is not what Discord says, but something in front of it",
-        headers=answer.headers,
-    )
+    if answer.status not in WITHOUT_WORDS and not _is_readable(answer, await answer.read()):
+        raise ForeignAnswer(f"something in front of Discord answers, with status {answer.status}")
 
 
 def _is_readable(answer: aiohttp.ClientResponse, body: bytes) -> bool:

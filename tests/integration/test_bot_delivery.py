@@ -259,6 +259,7 @@ async def test_a_page_that_a_proxy_shows_instead_of_discord_costs_no_picture(
         if path == "/callback":
             served.discord.hide_behind(b"<html>", method, path, status)
             asked = await served.imagine()
+            await until(lambda: f"in front of Discord answers, with status {status}" in caplog.text)
         else:
             asked = await served.hold_one()
             served.discord.hide_behind(b"<html>", method, path, status, times=3)
