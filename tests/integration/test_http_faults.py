@@ -7,13 +7,13 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from httpserver import connection, state, text
+from httpserver import connection, server, state, text
 from tests.doubles.http_fixture import Served, serving
 
 HOST = b"Host: localhost\r\n"
@@ -311,6 +311,30 @@ async def test_a_long_url_is_told_the_way(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         answer = await served.send(RUBBISH["long URL"] + b"\r\n")
     assert b"longer than 131072 bytes; POST /text" in answer
+
+
+async def test_a_client_that_does_not_hang_up_after_a_refusal_holds_up_no_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its answer: nothing is left to write. By itself the server waits for ten seconds."""
+    monkeypatch.setattr(server, "CLOSING_SECONDS", 60)
+    async with asyncio.timeout(9), AsyncExitStack() as clients, serving(tmp_path) as served:
+        reader, writer = await clients.enter_async_context(connected(served))
+        writer.write(b"rubbish\r\n\r\n")
+        assert b"not readable as HTTP" in await reader.read()
+
+
+@pytest.mark.parametrize("rest", [b"", b"a" * 2_000_000], ids=["nothing more", "much more"])
+async def test_a_body_that_cannot_be_read_on_is_answered_at_once(tmp_path: Path, rest: bytes) -> None:
+    """Its request waited for the rest, and was then told that this did not arrive in time."""
+    head = b"POST /text HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with asyncio.timeout(20), serving(tmp_path) as served, connected(served) as (reader, writer):
+        writer.write(head)
+        await reader.readuntil(b"100 Continue\r\n\r\n")
+        writer.write(b"1\r\na\r\nno number\r\n" + rest)
+        answer = await reader.read()
+        assert answer.count(b"HTTP/1.1 ") == answer.count(b"HTTP/1.1 400 ") == 1
+        await goes_on(served)
 
 
 async def test_a_client_that_still_sends_what_was_refused_reads_why(tmp_path: Path) -> None:
