@@ -53,6 +53,8 @@ end
 if redis.call('EXISTS', P .. 'withdrawn:' .. token) == 1 then return {} end
 local owner = redis.call('HGET', P .. 'owner', backend)
 if owner and owner ~= process then return {} end
+local woken_for = redis.call('HGET', P .. 'woken', backend)
+redis.call('HDEL', P .. 'woken', backend)
 local able = offers_now(backend) and redis.call('HGET', P .. 'o:' .. backend, 'usable') == '1'
 local id = able and next_job()
 if not id then
@@ -60,7 +62,7 @@ if not id then
   return {}
 end
 redis.call('HDEL', P .. 'idle', backend)
-local caller, cost = get(id, 'caller', 'cost')
+local caller, cost, kind = get(id, 'caller', 'cost', 'kind')
 -- By the clock: a fence is never given twice, also where Valkey lost what it had not written when it was killed.
 local fence, version = string.format('%d', math.max(state_of('claims') + 1, NOW)), changed()
 redis.call('HSET', S, 'claims', fence)
@@ -75,4 +77,6 @@ redis.call('HSET', P .. 'on', id, backend .. ' ' .. NOW .. ' ' .. cost)
 redis.call('HSET', P .. 'tokens', token, id)
 redis.call('ZREM', P .. 'unwatched', id)
 tell(id, version, 'S', last)
+-- It took another job that came meanwhile: what it was woken for may be for somebody else.
+if woken_for and woken_for ~= kind then wake(woken_for) end
 return answer(id)

@@ -24,6 +24,7 @@
 --   kept, brief, gone  zset  ended jobs by the time at which they expire, are dropped, are forgotten
 --   o:BACKEND   hash   an offer; om:, os: sets of its models and samplers; offers: zset by their end
 --   idle        hash   backends that wait for a job, and the process to wake
+--   woken       hash   backends that were woken, and the kind of job that is for them
 --   owner, own  hash, zset   who owns a backend, and until when
 --   workers     zset   workers by the time at which they count as dead; wants:WORKER: set of backends
 --   lapsed      hash   backends whose lease has ended, since when, until somebody takes them
@@ -202,6 +203,9 @@ local function wake(kind)
   table.sort(idle, function(a, b) return a[3] < b[3] or (a[3] == b[3] and a[4] < b[4]) end)
   for _, one in ipairs(idle) do
     redis.call('HDEL', P .. 'idle', one[1])
-    if send(one[2], 'B', one[1], 0, '') > 0 then return end
+    if send(one[2], 'B', one[1], 0, '') > 0 then
+      redis.call('HSET', P .. 'woken', one[1], kind)
+      return
+    end
   end
 end

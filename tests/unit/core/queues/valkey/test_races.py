@@ -20,7 +20,7 @@ from core.queues.valkey.watched import Watched
 from core.request import SMALLEST_COST, ImageRequest
 from core.watch import Watch
 from tests.unit.core.examples import ALICE, ERROR, UNREACHED, painted, soon, told, usable, wish_for
-from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot, waiting_for
+from tests.unit.core.queues.homes import ValkeyHome, claiming, go_back, snapshot, waiting_for
 from tests.valkey_server import ValkeyServer
 
 WATCHED = Wish(held=True, watched=True, preview=False)
@@ -160,6 +160,25 @@ async def test_who_asks_for_a_job_that_is_not_there_makes_no_server_look_idle(
     queue._missed_something()
     await queue.pulse()
     assert await told(watch) == []
+
+
+async def test_what_a_worker_was_woken_for_and_did_not_take_wakes_another_one(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two that come at once the fastest is woken for the first, and prefers the second: its model's."""
+    monkeypatch.setattr("core.queues.valkey.holding.POLL", 60)
+    await queue.offer(usable("gpu:1", "anime", "photo", loaded="anime", pace=1.0))
+    await queue.offer(usable("gpu:2", "photo", pace=9.0))
+    async with claiming(queue, "gpu:1") as fast, claiming(queue, "gpu:2") as slow:
+        before(
+            monkeypatch,
+            queue,
+            "claim",
+            lambda: queue.put("second", wish_for(model="anime"), ALICE, keep=True),
+        )
+        await queue.put("first", wish_for(model="photo"), ALICE, keep=True)
+        assert (await soon(fast)).id == "second"
+        assert (await soon(slow)).id == "first"
 
 
 async def test_what_was_asked_before_valkey_went_back_is_not_believed_afterwards(
