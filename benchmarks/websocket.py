@@ -22,15 +22,16 @@ BARE = "bare websockets"
 HTTP, WEBSOCKET = "HTTP", "websocket"
 BACKENDS = 16
 ROUNDS = 5
-IDLE, CROWD, SHARERS = 5000, 2000, 200
+IDLE, QUICK_IDLE, CROWD, SHARERS = 5000, 2000, 2000, 200
 FILES_BESIDE = 1000
 """Open files that are no connections of the crowd."""
-PAINT_SECONDS, QUICK_PAINT_SECONDS = 5.0, 3.0
-PROGRESS_SECONDS = 0.5
+PAINT_SECONDS = 5.0
+CROWD_MESSAGE = b'{"input":"a tiny monkey","steps":10}'
+"""A step, and so a progress, each half second."""
 SHARE_SECONDS = 1.5
-SETTLE_SECONDS = 1.0
-"""After the first pictures: before, the pace is unknown, and places do not move. The bare side waits as long:
-its pings come as long after a connection was opened, and a message costs half while all of it is warm."""
+SETTLE_SECONDS = PAINT_SECONDS + 1
+"""Before the first pictures are there the pace is unknown, and places do not move. As long for the bare side:
+its pings come as long after a connection was opened, and while all of it is warm a message costs it half."""
 SECONDS, QUICK_SECONDS = 20.0, 4.0
 PICTURE_SECONDS, QUICK_PICTURE_SECONDS = 4.0, 1.0
 PAIRED = 0.95
@@ -57,9 +58,10 @@ def measure(bench: Bench, *, quick: bool, say: Say) -> tuple[Gathering, list[str
     most = raise_open_files()
     if most < CROWD + FILES_BESIDE:
         raise BenchmarkError(f"{CROWD + FILES_BESIDE} open files are needed, and {most} allowed (ulimit -Hn)")
-    idle = min(IDLE, most - FILES_BESIDE)
+    wanted = QUICK_IDLE if quick else IDLE
+    idle = min(wanted, most - FILES_BESIDE)
     notes = (
-        [] if idle == IDLE else [f"This system allows {most} open files, so {idle} connections were idle."]
+        [] if idle == wanted else [f"This system allows {most} open files, so {idle} connections were idle."]
     )
     native, pictures = build(bench), make_pictures(bench.folder)
     gathering = Gathering()
@@ -180,28 +182,27 @@ def _crowd(
     quick: bool,
 ) -> None:
     """Many who wait and see their place move, a few who see progress."""
-    seconds, paint = (QUICK_SECONDS, QUICK_PAINT_SECONDS) if quick else (SECONDS, PAINT_SECONDS)
+    seconds = QUICK_SECONDS if quick else SECONDS
     with (
-        native.backends(BACKENDS, paint, [pictures["tiny"]]) as backends,
+        native.backends(BACKENDS, PAINT_SECONDS, [pictures["tiny"]]) as backends,
         our_websocket(native.bench, backends) as ours,
         _bare(native.bench, pictures["tiny"]) as bare,
     ):
         for turn in range(ROUNDS):
             say(f"{CROWD} clients: round {turn + 1} of {ROUNDS}")
             for system in (ours, bare)[:: (-1) ** turn]:
-                figures = loop.run(_take_crowd(system, backends, paint, seconds))
+                figures = loop.run(_take_crowd(system, backends, seconds))
                 gathering.add_all(figures, scene="crowd", system=system.name)
 
 
-async def _take_crowd(system: System, backends: Backends, paint: float, seconds: float) -> dict[str, float]:
+async def _take_crowd(system: System, backends: Backends, seconds: float) -> dict[str, float]:
     heard = Heard()
     async with crowd(CROWD, system.port, "/crowd", heard) as clients:
         if system.name == OURS:
-            steps = round(paint / PROGRESS_SECONDS)  # each of them is a progress
             for client in clients:
-                client.say(b'{"input":"a tiny monkey","steps":%d}' % steps)
+                client.say(CROWD_MESSAGE)
         await heard.until(lambda: len(heard.all) >= CROWD)
-        await asyncio.sleep(paint + SETTLE_SECONDS)
+        await asyncio.sleep(SETTLE_SECONDS)
         earlier = backends.logs()  # a progress may be told before the window begins, and heard in it
         first, used, own = len(heard.all), system.cpu(), time.process_time()
         began = time.monotonic()

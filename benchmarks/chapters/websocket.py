@@ -12,10 +12,10 @@ own keepalive pings as often; it sends the same kinds of messages to as many cli
 behind it."""
 CROWD_WORDS = """\
 **2,000 clients.** Each is a caller of its own with one prompt; `MAX_QUEUE` is raised, by default a thousand
-may wait. 16 servers paint (5 seconds a picture, 3 with `--quick`), so 16 clients get a progress
-twice a second, and all the others their place in the queue once a second. The delay of a progress is measured
-from the painting server's word to the client that has read it. "Behind" is how long after the first position
-of a second another one arrives."""
+may wait. 16 servers paint (5 seconds a picture), so 16 clients get a progress twice a second, and all the
+others their place in the queue once a second. The delay of a progress is measured from the painting server's
+word to the client that has read it. "Behind" is how long after the first position of a second another one
+arrives."""
 
 
 def tell(run: Run) -> Chapter:
