@@ -35,6 +35,8 @@ class Kept:
         size = _weight(job)
         self._results[job.id] = _Result(job, size, now + self._ttl)
         self._bytes += size
+        if size > self._max_bytes:  # it would go as well, after all the others
+            self._expire(job.id, now)
         while self._bytes > self._max_bytes:
             self._expire(next(iter(self._results)), now)
 

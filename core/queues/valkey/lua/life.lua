@@ -78,11 +78,9 @@ local function end_job(id, words, pictures, size)
   local weight = size + RECORD + redis.call('HSTRLEN', job(id), 'request') + #words
   redis.call('HSET', job(id), 'size', weight)
   redis.call('ZADD', P .. 'kept', NOW + RESULT_TTL, id)
-  local bytes = redis.call('HINCRBY', S, 'kept_bytes', weight)
-  while bytes > RESULT_MAX do
-    expire(redis.call('ZRANGE', P .. 'kept', 0, 0)[1])
-    bytes = state_of('kept_bytes')
-  end
+  redis.call('HINCRBY', S, 'kept_bytes', weight)
+  if weight > RESULT_MAX then expire(id) end  -- it would go as well, after all the others
+  while state_of('kept_bytes') > RESULT_MAX do expire(redis.call('ZRANGE', P .. 'kept', 0, 0)[1]) end
 end
 
 -- A running job waits again, first in line.

@@ -835,13 +835,17 @@ async def test_kept_results_are_bounded_in_bytes_the_oldest_go_first(home: Home)
 
 
 async def test_a_result_that_is_larger_than_the_bound_is_still_handed_out(home: Home) -> None:
+    """And none goes for it, since it would go next."""
     queue = await home.open(result_max_bytes=10_000)
     await queue.offer(usable("gpu:1"))
+    await submit(queue, "small", keep=True)
+    await queue.finish(await claim(queue), painted())
     watch = await submit(queue, "job", keep=True)
     await queue.finish(await claim(queue), painted(picture=b"A" * 30_000))
     assert isinstance(await soon(watch.end()), Completed)
     with pytest.raises(Expired):
         await queue.events("job")
+    assert isinstance(await last_told(await queue.events("small")), Completed)
 
 
 async def test_an_id_whose_result_has_expired_may_be_painted_again(home: Home) -> None:
