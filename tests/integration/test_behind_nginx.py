@@ -427,7 +427,7 @@ async def test_a_body_for_the_websocket_is_no_replica_that_is_gone_through_the_n
         nginx(tmp_path, of_compose(tmp_path, port, replica)),
         served.client.post(f"http://127.0.0.1:{port}/text", json={"input": "a"}) as answer,
     ):
-        assert answer.status == 400, await answer.text()
+        assert answer.status == 426, await answer.text()
         assert "HTTP port" in await answer.text()
 
 
