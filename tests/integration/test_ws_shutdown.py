@@ -1,12 +1,13 @@
 """How the websocket stops: what runs is delivered, new work refused, then everybody is told goodbye."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
-from tests.doubles.ws_fixture import UPGRADE, running, serving
+from tests.doubles.ws_fixture import UPGRADE, Client, running, serving
 from wsserver import listen, server
 
 
@@ -88,9 +89,9 @@ async def test_a_server_that_closes_without_a_drain_leaves_its_jobs_alone() -> N
         assert served.double.interrupts == []
 
 
-async def test_a_client_that_does_not_read_cannot_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "FLUSH_SECONDS", 0.1)
-    monkeypatch.setattr(server, "GOODBYE_SECONDS", 0.1)
+@asynccontextmanager
+async def large_picture_sent() -> AsyncIterator[tuple[Client, asyncio.Event, asyncio.Task[None]]]:
+    """A client that has not read the picture yet, which another one has heard."""
     async with (
         running() as (served, stop, ended),
         served.client(max_queue=1) as client,
@@ -99,6 +100,13 @@ async def test_a_client_that_does_not_read_cannot_hold_up_the_end(monkeypatch: p
         for each in (client, other):
             await each.say(input="/kb-9000", idempotency_key="large")
         await other.hear("image")
+        yield client, stop, ended
+
+
+async def test_a_client_that_does_not_read_cannot_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "FLUSH_SECONDS", 0.1)
+    monkeypatch.setattr(server, "GOODBYE_SECONDS", 0.1)
+    async with large_picture_sent() as (_, stop, ended):
         stop.set()
         async with asyncio.timeout(5):
             await ended
@@ -108,14 +116,7 @@ async def test_a_picture_that_is_on_its_way_is_waited_for_as_well(monkeypatch: p
     """It is the last that is told of its job, whose label is free from then on."""
     monkeypatch.setattr(server, "WRITE_LIMIT", 0)  # what was sent is all with the system then
     monkeypatch.setattr(server, "GOODBYE_SECONDS", 0.0)
-    async with (
-        running() as (served, stop, ended),
-        served.client(max_queue=1) as client,
-        served.client() as other,
-    ):
-        for each in (client, other):
-            await each.say(input="/kb-9000", idempotency_key="large")
-        await other.hear("image")
+    async with large_picture_sent() as (client, stop, ended):
         stop.set()
         assert len((await client.hear("image"))["image-base64"]) > 9_000_000
         await ended
