@@ -12,7 +12,8 @@ from benchmarks.native import Backends, Log, Native, build
 from benchmarks.pictures import Picture, make_pictures
 from benchmarks.processes import Bench, Say
 from benchmarks.series import Gathering, percentile
-from benchmarks.systems import Start, System, shared_queue, valkey_path, whole_way
+from benchmarks.systems import Start, System, shared_queue, whole_way
+from tests.valkey_server import valkey_path
 
 MEMORY, SHARED = "one process, queue in memory", "Valkey, front end and worker apart"
 WAYS: dict[str, Start] = {MEMORY: whole_way, SHARED: shared_queue}

@@ -18,7 +18,6 @@ from redis.asyncio import Redis
 
 from benchmarks.processes import Bench, BenchmarkError, Say
 from benchmarks.series import Gathering, percentile
-from benchmarks.systems import valkey_path
 from core.caller import Caller
 from core.events import Completed, Image
 from core.offers import Offer
@@ -27,7 +26,7 @@ from core.queues.memory import MemoryQueue
 from core.queues.valkey import ValkeyQueue
 from core.request import ImageRequest
 from core.settings import Settings
-from tests.valkey_server import ValkeyServer
+from tests.valkey_server import ValkeyServer, valkey_path
 
 MEMORY, SHARED = "memory", "Valkey"
 CALLERS = [Caller(f"caller {number}") for number in range(50)]

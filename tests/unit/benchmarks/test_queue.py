@@ -6,7 +6,7 @@ from benchmarks import queue
 from benchmarks.chapters import CHAPTERS
 from benchmarks.report import printed
 from benchmarks.series import Run
-from benchmarks.systems import valkey_path
+from tests.valkey_server import valkey_path
 
 
 @pytest.mark.slow
