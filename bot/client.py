@@ -6,8 +6,8 @@ It reads no messages: interactions need no intent. Everything that runs beside i
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import aiohttp
@@ -217,26 +217,24 @@ def _outlived(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]
 
 
 @asynccontextmanager
-async def listen(gateway: Gateway, settings: Settings, *, vital: bool = True) -> AsyncIterator[Bot]:
+async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
     """Run the bot beside the body; yields at once, Discord may take its time.
 
     Leaving it lets the ends of jobs be told after `gateway.drain`, and lets go of the others: another
-    replica, or this one started again, goes on with them. Raises SettingsError for a wrong token; where the
-    bot is not `vital`, one that was right and is no more, or a fault of ours, ends the bot, and nothing else.
+    replica, or this one started again, goes on with them. Raises SettingsError for a wrong token.
     """
     if not settings.discord_token:
         raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
     if not settings.discord_token.isprintable():  # of several lines: no header can hold it
         raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN)
     _point_at(settings)
-    try:
+    with alone():
         async with (
             aiohttp.ClientSession() as session,
             Bot(gateway, settings, session) as bot,
             asyncio.TaskGroup() as tasks,
         ):
-            following = tasks.create_task(bot.follow())
-            running = [following, tasks.create_task(_live(bot, settings.discord_token, following, vital))]
+            running = [tasks.create_task(bot.follow()), tasks.create_task(bot.live(settings.discord_token))]
             try:
                 yield bot
                 if gateway.draining:
@@ -246,27 +244,18 @@ async def listen(gateway: Gateway, settings: Settings, *, vital: bool = True) ->
                     task.cancel()
                 # It may lose a cancellation while it connects (wait_for of Python 3.11): this ends it, too.
                 await bot.close()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Raise an error as it is, and not in the group that a TaskGroup makes of it, also of a single one."""
+    try:
+        yield
     except BaseExceptionGroup as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]  # a TaskGroup wraps also what it holds by itself
+            error = error.exceptions[0]
         raise error from None
-
-
-async def _live(bot: Bot, token: str, following: asyncio.Task[None], vital: bool) -> None:
-    try:
-        await bot.live(token)
-    except* SettingsError as errors:
-        if vital or not bot.was_connected:
-            raise
-        log.error("the Discord bot has ended, and all else goes on without it: %s", errors.exceptions[0])
-        following.cancel()  # its client is closed: another replica may go on with its jobs
-    except* Exception as faults:
-        if vital:
-            raise
-        log.error("a fault in the Discord bot, which has ended; all else goes on without it", exc_info=faults)
-        following.cancel()
-        await bot.close()  # else it would look online, and hear nothing
 
 
 def _in_one_line(record: logging.LogRecord) -> bool:

@@ -22,12 +22,13 @@ OPENED = 101
 """The status of a websocket that opens."""
 
 
-def pauses() -> Iterator[float]:
-    """Seconds to wait before each further try, without end."""
+def pauses(*, longest: float | None = None) -> Iterator[float]:
+    """Seconds to wait before each further try, without end; at most `longest`, or LONGEST_PAUSE."""
+    longest = LONGEST_PAUSE if longest is None else longest
     pause = FIRST_PAUSE
     while True:
-        yield min(pause, LONGEST_PAUSE)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        yield min(pause, longest)
+        pause = min(2 * pause, longest)
 
 
 def bound_backoff() -> None:

@@ -22,6 +22,7 @@ from bot.answers import NETWORK, obstacle
 from bot.buttons import view_of
 from bot.infotext import infotext_of
 from bot.messages import Page, is_cut, late_page, page_of
+from bot.pace import pauses
 from bot.pictures import decode, format_of
 from bot.reading import PROMPT_FILE
 from bot.refusals import TOO_OFTEN, closes, is_too_large, may_mean_files, means_files
@@ -37,7 +38,6 @@ LAST_WORDS = 30.0
 PATIENCE = 100.0
 """Seconds for Discord to take progress: the line may be dead. Cloudflare, in front of Discord, waits as long;
 what is given up sooner could come through later, over the picture."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MISSES = 4
 """Attempts in a row that did not reach Discord, after which another process may try."""
 
@@ -108,8 +108,8 @@ class Screen:
         `check` raises, before each try, where that is no longer ours to do.
         Raises CutOff where that is for another process to try, unless this one is `alone`.
         """
-        most, pause = self.ticket.most_bytes, FIRST_PAUSE
-        misses = 0
+        most, misses = self.ticket.most_bytes, 0
+        waits = pauses()
         ways = self._ways()
         refused: dict[Way, discord.HTTPException] = {}  # that may take the message without its files
         page, files = await self._last_page(end, most)
@@ -149,8 +149,7 @@ class Screen:
                 return True
             if self._clock() > self.ticket.forgotten_at:
                 return False  # what lasts for a day does not pass
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            await asyncio.sleep(next(waits))
         return False
 
     def _rule_out(

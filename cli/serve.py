@@ -122,13 +122,13 @@ def _own_address() -> str:
 
 @asynccontextmanager
 async def _discord(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
-    """The bot, where it has a token; one that Discord takes away later costs nobody else anything."""
+    """The bot, where it has a token; what becomes of it later costs nobody else anything."""
     if not settings.discord_token:
         yield
         return
     import bot  # discord.py takes a third of a second to import, and most have no bot
 
-    async with bot.listen(gateway, settings, vital=False):
+    async with bot.beside(gateway, settings):
         yield
 
 

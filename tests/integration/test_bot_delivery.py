@@ -48,7 +48,7 @@ GIVES_WAY = ("left to another replica", "has delivered it meanwhile")
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits longer than it must."""
     monkeypatch.setattr(showing, "EVERY", 0.02)
-    monkeypatch.setattr(screen, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.02)
 
 
 @pytest.fixture
@@ -551,6 +551,7 @@ async def test_a_gateway_that_hangs_up_at_once_is_not_called_all_the_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """discord.py comes back without a pause, some hundred times a second: Discord shuts such callers out."""
+    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.1)
     monkeypatch.setattr(pace, "LONGEST_PAUSE", 0.1)
     async with serving() as served:
         gateway = served.discord.gateway
@@ -874,7 +875,7 @@ async def test_a_replica_that_hung_between_two_tries_does_not_bring_back_what_wa
 ) -> None:
     """Discord took nothing for a while; another one took over, delivered, and its owner has deleted it."""
     caplog.set_level("INFO")
-    monkeypatch.setattr(screen, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(pace, "LONGEST_PAUSE", 0.02)
     async with serving() as served:
         coordination = served.gateway.coordination
         asked = await served.hold_one()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot import answers, desk, screen, showing
+from bot import answers, desk, pace, screen, showing
 from core import Gateway
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Message
@@ -17,7 +17,7 @@ LONG = "monkey " * 500 + "*" * 400
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing waits longer than it must."""
     monkeypatch.setattr(showing, "EVERY", 0.02)
-    monkeypatch.setattr(screen, "FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.02)
 
 
 def about(message: Message) -> str:

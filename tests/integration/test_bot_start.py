@@ -10,9 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.beside import beside
 from bot.client import Bot, listen
 from bot.sync import sync
-from core import Caller, Completed, ImageRequest, SettingsError, connect
+from core import Caller, Completed, ImageRequest, Settings, SettingsError, connect
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import TOKEN, LoopbackDiscord
 from tests.doubles.discord_fixture import serving, settings_of
@@ -327,9 +328,8 @@ async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_se
     """Loudly; a bot that Discord refuses from the start is a wrong setting there as well."""
     async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
         settings = settings_of(discord, double)
-        async with connect(settings) as gateway, listen(gateway, settings, vital=False) as bot:
+        async with connect(settings) as gateway, beside(gateway, settings):
             await discord.ready()
-            await bot.wait_until_ready()
             double.hold(at=1)
             await discord.command(discord.person(), discord.channel(), "imagine", prompt="of Discord")
             await double.until(lambda: double.active)
@@ -343,30 +343,38 @@ async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_se
         errors = [record.message for record in caplog.records if record.levelname == "ERROR"]
         assert [error for error in errors if "does not accept this token" in error] == errors
         with pytest.raises(SettingsError, match="does not accept this token"):
-            async with connect(settings) as gateway, listen(gateway, settings, vital=False):
+            async with connect(settings) as gateway, beside(gateway, settings):
                 await asyncio.Event().wait()
 
 
-async def test_a_fault_of_the_bot_costs_nobody_else_their_pictures(
+async def test_a_bot_with_a_fault_begins_anew_where_others_are_served_beside_it(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where it runs beside HTTP; alone it ends, for whoever starts it again."""
-
-    async def fail(*_: object) -> bool:
-        raise LookupError("our own")
-
-    monkeypatch.setattr("bot.client.sync", fail)
+    """And goes on with its jobs. No session can begin with a READY that says nothing; alone the bot ends."""
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.client.IDENTIFY_SECONDS", 0.01)
     async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
         settings = settings_of(discord, double)
-        async with connect(settings) as gateway, listen(gateway, settings, vital=False):
-            while "all else goes on" not in caplog.text:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-            async with gateway.submit(ImageRequest(prompt="of HTTP"), Caller("127.0.0.1")) as watch:
-                assert isinstance(await watch.end(), Completed)
-        assert "our own" in caplog.text
-        with pytest.raises(LookupError, match="our own"):
-            async with connect(settings) as gateway, listen(gateway, settings):
-                await asyncio.Event().wait()
+        async with connect(settings) as gateway, beside(gateway, settings):
+            await discord.ready()
+            double.hold(at=1)
+            command = await discord.command(discord.person(), discord.channel(), "imagine", prompt="a monkey")
+            await double.until(lambda: double.active)
+            discord.gateway.tell("READY", {})
+            await discord.until(lambda: len(discord.gateway.identifies) == 2)
+            double.release()
+            await discord.settled(command)
+        (fault,) = [record for record in caplog.records if record.levelname == "ERROR"]
+        assert "begins anew" in fault.message
+        with pytest.raises(KeyError):
+            await _have_a_fault(discord, settings)
+
+
+async def _have_a_fault(discord: LoopbackDiscord, settings: Settings) -> None:
+    async with connect(settings) as gateway, listen(gateway, settings) as bot:
+        await bot.wait_until_ready()
+        discord.gateway.tell("READY", {})
+        await asyncio.Event().wait()
 
 
 @pytest.mark.slow
