@@ -149,8 +149,7 @@ async def _painting(settings: Settings) -> AsyncIterator[_Painters]:
     if settings.sd_backends:
         yield _Painters(settings)
         return
-    async with open_session() as session:
-        found = await discover(session)
+    found = await _look()
     if found is Found.A1111:
         yield _Painters(settings.with_backends(BackendAddress(USUAL)), "found on its usual port")
         return
@@ -160,15 +159,20 @@ async def _painting(settings: Settings) -> AsyncIterator[_Painters]:
         settings, "ENGINE", lambda port: engine.server.serve(host, port, seconds), may_move=True
     ) as port:
         painter = BackendAddress(f"http://{reachable(host)}:{port}")
-        # On that port itself nobody else can come, and it would be found in its own place.
-        stand_in = not USUAL.endswith(f":{port}")
+        # There itself nobody else can come, and it would be found in its own place.
+        stand_in = not USUAL.endswith(f":{port}") or await _look() is not Found.A1111
         yield _Painters(settings.with_backends(painter), NOTES.get(found, ""), stand_in=stand_in)
 
 
 async def _usual_server() -> BackendAddress:
     """Wait for a server on A1111's usual port: after a boot it may be ready later than this is."""
+    while True:
+        await asyncio.sleep(LOOK_FOR)
+        if await _look() is Found.A1111:
+            return BackendAddress(USUAL)
+
+
+async def _look() -> Found:
+    """What is to be found on A1111's usual port."""
     async with open_session() as session:
-        while True:
-            await asyncio.sleep(LOOK_FOR)
-            if await discover(session) is Found.A1111:
-                return BackendAddress(USUAL)
+        return await discover(session)

@@ -225,16 +225,19 @@ async def test_a_configured_server_that_is_down_is_shown_and_no_demo_steps_in(tm
 
 
 @pytest.mark.slow
-async def test_a_server_that_comes_later_paints_in_place_of_the_demo(tmp_path: Path) -> None:
-    """After a boot it may be ready later than this."""
-    usual = f"http://127.0.0.1:{free_port()}"
+@pytest.mark.parametrize("beside", [False, True])
+async def test_a_server_that_comes_later_paints_in_place_of_the_demo(tmp_path: Path, beside: bool) -> None:
+    """After a boot it may be ready later than this; also where the demo has its port on another address."""
+    port = free_port()
+    usual = f"http://127.0.0.1:{port}"
+    engine = {"ENGINE_HOST": "127.0.0.2", "ENGINE_PORT": str(port)} if beside else {}
     later = f"import cli.serve\ncli.serve.LOOK_FOR, cli.serve.USUAL = 0.05, {usual!r}\n" + USUAL_IS % usual
-    async with _serve(tmp_path, later, HTTP_PORT="0", WS_PORT="0") as serve:
+    async with _serve(tmp_path, later, HTTP_PORT="0", WS_PORT="0", **engine) as serve:
         said = await serve.says("SD_BACKENDS=")
         assert "demo painter" in said
         link = re.findall(r"http://127\.0\.0\.1:\d+/", said)[0]
         async with (
-            A1111Double(port=int(usual.rpartition(":")[2])) as double,
+            A1111Double(port=port) as double,
             aiohttp.ClientSession() as session,
         ):
             await serve.says(f"{double.name} paints from now on")
