@@ -354,6 +354,7 @@ async def test_a_bot_with_a_fault_begins_anew_where_others_are_served_beside_it(
     monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
     monkeypatch.setattr("bot.client.IDENTIFY_SECONDS", 0.01)
     async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
+        discord.gateway.identify_seconds = 0.0
         settings = settings_of(discord, double)
         async with connect(settings) as gateway, beside(gateway, settings):
             await discord.ready()
