@@ -12,10 +12,11 @@ newcomers would stand behind all that was passed over.
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import takewhile
+from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -67,14 +68,17 @@ class FairOrder(Generic[K]):
         self._lines: defaultdict[K, Line] = defaultdict(Line)
         self._passes: dict[K, list[_Pass]] = {}
         """For each line those over a job that waits in it."""
+        self._leaving: dict[str, Waiting[K]] = {}
+        """Cancelled ones, which stand in all of these until the next look."""
+        self._leaving_of: Counter[str] = Counter()
         self._forget_at = 64
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) - len(self._leaving)
 
     def waiting_of(self, caller: str) -> int:
         """How many jobs of this caller wait."""
-        return len(self._by_caller.get(caller, ()))
+        return len(self._by_caller.get(caller, ())) - self._leaving_of[caller]
 
     def add(
         self, id: str, caller: str, cost: float, kind: K, competes: Callable[[K], bool] = lambda _: False
@@ -83,6 +87,7 @@ class FairOrder(Generic[K]):
 
         `competes` says of other kinds whether a backend can do both.
         """
+        self._settle()
         now = self._virtual_time
         self._arrivals += 1
         share = self._shares.get(caller)
@@ -104,6 +109,7 @@ class FairOrder(Generic[K]):
         starts no more than `slack` cost units after the first of another caller, and none has been passed
         over for more than `slack` in all.
         """
+        self._settle()
         heads = {kind: line.first() for kind, line in self._lines.items() if accepts(kind)}
         if not heads:
             return None
@@ -114,39 +120,59 @@ class FairOrder(Generic[K]):
                 chosen = liked
         job = self._by_arrival[heads[chosen][-1]]
         self._drop(job)
-        self._hold_up(job)
+        self._hold_up(job, next(self._later(job), None))
         self._virtual_time = max(self._virtual_time, heads[first][0])
         self._forget()
         return job.id
 
     def remove(self, id: str) -> None:
         """A waiting job is cancelled: its caller gets the cost back, and its later jobs move up."""
-        job = self._waiting[id]
-        self._drop(job)
-        refund = job.cost
-        for later in self._later(job):
-            if refund <= 0:
-                break
-            refund = self._move_up(later, refund)
-        share = self._shares.get(job.caller)
-        if share is not None:
-            share.finish = max(share.floor, share.finish - refund)
-        self._hold_up(job)
-        self._forget()
+        self._leaving[id] = job = self._waiting[id]
+        self._leaving_of[job.caller] += 1
 
     def ahead(self, id: str) -> dict[K, tuple[int, float]]:
         """For each kind that waits: how many jobs stand before this one, and their cost."""
+        self._settle()
         return self.before(self._waiting[id].key)
 
     def since(self, key: Key) -> Iterator[tuple[Key, str, K, float]]:
         """The waiting jobs from this key on: key, id, kind and cost of each. Nothing may change meanwhile."""
+        self._settle()
         for found in merge(*(line.since(key) for line in self._lines.values())):
             job = self._by_arrival[found[-1]]
             yield found, job.id, job.kind, job.cost
 
     def before(self, key: Key) -> dict[K, tuple[int, float]]:
         """For each kind that waits: how many jobs stand before this key, and their cost."""
+        self._settle()
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
+
+    def _settle(self) -> None:
+        """Let go of those that leave: by whichever goes first, what stays comes to stand where it does now.
+
+        Last come, first gone, so that nothing is moved up that leaves as well.
+        """
+        if not self._leaving:
+            return
+        for job in sorted(self._leaving.values(), key=attrgetter("arrival"), reverse=True):
+            self._let_go(job)
+        self._leaving.clear()
+        self._leaving_of.clear()
+        self._forget()
+
+    def _let_go(self, job: Waiting[K]) -> None:
+        own = self._by_caller[job.caller].values()
+        later = list(takewhile(lambda other: other.arrival > job.arrival, reversed(own)))[::-1]
+        self._drop(job)
+        refund = job.cost
+        for other in later:
+            if refund <= 0:
+                break
+            refund = self._move_up(other, refund)
+        share = self._shares.get(job.caller)
+        if share is not None:
+            share.finish = max(share.floor, share.finish - refund)
+        self._hold_up(job, later[0] if later else None)
 
     def _behind(
         self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]
@@ -224,13 +250,14 @@ class FairOrder(Generic[K]):
             line.add(job.key, job.cost)
         return moved
 
-    def _hold_up(self, job: Waiting[K]) -> None:
+    def _hold_up(self, job: Waiting[K], heir: Waiting[K] | None) -> None:
         """What kept a job that has left from moving up holds up those behind it, as if it still stood there.
+
+        `heir`: the next of the same caller.
 
         Else the cost of a cancelled job could be given back to jobs that it never delayed.
         """
         room = job.start - job.floor
-        heir = next(self._later(job), None)
         share = self._shares.get(job.caller)
         if heir is not None:
             heir.floor = max(heir.floor, heir.start - room)

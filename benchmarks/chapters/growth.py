@@ -8,14 +8,14 @@ AXES = {"waiting": "jobs waiting", "callers": "callers", "backends": "backends"}
 WORDS = """\
 The core alone, in one process, on the queue in memory: microseconds of processor time of one step (the
 median of 4,000 in each round, of 1,000 with `--quick`). **Submit** accepts a job, **claim** gives a worker
-the next one, **position** tells a watcher that comes where a job stands, **cancel** ends a waiting job (its
-caller's later jobs move up). The first three are taken in turns, so that what an estimate stands on is
-reckoned anew for each position, as for a watcher who comes alone; of many who come within 10 ms, while
-nothing is claimed and nothing ends, only the first waits for that. A hundred cancels follow each hundred of
-these. While one thing grows the others stay at 10,000 waiting jobs of 100 callers and 16 backends. The
-exponent is the slope of a log-log fit: 0 is constant, 1 is linear. While things are few, the fixed cost of a
-step hides its growth, so the exponent of the last two rows alone stands beneath. The longest step is one in
-which Python's garbage collector looked at everything."""
+the next one, **position** tells a watcher that comes where a job stands, **cancel** ends a waiting job (the
+next look at the order moves up its caller's later jobs, which counts here). The first three are taken in
+turns, so that what an estimate stands on is reckoned anew for each position, as for a watcher who comes
+alone; of many who come within 10 ms, while nothing is claimed and nothing ends, only the first waits for
+that. A hundred cancels follow each hundred of these. While one thing grows the others stay at 10,000 waiting
+jobs of 100 callers and 16 backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear.
+While things are few, the fixed cost of a step hides its growth, so the exponent of the last two rows alone
+stands beneath. The longest step is one in which Python's garbage collector looked at everything."""
 
 
 def tell(run: Run) -> Chapter:

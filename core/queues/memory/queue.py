@@ -140,8 +140,7 @@ class MemoryQueue:
         """See Queue.drain. What waits ends at once, so that its watchers can go elsewhere."""
         self._closed = True
         end = Failed.of(ShuttingDown("the server is about to stop; what waits is not painted any more"))
-        # The newest first: a job that leaves the order moves its caller's later ones up, one by one.
-        for job in reversed(self._jobs.waiting):
+        for job in self._jobs.waiting:
             self._jobs.end(job, end)
         try:
             async with asyncio.timeout(grace):

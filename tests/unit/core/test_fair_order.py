@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.fair_order import FairOrder
-from core.line import FIRST
+from core.line import FIRST, Key, Line
 from tests.unit.core.fair_model import Model, ahead
 
 
@@ -113,6 +113,26 @@ def test_a_refund_is_no_credit_for_what_was_never_delayed() -> None:
     order.add("a next", "a", 1, "")
 
     assert served(order) == ["b5", "b6", "b7", "a next", "b8", "b9"]
+
+
+def test_what_leaves_together_is_not_moved_up_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a client with a thousand requests breaks off: that stopped everything for three seconds."""
+    order: FairOrder[str] = FairOrder()
+    backlog(order, "gone", 1000)
+    backlog(order, "here", 1)
+    moved: list[Key] = []
+    add = Line.add
+
+    def noted(line: Line, key: Key, cost: float) -> None:
+        moved.append(key)
+        add(line, key, cost)
+
+    monkeypatch.setattr(Line, "add", noted)
+    for number in range(1, 1001):
+        order.remove(f"gone{number}")
+    assert (len(order), order.waiting_of("gone")) == (1, 0)
+    assert ahead(order, "here1") == (0, 0.0)
+    assert not moved
 
 
 def test_a_backend_gets_only_what_it_accepts() -> None:
@@ -601,7 +621,7 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from(CALLERS), COSTS, st.sampled_from(KINDS)),
         st.tuples(st.just("take"), st.integers(0, len(BACKENDS) - 1)),
-        st.tuples(st.just("remove"), st.integers(0, 1000)),
+        st.tuples(st.just("remove"), st.lists(st.integers(0, 1000), min_size=1, max_size=4)),
     ),
     min_size=25,
     max_size=60,
@@ -632,12 +652,17 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
             if id is not None:
                 assert slack > 0 or id == able[0]
                 model.take(id, accepted.__contains__)
-        elif model.waiting:
-            id = model.waiting[int(str(details[0])) % len(model.waiting)].id
-            order.remove(id)
-            model.remove(id)
+        else:
+            (chosen,) = details
+            assert isinstance(chosen, list)
+            for place in chosen[: len(model.waiting)]:  # one after the other, and nobody looks in between
+                id = model.waiting[place % len(model.waiting)].id
+                order.remove(id)
+                model.remove(id)
 
         assert len(order) == len(model.waiting)
+        waiting = Counter(put.caller for put in model.waiting)
+        assert all(order.waiting_of(caller) == waiting[caller] for caller in CALLERS)
         for put in model.waiting:
             assert ahead(order, put.id) == model.ahead(put.id)
         in_order = list(order.since(FIRST))
