@@ -16,7 +16,6 @@ from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import takewhile
-from operator import attrgetter
 from typing import Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -26,9 +25,12 @@ from core.turns import Waiting, turn_among
 
 K = TypeVar("K")
 
+MOST_TO_SETTLE = 10_000
+"""Cancelled jobs are let go of by the next look at the order, or before those of one more caller would make
+more than this of all that they have waiting: each may have to move up, in 5 µs or so."""
+
 MOST_LATE = 1000
 """Where more jobs wait in lines that compete, newcomers stand at their start: it takes long to look."""
-
 
 MOST_CALLERS = 10_000
 """Who are remembered although none of their jobs waits. Of more those with the smallest finish are forgotten,
@@ -71,6 +73,8 @@ class FairOrder(Generic[K]):
         self._leaving: dict[str, Waiting[K]] = {}
         """Cancelled ones, which stand in all of these until the next look."""
         self._leaving_of: Counter[str] = Counter()
+        self._to_settle = 0
+        """How many jobs the callers of these have waiting in all."""
         self._forget_at = 64
 
     def __len__(self) -> int:
@@ -120,14 +124,20 @@ class FairOrder(Generic[K]):
                 chosen = liked
         job = self._by_arrival[heads[chosen][-1]]
         self._drop(job)
-        self._hold_up(job, next(self._later(job), None))
+        self._hold_up(job)
         self._virtual_time = max(self._virtual_time, heads[first][0])
         self._forget()
         return job.id
 
     def remove(self, id: str) -> None:
         """A waiting job is cancelled: its caller gets the cost back, and its later jobs move up."""
-        self._leaving[id] = job = self._waiting[id]
+        job = self._waiting[id]
+        if job.caller not in self._leaving_of:
+            own = len(self._by_caller[job.caller])
+            if self._to_settle + own > MOST_TO_SETTLE:
+                self._settle()
+            self._to_settle += own
+        self._leaving[id] = job
         self._leaving_of[job.caller] += 1
 
     def ahead(self, id: str) -> dict[K, tuple[int, float]]:
@@ -148,31 +158,30 @@ class FairOrder(Generic[K]):
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
     def _settle(self) -> None:
-        """Let go of those that leave: by whichever goes first, what stays comes to stand where it does now.
-
-        Last come, first gone, so that nothing is moved up that leaves as well.
-        """
+        """Let go of those that leave: all of a caller's at once, so that no job moves up twice."""
         if not self._leaving:
             return
-        for job in sorted(self._leaving.values(), key=attrgetter("arrival"), reverse=True):
-            self._let_go(job)
+        for caller in self._leaving_of:
+            self._let_go_of(caller)
         self._leaving.clear()
         self._leaving_of.clear()
+        self._to_settle = 0
         self._forget()
 
-    def _let_go(self, job: Waiting[K]) -> None:
-        own = self._by_caller[job.caller].values()
-        later = list(takewhile(lambda other: other.arrival > job.arrival, reversed(own)))[::-1]
-        self._drop(job)
-        refund = job.cost
-        for other in later:
-            if refund <= 0:
-                break
-            refund = self._move_up(other, refund)
-        share = self._shares.get(job.caller)
+    def _let_go_of(self, caller: str) -> None:
+        """Refunds add up on their way along the caller's jobs: whichever left first, the sum is the same."""
+        refund, room = 0.0, float("inf")
+        for job in list(self._by_caller[caller].values()):
+            refund = self._move_up(job, refund)
+            job.floor, room = max(job.floor, job.start - room), float("inf")
+            if job.id in self._leaving:
+                self._drop(job)
+                refund += job.cost
+                room = job.start - job.floor
+        share = self._shares.get(caller)
         if share is not None:
             share.finish = max(share.floor, share.finish - refund)
-        self._hold_up(job, later[0] if later else None)
+            share.floor = max(share.floor, share.finish - room)
 
     def _behind(
         self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]
@@ -233,12 +242,6 @@ class FairOrder(Generic[K]):
             most = max(most, sum(one.cost for one in passes if one.key > second))
         return most, passes
 
-    def _later(self, job: Waiting[K]) -> Iterator[Waiting[K]]:
-        """The waiting jobs that this one's caller put after it, in that order."""
-        if job.caller not in self._by_caller:
-            return iter(())
-        return (other for other in self._by_caller[job.caller].values() if other.arrival > job.arrival)
-
     def _move_up(self, job: Waiting[K], refund: float) -> float:
         """Give a job an earlier start; returns by how much it moved."""
         start = max(job.floor, job.start - refund)
@@ -250,14 +253,14 @@ class FairOrder(Generic[K]):
             line.add(job.key, job.cost)
         return moved
 
-    def _hold_up(self, job: Waiting[K], heir: Waiting[K] | None) -> None:
-        """What kept a job that has left from moving up holds up those behind it, as if it still stood there.
-
-        `heir`: the next of the same caller.
+    def _hold_up(self, job: Waiting[K]) -> None:
+        """What kept a job that is taken from moving up holds up its caller's next as if it still stood there.
 
         Else the cost of a cancelled job could be given back to jobs that it never delayed.
         """
         room = job.start - job.floor
+        own = self._by_caller[job.caller].values() if job.caller in self._by_caller else ()
+        heir = next((other for other in own if other.arrival > job.arrival), None)
         share = self._shares.get(job.caller)
         if heir is not None:
             heir.floor = max(heir.floor, heir.start - room)
