@@ -634,6 +634,28 @@ async def test_what_was_missed_is_told_although_memory_is_full() -> None:
         assert (await told(other))[-1] == Queued(0, None)
 
 
+async def test_who_was_taken_for_dead_tells_what_it_missed_although_memory_is_full() -> None:
+    """It says again what was agreed on, before all else: that is there, and needs no room."""
+    async with (
+        ValkeyServer() as server,
+        valkey(lambda: server.url) as home,
+        Redis.from_url(server.url) as admin,
+    ):
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        secret = await queue.agreed("secret")
+        await queue.put("job", wish_for(), ALICE, keep=True)
+        watch = await queue.events("job")
+        await admin.zadd(f"{PREFIX}processes", {queue.process: 1.0})
+        await admin.delete(f"{PREFIX}w:job", f"{PREFIX}pw:{queue.process}")
+        await admin.config_set("maxmemory", "100kb")
+        assert await queue.cancel("job", ALICE)
+        await home.pass_time(1)
+        assert (await told(watch))[-1] == Cancelled()
+        assert queue.word("secret") == secret
+
+
 async def test_a_result_stays_for_as_long_as_somebody_fetches_it(
     queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
