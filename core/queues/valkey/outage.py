@@ -6,7 +6,8 @@ Clients hear of it in our words, the log in Valkey's as well: as it begins, each
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from redis.exceptions import (
     AuthenticationError,
@@ -115,6 +116,16 @@ def as_unavailable(error: Exception) -> QueueUnavailable | None:
 def is_full(error: QueueUnavailable) -> bool:
     """Whether Valkey has no memory left for it."""
     return error.message == FULL
+
+
+@contextmanager
+def as_far_as_there_is_room() -> Iterator[None]:
+    """Where memory is full, what is done within is left undone: for what is tried again by itself."""
+    try:
+        yield
+    except QueueUnavailable as error:
+        if not is_full(error):
+            raise
 
 
 def shuts_out(error: BaseException | None) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
-from core.events import End, Event, Progress, Queued, Started
+from core.events import End, Event, Failed, Progress, Queued, Started
 from core.queues.place import Place
 from core.queues.valkey.records import CANCELLED
 from core.queues.valkey.shown import Ended, Shown
@@ -23,6 +23,7 @@ JUST_PUT = 60.0
 """Seconds after which a job that was put here and is not there any more has had its life."""
 LOOKS_FOR_LOST = 3
 """Looks at a job that the queue has lost, while another front end may put it again."""
+LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ from core.events import Failed
 from core.queues.refusals import expired, no_such_job
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.leaving import Leaving, Spawn
+from core.queues.valkey.outage import as_far_as_there_is_room
 from core.queues.valkey.pictures import Pictures
 from core.queues.valkey.records import Message
 from core.queues.valkey.results import Results
 from core.queues.valkey.shown import Ended, Runs, Shown, Waits, read_message, read_shown
 from core.queues.valkey.store import CALL_SECONDS, Store
-from core.queues.valkey.watched import LOOKS_FOR_LOST, Accepted, PutAgain, Watched
+from core.queues.valkey.watched import LOOKS_FOR_LOST, LOST, Accepted, PutAgain, Watched
 from core.watch import Watch
 
 CHUNK = 250
 """Jobs that one call asks for."""
 SLICE = 0.002
 """Seconds of work between two turns of the event loop."""
-LOST = Failed("queue_unavailable", "the shared queue lost this job when it was away; ask again", 2.0)
 
 
 class Watching:
@@ -234,8 +234,7 @@ class Watching:
         for id, shown in zip(ids, map(read_shown, answers), strict=True):
             if self._doubts != doubts:  # the rest may be of before the queue went back
                 return
-            job = self._jobs.get(id)
-            if job is None or not (job.watches or job.entering):
+            if (job := self._jobs.get(id)) is None or not (job.watches or job.entering):
                 continue
             if not isinstance(shown, str):
                 job.missing = 0
@@ -252,7 +251,8 @@ class Watching:
         job.doubt()
         self._unheard = True
         if job.put is not None:
-            await job.put()
+            with as_far_as_there_is_room():  # else the others would not be looked at
+                await job.put()
         elif job.missing > LOOKS_FOR_LOST:
             self.end_all([job], LOST)
 

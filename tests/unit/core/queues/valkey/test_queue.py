@@ -634,6 +634,31 @@ async def test_what_was_missed_is_told_although_memory_is_full() -> None:
         assert (await told(other))[-1] == Queued(0, None)
 
 
+async def test_a_lost_job_for_which_there_is_no_room_keeps_no_other_one_from_being_seen_to() -> None:
+    async with (
+        ValkeyServer() as server,
+        valkey(lambda: server.url) as home,
+        Redis.from_url(server.url) as admin,
+    ):
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        await queue.put("other", wish_for(), ALICE, keep=True)
+        before = await snapshot(admin)
+        await queue.put("lost", wish_for(), ALICE, keep=False)
+        lost, other = await queue.events("lost"), await queue.events("other")
+        await go_back(admin, before)
+        assert await queue.cancel("other", ALICE)
+        await admin.config_set("maxmemory", "100kb")
+        await home.settle()
+        await home.pass_time(1)
+        assert (await told(other))[-1] == Cancelled()
+        await admin.config_set("maxmemory", "0")
+        await home.pass_time(2)
+        assert await queue.finish(await soon(queue.claim("gpu:1")), painted())
+        assert (await told(lost))[-1] == painted()
+
+
 async def test_who_was_taken_for_dead_tells_what_it_missed_although_memory_is_full() -> None:
     """It says again what was agreed on, before all else: that is there, and needs no room."""
     async with (
