@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from itertools import count
 from typing import Any
 
 from core.errors import QueueUnavailable
@@ -37,6 +38,8 @@ class Leaving:
         self._jobs = jobs
         self._unsaid: dict[str, bool] = {}
         """Jobs that were left, of which the queue may not have heard, and whether to abandon them."""
+        self.numbers = count(1)
+        """Of what is said of the jobs that are watched here: what was cut off may be heard last."""
         self._says_all = False
         self._under_way: dict[str, asyncio.Event] = {}
         """Jobs of which it is being said, and what tells that it was."""
@@ -81,7 +84,8 @@ class Leaving:
     async def tell_flags(self, id: str, flags: int, *, abandon: bool) -> bool:
         """Say what is watched of a job here (see Watched.flags); False if the queue is away."""
         try:
-            await self._store.call("unwatch", id, self._process, flags, int(abandon), CANCELLED)
+            words = (id, self._process, flags, int(abandon), CANCELLED, next(self.numbers))
+            await self._store.call("unwatch", *words)
         except QueueUnavailable:
             return False
         return True

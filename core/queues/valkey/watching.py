@@ -101,8 +101,7 @@ class Watching:
 
     async def leave(self, watch: Watch, *, abandon: bool) -> None:
         """End a watch. With `abandon` the job ends, if nobody else watches it and it is not kept."""
-        job = self._jobs.get(watch.id)
-        if job is None or watch not in job.watches:
+        if (job := self._jobs.get(watch.id)) is None or watch not in job.watches:
             return
         before = job.flags
         del job.watches[watch]
@@ -166,7 +165,7 @@ class Watching:
         for begin in range(0, len(ids), CHUNK):
             said = {job: job.flags for id in ids[begin : begin + CHUNK] if (job := self._jobs.get(id))}
             words = [word for job, flags in said.items() if flags for word in (job.id, flags)]
-            await self._store.call("watch_again", self._process, *words)
+            await self._store.call("watch_again", self._process, next(self.leaving.numbers), *words)
             for job, flags in said.items():
                 job.said_again = True
                 if job.flags not in (flags, 0):  # who came or left meanwhile may be heard before this
@@ -189,7 +188,8 @@ class Watching:
         doubts = None
         while doubts != self._doubts:  # what was answered before that may be of a state that the queue lost
             doubts = self._doubts
-            shown, runs = await self._store.call("watch", job.id, self._process, job.flags, own)
+            words = (job.id, self._process, job.flags, own, next(self.leaving.numbers))
+            shown, runs = await self._store.call("watch", *words)
         return read_shown(shown), runs
 
     async def _begin(self, job: Watched, watch: Watch, shown: Shown) -> None:

@@ -6,7 +6,8 @@
 --
 --   s           hash   V, arrivals, returns (so many so far), claims (the last fence), version, seen, waiting,
 --                      ordered (of those that wait, those in a line), kept_bytes; secret, deployment (agreed words)
---   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end
+--   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end; said:PROCESS:
+--                      the number of what that one said last of what it watches
 --   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id. Where turns were
 --                      taken (turns.lua): start (in the job `at`) and turn are those of the one it stands behind;
 --                      `due` is by how much newcomers may still go before it
@@ -130,6 +131,15 @@ local function lives(state) return state == 'waiting' or state == 'back' or stat
 local function is_held(id, fence)
   local state, current = get(id, 'state', 'fence')
   return state == 'running' and current == fence
+end
+
+-- Whether a process has said nothing later of what it watches of a job that lives. It numbers what it says: a call that
+-- was cut off may run late, when another one has been heard.
+local function is_last_word(id, process, number)
+  local last = get(id, 'said:' .. process)
+  if last and tonumber(last) > tonumber(number) then return false end
+  redis.call('HSET', job(id), 'said:' .. process, number)
+  return true
 end
 
 -- A process hears of a job from now on, and wants so much of it.

@@ -1,9 +1,11 @@
 -- with: order place life
--- unwatch(id, process, flags, abandon, words): this process wants so much of the job now; flags 0: nothing.
--- With `abandon` 1 the job ends, as `words` say, if nobody watches it and it is not kept.
--- Safe to repeat.
+-- unwatch(id, process, flags, abandon, words, number): this process wants so much of the job now; flags 0: nothing.
+-- With `abandon` 1 the job ends, as `words` say, if nobody watches it and it is not kept. Does nothing where what the
+-- process said later (by the number) was heard before: somebody there may be back. Safe to repeat.
 local id, process, flags = arg(1), arg(2), arg(3)
 local state, keep = get(id, 'state', 'keep')
+although_full()
+if lives(state) and not is_last_word(id, process, arg(6)) then return end
 if flags == '0' then
   redis.call('HDEL', P .. 'w:' .. id, process)
   redis.call('SREM', P .. 'pw:' .. process, id)

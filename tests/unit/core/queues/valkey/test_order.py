@@ -153,7 +153,7 @@ class Both:
         shown = await self.valkey.store.call("places", *ids)
         # The place of one who comes is counted in another way than those of all who wait.
         for id, told in list(zip(ids, shown, strict=True))[-2:]:
-            alone, _ = await self.valkey.store.call("watch", id, "p", 1, 0)
+            alone, _ = await self.valkey.store.call("watch", id, "p", 1, 0, 1)
             assert alone[3] == told[3]
             assert float(alone[4]) == about(float(told[4]))
         for id, (_, _, _, ahead, work, _, _) in zip(ids, shown, strict=True):

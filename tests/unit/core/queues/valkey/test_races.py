@@ -833,6 +833,61 @@ async def test_who_is_cut_off_as_he_begins_to_watch_watches_nothing_though_his_w
     assert not wish.preview
 
 
+@pytest.mark.parametrize("others", ["nobody", "somebody"])
+async def test_who_comes_back_is_heard_though_the_word_that_he_had_left_comes_last(
+    others: str, queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network that was away sends it again on the old line, when he has a new one."""
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job", preview=True)
+    if others == "somebody":
+        await queue.events("job")
+    call, sent = queue.store.call, list[tuple[Any, ...]]()
+
+    async def cut_off(name: str, *args: Any, **options: Any) -> Any:
+        if name == "unwatch":
+            sent.append((name, *args))
+            raise QueueUnavailable("away")
+        return await call(name, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "call", cut_off)
+        await queue.abandon(watch)
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    back = await queue.events("job", preview=True)
+    await home.pass_time(1)
+    await call(*sent[0])
+    held = await soon(queue.claim("gpu:1"))
+    assert held.wish.preview
+    assert await queue.finish(held, painted())
+    assert (await told(back))[-1] == painted()
+
+
+async def test_who_left_watches_nothing_though_what_was_said_again_before_comes_last(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody else could end the job by hanging up, and its progress would be asked for in vain."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    watch = await queue.events("job")
+    call, sent = queue.store.call, list[tuple[Any, ...]]()
+
+    async def cut_off(name: str, *args: Any, **options: Any) -> Any:
+        if name == "watch_again":
+            sent.append((name, *args))
+            raise QueueUnavailable("away")
+        return await call(name, *args, **options)
+
+    queue._missed_something()
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "call", cut_off)
+        with pytest.raises(QueueUnavailable):
+            await queue.pulse()
+    await queue.leave(watch)
+    await call(*sent[0])
+    await home.pass_time(1)
+    assert not (await soon(queue.claim("gpu:1"))).wish.watched
+
+
 async def test_who_leaves_as_a_job_ends_does_not_watch_its_next_life(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
