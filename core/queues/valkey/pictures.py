@@ -40,8 +40,9 @@ class Pictures:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turns = asyncio.Semaphore(RESULTS_AT_ONCE)
-        self._short = asyncio.Lock()
-        """Held by the one result that waits for room with what it has there."""
+        self._short = asyncio.Semaphore(1)
+        """Held by the one result that waits for room with what it has there. A Lock would seem to be free
+        where the next in line is about to get it, and who has a turn must not wait for this."""
         self._took = 0.0
         """Seconds on the way of the last picture that was moved."""
 

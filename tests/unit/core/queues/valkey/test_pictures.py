@@ -24,7 +24,7 @@ from core.queues.valkey.pictures import (
 from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX, Store
 from core.settings import Settings
 from tests.unit.core.examples import ALICE, painted, soon, usable, wish_for
-from tests.unit.core.queues.homes import ValkeyHome, valkey
+from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
 
 WORD = b"1" * 32
@@ -222,6 +222,32 @@ async def test_a_result_that_lacks_room_for_a_moment_is_sent_once(
     monkeypatch.setattr(worker.store._client, "set", last_is_refused)
     assert await soon(worker.finish(held, EIGHT))
     assert sent.count(MEGABYTE) == 8 + 1
+
+
+async def test_results_that_are_refused_as_another_one_is_next_in_line_for_room_do_not_wait_for_each_other(
+    crowded: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have all turns, and it has what they wait for: none of them would end any more."""
+    worker = await crowded.another()
+    pictures, put = worker.pictures, worker.store._client.set
+    monkeypatch.setattr(pictures, "_turns", asyncio.Semaphore(1))
+    next_one, other = await take([worker], "next one", "other")
+
+    async def refused(*_: Any, **__: Any) -> None:
+        raise OutOfMemoryError
+
+    async def refused_as_the_place_is_free(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(worker.store._client, "set", put)
+        pictures._short.release()
+        raise OutOfMemoryError
+
+    await pictures._short.acquire()
+    monkeypatch.setattr(worker.store._client, "set", refused)
+    async with waiting_for(worker.finish(next_one, painted())) as first:
+        monkeypatch.setattr(worker.store._client, "set", refused_as_the_place_is_free)
+        async with waiting_for(worker.finish(other, painted())) as second:
+            assert await soon(first)
+            assert await soon(second)
 
 
 @pytest.mark.slow
