@@ -134,8 +134,9 @@ local function is_held(id, fence)
 end
 
 -- Whether a process has said nothing later of what it watches of a job that lives. It numbers what it says: a call that
--- was cut off may run late, when another one has been heard.
+-- was cut off may run late, when another one has been heard. Only new work is refused where memory is full.
 local function is_last_word(id, process, number)
+  although_full()
   local last = get(id, 'said:' .. process)
   if last and tonumber(last) > tonumber(number) then return false end
   redis.call('HSET', job(id), 'said:' .. process, number)

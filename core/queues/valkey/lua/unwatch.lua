@@ -4,7 +4,6 @@
 -- process said later (by the number) was heard before: somebody there may be back. Safe to repeat.
 local id, process, flags = arg(1), arg(2), arg(3)
 local state, keep = get(id, 'state', 'keep')
-although_full()
 if lives(state) and not is_last_word(id, process, arg(6)) then return end
 if flags == '0' then
   redis.call('HDEL', P .. 'w:' .. id, process)

@@ -634,6 +634,26 @@ async def test_what_was_missed_is_told_although_memory_is_full() -> None:
         assert (await told(other))[-1] == Queued(0, None)
 
 
+async def test_who_asks_for_a_job_that_has_not_ended_is_told_although_memory_is_full() -> None:
+    """Only new work is refused."""
+    async with (
+        ValkeyServer() as server,
+        valkey(lambda: server.url) as home,
+        Redis.from_url(server.url) as admin,
+    ):
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        for id in ("running", "waiting"):
+            await queue.put(id, wish_for(), ALICE, keep=True)
+        await soon(queue.claim("gpu:1"))
+        await admin.config_set("maxmemory", "100kb")
+        assert await told(await queue.events("running")) == [Started("gpu:1")]
+        waiting = await queue.events("waiting")
+        assert await queue.cancel("waiting", ALICE)
+        assert await told(waiting) == [Queued(0, None), Cancelled()]
+
+
 async def test_a_lost_job_for_which_there_is_no_room_keeps_no_other_one_from_being_seen_to() -> None:
     async with (
         ValkeyServer() as server,
