@@ -21,6 +21,11 @@ class Backends:
         """What the queue's clock is ahead of ours, in seconds."""
 
     @property
+    def own_clock(self) -> float:
+        """Ours, which no failover moves, in seconds."""
+        return self._clock()
+
+    @property
     def server_clock(self) -> float:
         """The queue's clock now, in seconds."""
         return self._clock() + self._offset

@@ -28,7 +28,7 @@ LOST = Failed("queue_unavailable", "the shared queue lost this job when it was a
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that was put here: how to do so again, when it was (by the queue's clock), whether to keep it."""
+    """A job that was put here: how to do so again, when it was (on our clock), whether to keep it."""
 
     put: PutAgain
     at: float

@@ -70,7 +70,7 @@ class Watching:
 
     def accepted(self, id: str, put: PutAgain, *, keep: bool) -> None:
         """A job was put here; it is watched next. Should the queue lose it, it is put again."""
-        self._accepted[id] = Accepted(put, self._backends.server_clock, keep)
+        self._accepted[id] = Accepted(put, self._backends.own_clock, keep)
 
     async def enter(self, watch: Watch) -> None:
         """Begin a watch with the job's last state. Raises NotFound, Expired, QueueUnavailable."""
@@ -88,7 +88,7 @@ class Watching:
         try:
             async with job.saying:
                 shown, runs = await self._watch(job, 1 if own else 0)
-                if own and watch in job.entering and own.is_no_more(shown, self._backends.server_clock):
+                if own and watch in job.entering and own.is_no_more(shown, self._backends.own_clock):
                     await own.put()
                     shown, runs = await self._watch(job, 1)
         except BaseException:

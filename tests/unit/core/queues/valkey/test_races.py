@@ -320,6 +320,22 @@ async def test_who_puts_a_job_that_a_failover_loses_just_then_may_ask_again_thou
         await queue.events("job")
 
 
+async def test_who_puts_a_job_that_a_failover_loses_just_then_is_heard_though_the_clocks_are_minutes_apart(
+    queue: ValkeyQueue, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a pulse has seen the other clock, by which he put it long ago: as if it had had its life."""
+    empty = await snapshot(client)
+
+    async def fail_over() -> None:
+        await go_back(client, empty)
+        monkeypatch.setattr(queue.store, "_skew", lambda: 300.0)
+        await queue.pulse()
+
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    before(monkeypatch, queue, "watch", fail_over)
+    assert await told(await queue.events("job")) == [Queued(0, None)]
+
+
 async def test_who_puts_an_old_job_again_has_its_picture_though_it_is_painted_just_then(
     home: ValkeyHome, queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
