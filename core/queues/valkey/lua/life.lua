@@ -30,7 +30,7 @@ local function expire(id)
   leave_kept(id)
   redis.call('HSET', job(id), 'state', 'expired')
   redis.call('HDEL', job(id), 'request', 'kind')
-  redis.call('ZADD', P .. 'gone', NOW + RESULT_TTL, id)
+  redis.call('ZADD', P .. 'gone', NOW + math.max(RESULT_TTL, BRIEF), id)  -- with it go the pictures
   let_pictures_lapse(id, BRIEF)
 end
 

@@ -701,12 +701,15 @@ async def test_who_was_taken_for_dead_tells_what_it_missed_although_memory_is_fu
         assert queue.word("secret") == secret
 
 
+@pytest.mark.parametrize("keep", [False, True])
 async def test_a_result_stays_for_as_long_as_somebody_fetches_it(
-    queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
+    keep: bool, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pictures of a minute's way: else they are dropped on it, and painted again, for ever."""
     monkeypatch.setattr("core.queues.valkey.results.LINGER", 0.001)
-    await queue.put("job", wish_for(), ALICE, keep=False)
+    queue = await home.open(result_ttl=5)
+    await queue.offer(usable("gpu:1"))
+    await queue.put("job", wish_for(), ALICE, keep=keep)
     watch = await queue.events("job")
     worker = await home.another()
     fetch, arrives = queue.pictures.fetch, asyncio.Event()
