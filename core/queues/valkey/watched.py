@@ -99,6 +99,11 @@ class Watched:
         # What is quickest to see comes first: the pulse asks this of all jobs in one go.
         return (self.version >= 0 and not self.is_ending) or not self.flags
 
+    def say_again(self) -> int:
+        """What is said once more that they want: noted before, since a call that is cut off may run late."""
+        self.said_again = True
+        return self.flags
+
     def doubt(self) -> None:
         """The queue may have gone back: it gives versions a second time then."""
         self.version = -1

@@ -163,11 +163,10 @@ class Watching:
     async def _enter_again(self) -> None:
         ids = list(self._jobs)
         for begin in range(0, len(ids), CHUNK):
-            said = {job: job.flags for id in ids[begin : begin + CHUNK] if (job := self._jobs.get(id))}
+            said = {job: job.say_again() for id in ids[begin : begin + CHUNK] if (job := self._jobs.get(id))}
             words = [word for job, flags in said.items() if flags for word in (job.id, flags)]
             await self._store.call("watch_again", self._process, next(self.leaving.numbers), *words)
             for job, flags in said.items():
-                job.said_again = True
                 if job.flags not in (flags, 0):  # who came or left meanwhile may be heard before this
                     self._unheard = True
                 elif job.flags != flags and job.id not in self.leaving:

@@ -951,6 +951,35 @@ async def test_what_is_watched_is_said_again_of_no_next_life_of_a_job(
     assert (await queue.status(ALICE)).waiting == 0
 
 
+async def test_what_was_said_again_of_a_job_and_comes_late_is_not_said_of_its_next_life(
+    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = await home.another()
+    await queue.put("job", wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    call, sent = queue.store.call, list[tuple[Any, ...]]()
+
+    async def cut_off(name: str, *args: Any, **options: Any) -> Any:
+        if name == "watch_again":
+            sent.append((name, *args))
+            raise QueueUnavailable("away")
+        return await call(name, *args, **options)
+
+    queue._missed_something()
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "call", cut_off)
+        with pytest.raises(QueueUnavailable):
+            await queue.pulse()
+    assert await queue.cancel("job", ALICE)
+    assert (await told(watch))[-1] == Cancelled()
+    await other.put("job", wish_for(), ALICE, keep=False)
+    theirs = await other.events("job")
+    await home.pass_time(1)
+    await call(*sent[0])
+    await other.abandon(theirs)
+    assert (await queue.status(ALICE)).waiting == 0
+
+
 async def test_who_is_told_an_end_while_it_is_said_again_what_is_watched_here_watches_no_next_life(
     queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
