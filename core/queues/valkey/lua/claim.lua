@@ -1,8 +1,8 @@
 -- with: order place life
 -- claim(backend, process, token, slack): the next job for a backend, whose worker lives in this process.
 -- Answers {id, fence, failures, request, wish}, or {} and notes that the backend is idle. `token` names this
--- call: made again because its answer was lost, it gets the same job, for a whole lease; withdrawn (unclaim), it
--- gets none.
+-- call: made again because its answer was lost, it gets the same job, for a whole lease; where that claim is void
+-- by now, or the call was withdrawn (unclaim), it gets none.
 local backend, process, token = arg(1), arg(2), arg(3)
 seen()
 

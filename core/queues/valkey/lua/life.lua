@@ -1,5 +1,8 @@
 -- The steps of a job's life: wait, run, come back, end.
 
+-- The call with this token claims nothing from now on.
+local function withdraw(token) redis.call('SET', P .. 'withdrawn:' .. token, '1', 'PX', 60000) end
+
 -- The claim of a running job is void from now on.
 local function release(id)
   local caller, token = get(id, 'caller', 'token')
@@ -7,6 +10,7 @@ local function release(id)
   redis.call('ZREM', P .. 'run', id)
   redis.call('HDEL', P .. 'on', id)
   redis.call('HDEL', P .. 'tokens', token)
+  withdraw(token)  -- it may have been made twice, and the second one be late
   count('runs', caller, -1)
 end
 

@@ -4,5 +4,5 @@
 although_full()
 local id = redis.call('HGET', P .. 'tokens', arg(1))
 if redis.call('HGET', P .. 'idle', arg(2)) == arg(3) then redis.call('HDEL', P .. 'idle', arg(2)) end
-redis.call('SET', P .. 'withdrawn:' .. arg(1), '1', 'PX', 60000)
+withdraw(arg(1))
 if id then give_back(id) end

@@ -1062,6 +1062,19 @@ async def test_a_cancel_that_is_made_again_does_not_end_the_jobs_next_life(queue
     assert (await queue.status(ALICE)).waiting == 1
 
 
+async def test_a_claim_that_is_heard_once_more_when_its_job_has_ended_takes_no_other_one(
+    queue: ValkeyQueue,
+) -> None:
+    """A network that was away sends it again. Nobody waits for it any more: the lease would have to lapse."""
+    claim = ("claim", "gpu:1", queue.process, "this call", 4)
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    id, fence, *_ = await queue.store.call(*claim)
+    assert await queue.store.call("finish", id, fence, encode_end(ERROR), 0, 0, "that call") == 1
+    await queue.put("another", wish_for(), ALICE, keep=True)
+    assert await queue.store.call(*claim) == []
+    assert (await soon(queue.claim("gpu:1"))).id == "another"
+
+
 async def test_an_end_that_is_told_again_leaves_its_pictures_to_those_who_are_about_to_fetch_them(
     queue: ValkeyQueue, client: Redis
 ) -> None:
