@@ -7,7 +7,7 @@ from typing import Any
 
 from core.errors import QueueUnavailable
 from core.queues.valkey.records import CANCELLED
-from core.queues.valkey.store import Store
+from core.queues.valkey.store import NO_TURN, Store
 from core.queues.valkey.watched import Watched
 
 MOST_DOUBTED = 10_000
@@ -15,8 +15,46 @@ MOST_DOUBTED = 10_000
 all were never put, and one that was ends by itself, or is painted for nobody."""
 
 
+ABANDONED_AT_ONCE = 4
+"""Jobs that one process has ended at once, when a client breaks off."""
+
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 """Runs a task that nobody waits for; what it raises is logged."""
+
+
+class NewestFirst:
+    """`async with` it: so many at once, and of those who wait whoever came last goes first.
+
+    A job that ends moves up what its caller put after it: where the last one ends first, none is moved.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._waiting: list[asyncio.Future[None]] = []
+
+    async def __aenter__(self) -> None:
+        if self._free:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():  # it has come
+                self._pass_on()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        while self._waiting:
+            turn = self._waiting.pop()
+            if not turn.cancelled():
+                turn.set_result(None)
+                return
+        self._free += 1
 
 
 class Leaving:
@@ -41,6 +79,7 @@ class Leaving:
         self.numbers = count(1)
         """Of what is said of the jobs that are watched here: what was cut off may be heard last."""
         self._says_all = False
+        self._turn = NewestFirst(ABANDONED_AT_ONCE)
         self._under_way: dict[str, asyncio.Event] = {}
         """Jobs of which it is being said, and what tells that it was."""
 
@@ -85,14 +124,14 @@ class Leaving:
         """Say what is watched of a job here (see Watched.flags); False if the queue is away."""
         try:
             words = (id, self._process, flags, int(abandon), CANCELLED, next(self.numbers))
-            await self._store.call("unwatch", *words)
+            await self._store.call("unwatch", *words, turn=self._turn if abandon else NO_TURN)
         except QueueUnavailable:
             return False
         return True
 
     async def _say_all(self) -> None:
         try:
-            for id in list(self._unsaid):
+            for id in reversed(self._unsaid.copy()):
                 job = self._jobs.get(id)
                 if job is not None and job.sayers and not job.flags:
                     continue  # what was wanted before is still on its way, and could overtake this

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -39,6 +39,8 @@ REPLACED = (ReadOnlyError, MasterDownError)
 
 Arg = bytes | str | int | float | memoryview
 
+NO_TURN = nullcontext()
+
 
 class Store:
     """Scripts, and plain commands for pictures, which are too large for them.
@@ -62,9 +64,18 @@ class Store:
         self.calls = 0
         """Calls under way, those that insist included."""
 
-    async def call(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
-        """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable."""
-        return await self._bounded(script, lambda: self._run(script, (*args, *last())))
+    async def call(
+        self,
+        script: str,
+        *args: Arg,
+        last: Callable[[], Sequence[Arg]] = tuple,
+        turn: AbstractAsyncContextManager[object] = NO_TURN,
+    ) -> Any:
+        """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable.
+
+        `turn` is taken before that of all calls: calls that have one of their own wait for it as well.
+        """
+        return await self._bounded(script, lambda: self._run(script, (*args, *last())), turn)
 
     async def insist(self, script: str, *args: Arg, last: Callable[[], Sequence[Arg]] = tuple) -> Any:
         """One script's answer, however long that takes; `last` as in `call`, at the moment of each try."""
@@ -120,11 +131,13 @@ class Store:
                 error.__traceback__ = None
         return await self._client.eval(source, 1, PREFIX, *head, *args)
 
-    async def _bounded(self, name: str, run: Callable[[], Any]) -> Any:
+    async def _bounded(
+        self, name: str, run: Callable[[], Any], turn: AbstractAsyncContextManager[object] = NO_TURN
+    ) -> Any:
         failures = self._failures
         with self._call(name):
             try:
-                async with self._turns:
+                async with turn, self._turns:
                     if self._failures != failures:  # found to be away meanwhile: who waited need not try
                         raise TimeoutError
                     return await self._reach(run)

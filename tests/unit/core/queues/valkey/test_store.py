@@ -32,14 +32,14 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             else:
                 await admin.slaveof("127.0.0.1", 1)
             with pytest.raises(QueueUnavailable):
-                await store.call("agreed", "a word", WORD)
+                await store.call("claim_once", "a name", "anna", 60_000)
             with pytest.raises(QueueUnavailable):
                 await store.command("set", "a", b"b")
-            waiting = asyncio.create_task(store.insist("agreed", "a word", WORD))
+            waiting = asyncio.create_task(store.insist("claim_once", "a name", "anna", 60_000))
             await asyncio.sleep(0)
             await admin.config_set("maxmemory", "0")
             await admin.slaveof()
-            assert await soon(waiting) == WORD
+            assert await soon(waiting) == 1
         finally:
             await store.close()
 
