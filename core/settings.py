@@ -265,9 +265,15 @@ def _written(dotenv: Path | None, names: Container[str] | None = None) -> dict[s
     return {
         # A path there is meant from there on.
         name: str(dotenv.parent / value) if value and name in SECRET_FILES else value
-        for name, value in dotenv_values(stream=StringIO(text)).items()
+        for name, value in (dotenv_values(stream=StringIO(text)) | _literal(text)).items()
         if value is not None
     }
+
+
+def _literal(text: str) -> dict[str, str | None]:
+    """The values in single quotes, to the letter: python-dotenv takes ${...} there for a variable, too."""
+    lines = {line.key: line for line in parse_stream(StringIO(text)) if line.key}  # the last of each name
+    return {name: line.value for name, line in lines.items() if re.match(r"[^=]*=\s*'", line.original.string)}
 
 
 def _unreadable(text: str) -> Iterator[str]:

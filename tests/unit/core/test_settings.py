@@ -240,6 +240,23 @@ def test_what_the_environment_leaves_out_comes_from_the_file(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        *[("API_KEY='${nothing}'", "${nothing}"), ("# a\n\nexport API_KEY = 'a${b}c'  # d", "a${b}c")],
+        *[
+            ("API_KEY='$uper #9'", "$uper #9"),
+            ("b=B\nAPI_KEY=a${b}c", "aBc"),
+            ("API_KEY='${b}'\nAPI_KEY=c", "c"),
+        ],
+    ],
+)
+def test_what_stands_in_single_quotes_is_meant_to_the_letter(tmp_path: Path, line: str, key: str) -> None:
+    """As Docker Compose reads the same file. What was taken for a variable would be empty: no key at all."""
+    (tmp_path / ".env").write_text(line)
+    assert load({}, tmp_path / ".env").api_key == key
+
+
+@pytest.mark.parametrize(
     "line",
     [
         *(
