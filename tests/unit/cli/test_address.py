@@ -54,7 +54,7 @@ def test_the_key_of_this_machine_goes_to_no_other() -> None:
     assert find_server("http://localhost.evil.example", None, environ).key == ""
 
 
-@pytest.mark.parametrize("host", ["attacker.example", "203.0.113.1", "2001:db8::1", "no:address", "a..b"])
+@pytest.mark.parametrize("host", ["attacker.example", "203.0.113.1", "2001:db8::1", "a..b"])
 @pytest.mark.parametrize("environ", [{}, {"SD_B64_KEY": "mine"}])
 def test_a_file_that_lies_here_sends_no_key_to_another_machine(
     monkeypatch: pytest.MonkeyPatch, host: str, environ: dict[str, str]
