@@ -115,6 +115,12 @@ def _real_server(served: Served) -> list[str]:
             f"  -e SD_BACKENDS=http://{FROM_CONTAINERS}:7860 --add-host {FROM_CONTAINERS}:host-gateway",
             "  or with another machine's: -e SD_BACKENDS=http://192.168.1.20:7860 (several: with commas).",
         ]
+    if served.settings.shares_queue or served.settings.sd_backends:  # then none is looked for
+        return [
+            "",
+            "  For real pictures start A1111, Forge or SD.Next with --api, then this again with its address:",
+            "  SD_BACKENDS=http://127.0.0.1:7860 (several: with commas; also in the file .env).",
+        ]
     return [
         "",
         "  For real pictures start A1111, Forge or SD.Next with --api: on port 7860 it is found, also later;",

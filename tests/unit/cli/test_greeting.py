@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cli.greeting import Served, greeting
-from core import BackendStatus, Settings, Status
+from core import BackendAddress, BackendStatus, Settings, Status
 from core.offers import Offer
 
 DEMO = Offer("127.0.0.1:7861", usable=True, demo=True)
@@ -66,6 +66,18 @@ def test_every_server_is_shown_with_its_model_or_with_what_is_wrong() -> None:
     ]
     assert "For real pictures" not in said(GPU, GONE)
     assert "SD_BACKENDS=http://" in said(DEMO)
+
+
+def test_only_where_none_is_named_and_no_queue_is_shared_a_real_server_is_found() -> None:
+    """Elsewhere whoever starts one on that port waits for it in vain."""
+    found, name_it = "on port 7860 it is found, also later", "SD_BACKENDS=http://127.0.0.1:7860 (several: "
+    assert found in said(DEMO)
+    for elsewhere in (
+        said(DEMO, redis_url="redis://valkey"),
+        said(DEMO, sd_backends=(BackendAddress("http://127.0.0.1:7861"),)),
+    ):
+        assert found not in elsewhere
+        assert name_it in elsewhere
 
 
 def test_the_demo_painter_bears_its_address_where_it_is_not_the_only_server() -> None:
