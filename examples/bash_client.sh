@@ -13,8 +13,8 @@ response=$(curl -s -H @- "${server%/}/text?input=%22monkey%20with%20a%20hat%22" 
 # A picture comes as JSON on one line. An error begins with a line break, so it does not match.
 if [[ $response =~ ^\{.*\}$ ]]; then
     # Straight into the file: a shell variable would lose the NUL bytes of the PNG.
-    echo "$response" | grep -o '"image-base64":[^,]*' | cut -d ':' -f 2- | tr -d '"' | base64 -d > "$out"
-    echo "$out"
+    echo "$response" | grep -o '"image-base64":[^,]*' | cut -d ':' -f 2- | tr -d '"' | base64 -d > "$out" \
+        && echo "$out"
 else
     echo "${response:-no answer from $server}"
     exit 1

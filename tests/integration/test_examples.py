@@ -122,6 +122,18 @@ async def test_an_example_prints_the_error(tmp_path: Path, settings: Settings, l
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+async def test_an_example_tells_of_no_file_that_is_not_there(
+    tmp_path: Path, settings: Settings, language: str
+) -> None:
+    """Else a script that calls it goes on with a picture that nobody saved."""
+    async with _served(settings) as port:
+        code, said = await _run(tmp_path, *_example(language), "missing/out.png", port=port)
+    assert code == 1
+    assert "No such file or directory" in said
+    assert "missing/out.png" not in said.splitlines()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 async def test_an_example_sends_its_key(tmp_path: Path, settings: Settings, language: str) -> None:
     """Whatever letters are in it; without it the error is shown, and no file is saved."""
     async with _served(Settings(prompt_file=settings.prompt_file, api_key='$uper #9"')) as port:
