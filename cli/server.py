@@ -182,6 +182,9 @@ class Server:
         except aiohttp.ClientConnectorCertificateError as error:
             hint = "for one of your own, SSL_CERT_FILE=FILE names who signed it"
             raise Failure(UNREACHABLE, f"{self.name}: {_reason(error)}; {hint}") from error
+        except aiohttp.ClientConnectorSSLError as error:
+            fault = f"{self.name} is not reached: {_reason(error)}; is it meant as http?"
+            raise Failure(UNREACHABLE, fault) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             fault = f"{self.name} is not reached: {_reason(error)}{self._no_server_hint}"
             raise Failure(UNREACHABLE, fault) from error

@@ -206,7 +206,9 @@ async def test_why_there_is_no_tls_is_told_in_its_own_words(tmp_path: Path, caps
     """Its number for the fault means something else to the system."""
     async with serving(tmp_path) as served:
         assert await client("imagine", PROMPT, "--server", served.url.replace("http:", "https:")) == 3
-    assert " is not reached: [SSL" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert " is not reached: [SSL" in told
+    assert told.endswith("; is it meant as http?\n")
     context, _ = await own_certificate(tmp_path)
     own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
     async with own:
