@@ -93,9 +93,13 @@ def url_reader(*schemes: str) -> Callable[[str], str]:
 
     def read(value: str) -> str:
         url = value.strip().rstrip("/")
-        parts = urlsplit(url)
-        if url and (parts.scheme not in schemes or not parts.hostname):
-            raise ValueError(f"an address is wanted that begins with {schemes[-1]}://")
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in schemes and _names_server(parts)
+        except ValueError:
+            usable = False
+        if url and not usable:
+            raise ValueError(f"an address is wanted that begins with {schemes[-1]}://HOST")
         return url
 
     return read
