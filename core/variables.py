@@ -5,11 +5,11 @@ Each reader answers with a value, or raises ValueError with what is wanted.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from core.addresses import in_url
+from core.addresses import in_url, is_anywhere
 from core.request import FLAGS
 
 REDIS_OPTIONS = ("db", "username", "password", "client_name", "health_check_interval", "socket_keepalive")
@@ -194,10 +194,16 @@ def read_backends(value: str) -> tuple[BackendAddress, ...]:
         except ValueError as error:
             which = f"; so number {number} of the {len(words)} is wrong" if len(words) > 1 else ""
             raise ValueError(f"{error}{which}") from error
-    names = [address.name for address in addresses]
-    if len(set(names)) < len(names):
+    names = {_one_name(address) for address in addresses}
+    if len(names) < len(addresses):
         raise ValueError("names the same server twice")
     return tuple(addresses)
+
+
+def _one_name(address: BackendAddress) -> str:
+    """Its name, one for all words by which a machine calls itself; 127.0.0.2 may be another server."""
+    here = address.host in LOOPBACK or is_anywhere(address.host)
+    return replace(address, machine="localhost").name if here else address.name
 
 
 def _backend(text: str) -> BackendAddress:

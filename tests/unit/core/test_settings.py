@@ -104,6 +104,8 @@ BAD = [
     ("TRUSTED_PROXIES", "ng..inx", "'ng..inx' is no address"),
     ("SD_BACKENDS", "gpu:7860", "such as http://127.0.0.1:7860"),
     ("SD_BACKENDS", "http://gpu,http://gpu:80", "names the same server twice"),
+    ("SD_BACKENDS", "http://localhost:7860,http://127.0.0.1:7860", "names the same server twice"),
+    ("SD_BACKENDS", "http://0.0.0.0:7860/,http://[::1]:7860", "names the same server twice"),
     ("SD_BACKENDS", "http://gpu:7860, 10.0.0.2:7860", "http://127.0.0.1:7860; so number 2 of the 2 is wrong"),
     ("SD_BACKENDS", "http://gpu:99999", "comma-separated addresses"),
     ("SD_BACKENDS", "http://gpu:0", "comma-separated addresses"),
