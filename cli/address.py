@@ -12,6 +12,7 @@ from cli.exit_codes import USAGE
 from cli.failures import Failure
 from core import reachable
 from core.settings import Settings, SettingsError, load
+from core.text_files import text_of
 from core.variables import LOOPBACK
 
 DEFAULT_PORT = 5000
@@ -88,8 +89,8 @@ def _key(environ: Mapping[str, str]) -> str:
     if key or not path:
         return key
     try:
-        return Path(path).read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        return text_of(Path(path)).strip()
+    except (OSError, ValueError) as error:
         raise Failure(USAGE, f"SD_B64_KEY_FILE: cannot be read: {error}") from None
 
 

@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from core.request import Limits
+from core.text_files import text_of
 from core.variables import (
     BackendAddress,
     number_reader,
@@ -205,8 +206,7 @@ SECRET_FILES = frozenset(f"{item.name.upper()}_FILE" for item in SETTINGS if ite
 KNOWN = (*(item.name.upper() for item in SETTINGS), *SECRET_FILES)
 """The names of all variables that are read."""
 ALIKE = 0.85
-"""How alike two names are, of 1, when one is taken for the other misspelt. Those that docker-compose.yml
-alone reads are not so close to ours."""
+"""How alike two names are, of 1, when one is the other misspelt. Those of docker-compose.yml are not."""
 
 
 def load(
@@ -253,10 +253,10 @@ def _written(dotenv: Path | None, names: Container[str] | None = None) -> dict[s
     try:
         if not dotenv or not S_ISREG(dotenv.stat().st_mode):
             return {}
-        text = dotenv.read_text(encoding="utf-8-sig")  # Windows' Notepad begins it with a BOM
+        text = text_of(dotenv)
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise SettingsError(str(dotenv), f"cannot be read: {error}") from None
     for name in _unreadable(text):
         if names is None or name in names:  # a key that is passed over would open what it was meant to close
@@ -292,8 +292,8 @@ def _value(name: str, values: Mapping[str, str], *, secret: bool) -> str | None:
     if values.get(name):
         raise SettingsError(name, f"set either {name} or {name}_FILE, not both")
     try:
-        text = Path(path).read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(Path(path)).strip()
+    except (OSError, ValueError) as error:
         raise SettingsError(f"{name}_FILE", f"cannot be read: {error}") from None
     if not text:  # an empty secret would open what it was meant to close
         raise SettingsError(f"{name}_FILE", f"{path} is empty")

@@ -328,9 +328,12 @@ def test_settings_and_what_others_read_from_the_file_are_not_taken_for_misspelt(
 
 def test_a_file_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
-    dotenv.write_bytes(b"HTTP_PORT=\xff")
-    with pytest.raises(SettingsError, match=r"\.env: cannot be read"):
-        load({}, dotenv)
+    for text in b"HTTP_PORT=\xff", b"HTTP_PORT=8000\n" + "API_KEY=key\n".encode("utf-16-le"):
+        dotenv.write_bytes(text)
+        with pytest.raises(
+            SettingsError, match=r"\.env: cannot be read: it is not in UTF-8; save it as that"
+        ):
+            load({}, dotenv)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows says that it is not there")
