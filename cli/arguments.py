@@ -42,9 +42,12 @@ class Version(Action):
 
     def __call__(self, parser: ArgumentParser, *_: object) -> NoReturn:
         """End the program."""
-        from importlib.metadata import version  # takes longer to load than all of this
+        from importlib.metadata import PackageNotFoundError, version  # longer to load than all of this
 
-        print("sd-b64-api", version("sd-b64-api"))
+        try:
+            print("sd-b64-api", version("sd-b64-api"))
+        except PackageNotFoundError:  # `python3 -m cli` needs no more than requirements.txt
+            print("sd-b64-api, not installed as a package, so no version is known")
         parser.exit()
 
 
