@@ -199,6 +199,18 @@ def test_a_signal_ends_it_also_as_process_1(
         run("docker", "rm", "-f", id)
 
 
+def test_a_signal_ends_it_also_while_it_loads(image: str) -> None:
+    """As by `docker compose down` right after `up`: unheard, it would take all of the grace."""
+    loading = "import time; print('loading', flush=True); time.sleep(20)"
+    id = run("docker", "run", "-d", image, "python", "-c", loading).strip()
+    try:
+        until(partial(has_said, id, "loading"), "its start")
+        run("docker", "kill", "-s", "TERM", id)
+        assert int(run("docker", "wait", id)) == 128 + signal.SIGTERM
+    finally:
+        run("docker", "rm", "-f", id)
+
+
 class Terminal:
     """A command at a pseudo-terminal, as a person types it."""
 
