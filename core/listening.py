@@ -10,6 +10,8 @@ from core.addresses import in_url
 from core.process import announce
 from core.settings import Settings, SettingsError
 
+PORTS = "HTTP_PORT", "WS_PORT", "ENGINE_PORT"
+"""The variables of all servers that one program may have."""
 NEAR = 20
 """How many ports after the default one are tried."""
 
@@ -29,6 +31,7 @@ async def listening(
     variable = f"{name}_PORT"
     host: str = getattr(settings, f"{name}_host".lower())
     wanted: int = getattr(settings, variable.lower())
+    same = next((it for it in PORTS if it != variable and getattr(settings, it.lower()) == wanted), "")
     ports = [wanted]
     if may_move and variable not in settings.given:
         ports += [*range(wanted + 1, min(wanted + NEAR, 65536)), 0]
@@ -38,13 +41,14 @@ async def listening(
                 bound = await server.enter_async_context(listen(port))
                 break
             except (OSError, UnicodeError) as error:
-                problem = _problem(error, port)
+                problem = _problem(error, port, same if port == wanted else "")
                 if problem is None:
                     raise SettingsError(
                         f"{name}_HOST", f"cannot listen on {host}: {_words(error)}", passing=_passes(error)
                     ) from error
                 if port == ports[-1]:
-                    raise SettingsError(variable, problem, passing=_passes(error)) from error
+                    passing = _passes(error) and not {variable, same} <= settings.given
+                    raise SettingsError(variable, problem, passing=passing) from error
                 if port == wanted:
                     moved = problem
         if port != wanted:
@@ -57,11 +61,12 @@ def reachable(host: str) -> str:
     return in_url({"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host))
 
 
-def _problem(error: OSError | UnicodeError, port: int) -> str | None:
-    """What is wrong with this port; None where it is not the port's fault."""
+def _problem(error: OSError | UnicodeError, port: int, same: str) -> str | None:
+    """What is wrong with this port, which `same` names as well; None where it is not the port's fault."""
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        return f"{port} is taken by another program"
+        ours = f", by {same}, which is the same, or" if same else ""
+        return f"{port} is taken{ours} by another program"
     if number == errno.EACCES:  # on Windows also a port that the system has reserved
         why = "ports below 1024 are the administrator's" if port < 1024 else "the system keeps it for itself"
         return f"{port} is not allowed: {why}"

@@ -85,6 +85,15 @@ async def test_a_default_port_that_is_taken_is_an_error_where_it_may_not_move(ta
     assert told == f"HTTP_PORT: {taken} is taken by another program"
 
 
+async def test_a_port_that_is_set_twice_is_not_called_another_program_s_alone(taken: int) -> None:
+    """Who looks for that program finds this one; and no other try mends what is set wrong."""
+    settings = given(HTTP_PORT=str(taken), WS_PORT=str(taken))
+    told = await refused(settings, server("127.0.0.1"), exit_code=2)
+    assert told == f"HTTP_PORT: {taken} is taken, by WS_PORT, which is the same, or by another program"
+    told = await refused(Settings(http_port=taken, engine_port=taken), server("127.0.0.1"))
+    assert "by ENGINE_PORT, which is the same" in told
+
+
 async def test_after_twenty_taken_ports_any_free_one_is_good() -> None:
     errors = [OSError(errno.EADDRINUSE, "taken") for _ in range(NEAR)]
     async with listening(Settings(http_port=5000), "HTTP", failing(*errors), may_move=True) as port:
