@@ -13,6 +13,7 @@ const socket = new WebSocket(process.env.SD_B64_WS ?? "ws://127.0.0.1:8765");
 process.exitCode = 1; // until the picture is there
 
 socket.onopen = () => {
+  socket.onclose = ({ code }) => code === 1006 && console.error("the connection broke");
   if (key) socket.send(JSON.stringify({ type: "auth", key })); // this WebSocket sends no headers of ours
   socket.send(JSON.stringify({ input: prompt, steps: 20 }));
 };

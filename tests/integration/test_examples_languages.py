@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from websockets.asyncio.server import ServerConnection, serve
 
 from tests.doubles.a1111 import prompt_of
 from tests.doubles.cli_fixture import contents
@@ -182,6 +183,22 @@ async def test_the_websocket_in_javascript(tmp_path: Path) -> None:
     assert "input: the prompt is empty" in said
     code, said = await run(tmp_path, *command, "a monkey", "none.png", SD_B64_WS=served.url)
     assert code == 1, "nobody listens there any more"
+
+
+@pytest.mark.slow
+@needs_socket
+async def test_the_websocket_in_javascript_tells_of_a_broken_connection(tmp_path: Path) -> None:
+    """As where the server is killed: it ended without a word."""
+
+    async def hang_up(connection: ServerConnection) -> None:
+        await connection.recv()
+        connection.transport.abort()
+
+    command = ("node", *SOCKET_OPTION, str(EXAMPLES / "websocket_client.mjs"))
+    async with serve(hang_up, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        code, said = await run(tmp_path, *command, SD_B64_WS=f"ws://127.0.0.1:{port}")
+    assert (code, "the connection broke" in said) == (1, True), said
 
 
 @pytest.mark.slow
