@@ -51,7 +51,7 @@ def read_text(value: str) -> str:
 def read_host(value: str) -> str:
     """A host name or an address to listen on."""
     host = value.strip().removeprefix("[").removesuffix("]")
-    if any(letter in host for letter in "/ @,;") or (":" in host and not _is_network(host)):
+    if any(letter in host for letter in "/ @,;*") or (":" in host and not _is_network(host)):
         raise ValueError(
             "one host name or address is wanted, without scheme and port, such as 127.0.0.1 or 0.0.0.0"
         )

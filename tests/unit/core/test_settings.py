@@ -78,6 +78,7 @@ BAD = [
     ("HTTP_HOST", "0.0.0.0:5000", "one host name or address is wanted, without scheme and port"),
     ("WS_HOST", "[::]:8765", "one host name or address is wanted, without scheme and port"),
     ("HTTP_HOST", "0.0.0.0,::", "one host name or address is wanted"),
+    ("HTTP_HOST", "*", "such as 127.0.0.1 or 0.0.0.0"),
     ("ALLOWED_ORIGINS", "gallery.example", "such as https://gallery.example; 'gallery.example' is none"),
     ("ALLOWED_ORIGINS", "https://a.example,localhost:3000", "'localhost:3000' is none"),
     ("ALLOWED_ORIGINS", "*", "'*' is none"),
