@@ -146,6 +146,8 @@ class Server:
         """The error that this answer is."""
         if response.content_type == "application/problem+json":
             failure = read_problem(await self._body(response))
+            if failure is not None and failure.code == "unauthorized":  # it tells of a header
+                return Failure(failure.code, f"{failure.message}; --key or SD_B64_KEY holds it")
             if failure is not None:
                 return failure
         if response.status == HTTPStatus.UPGRADE_REQUIRED:

@@ -90,7 +90,9 @@ async def test_exit_codes(tmp_path: Path, capsys: Capture) -> None:
         assert await ask(served, "--key", "secret") == 0
     assert await ask(served) == 3
     lines = capsys.readouterr().err.splitlines()
-    wanted = "the API key is missing or wrong: Authorization: Bearer KEY is wanted"
+    wanted = (
+        "the API key is missing or wrong: Authorization: Bearer KEY is wanted; --key or SD_B64_KEY holds it"
+    )
     assert lines[0] == lines[1] == f"sd-b64: unauthorized: {wanted}"
     assert lines[2].startswith("sd-b64: unreachable: ")
 
