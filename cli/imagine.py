@@ -98,12 +98,16 @@ def _save(options: Namespace, pictures: Sequence[Picture], count: int) -> None:
 
 
 def _tell(paths: Sequence[Path], pictures: Sequence[Picture], *, as_json: bool) -> None:
-    """Tell standard output where the first of the pictures lie."""
+    """Tell standard output where the first of the pictures lie. Raises Failure, which tells it as well."""
     try:
         for path, picture in zip(paths, pictures, strict=False):
             print(json.dumps(_told(path, picture)) if as_json else path, flush=True)
     except BrokenPipeError:  # nobody reads the names any more, and the pictures are there
         forget_output()
+    except OSError as error:
+        forget_output()
+        saved = ", ".join(map(str, paths))
+        raise Failure(UNWRITABLE, f"standard output: {error.strerror}; saved as {saved}") from error
 
 
 def _told(path: Path, picture: Picture) -> dict[str, Any]:

@@ -363,6 +363,25 @@ async def test_the_names_of_those_that_were_saved_are_told_though_another_one_wa
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+async def test_a_picture_whose_name_cannot_be_told_is_said_to_be_saved(tmp_path: Path) -> None:
+    """As in `> names.txt` on a full disk: nobody asks for what lies there, under a name that nobody chose."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        async with (
+            serving(tmp_path) as served,
+            started(Path.cwd(), served.url, "imagine", "a cat", "--seed", "7", "-q", stdout=full) as process,
+        ):
+            _, said = await process.communicate()
+    finally:
+        os.close(full)
+    assert (process.returncode, os.listdir()) == (1, ["a-cat-7.png"])
+    assert said.startswith(
+        b"sd-b64: unwritable: standard output: No space left on device; saved as a-cat-7.png;"
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
     """As in `sd-b64 imagine ... -o - | head -c 10`: no traceback."""
