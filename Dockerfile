@@ -15,10 +15,6 @@ RUN pip install --require-hashes --only-binary :all: -r requirements-build.txt
 COPY . .
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
     && pip --python /opt/sd-b64/bin/python install --no-deps --no-index /wheel/*.whl
-# Process 1 hears only signals that it has a handler for, and no program has ours before all of it is loaded. Whoever
-# told it to stop until then would wait for all of stop_grace_period. Python runs such a file as it starts.
-RUN cd /opt/sd-b64/lib/python3*/site-packages && echo "import os, signal; os.getpid() == 1 and \
-    signal.signal(signal.SIGTERM, lambda number, _: os._exit(128 + number))" > process_1.pth
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin sd-b64 \

@@ -199,16 +199,18 @@ def test_a_signal_ends_it_also_as_process_1(
         run("docker", "rm", "-f", id)
 
 
-def test_a_signal_ends_it_also_while_it_loads(image: str) -> None:
+@pytest.mark.usefixtures("image")
+def test_a_signal_ends_it_also_while_it_loads() -> None:
     """As by `docker compose down` right after `up`: unheard, it would take all of the grace."""
-    loading = "import time; print('loading', flush=True); time.sleep(20)"
-    id = run("docker", "run", "-d", image, "python", "-c", loading).strip()
+    loading = "import time; print('loading', flush=True); time.sleep(40)"
+    stack = Stack("docker-compose.yml")
     try:
+        id = stack.compose("run", "-d", "--no-deps", "app", "python", "-c", loading).split()[-1]
         until(partial(has_said, id, "loading"), "its start")
         run("docker", "kill", "-s", "TERM", id)
         assert int(run("docker", "wait", id)) == 128 + signal.SIGTERM
     finally:
-        run("docker", "rm", "-f", id)
+        stack.close()
 
 
 class Terminal:
