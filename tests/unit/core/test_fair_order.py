@@ -678,6 +678,18 @@ def test_every_place_is_exact_and_nothing_is_passed_over_for_more_than_the_slack
         )
 
 
+def test_what_leaves_is_let_go_of_before_it_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody looks for a while: each caller's jobs may have to move up, which takes its time."""
+    order: FairOrder[str] = FairOrder()
+    for caller in "abc":
+        backlog(order, caller, 4)
+    monkeypatch.setattr("core.fair_order.MOST_TO_SETTLE", 8)
+    for caller in "abc":
+        order.remove(f"{caller}1")
+    assert list(order._leaving) == ["c1"]
+    assert served(order) == ["a2", "b2", "c2", "a3", "b3", "c3", "a4", "b4", "c4"]
+
+
 def test_what_is_remembered_of_passes_stays_small() -> None:
     """It is looked at with each claim: what passed over newcomers who have gone is forgotten."""
     order: FairOrder[str] = FairOrder()
