@@ -13,6 +13,7 @@ from core.queues.admission import check_backends, is_repeat
 from core.queues.refusals import another_request, queue_full, stopping, too_many_jobs
 from core.queues.valkey.backends import Backends
 from core.queues.valkey.leaving import Spawn
+from core.queues.valkey.outage import is_full
 from core.queues.valkey.records import decode_request, encode_request, kind_words
 from core.queues.valkey.store import CALL_SECONDS, Store
 from core.queues.valkey.watching import Watching
@@ -57,9 +58,8 @@ class Putting:
         except asyncio.CancelledError:
             self._spawn(self._undo(id, putting, keep))
             raise
-        except QueueUnavailable:
-            if not keep:
-                self._watching.leaving.doubt(id)
+        except QueueUnavailable as error:
+            self._doubt(id, error, keep)
             raise
         match code:
             case b"new" | b"known":
@@ -114,13 +114,17 @@ class Putting:
                 return await self._put(id, known, caller, keep, bounds)
         return answer
 
+    def _doubt(self, id: str, error: QueueUnavailable, keep: bool) -> None:
+        """It may have been put; not where there was no room, and a job with its id had been there before."""
+        if not keep and not is_full(error):
+            self._watching.leaving.doubt(id)
+
     async def _undo(self, id: str, putting: "asyncio.Future[Sequence[Any]]", keep: bool) -> None:
         """A put was cut off in mid-call: let it end, and the job with it, unless it is to be kept."""
         try:
             code, *_ = await putting
-        except QueueUnavailable:
-            if not keep:
-                self._watching.leaving.doubt(id)
+        except QueueUnavailable as error:
+            self._doubt(id, error, keep)
             return
         if not keep and code in (b"new", b"known"):  # else it is another request's, or there is none
             await self._watching.forsake(id)

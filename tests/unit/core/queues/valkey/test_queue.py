@@ -655,6 +655,24 @@ async def test_who_asks_for_a_job_that_has_not_ended_is_told_although_memory_is_
         assert await told(waiting) == [Queued(0, None), Cancelled()]
 
 
+async def test_who_asks_again_while_memory_is_full_does_not_end_the_job_that_he_asks_for() -> None:
+    """Its front end was killed, say. That he is refused says that his request has done nothing."""
+    async with (
+        ValkeyServer() as server,
+        valkey(lambda: server.url) as home,
+        Redis.from_url(server.url) as admin,
+    ):
+        assert isinstance(home, ValkeyHome)
+        queue = await home.open()
+        await queue.offer(usable("gpu:1"))
+        await queue.put("job", wish_for(), ALICE, keep=False)
+        await admin.config_set("maxmemory", "100kb")
+        with pytest.raises(QueueUnavailable):
+            await (await home.another()).put("job", wish_for(), ALICE, keep=False)
+        await home.pass_time(1)
+        assert (await queue.status(ALICE)).waiting == 1
+
+
 async def test_a_lost_job_for_which_there_is_no_room_keeps_no_other_one_from_being_seen_to() -> None:
     async with (
         ValkeyServer() as server,
