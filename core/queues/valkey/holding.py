@@ -98,7 +98,8 @@ class Holding:
         """See Queue.publish."""
         full = encode_progress(progress)
         bare = full if progress.preview is None else encode_progress(replace(progress, preview=None))
-        await self._store.attempt("publish", claim.id, claim.attempt, bare, full)
+        if full is bare or not await self._pictures.preview(claim.id, claim.attempt, bare, full):
+            await self._store.attempt("publish", claim.id, claim.attempt, bare, bare)
 
     async def finish(self, claim: Claim, outcome: End | Again) -> bool:
         """See Queue.finish."""

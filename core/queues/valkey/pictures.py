@@ -17,8 +17,12 @@ from core.queues.valkey.store import AGAIN_SECONDS, AT_ONCE, CALL_SECONDS, CONNE
 
 log = logging.getLogger(__name__)
 
-RESULTS_AT_ONCE = CONNECTIONS - AT_ONCE
-"""Results under way, beside other calls."""
+PREVIEWS_AT_ONCE = 2
+"""Previews under way."""
+RESULTS_AT_ONCE = CONNECTIONS - AT_ONCE - PREVIEWS_AT_ONCE
+"""Results under way, beside these and other calls."""
+PREVIEW_SECONDS = 10.0
+"""Seconds for a preview on its way: later it would be of long ago."""
 LONGEST_PICTURE = 900.0
 """Seconds for one try to move a picture, at the most. It gets three times what the last one took, and after a
 try that took too long twice as many."""
@@ -43,6 +47,7 @@ class Pictures:
         self._short = asyncio.Semaphore(1)
         """Held by the one result that waits for room with what it has there. A Lock would seem to be free
         where the next in line is about to get it, and who has a turn must not wait for this."""
+        self._previews = asyncio.Semaphore(PREVIEWS_AT_ONCE)
         self._took = 0.0
         """Seconds on the way of the last picture that was moved."""
 
@@ -66,6 +71,15 @@ class Pictures:
         """A result's pictures, None for one that is gone; however long that takes."""
         async with self._turns:
             return [await self._move("get", key) for key in keys]
+
+    async def preview(self, id: str, fence: int, bare: bytes, full: bytes) -> bool:
+        """Publish a progress with its preview. False where the line is too slow for it, or the queue away."""
+        try:
+            async with asyncio.timeout(PREVIEW_SECONDS), self._previews:
+                await self._store.once("publish", id, fence, bare, full)
+        except (QueueUnavailable, TimeoutError):
+            return False
+        return True
 
     # --- inside
 

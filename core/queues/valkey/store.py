@@ -28,7 +28,7 @@ PREFIX = "{sd}:"
 """Of all keys: with a hash tag, so that a cluster holds them on one node."""
 CALL_SECONDS = 2.0
 """How long one call may take, all its repetitions included."""
-CONNECTIONS = 16
+CONNECTIONS = 18
 AT_ONCE = 12
 """Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
 AGAIN_SECONDS = 0.2
@@ -96,6 +96,11 @@ class Store:
     async def command(self, name: str, key: str, *args: Arg, **options: int) -> Any:
         """A plain command's answer. Raises QueueUnavailable, as `call` does."""
         return await self._bounded(name, lambda: getattr(self._client, name)(PREFIX + key, *args, **options))
+
+    async def once(self, script: str, *args: Arg) -> Any:
+        """One try of a script, whose limit the caller sets. Raises QueueUnavailable."""
+        with self._call(script):
+            return await self._run(script, args)
 
     async def command_once(self, name: str, key: str, *args: Arg, **options: int) -> Any:
         """One try of a plain command, whose limit the caller sets. Raises QueueUnavailable."""

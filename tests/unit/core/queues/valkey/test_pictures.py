@@ -23,7 +23,7 @@ from core.queues.valkey.pictures import (
 )
 from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, PREFIX, Store
 from core.settings import Settings
-from tests.unit.core.examples import ALICE, painted, soon, usable, wish_for
+from tests.unit.core.examples import ALICE, painted, progress, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, valkey, waiting_for
 from tests.valkey_server import ValkeyServer
 
@@ -86,6 +86,29 @@ async def test_large_pictures_that_share_a_slow_line_arrive(
     pictures = Pictures(store)
     await soon(asyncio.gather(*(pictures.store([f"i:{name}"], [b"large"], always) for name in "ab")))
     assert "has not come through to or from the shared queue in 0.02 s; it gets more time" in caplog.text
+
+
+async def test_a_preview_gets_the_time_that_a_slow_line_needs(
+    queue: ValkeyQueue, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A large one from a GPU at home: else it never arrives, and each one is taken for an outage."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    watch = await queue.events("job", preview=True)
+    held = await soon(queue.claim("gpu:1"))
+    run = queue.store._client.evalsha
+
+    async def slow(*args: object) -> object:
+        if any(isinstance(arg, bytes) and b"cHJldmlldw==" in arg for arg in args):
+            await asyncio.sleep(0.2)  # the line
+        return await run(*args)  # type: ignore[arg-type]
+
+    shown = progress(0.5, preview=b"cHJldmlldw==")
+    with monkeypatch.context() as patch:
+        patch.setattr("core.queues.valkey.store.CALL_SECONDS", 0.1)
+        patch.setattr(queue.store._client, "evalsha", slow)
+        await queue.publish(held, shown)
+    assert (await told(watch))[-1] == shown
+    assert "the shared queue cannot be reached" not in caplog.text
 
 
 @pytest.mark.slow
