@@ -136,7 +136,10 @@ class Leaving:
                 if job is not None and job.sayers and not job.flags:
                     continue  # what was wanted before is still on its way, and could overtake this
                 abandon = self._unsaid.pop(id, None)
-                if abandon is None or (job is not None and job.flags):
+                if abandon is None:
+                    continue
+                if job is not None and job.flags:
+                    job.said_again = True  # it is watched once more: the word is said when that is over
                     continue
                 await self.say(id, abandon=abandon)
                 if id in self._unsaid:  # the queue is away again

@@ -951,8 +951,9 @@ async def test_what_is_watched_is_said_again_of_no_next_life_of_a_job(
     assert (await queue.status(ALICE)).waiting == 0
 
 
+@pytest.mark.parametrize("who", ["stays", "leaves and comes back"])
 async def test_what_was_said_again_of_a_job_and_comes_late_is_not_said_of_its_next_life(
-    queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
+    who: str, queue: ValkeyQueue, home: ValkeyHome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = await home.another()
     await queue.put("job", wish_for(), ALICE, keep=False)
@@ -970,6 +971,11 @@ async def test_what_was_said_again_of_a_job_and_comes_late_is_not_said_of_its_ne
         patch.setattr(queue.store, "call", cut_off)
         with pytest.raises(QueueUnavailable):
             await queue.pulse()
+    if who == "leaves and comes back":
+        await queue.leave(watch)
+        watch = await queue.events("job")
+        queue._watching.leaving.say_all()
+        await home.settle()
     assert await queue.cancel("job", ALICE)
     assert (await told(watch))[-1] == Cancelled()
     await other.put("job", wish_for(), ALICE, keep=False)
