@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from msgspec.structs import replace
+
 from core.events import End, Event, Failed, Progress, Queued, Started
 from core.queues.place import Place
 from core.queues.valkey.records import CANCELLED
@@ -114,7 +116,7 @@ class Watched:
         last = self.last
         if version < self.version:
             return
-        if event == last:
+        if event == last or (isinstance(last, Progress) and event == replace(last, preview=None)):
             self.version = version  # perhaps of its next life: then what comes late of this one is no news
             return
         if version == self.version:

@@ -6,8 +6,9 @@
 --
 --   s           hash   V, arrivals, returns (so many so far), claims (the last fence), version, seen, waiting,
 --                      ordered (of those that wait, those in a line), kept_bytes; secret, deployment (agreed words)
---   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end; said:PROCESS:
---                      the number of what that one said last of what it watches
+--   j:ID        hash   a job: request, caller, keep, kind, cost, state, its place, its claim, its end; `last`: what was
+--                      told last of it while it runs; `preview`: that with its preview; said:PROCESS: the number of
+--                      what that one said last of what it watches
 --   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id. Where turns were
 --                      taken (turns.lua): start (in the job `at`) and turn are those of the one it stands behind;
 --                      `due` is by how much newcomers may still go before it

@@ -2,7 +2,8 @@
 -- Only who wants previews gets them. Safe to repeat: fractions that do not rise are dropped by who hears them.
 local id, bare, full = arg(1), arg(3), arg(4)
 if not is_held(id, arg(2)) then return end
-redis.call('HSET', job(id), 'last', full)
+redis.call('HSET', job(id), 'last', bare)
+if full ~= bare then redis.call('HSET', job(id), 'preview', full) else redis.call('HDEL', job(id), 'preview') end
 local version = get(id, 'version')
 local watching = redis.call('HGETALL', P .. 'w:' .. id)
 for number = 1, #watching, 2 do

@@ -15,4 +15,7 @@ if lives(state) and is_last_word(id, process, arg(5)) then
   end
   wish_changed(id)
 end
-return {shown(id), running()}
+local now = shown(id)
+-- Of these there may be megabytes: only who wants to see them is sent one, and no look at all jobs brings any.
+if now[1] == 'running' and bit.band(tonumber(arg(3)), 4) > 0 then now[3] = get(id, 'preview') or now[3] end
+return {now, running()}

@@ -111,6 +111,21 @@ async def test_a_preview_gets_the_time_that_a_slow_line_needs(
     assert "the shared queue cannot be reached" not in caplog.text
 
 
+async def test_who_looks_at_all_jobs_is_sent_no_previews_again(queue: ValkeyQueue) -> None:
+    """The pulse does so each second: megabytes of each server that paints, which its line may not bear."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    watch = await queue.events("job", preview=True)
+    held = await soon(queue.claim("gpu:1"))
+    shown = progress(0.5, preview=b"cHJldmlldw==")
+    await queue.publish(held, shown)
+    assert (await told(watch))[-1] == shown
+    assert b"cHJldmlldw==" not in repr(await queue.store.call("places", "job")).encode()
+    queue._missed_something()
+    await queue.pulse()
+    assert await told(watch) == []
+    assert await told(await queue.events("job", preview=True)) == [shown]
+
+
 @pytest.mark.slow
 async def test_a_picture_outlasts_a_network_that_answers_nothing(
     valkey_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
