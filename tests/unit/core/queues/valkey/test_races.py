@@ -1058,6 +1058,28 @@ async def test_who_leaves_or_comes_while_it_is_said_again_what_is_watched_here_h
     assert (wish.watched, wish.preview) == ((False, False) if who == "leaves" else (True, True))
 
 
+async def test_who_stays_is_heard_where_the_word_that_another_one_left_overtakes_what_is_said_again(
+    queue: ValkeyQueue, home: ValkeyHome, client: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This process was taken for dead, and so the word of the other one says nothing."""
+    await queue.put("job", wish_for(), ALICE, keep=True)
+    await queue.events("job")
+    two = await queue.events("job", preview=True)
+    saying = queue._watching._jobs["job"].saying
+    await saying.acquire()
+    async with waiting_for(queue.leave(two)) as leaving:
+
+        async def overtake() -> None:
+            saying.release()
+            await soon(leaving)
+
+        await client.delete(f"{PREFIX}w:job")
+        before(monkeypatch, queue, "watch_again", overtake)
+        queue._missed_something()
+        await queue.pulse()
+    assert (await soon(queue.claim("gpu:1"))).wish == WATCHED
+
+
 async def test_a_cancel_that_is_made_again_does_not_end_the_jobs_next_life(queue: ValkeyQueue) -> None:
     """Its answer was lost, and the job was put again meanwhile."""
     cancel = ("cancel", "job", ALICE.name, b"X", "this call")

@@ -32,10 +32,10 @@ async def test_work_waits_while_valkey_takes_no_writes_and_goes_on_when_it_does(
             else:
                 await admin.slaveof("127.0.0.1", 1)
             with pytest.raises(QueueUnavailable):
-                await store.call("claim_once", "a name", "anna", 60_000)
+                await store.call("claim_once", "a name", "an owner", 60_000)
             with pytest.raises(QueueUnavailable):
                 await store.command("set", "a", b"b")
-            waiting = asyncio.create_task(store.insist("claim_once", "a name", "anna", 60_000))
+            waiting = asyncio.create_task(store.insist("claim_once", "a name", "an owner", 60_000))
             await asyncio.sleep(0)
             await admin.config_set("maxmemory", "0")
             await admin.slaveof()
