@@ -1,7 +1,8 @@
 """Two things at once: what is answered, heard or begun while something else was on its way."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -41,6 +42,24 @@ def before(
         return await call(name, *args, **options)
 
     monkeypatch.setattr(queue.store, "call", late)
+
+
+@contextmanager
+def cut_off(
+    monkeypatch: pytest.MonkeyPatch, queue: ValkeyQueue, script: str
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Let calls of that script be cut off on their way meanwhile: to be made late, perhaps."""
+    call, sent = queue.store.call, list[tuple[Any, ...]]()
+
+    async def send(name: str, *args: Any, **options: Any) -> Any:
+        if name == script:
+            sent.append((name, *args))
+            raise QueueUnavailable("away")
+        return await call(name, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue.store, "call", send)
+        yield sent
 
 
 def gone(client: Redis, held: dict[bytes, bytes]) -> Callable[[list[str]], Awaitable[list[bytes | None]]]:
@@ -858,21 +877,12 @@ async def test_who_comes_back_is_heard_though_the_word_that_he_had_left_comes_la
     watch = await queue.events("job", preview=True)
     if others == "somebody":
         await queue.events("job")
-    call, sent = queue.store.call, list[tuple[Any, ...]]()
-
-    async def cut_off(name: str, *args: Any, **options: Any) -> Any:
-        if name == "unwatch":
-            sent.append((name, *args))
-            raise QueueUnavailable("away")
-        return await call(name, *args, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(queue.store, "call", cut_off)
+    with cut_off(monkeypatch, queue, "unwatch") as sent:
         await queue.abandon(watch)
     await queue.put("job", wish_for(), ALICE, keep=False)
     back = await queue.events("job", preview=True)
     await home.pass_time(1)
-    await call(*sent[0])
+    await queue.store.call(*sent[0])
     held = await soon(queue.claim("gpu:1"))
     assert held.wish.preview
     assert await queue.finish(held, painted())
@@ -885,21 +895,11 @@ async def test_who_left_watches_nothing_though_what_was_said_again_before_comes_
     """Else nobody else could end the job by hanging up, and its progress would be asked for in vain."""
     await queue.put("job", wish_for(), ALICE, keep=True)
     watch = await queue.events("job")
-    call, sent = queue.store.call, list[tuple[Any, ...]]()
-
-    async def cut_off(name: str, *args: Any, **options: Any) -> Any:
-        if name == "watch_again":
-            sent.append((name, *args))
-            raise QueueUnavailable("away")
-        return await call(name, *args, **options)
-
     queue._missed_something()
-    with monkeypatch.context() as patch:
-        patch.setattr(queue.store, "call", cut_off)
-        with pytest.raises(QueueUnavailable):
-            await queue.pulse()
+    with cut_off(monkeypatch, queue, "watch_again") as sent, pytest.raises(QueueUnavailable):
+        await queue.pulse()
     await queue.leave(watch)
-    await call(*sent[0])
+    await queue.store.call(*sent[0])
     await home.pass_time(1)
     assert not (await soon(queue.claim("gpu:1"))).wish.watched
 
@@ -958,19 +958,9 @@ async def test_what_was_said_again_of_a_job_and_comes_late_is_not_said_of_its_ne
     other = await home.another()
     await queue.put("job", wish_for(), ALICE, keep=False)
     watch = await queue.events("job")
-    call, sent = queue.store.call, list[tuple[Any, ...]]()
-
-    async def cut_off(name: str, *args: Any, **options: Any) -> Any:
-        if name == "watch_again":
-            sent.append((name, *args))
-            raise QueueUnavailable("away")
-        return await call(name, *args, **options)
-
     queue._missed_something()
-    with monkeypatch.context() as patch:
-        patch.setattr(queue.store, "call", cut_off)
-        with pytest.raises(QueueUnavailable):
-            await queue.pulse()
+    with cut_off(monkeypatch, queue, "watch_again") as sent, pytest.raises(QueueUnavailable):
+        await queue.pulse()
     if who == "leaves and comes back":
         await queue.leave(watch)
         watch = await queue.events("job")
@@ -981,7 +971,7 @@ async def test_what_was_said_again_of_a_job_and_comes_late_is_not_said_of_its_ne
     await other.put("job", wish_for(), ALICE, keep=False)
     theirs = await other.events("job")
     await home.pass_time(1)
-    await call(*sent[0])
+    await queue.store.call(*sent[0])
     await other.abandon(theirs)
     assert (await queue.status(ALICE)).waiting == 0
 
