@@ -22,7 +22,6 @@ export async function askKey() {
 }
 
 function answer(dialog) {
-	if (dialog.open) return false;
 	dialog.returnValue = "";
 	dialog.showModal();
 	return new Promise((resolve) => (dialog.onclose = () => resolve(dialog.returnValue === "yes")));

@@ -43,7 +43,7 @@ export function offer(catalog) {
 	limits = catalog.limits;
 	choose(model, catalog.models);
 	choose(sampler, catalog.samplers);
-	choose(count, Array.from({ length: limits.batch_size }, (_, index) => index + 1), 0);
+	choose(count, [...Array(limits.batch_size + 1).keys()].slice(1), 0);
 	steps.max = limits.steps;
 	width.defaultValue = height.defaultValue = Math.min(512, fit(Math.sqrt(limits.pixels)));
 	tell();

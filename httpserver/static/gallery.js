@@ -26,7 +26,7 @@ export function openGallery({ pictures: kept }, acts) {
 	/** What the browser does not keep lasts as long as the page. */
 	async function add(found) {
 		for (const picture of found) {
-			await kept.put(picture).catch(() => (picture.isPassing = true));
+			await kept.put(picture);
 			show(picture);
 		}
 		while (shown.size > MOST || size() > MOST_BYTES) await remove(beside({}).newer);
@@ -34,16 +34,13 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	async function remove({ key }) {
-		await kept.drop(key).catch(() => {});
+		await kept.drop(key);
 		takeDown(key);
 		tell();
 	}
 
 	function save(picture) {
-		const link = document.createElement("a");
-		link.href = urlOf(picture);
-		link.download = fileName(picture);
-		link.click();
+		Object.assign(document.createElement("a"), { href: urlOf(picture), download: fileName(picture) }).click();
 	}
 
 	/** The picture's neighbours; the last picture is newer than one that is not there. */

@@ -86,7 +86,7 @@ export class Job {
 
 	/** Nobody wants it any more; a cancel is carried out first. */
 	forget() {
-		if (this.isOver) this.#with.jobs.drop(this.record.key).catch(() => {});
+		if (this.isOver) this.#with.jobs.drop(this.record.key);
 	}
 
 	async #follow() {
@@ -172,10 +172,10 @@ export class Job {
 		return this.#pause(pause);
 	}
 
-	#fail({ code, message, retryAfter, field }) {
-		const problem = { code, message, retryAfter, field };
+	#fail(error) {
+		const problem = { ...error, message: error.message };
 		Object.assign(this.record, { id: null, problem });
-		if (this.record.insist &&= retryAfter) return this.#countDown(problem);
+		if (this.record.insist &&= problem.retryAfter) return this.#countDown(problem);
 		this.#save();
 		this.#set({ phase: "failed", problem });
 	}
@@ -199,7 +199,7 @@ export class Job {
 	}
 
 	#save() {
-		return this.#with.jobs.put({ ...this.record }).catch(() => {}); // a full disk stops nobody
+		return this.#with.jobs.put(this.record);
 	}
 
 	/** Ask about the job; or for it, where it has no id. */
@@ -215,9 +215,8 @@ export class Job {
 	}
 
 	#alive() {
-		const attempt = this.#attempt;
 		clearTimeout(this.#silence);
-		this.#silence = setTimeout(() => attempt.abort(new Error("silence")), SILENCE);
+		this.#silence = setTimeout(() => this.#attempt.abort(new Error("silence")), SILENCE);
 	}
 
 	#pause(milliseconds) {

@@ -32,8 +32,8 @@ async function freeLine() {
 	for (const line of [1, 2, 3, 4]) {
 		const leave = await new Promise((resolve) => {
 			const take = (lock) => (lock ? new Promise(resolve) : resolve());
-			const asked = navigator.locks?.request(`sd-b64 ${line}`, { ifAvailable: true }, take);
-			(asked ?? Promise.reject()).catch(() => resolve(() => {}));
+			const ask = async () => navigator.locks.request(`sd-b64 ${line}`, { ifAvailable: true }, take);
+			ask().catch(() => resolve(() => {}));
 		});
 		if (leave) return leave;
 	}

@@ -93,7 +93,7 @@ form.begin(paint);
 byId("unlock").onclick = unlock;
 window.ononline = window.onoffline = () => {
 	lookNow();
-	wake("sending", "waiting", "painting", "away", "cancelling");
+	for (const job of cards.keys()) job.wake();
 };
 document.onvisibilitychange = () => lookNow();
 /** A key that is held down presses once. */

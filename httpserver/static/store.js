@@ -2,7 +2,7 @@
 
 let opened;
 
-/** Where the browser keeps nothing (some private windows) or has no room left, `put` fails. */
+/** What is `put` becomes `isPassing` where the browser keeps nothing (some private windows) or has no room left. */
 export const store = { jobs: table("jobs"), pictures: table("pictures") };
 
 function table(name) {
@@ -10,16 +10,14 @@ function table(name) {
 	const run = async (mode, act) => {
 		// Browsers close it as they like: a phone's, while another app is in front.
 		const request = act(await begin(mode).catch(() => begin(mode, (opened = null))));
-		const { transaction } = request;
 		return new Promise((resolve, reject) => {
-			transaction.oncomplete = () => resolve(request.result);
-			transaction.onabort = reject;
+			Object.assign(request.transaction, { oncomplete: () => resolve(request.result), onabort: reject });
 		});
 	};
 	return {
 		all: () => run("readonly", (table) => table.getAll()).catch(() => []),
-		put: (value) => run("readwrite", (table) => table.put(value)),
-		drop: (key) => run("readwrite", (table) => table.delete(key)),
+		put: (value) => run("readwrite", (table) => table.put(value)).catch(() => (value.isPassing = true)),
+		drop: (key) => run("readwrite", (table) => table.delete(key)).catch(() => {}),
 	};
 }
 

@@ -4,7 +4,6 @@ import { CODE } from "./code.js";
 import { confirmed } from "./dialogs.js";
 import { byId, onAct, partsOf, rest, write } from "./dom.js";
 import { parametersOf, requestOf } from "./picture.js";
-import { HERE, hasKey } from "./wire.js";
 
 const dialog = byId("viewer");
 const { image, facts, line, code } = partsOf(dialog);
@@ -33,9 +32,7 @@ export function openViewer(gallery, { again, edit }) {
 			Server: told.backend,
 			Painted: told.seconds && `in ${told.seconds.toFixed(1)} s`,
 		});
-		const { newer, older } = gallery.beside(picture);
-		byId("newer").ariaDisabled = !newer;
-		byId("older").ariaDisabled = !older;
+		for (const [way, other] of Object.entries(gallery.beside(picture))) byId(way).ariaDisabled = !other;
 		speak(language);
 		if (!dialog.open) dialog.showModal();
 	}
@@ -45,7 +42,7 @@ export function openViewer(gallery, { again, edit }) {
 	function speak(chosen) {
 		language = chosen;
 		for (const button of languages) button.ariaPressed = button.name === language;
-		write(code, CODE[language](requestOf(picture), { base: HERE, host: location.hostname, locked: hasKey() }));
+		write(code, CODE[language](requestOf(picture)));
 	}
 
 	async function remove() {

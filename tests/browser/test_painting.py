@@ -329,15 +329,25 @@ async def test_behind_tls_the_code_speaks_to_the_websocket_of_the_proxy(
     tmp_path: Path, open_window: "Open"
 ) -> None:
     """Over `ws://` it would send the key in the clear, and to a port that nobody opened."""
+    base = "https://pictures.example:8443/sd/"
+
+    async def hand_on(route: "Route") -> None:
+        url = f"{served.url}/{route.request.url.removeprefix(base)}"
+        headers = await route.request.all_headers() | {"origin": served.url}
+        await route.fulfill(response=await route.fetch(url=url, headers=headers))
+
     async with serving(tmp_path) as served:
-        window = await open_window(served.url)
-        request = {"base": "https://pictures.example:8443/sd/", "host": "pictures.example", "locked": True}
-        code = await window.page.evaluate(
-            "async (of) => (await import('./static/code.js')).CODE.websocket({ prompt: 'x' }, of)", request
-        )
-        compile(code, "websocket", "exec")
-        assert 'URL = "wss://pictures.example:8443/sd/ws"' in code
-        assert "ws://" not in code.replace("wss://", "")
+        window = await open_window("about:blank")
+        await window.page.route(f"{base}**", hand_on)
+        await window.page.goto(base)
+        await window.paint("a cave")
+        await window.sees_picture("a cave")
+        await window.pictures.first.locator(".frame").click()
+        await window.press(window.viewer, "Websocket")
+        code = await window.viewer.locator("code").text_content() or ""
+    compile(code, "websocket", "exec")
+    assert 'URL = "wss://pictures.example:8443/sd/ws"' in code
+    assert "ws://" not in code.replace("wss://", "")
 
 
 async def _run(code: str, language: str, folder: Path) -> None:
