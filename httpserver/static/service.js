@@ -24,8 +24,11 @@ export async function look(offered, changed, isNews) {
 	clearTimeout(timer);
 	timer = setTimeout(look, EVERY, offered, changed);
 	if (document.hidden) return;
+	const begun = performance.now();
+	const found = await find();
+	if (begun < seen.begun) return; // overtaken
 	const { state: before } = seen;
-	seen = await find();
+	seen = { ...found, begun };
 	const { state, status, catalog } = seen;
 	if (status) byId("lock").close(); // whoever gave the key
 	if (catalog) offered(catalog);

@@ -1,5 +1,6 @@
 """The web page when the server says no: in words, with what to do, and with nothing lost."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -286,6 +287,33 @@ async def test_the_question_for_the_key_ends_when_another_tab_was_given_it(
         await window.sees(service, "Ready")
         await window.sees_number(window.viewer, 0)
         assert other.faults == []
+
+
+async def test_a_look_that_is_overtaken_says_nothing(tmp_path: Path, open_window: "Open") -> None:
+    """Of one that was sent without the key the answer comes last: the page paints, and is not locked."""
+    is_late = asyncio.Event()
+    looks: list[Route] = []
+
+    async def delay(route: "Route") -> None:
+        looks.append(route)
+        if route is looks[0]:
+            await is_late.wait()
+        await route.continue_()
+
+    async with serving(tmp_path, api_key="open-sesame") as served:
+        window = await open_window(served.url)
+        lock, service = window.page.locator("#lock"), window.page.locator("#service")
+        await lock.get_by_label("API key").fill("open-sesame")
+        await window.page.route("**/status", delay)
+        async with window.page.expect_response(lambda each: each.status == 401) as answer:
+            async with window.page.expect_request("**/status"):
+                await window.hide(False)
+            await window.press(lock, "Use this key")
+            await window.sees(service, "Ready")
+            is_late.set()
+        await (await answer.value).finished()
+        await window.page.evaluate("() => fetch('healthz')")
+        assert await service.inner_text() == "Ready"
 
 
 async def test_the_key_is_asked_for_once(tmp_path: Path, open_window: "Open") -> None:
