@@ -23,8 +23,9 @@ export function openGallery({ pictures: kept }, acts) {
 	const pictures = () => [...shown.values()].map(({ picture }) => picture);
 	const size = () => pictures().reduce((sum, { blob }) => sum + blob.size, 0);
 
-	/** What the browser does not keep lasts as long as the page. */
+	/** Hang these, or all that is kept. What the browser does not keep lasts as long as the page. */
 	async function add(found) {
+		if (!found[0]) (await kept.all()).forEach(show);
 		for (const picture of found) {
 			await kept.put(picture);
 			show(picture);
@@ -76,7 +77,7 @@ export function openGallery({ pictures: kept }, acts) {
 	}
 
 	async function clear() {
-		await load();
+		await add([]);
 		const all = pictures();
 		const text = `${plural(all.length, "picture")}, kept nowhere else, will be gone.`;
 		if (!(await confirmed("Clear the gallery?", text, "Clear it"))) return;
@@ -92,11 +93,6 @@ export function openGallery({ pictures: kept }, acts) {
 		byId("clear").parentNode.hidden = !shown.size;
 	}
 
-	async function load() {
-		(await kept.all()).forEach(show);
-		await add([]);
-	}
-
 	byId("clear").onclick = clear;
-	return { load, add, remove, save, at, urlOf, beside };
+	return { add, remove, save, at, urlOf, beside };
 }

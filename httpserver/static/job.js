@@ -133,13 +133,13 @@ export class Job {
 		}
 		if (type === "image") {
 			this.#pictures.push(pictureOf(this.record, words));
-			if (this.#pictures.length === words.count) await this.#end("done");
+			if (this.#pictures.length === words.count) await this.#end("done", this.#pictures);
 		}
 		if (type === "cancelled") await this.#end("cancelled");
 	}
 
-	async #end(phase) {
-		if (phase === "done") await this.#with.finished(this, this.#pictures);
+	async #end(phase, pictures) {
+		if (pictures) await this.#with.finished(this, pictures);
 		this.#set({ phase });
 		this.forget();
 	}
@@ -148,6 +148,8 @@ export class Job {
 		const { record } = this;
 		const { code } = error;
 		if (error.name === "AbortError") return;
+		const kept = ANEW[code] && !record.isPassing && (await this.#with.jobs.all());
+		if (kept && !kept.some(({ key }) => key === record.key)) return this.#end("done", []); // in another tab
 		const isLocked = code === "unauthorized";
 		if (!(error instanceof Problem) || (isLocked && record.id && record.cancelled)) return this.#away();
 		if (isLocked && !record.cancelled) {
@@ -156,11 +158,11 @@ export class Job {
 		} else if (record.cancelled && ![...PASSES, "forbidden"].includes(code)) {
 			await this.#end("cancelled");
 		} else {
-			const { anew = 0 } = record;
-			const isForgotten = anew < ANEW[code] && record.id && Date.now() - record.at < DAY;
+			record.anew ??= 0;
+			const isForgotten = record.anew < ANEW[code] && record.id && Date.now() - record.at < DAY;
 			if (!isForgotten && !PASSES.includes(code)) return this.#fail(error);
 			if (!record.cancelled) record.id = null;
-			if (isForgotten) record.anew = anew + 1;
+			if (isForgotten) record.anew++;
 			if (!isForgotten || this.#failures++) await this.#away();
 		}
 	}

@@ -21,7 +21,7 @@ const opening = (async () => {
 	const gallery = openGallery(store, { open: (picture) => open(picture), again, edit });
 	const open = openViewer(gallery, { again, edit });
 	const records = await store.jobs.all(); // first: a job may become a picture meanwhile
-	await gallery.load();
+	await gallery.add([]);
 	for (const record of records) start(record);
 	byId("empty").hidden = false; // where nothing hangs
 	return gallery;
@@ -65,7 +65,7 @@ function show(job) {
 async function finished(job, pictures) {
 	const gallery = await opening;
 	await gallery.add(pictures);
-	cards.get(job)?.close(gallery.at(pictures[0])?.querySelector("button"));
+	cards.get(job)?.close(gallery.at(pictures[0] ?? {})?.querySelector("button"));
 	cards.delete(job);
 }
 
@@ -97,8 +97,6 @@ window.ononline = window.onoffline = () => {
 };
 document.onvisibilitychange = () => lookNow();
 /** A key that is held down presses once. */
-document.onkeydown = (event) => {
-	if (event.repeat && event.key === "Enter" && event.target.type !== "textarea") event.preventDefault();
-};
+document.onkeydown = ({ repeat, key, target }) => !repeat || key !== "Enter" || target.type === "textarea";
 setInterval(() => [...cards.keys()].forEach(show), 1000);
 lookNow();

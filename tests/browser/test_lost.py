@@ -313,6 +313,30 @@ async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
     assert first["seed"] == second["seed"]
 
 
+async def test_what_another_tab_saw_the_end_of_is_not_painted_again(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """A tab that slept for longer than results are kept, as on a phone, may still have it as under way."""
+    async with serving(tmp_path, result_max_bytes=1) as served:
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        asleep = await window.another()
+        await asleep.page.goto(served.url)
+        card = asleep.job("a lighthouse")
+        await asleep.sees(card, "step 4")
+        await asleep.page.route("**/jobs/*", lambda route: route.abort())
+        await asleep.page.evaluate("() => dispatchEvent(new Event('online'))")
+        await asleep.sees(card, "No answer")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await asleep.page.unroute_all()
+        await asleep.sees_picture("a lighthouse")
+        assert asleep.faults == []
+        assert len(served.double.txt2img_requests) == 1
+
+
 async def test_a_result_that_always_goes_too_soon_is_not_painted_for_ever(
     tmp_path: Path, open_window: "Open", own_address: str
 ) -> None:
