@@ -4,7 +4,10 @@ const TYPES = { "/9j/": "image/jpeg", UklG: "image/webp" };
 
 export function toBlob(base64) {
 	const type = TYPES[base64.slice(0, 4)] ?? "image/png";
-	const bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (letter) => letter.charCodeAt());
+	let bytes = "";
+	try {
+		bytes = Uint8Array.fromBase64?.(base64) ?? Uint8Array.from(atob(base64), (letter) => letter.charCodeAt());
+	} catch {} // asked for again it is no better
 	return new Blob([bytes], { type });
 }
 

@@ -445,6 +445,19 @@ async def test_a_jpeg_is_a_picture_too(tmp_path: Path, open_window: "Open") -> N
         assert await window.page.evaluate(types) == ["image/png"]
 
 
+async def test_a_preview_that_is_no_picture_stops_nothing(tmp_path: Path, open_window: "Open") -> None:
+    """The card goes on with the steps; that the server did not answer would be wrong."""
+    async with serving(tmp_path) as served:
+        served.double.odd_previews = "data:image/png;base64,iVBORw0KGgo*"
+        served.double.hold(at=4)
+        window = await open_window(served.url)
+        await window.paint("a lighthouse")
+        await window.sees(window.job("a lighthouse"), "step 4")
+        served.double.release()
+        await window.sees_picture("a lighthouse")
+        await window.sees_number(window.page.get_by_text("No answer"), 0)
+
+
 async def test_on_plain_http_from_another_machine(
     tmp_path: Path, open_window: "Open", own_address: str
 ) -> None:
