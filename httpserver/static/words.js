@@ -33,7 +33,7 @@ export function stateWords(state, now) {
 	const kept = "Your request is kept here and goes on by itself.";
 	const [big = "", note, line = ""] = {
 		sending: ["", "Sending"],
-		waiting: [position || "Next", position && `picture${position > 1 ? "s" : ""} ahead of yours`, join("Waiting", left)],
+		waiting: [position || "Next", position && "ahead of yours", join("Waiting", left)],
 		painting: ["", state.preview ? "" : "Painting", join(state.preview && "Painting", step && `step ${step} of ${state.steps}`, left)],
 		away: state.offline ? ["Offline", kept, "Waiting for the network"] : ["No answer", kept, `Asked again in ${again}`],
 		locked: ["Locked", "The server wants a key.", "Waiting for the key"],

@@ -52,7 +52,7 @@ async def test_the_place_in_the_queue_and_the_time_left_move(tmp_path: Path, ope
         served.double.hold(at=1)
         await window.paint("second", "third", "fourth")
         fourth = window.job("fourth")
-        await window.sees(fourth, "1 picture ahead of yours")
+        await window.sees(fourth, "1 ahead of yours")
         await window.sees(window.job("third"), "Next")
         await window.sees(fourth, "about")
         said = await fourth.locator(".line").text_content()
@@ -61,6 +61,20 @@ async def test_the_place_in_the_queue_and_the_time_left_move(tmp_path: Path, ope
         await window.sees(fourth, "Next")
         served.double.release()
         await window.sees_picture("fourth")
+
+
+async def test_what_is_ahead_may_be_several_pictures(tmp_path: Path, open_window: "Open") -> None:
+    """A place is a number of requests, and not of what they ask for."""
+    async with serving(tmp_path) as served:
+        served.double.hold(at=1)
+        window = await open_window(served.url)
+        await window.paint("first")
+        await window.sees(window.job("first"), "step 1")
+        await window.page.get_by_role("combobox", name="Pictures").select_option("3")
+        await window.paint("triplets", "last")
+        await window.sees(window.job("last"), "1 ahead of yours")
+        served.double.release()
+        await window.sees_picture("last", 3)
 
 
 async def test_the_badge_agrees_with_the_cards(tmp_path: Path, open_window: "Open") -> None:
@@ -91,7 +105,7 @@ async def test_the_badge_agrees_with_the_cards(tmp_path: Path, open_window: "Ope
         await window.sees(badge, "Ready")
         served.double.hold(at=1)
         await window.paint("first", "second", "third", "fourth")
-        await window.sees(window.job("fourth"), "2 pictures ahead of yours")
+        await window.sees(window.job("fourth"), "2 ahead of yours")
         await window.sees(badge, "1 painting, 3 waiting")
         assert await window.page.evaluate("wrong") == []
         await window.page.reload()
@@ -186,7 +200,7 @@ async def test_three_jobs_at_once(tmp_path: Path, open_window: "Open") -> None:
         await window.paint(*prompts)
         await window.sees_number(window.jobs, 3)
         await window.sees_title("50 % · 3 pictures")
-        await window.sees(window.job("a blue house"), "1 picture ahead of yours")
+        await window.sees(window.job("a blue house"), "1 ahead of yours")
         served.double.release()
         for prompt in prompts:
             await window.sees_picture(prompt)
@@ -203,7 +217,7 @@ async def test_more_jobs_than_a_browser_has_connections(tmp_path: Path, open_win
         served.double.hold(at=1)
         window = await open_window(served.url)
         await window.paint(*prompts)
-        await window.sees(window.job("house 9"), "7 pictures ahead of yours")
+        await window.sees(window.job("house 9"), "7 ahead of yours")
         await window.press(window.job("house 9"), "Cancel")
         await window.sees(window.job("house 9"), "Cancelled")
         served.double.release()
