@@ -345,6 +345,29 @@ async def test_who_copies_sees_that_it_is_done(
         assert await line.evaluate("line => line.offsetHeight") < 30
 
 
+@pytest.mark.parametrize("size", [(1280, 640), (390, 844)])
+async def test_nothing_covers_what_has_the_keyboard_in_the_large_view(
+    tmp_path: Path, open_window: "Open", size: tuple[int, int]
+) -> None:
+    """Not the line that says what was copied, and not the edge: all of the frame around it is seen."""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url, viewport={"width": size[0], "height": size[1]})
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.pictures.first.locator(".frame").click()
+        await window.press(window.viewer, "Copy parameters")
+        await window.sees(window.viewer.locator(".line"), "The parameters are")
+        for name in ("Remove", "Copy code", "curl", "Python", "Websocket"):
+            await window.page.keyboard.press("Tab")
+            button = window.viewer.get_by_role("button", name=name, exact=True)
+            await window.sees_focus(button)
+            room = await button.evaluate(
+                "(button) => document.querySelector('#viewer .line').getBoundingClientRect().top"
+                " - button.getBoundingClientRect().bottom"
+            )
+            assert room >= 4, name
+
+
 async def test_the_large_view_has_the_keyboard_on_a_button(tmp_path: Path, open_window: "Open") -> None:
     """Where the part beside the picture can be scrolled, all of that had it, its ring cut off."""
     async with serving(tmp_path) as served:
