@@ -55,6 +55,17 @@ def decode(text: str | bytes, unreadable: str) -> Any:
         raise InvalidRequest(f"{unreadable}: {str(error).removeprefix('JSON is malformed: ')}") from None
 
 
+def read_loosely(text: str | bytes) -> Words:
+    """The fields of an object that is JSON to a parser which takes more than ours; of anything else none."""
+    if len(text) > LONGEST_SEARCHED:
+        return {}
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
 STATES: dict[type, str] = {
     Queued: "waiting",
     Started: "running",
@@ -228,15 +239,12 @@ def status_words(status: Status) -> Words:
 
 
 def _field_at_fault(text: str | bytes) -> str | None:
-    """The field of an object that is JSON to a parser which takes more, and none to ours."""
-    if len(text) > LONGEST_SEARCHED:
-        return None
+    fields = read_loosely(text)
     try:
-        fields = json.loads(text)
-        for name in fields if isinstance(fields, dict) and len(fields) <= MOST_FIELDS else ():
+        for name in fields if len(fields) <= MOST_FIELDS else ():
             if not _is_json(json.dumps({name: fields[name]})):
                 return name if _is_json(json.dumps(name)) else None
-    except (ValueError, RecursionError):
+    except RecursionError:
         return None
     return None
 

@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from core import Access, Cancelled, Gateway, Limits, NotFound, RateLimited, SdError, Unauthorized
-from core.wire import idempotency_key
+from core.wire import Words, idempotency_key
 from wsserver.jobs import Jobs
 from wsserver.messages import (
     Attach,
@@ -18,6 +18,7 @@ from wsserver.messages import (
     Command,
     Generate,
     event_message,
+    names_in,
     names_of,
     parse,
     read,
@@ -105,16 +106,16 @@ class Connection:
             return  # a TaskGroup would wrap it
 
     async def _answer(self, message: str | bytes, tasks: asyncio.TaskGroup, *, too_fast: bool) -> None:
-        names: dict[str, str] = {}
+        fields: Words | None = None
         try:
             fields = read(message)
-            names = names_of(fields)
             if too_fast:
                 raise RateLimited(f"{MESSAGES_PER_SECOND:g} messages a second are read, not more")
             await self._obey(parse(fields, self._limits), tasks)
         except ConnectionClosed:
             raise
         except Exception as fault:  # noqa: BLE001 - send_error logs it, and the connection goes on
+            names = names_in(message) if fields is None else names_of(fields)
             await self._outbox.send_error(fault, refused=True, **names)
 
     async def _obey(self, command: Command, tasks: asyncio.TaskGroup) -> None:

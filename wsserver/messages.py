@@ -19,7 +19,17 @@ from core import (
     parse_flag,
     parse_request,
 )
-from core.wire import LONGEST_KEY, Parts, Words, decode, encode, error_words, event_words, image_message
+from core.wire import (
+    LONGEST_KEY,
+    Parts,
+    Words,
+    decode,
+    encode,
+    error_words,
+    event_words,
+    image_message,
+    read_loosely,
+)
 
 LONGEST_LABEL = 200
 """Characters of a client's own word for a job."""
@@ -28,6 +38,7 @@ LONGEST_API_KEY = 4096
 """Characters; less than a stranger may say in all."""
 LONGEST_SHOWN = 40
 """Characters of a wrong name that an error repeats."""
+_BEFORE_JSON = "\ufeff \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +87,7 @@ def read(message: str | bytes) -> Words:
             message = message.decode()
         except UnicodeDecodeError as error:
             raise InvalidRequest(f"the binary message is no UTF-8 text at byte {error.start}") from None
-    text = message.lstrip("\ufeff \t\r\n")
+    text = message.lstrip(_BEFORE_JSON)
     if not text.startswith(("{", "[")):
         return {"input": message}
     fields = decode(text, "the message begins like JSON and is none")
@@ -123,6 +134,13 @@ def names_of(fields: Mapping[str, object]) -> dict[str, str]:
         for name, longest in bounds.items()
         if isinstance(value := fields.get(name), str) and len(value) <= longest
     }
+
+
+def names_in(message: str | bytes) -> dict[str, str]:
+    """`names_of` for a message that `read` refuses, such as one whose prompt was cut within an emoji."""
+    text = message.decode(errors="replace") if isinstance(message, bytes) else message
+    names = names_of(read_loosely(text.lstrip(_BEFORE_JSON)))
+    return {name: value for name, value in names.items() if value == value.encode(errors="replace").decode()}
 
 
 def event_messages(event: Event, id: str, label: str | None = None) -> Iterator[tuple[Parts, bool]]:

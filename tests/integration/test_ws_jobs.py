@@ -150,6 +150,14 @@ async def test_the_refusal_of_a_message_is_told_apart_from_the_end_of_the_job_th
                 assert "refused" not in end
 
 
+async def test_a_message_that_cannot_be_read_is_refused_under_its_label_as_far_as_that_can() -> None:
+    """As of a page that cuts a prompt within an emoji: it waits for an answer by its label."""
+    async with serving() as served, served.client() as client:
+        await client.socket.send(r'{"label": "mine", "input": "a monkey \ud83d"}')
+        error = await client.hear("error", label="mine")
+        assert (error["code"], error["field"], error["refused"]) == ("invalid_request", "input", True)
+
+
 # --- cancelled
 
 

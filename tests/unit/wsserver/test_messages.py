@@ -33,6 +33,7 @@ from wsserver.messages import (
     error_message,
     event_message,
     event_messages,
+    names_in,
     names_of,
     parse,
     read,
@@ -222,6 +223,32 @@ def test_an_error_says_what_it_is_about_as_far_as_that_was_readable() -> None:
     assert names_of({"id": "x" * 1000, "label": "y" * 1000}) == {}
 
 
+@pytest.mark.parametrize(
+    "fault", [r'"input": "a\ud83d"', '"input": "a", "seed": NaN', '"input": "a", "cfg_scale": 1e999']
+)
+@pytest.mark.parametrize("before", ["", "\ufeff "])
+def test_that_holds_also_where_only_another_field_cannot_be_read(fault: str, before: str) -> None:
+    message = before + '{"label": "ä", ' + fault + "}"
+    assert refusal(message).field in {"input", "seed", "cfg_scale"}
+    assert names_in(message) == names_in(message.encode()) == {"label": "ä"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        r'{"label": "\ud83d"}',
+        '["label"]',
+        '{"label": "a"',
+        "[" * 100_000,
+        '"label"',
+        f'{{{MANY}, "label": "a"}}',
+        b"\xff",
+    ],
+)
+def test_of_what_cannot_be_said_again_there_is_no_name(message: str | bytes) -> None:
+    assert names_in(message) == {}
+
+
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5
@@ -244,12 +271,10 @@ BROKEN = st.builds(lambda fields, end: json.dumps(fields)[:end], OBJECTS, st.int
 @example("\ud800")
 @example("{\ud800")
 def test_anything_is_a_command_or_an_error_that_can_be_told(message: str | bytes) -> None:
-    names: dict[str, str] = {}
     try:
-        fields = read(message)
-        names = names_of(fields)
-        found = parse(fields, LIMITS)
+        found = command(message)
     except SdError as error:
+        names = names_in(message)
         told = json.loads(error_message(error, refused=True, **names))
         assert told["type"] == "error"
         assert told["code"] == "invalid_request"
