@@ -14,13 +14,15 @@ from typing import Any, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import BadStatusLine, HttpProcessingError, InvalidURLError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 from aiohttp.web_request import BaseRequest
 
 from core import Internal, InvalidRequest, Stall
 from httpserver.answers import ALWAYS, problem_answer
 from httpserver.cork import Corkable
+from httpserver.unreadable import BadHead, NoParser, reason
 
 LONGEST_LINE = 131_072
 """Bytes of a request line: two texts of 4000 characters, each written as %F0%9F%90%92, fit."""
@@ -38,34 +40,32 @@ _ASCII = bytes(range(128))
 log = logging.getLogger(__name__)
 
 
-class _BadHead(HttpProcessingError):
-    """A head that is not read any further."""
-
-
-class _NoParser:
-    """Takes the parser's place then: aiohttp answers what a parser raises, when it is its turn."""
-
-    def __init__(self, error: _BadHead) -> None:
-        self._error = error
-
-    def feed_data(self, _data: bytes) -> None:
-        raise self._error
-
-    def message_consumed(self) -> None:
-        """Nothing waits for it."""
-
-
 class Connection(web.RequestHandler):
     """One client's connection."""
 
-    __slots__ = ("_body", "_going_on", "_head", "_in_target", "_late", "_rest", "_stall", "_unwanted")
+    __slots__ = (
+        "_body",
+        "_going_on",
+        "_head",
+        "_in_target",
+        "_last",
+        "_late",
+        "_left",
+        "_rest",
+        "_stall",
+        "_unwanted",
+    )
 
-    _body: StreamReader | None
+    _body: StreamReader
     """Of the last request that was read."""
-    _unwanted: StreamReader | None
+    _left: int
+    """Bytes of that body that are still to come; none where it comes in chunks."""
+    _unwanted: StreamReader
     """The body of the last request that was answered."""
     _head: int
     """Bytes of headers that are not whole."""
+    _last: bytes
+    """Of those, as far as they go: they end with an empty line."""
     _late: asyncio.TimerHandle | None
     """Set while there is one."""
     _in_target: bool
@@ -80,10 +80,11 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
         writer = cast(asyncio.Transport, transport)
-        self._body = self._unwanted = self._late = self._going_on = None
-        self._head = 0
+        self._body = self._unwanted = EMPTY_PAYLOAD
+        self._late = self._going_on = None
+        self._head = self._left = 0
+        self._last = self._rest = b""
         self._in_target = False
-        self._rest = b""
         self._stall = Stall(writer, self._loop)
         # The parser counts a request whose body ends after it was taken as one that waits still, and so stops
         # one sooner than aiohttp looks for: what it keeps then would never be parsed.
@@ -98,8 +99,9 @@ class Connection(web.RequestHandler):
             data, self._rest = data[:PIECE], data[PIECE:]
             self._pause_transport_reading()
             self._go_on_soon()
-        # Of a request the parser tells nothing where it cannot read what comes behind it.
-        while (end := self._end_of_head(data)) < len(data):
+        # Of a request the parser tells nothing where it cannot read what comes behind it; behind a body whose
+        # request asks for an upgrade it forgets what comes.
+        while (end := self._end_of_part(data)) < len(data):
             self._receive(data[:end])
             data = data[end:]
             if self._rest is None:
@@ -110,40 +112,49 @@ class Connection(web.RequestHandler):
         self._receive(data)
 
     def _receive(self, data: bytes) -> None:
-        body = self._body = self._messages[-1][1] if self._messages else self._body
-        told = None if body is None or body.is_eof() else body.total_bytes
-        if told is None and not self._messages:
+        body, told = self._body, None if self._body.is_eof() else self._body.total_bytes
+        if told is None:
             if data.isascii() and b"\n" in data:
                 self._in_target = False
             else:
                 data = self._with_escapes(data)
         before = self._request_count
         super().data_received(data)
+        self._left -= min(self._left, len(data))
         if self._messages:
             self._body = self._messages[-1][1]
+        if self._upgraded:  # nothing is, here: the next request follows
+            self._upgraded = False
+            cast(Any, self._parser).set_upgraded(False)
         if self._request_count != before:
             if self._late is not None:
                 self._end_head()
-            if not isinstance(fault := self._messages[-1][0], RawRequestMessage):
+            if isinstance(found := self._messages[-1][0], RawRequestMessage):
+                self._left = 0 if self._body.is_eof() else int(found.headers.get("Content-Length", 0))
+            else:
                 self._rest = None
-                if body is not None and not body.is_eof():
-                    self._break(body, fault.message)
+                if not body.is_eof():
+                    self._break(body, found.message)
         elif data:
             # Of a body that goes on and did not grow they are headers behind it, which are kept as well.
-            if body is None or told is None or (body.total_bytes == told and not body.is_eof()):
+            if told is None or (body.total_bytes == told and not body.is_eof()):
                 if data.strip(b"\r\n"):  # an empty line before a request is none of it (RFC 9112, 2.2)
                     self._await_head(len(data))
             elif self._late is not None:
                 self._end_head()
 
-    def _end_of_head(self, data: bytes) -> int:
-        """How much of it is the head of a request, if one begins or ends here; else all of it."""
-        body = self._messages[-1][1] if self._messages else self._body
-        if self._upgraded or (body is not None and not body.is_eof()):
+    def _end_of_part(self, data: bytes) -> int:
+        """How much of it is the head or the body of one request; all of it where that does not end here."""
+        if self._left:
+            return min(self._left, len(data))
+        if not self._body.is_eof():
             return len(data)
-        empty_lines = len(data) - len(data.lstrip(b"\r\n"))
-        end = data.find(b"\r\n\r\n", empty_lines)
-        return len(data) if end < 0 else end + 4
+        last = b"" if self._late is None else self._last
+        empty_lines = 0 if last else len(data) - len(data.lstrip(b"\r\n"))
+        so_far = last + data
+        end = so_far.find(b"\r\n\r\n", empty_lines)
+        self._last = so_far[-3:]
+        return len(data) if end < 0 else end + 4 - len(last)
 
     def _break(self, body: StreamReader, reason: str) -> None:
         """What cannot be read is in a body: whoever waits for it tells so, and nobody else."""
@@ -166,18 +177,18 @@ class Connection(web.RequestHandler):
 
     def _await_head(self, size: int) -> None:
         """Headers have begun or go on, and are not whole yet."""
-        if self._upgraded or self._close or self._force_close:
-            return  # nothing of it is kept, or aiohttp bounds it
+        if self._close or self._force_close:
+            return  # nothing of it is kept
         if self._late is None:
-            late = _BadHead(code=408, message=f"the headers did not arrive within {HEAD_SECONDS:g} seconds")
+            late = BadHead(code=408, message=f"the headers did not arrive within {HEAD_SECONDS:g} seconds")
             self._late = self._loop.call_later(HEAD_SECONDS, self._refuse, late)
         self._head += size
         if self._head > LONGEST_HEAD:
             too_much = f"the URL and the headers are longer than {LONGEST_HEAD} bytes"
-            self._refuse(_BadHead(code=400, message=too_much))
+            self._refuse(BadHead(code=400, message=too_much))
 
-    def _refuse(self, error: _BadHead) -> None:
-        self._parser = cast(Any, _NoParser(error))
+    def _refuse(self, error: BadHead) -> None:
+        self._parser = cast(Any, NoParser(error))
         self.data_received(b"")
 
     def _end_head(self) -> None:
@@ -214,12 +225,10 @@ class Connection(web.RequestHandler):
     async def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """See RequestHandler. It parses what came behind an upgrade that was declined."""
+        """See RequestHandler."""
         done = await super().finish_response(request, resp, start_time)
         self._unwanted = request.content
-        if self._messages:
-            self._body = self._messages[-1][1]
-        elif self._rest is None:
+        if self._rest is None and not self._messages:
             await self._part()
         return done
 
@@ -268,7 +277,7 @@ class Connection(web.RequestHandler):
         else:
             log.debug("a request that cannot be read, from %s: %s", request.remote, exc)
             # With a line break, for it may have been meant for /text.
-            answer = problem_answer(InvalidRequest(_reason(exc)), status=exc.code, line_break=True)
+            answer = problem_answer(InvalidRequest(reason(exc)), status=exc.code, line_break=True)
         answer.headers.update(ALWAYS)
         answer.force_close()
         return answer
@@ -279,14 +288,3 @@ def _escaped(target: bytes) -> bytes:
     for byte in set(target.translate(None, delete=_ASCII)):
         target = target.replace(bytes((byte,)), b"%%%02X" % byte)
     return target
-
-
-def _reason(error: HttpProcessingError) -> str:
-    if isinstance(error, LineTooLong):
-        return f"the URL or a header is longer than {error.args[1]} bytes; POST /text takes long prompts"
-    if isinstance(error, _BadHead):
-        return error.message
-    reason = "not readable as HTTP: " + error.message.split("\n", 1)[0].rstrip(":.")[:100]
-    if type(error) in {BadStatusLine, InvalidURLError}:  # in the first line, and it is not the method
-        return f"{reason} (spaces and letters beyond ASCII are %20, %C3%A9 in a URL)"
-    return reason

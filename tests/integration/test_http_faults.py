@@ -204,6 +204,15 @@ async def test_letters_may_stand_in_a_url_as_they_are(tmp_path: Path, cut: int) 
     assert prompts == ["Käfer🐒", "GET /é HTTP/1.1\r\n"]
 
 
+async def test_letters_may_stand_in_urls_that_are_sent_at_once(tmp_path: Path) -> None:
+    """The next one is read while the first one waits to be answered, or with the end of a body."""
+    get = "GET /healthz?input=Käfer HTTP/1.1\r\n".encode() + HOST
+    put = b"PUT /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        answer = await served.send((get + b"\r\n") * 2 + put + get + b"Connection: close\r\n\r\n")
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"405", b"200"]
+
+
 def test_letters_may_stand_in_the_first_url_and_in_the_next(tmp_path: Path) -> None:
     """On the event loop that serves where it is installed: it reads before a connection's task has run."""
     uvloop = pytest.importorskip("uvloop")
@@ -290,6 +299,27 @@ async def test_a_request_with_something_behind_it_is_answered(tmp_path: Path, en
         answer = await served.send(b"GET /text?input=a HTTP/1.1\r\n" + HOST + b"\r\n" + end)
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert answer.count(b"HTTP/1.") == 2, "and what is wrong with the rest"
+
+
+@pytest.mark.parametrize("cut", [-1, -2, -3, -4, -5])
+async def test_that_holds_wherever_the_network_cuts(tmp_path: Path, cut: int) -> None:
+    get = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with serving(tmp_path) as served, connected(served) as (reader, writer), asyncio.timeout(10):
+        writer.write(get[:cut])
+        await served.get("/healthz")  # by now the first part was read
+        writer.write(get[cut:] + b"no request\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert answer.count(b"HTTP/1.") == 2
+
+
+async def test_a_request_with_a_body_and_something_behind_it_is_answered(tmp_path: Path) -> None:
+    """Also where its body came together with that."""
+    put = b"PUT /healthz HTTP/1.1\r\n" + HOST + b"Content-Length: 2\r\n\r\n{}"
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        answer = await served.send(put + b"\0")
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert answer.count(b"HTTP/1.") == 2
 
 
 @pytest.mark.parametrize("key", ["", "secret"])
@@ -466,6 +496,24 @@ async def test_a_body_behind_an_upgrade_that_was_declined_is_no_head(tmp_path: P
         writer.write(body[10:])
         answer += await reader.read()
     assert answer.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("size", [1, 20_000, 160_000])
+@pytest.mark.parametrize("apart", [False, True], ids=["at once", "body behind"])
+async def test_behind_the_body_of_an_upgrade_that_was_declined_the_next_request_is_answered(
+    tmp_path: Path, upgrade: bytes, size: int, apart: bool
+) -> None:
+    """aiohttp forgot what came with the end of the body, or took all that followed for the other protocol."""
+    head = b"PUT /healthz HTTP/1.1\r\n" + HOST + b"Connection: Upgrade\r\nUpgrade: " + upgrade
+    head += b"\r\nContent-Length: %d\r\n\r\n" % size
+    last = b"GET /healthz HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
+    async with serving(tmp_path) as served, connected(served) as (reader, writer), asyncio.timeout(10):
+        writer.write(head)
+        answer = await reader.readuntil(b"}") if apart else b""
+        writer.write(bytes(size) + last)
+        answer += await reader.read()
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"405", b"200"]
 
 
 async def test_an_empty_line_behind_a_request_is_no_head(
