@@ -33,7 +33,7 @@ HEAD_SECONDS = 30.0
 PIECE = 8_192
 """Bytes that are parsed before others have their turn: a few milliseconds' work where each is a chunk."""
 
-_BEGINNING = re.compile(rb"[A-Z]+( (/\S*)?)?")
+_BEGINNING = re.compile(rb"[\r\n]*[A-Z]+( (/\S*)?)?")
 _GOING_ON = re.compile(rb"[A-Z]* ?\S*")
 _ASCII = bytes(range(128))
 
@@ -114,7 +114,7 @@ class Connection(web.RequestHandler):
     def _receive(self, data: bytes) -> None:
         body, told = self._body, None if self._body.is_eof() else self._body.total_bytes
         if told is None:
-            if data.isascii() and b"\n" in data:
+            if data.isascii() and b"\n" in data.lstrip(b"\r\n"):
                 self._in_target = False
             else:
                 data = self._with_escapes(data)

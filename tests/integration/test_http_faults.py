@@ -213,6 +213,17 @@ async def test_letters_may_stand_in_urls_that_are_sent_at_once(tmp_path: Path) -
     assert re.findall(rb"HTTP/1.1 (\d+)", answer) == [b"200", b"200", b"405", b"200"]
 
 
+@pytest.mark.parametrize("cut", [0, 2, 4, 6, 7], ids=["whole", "line", "half a verb", "blank", "letter"])
+async def test_letters_may_stand_in_a_url_behind_an_empty_line(tmp_path: Path, cut: int) -> None:
+    """Some clients end a body with one."""
+    get = "\r\nGET /healthz?input=é HTTP/1.1\r\n".encode() + HOST + b"Connection: close\r\n\r\n"
+    async with serving(tmp_path) as served, connected(served) as (reader, writer), asyncio.timeout(10):
+        writer.write(get[:cut])
+        await served.get("/healthz")  # by now the first part was read
+        writer.write(get[cut:])
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+
+
 def test_letters_may_stand_in_the_first_url_and_in_the_next(tmp_path: Path) -> None:
     """On the event loop that serves where it is installed: it reads before a connection's task has run."""
     uvloop = pytest.importorskip("uvloop")
