@@ -46,7 +46,7 @@ class Access:
     """The rules of one deployment: `check_browser`, then `check_key`, then `visitor`."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._key = settings.api_key.encode()
+        self._keys = _spellings(settings.api_key)
         listed = {host.lower() for host in settings.allowed_hosts}
         # May be names, those that the owner gave this machine; but 0.0.0.0 is where to listen, and no name.
         own = {host.lower() for host in (settings.http_host, settings.ws_host) if not is_anywhere(host)}
@@ -94,16 +94,17 @@ class Access:
     @property
     def needs_key(self) -> bool:
         """Whether anybody needs a key at all."""
-        return bool(self._key)
+        return bool(self._keys)
 
     def check_key(self, headers: Headers) -> None:
         """Refuse who brings no key or a wrong one, where a key is set. Raises Unauthorized."""
-        if self._key and not any(self.accepts(_bearer(value)) for value in headers("Authorization")):
+        if self._keys and not any(self.accepts(_bearer(value)) for value in headers("Authorization")):
             raise Unauthorized("the API key is missing or wrong: Authorization: Bearer KEY is wanted")
 
     def accepts(self, key: str) -> bool:
         """Whether this is the key, compared in a time that tells nothing about it."""
-        return bool(self._key) and hmac.compare_digest(key.encode("utf-8", "surrogatepass"), self._key)
+        said = key.encode("utf-8", "surrogateescape")
+        return any(hmac.compare_digest(said, spelling) for spelling in self._keys)
 
     async def visitor(self, headers: Headers, peer: str) -> Visitor:
         """Who asks, by the address of the connection or what a trusted proxy reports of it.
@@ -172,6 +173,19 @@ def _is_navigation(headers: Headers) -> bool:
 def _origin(text: str) -> tuple[str, str | None, int | None]:
     """Scheme, host name and port of an origin: programs write it with a slash, or with the usual port."""
     return text.partition(":")[0].lower(), *_split(text)
+
+
+def _spellings(key: str) -> Sequence[bytes]:
+    """The bytes that a header may have for this key, if there is one.
+
+    curl and Go write letters beyond ASCII in UTF-8, fetch and Python's libraries in Latin-1.
+    """
+    if not key:
+        return ()
+    try:
+        return (key.encode(), key.encode("latin-1"))
+    except UnicodeEncodeError:
+        return (key.encode(),)
 
 
 def _bearer(value: str) -> str:

@@ -183,6 +183,14 @@ async def test_without_the_key_nobody_comes_in(tmp_path: Path, headers: dict[str
         assert (await served.get("/text", headers=right, input="a")).status == 200
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_key_beyond_ascii_is_read_as_its_client_writes_it(tmp_path: Path, encoding: str) -> None:
+    head = "GET /status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer schlüssel\r\n"
+    async with serving(tmp_path, api_key="schlüssel") as served:
+        answer = await served.send(head.encode(encoding) + b"Connection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize(
     "path", ["/static/../status", "/static/%2e%2e/status", "//status", "/static%2f..%2fstatus", "/status/"]
 )

@@ -176,8 +176,9 @@ async def test_behind_a_trusted_proxy_the_right_most_stranger_counts() -> None:
 # --- plain HTTP
 
 
-async def test_a_key_beyond_ascii_is_the_same_as_over_http() -> None:
-    key = {"Authorization": "Bearer schlüssel".encode().decode("latin-1")}  # how the library writes UTF-8
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_key_beyond_ascii_is_the_same_as_over_http(encoding: str) -> None:
+    key = {"Authorization": "Bearer schlüssel".encode(encoding).decode("latin-1")}  # as the library writes it
     async with serving(api_key="schlüssel") as served, served.client(key) as client:
         await client.say(input="a")
         await client.hear("image")

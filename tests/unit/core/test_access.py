@@ -183,6 +183,20 @@ def test_who_brings_the_key_comes_in(value: str) -> None:
     access(api_key="secret").check_key(headers(Authorization=value))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_key_comes_in_as_its_client_writes_letters(encoding: str) -> None:
+    """curl writes UTF-8, fetch and Python's libraries Latin-1."""
+    value = "Bearer schlüssel".encode(encoding).decode("utf-8", "surrogateescape")
+    access(api_key="schlüssel").check_key(headers(Authorization=value))
+
+
+@pytest.mark.parametrize("value", ["Bearer ?", "Bearer \udcff", "Bearer "])
+def test_a_letter_that_latin_1_has_not_is_no_other_one(value: str) -> None:
+    with pytest.raises(Unauthorized):
+        access(api_key="🐒").check_key(headers(Authorization=value))
+    access(api_key="🐒").check_key(headers(Authorization="Bearer 🐒"))
+
+
 @pytest.mark.parametrize(
     "value", ["", "secret", "Bearer", "Bearer secre", "Basic secret", "Bearer \udcff\xe9"]
 )
