@@ -25,16 +25,20 @@ async def listening(
 ) -> AsyncIterator[int]:
     """Enter a server on the port of NAME_PORT; yields the port. `name` is HTTP, WS or ENGINE.
 
-    With `may_move` the next free port is taken, and announced, where the default one cannot be had; one that
-    somebody has set is never moved. Raises SettingsError, which names the variable that is to be changed.
+    With `may_move` the next free port is taken, and announced, where the default one cannot be had, or is set
+    for another server; one that somebody has set is never moved. Raises SettingsError, which names the variable
+    that is to be changed.
     """
     variable = f"{name}_PORT"
     host: str = getattr(settings, f"{name}_host".lower())
     wanted: int = getattr(settings, variable.lower())
-    same = next((it for it in PORTS if it != variable and getattr(settings, it.lower()) == wanted), "")
+    others = {getattr(settings, it.lower()): it for it in PORTS if it != variable}
+    same = others.get(wanted, "")
     ports = [wanted]
     if may_move and variable not in settings.given:
-        ports += [*range(wanted + 1, min(wanted + NEAR, 65536)), 0]
+        near = range(wanted, min(wanted + NEAR, 65536))
+        ports = [*(port for port in near if others.get(port) not in settings.given), 0]
+        moved = f"{wanted} is {same}"
     async with AsyncExitStack() as server:
         for port in ports:
             try:

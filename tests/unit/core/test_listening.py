@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,19 @@ async def test_a_port_that_is_set_twice_is_not_called_another_program_s_alone(ta
     assert told == f"HTTP_PORT: {taken} is taken, by WS_PORT, which is the same, or by another program"
     told = await refused(Settings(http_port=taken, engine_port=taken), server("127.0.0.1"))
     assert "by ENGINE_PORT, which is the same" in told
+
+
+async def test_a_default_port_makes_way_for_the_same_one_that_is_set(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The demo painter is there before the others are, and would have it."""
+    settings = replace(given(HTTP_PORT="7861", WS_PORT="7863"), engine_port=7861)
+    async with listening(settings, "ENGINE", failing(), may_move=True) as port:
+        assert port == 7862
+    assert capsys.readouterr().out == "ENGINE_PORT: 7861 is HTTP_PORT, so it is 7862\n"
+    errors = [OSError(errno.EADDRINUSE, "taken")]
+    async with listening(settings, "ENGINE", failing(*errors), may_move=True) as port:
+        assert port == 7864
 
 
 async def test_after_twenty_taken_ports_any_free_one_is_good() -> None:
