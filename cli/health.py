@@ -60,7 +60,11 @@ def health(environ: Mapping[str, str], processes: Path = Path("/proc")) -> int:
 
 
 def program_of(command: Sequence[str]) -> str | None:
-    """Which of our programs a command line starts: `python -m httpserver`, `sd-b64 serve`."""
+    """Which of our programs this command line is: `python -m httpserver`, `python .../sd-b64 serve`."""
+    if not Path(command[0]).name.startswith(
+        "python"
+    ):  # as Docker's init, which bears the words of what it starts
+        return None
     for word, following in pairwise(command):
         if word == "-m" and following in DOORS:
             return following

@@ -23,6 +23,7 @@ from tests.doubles.program import ROOT, program
         ("python -m cli serve", "serve"),
         ("/opt/sd-b64/bin/python /opt/sd-b64/bin/sd-b64 health", None),
         ("python -m pytest", None),
+        ("/sbin/docker-init -- python -m core.worker", None),
         ("sh -c exec sd-b64", None),
     ],
 )
