@@ -26,8 +26,8 @@ async def listening(
     """Enter a server on the port of NAME_PORT; yields the port. `name` is HTTP, WS or ENGINE.
 
     With `may_move` the next free port is taken, and announced, where the default one cannot be had, or is set
-    for another server; one that somebody has set is never moved. Raises SettingsError, which names the variable
-    that is to be changed.
+    for another server; one that somebody has set is never moved. Raises SettingsError, which names the
+    variable that is to be changed.
     """
     variable = f"{name}_PORT"
     host: str = getattr(settings, f"{name}_host".lower())
