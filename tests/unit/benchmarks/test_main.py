@@ -43,7 +43,9 @@ main()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP") or not Path("/proc").exists(), reason="needs Linux")
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize(
+    "name", ["SIGINT", *(pytest.param(name, marks=pytest.mark.slow) for name in ("SIGTERM", "SIGHUP"))]
+)
 def test_what_was_started_ends_with_who_measures(name: str) -> None:
     """By Ctrl-C, by a time-out of CI, by a terminal that closes: no process, folder or traceback is left."""
     command = [sys.executable, "-c", SLEEPER, "start", "--dry"]

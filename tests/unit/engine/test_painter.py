@@ -93,7 +93,9 @@ def test_a_huge_picture_is_painted_at_a_bounded_size_and_enlarged() -> None:
     assert painting.working_size[0] == pytest.approx(painting.working_size[1] * 2, abs=2)
 
 
-@pytest.mark.parametrize("prompt", ["a desert", "a forest", "a city"])
+@pytest.mark.parametrize(
+    "prompt", ["a desert", *(pytest.param(scene, marks=pytest.mark.slow) for scene in ("a forest", "a city"))]
+)
 def test_the_longest_strip_costs_little(prompt: str) -> None:
     """A side that MAX_PIXELS allows: dune behind dune along it took half a minute, in which nothing could end
     that, and the process neither."""

@@ -568,4 +568,4 @@ async def _result(task: "asyncio.Task[Claim]") -> Claim:
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase
-TestAnyInterleaving.settings = settings(max_examples=75, stateful_step_count=50)
+TestAnyInterleaving.settings = settings(max_examples=50, stateful_step_count=50)

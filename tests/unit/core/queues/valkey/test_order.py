@@ -281,7 +281,7 @@ HIDDEN = _preferring(
 @example(history=LATER_OF_ONE, slack=2.0)
 @example(history=BEHIND, slack=1.0)
 @example(history=HIDDEN, slack=2.0)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories, slack=st.sampled_from([0.0, 1.5, 4.0]))
 def test_every_pick_and_every_place_is_the_same_in_both_homes(
     history: list[tuple[Any, ...]], slack: float, valkey_url: Callable[[], str]
