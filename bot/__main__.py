@@ -1,13 +1,12 @@
 """`python -m bot`: the Discord bot alone, until a signal stops it."""
 
-from bot.client import MISSING_TOKEN, listen
-from core import Settings, SettingsError, connect, run, stop_signal
+from bot.client import check_token, listen
+from core import Settings, connect, run, stop_signal
 
 
 async def serve(settings: Settings) -> None:
     """Open, serve, and end in the order that lets running jobs finish. Raises SettingsError."""
-    if not settings.discord_token:  # before anything else is opened
-        raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
+    check_token(settings)  # before anything else is opened
     async with connect(settings) as gateway, stop_signal() as stop, listen(gateway, settings):
         await stop.wait()
         # Jobs on a shared queue live on: whoever runs then delivers them.

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from bot.client import Bot, alone, listen
+from bot.client import Bot, alone, check_token, listen
 from bot.pace import pauses
 from core import Gateway, Settings, SettingsError
 
@@ -22,6 +22,7 @@ async def beside(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
     A fault of ours has it begin anew, and it goes on with its jobs. A token that is no longer accepted ends
     it; raises SettingsError only for one that never was.
     """
+    check_token(settings)  # here: whoever has entered this says that all is well
     stop = asyncio.Event()
     with alone():
         async with asyncio.TaskGroup() as tasks:

@@ -216,6 +216,14 @@ def _outlived(event: str, parse: Callable[[Any], None]) -> Callable[[Any], None]
     return parse_or_tell
 
 
+def check_token(settings: Settings) -> None:
+    """Raises SettingsError for a token that Discord need not be asked about."""
+    if not settings.discord_token:
+        raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
+    if not settings.discord_token.isprintable():  # of several lines: no header can hold it
+        raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN)
+
+
 @asynccontextmanager
 async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
     """Run the bot beside the body; yields at once, Discord may take its time.
@@ -223,10 +231,7 @@ async def listen(gateway: Gateway, settings: Settings) -> AsyncIterator[Bot]:
     Leaving it lets the ends of jobs be told after `gateway.drain`, and lets go of the others: another
     replica, or this one started again, goes on with them. Raises SettingsError for a wrong token.
     """
-    if not settings.discord_token:
-        raise SettingsError("DISCORD_TOKEN", MISSING_TOKEN)
-    if not settings.discord_token.isprintable():  # of several lines: no header can hold it
-        raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN)
+    check_token(settings)
     _point_at(settings)
     with alone():
         async with (

@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +346,15 @@ async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_se
         with pytest.raises(SettingsError, match="does not accept this token"):
             async with connect(settings) as gateway, beside(gateway, settings):
                 await asyncio.Event().wait()
+
+
+async def test_a_token_of_several_lines_is_told_before_anybody_hears_that_all_is_well() -> None:
+    """`serve` says so once all that it serves is entered."""
+    async with LoopbackDiscord() as discord, A1111Double() as double:
+        settings = replace(settings_of(discord, double), discord_token="one\ntwo")
+        with pytest.raises(SettingsError, match="does not accept this token"):
+            async with connect(settings) as gateway, beside(gateway, settings):
+                pytest.fail("it was entered")
 
 
 async def test_a_bot_with_a_fault_begins_anew_where_others_are_served_beside_it(
