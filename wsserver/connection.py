@@ -73,8 +73,8 @@ class Connection:
                 try:
                     await self._read(tasks)
                 finally:
-                    # The newest first: a job that ends moves its caller's later ones up, one by one.
-                    for task in reversed(self.jobs.tasks):
+                    # The oldest first: the shared queue hears of the last one first that leaves.
+                    for task in self.jobs.tasks:
                         task.cancel()
         except ConnectionClosed:
             return
