@@ -106,7 +106,7 @@ class Leaving:
         heard = self._under_way[id] = asyncio.Event()
         said = False
         try:
-            said = await self.tell_flags(id, 0, abandon=abandon)
+            said = await self.tell_flags(id, lambda: 0, abandon=abandon)
         finally:
             if not said:
                 self.later(id, abandon=abandon)
@@ -120,11 +120,11 @@ class Leaving:
         while id in self._under_way:
             await self._under_way[id].wait()
 
-    async def tell_flags(self, id: str, flags: int, *, abandon: bool) -> bool:
-        """Say what is watched of a job here (see Watched.flags); False if the queue is away."""
+    async def tell_flags(self, id: str, flags: Callable[[], int], *, abandon: bool) -> bool:
+        """Say what is watched of a job here (see Watched.flags) in its turn; False if the queue is away."""
         try:
-            words = (id, self._process, flags, int(abandon), CANCELLED, next(self.numbers))
-            await self._store.call("unwatch", *words, turn=self._turn if abandon else NO_TURN)
+            words, turn = (id, self._process, int(abandon), CANCELLED), self._turn if abandon else NO_TURN
+            await self._store.call("unwatch", *words, last=lambda: (flags(), next(self.numbers)), turn=turn)
         except QueueUnavailable:
             return False
         return True

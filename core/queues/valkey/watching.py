@@ -278,7 +278,7 @@ class Watching:
         try:
             async with job.saying:
                 if self._jobs.get(job.id) is job:  # else it has ended meanwhile
-                    said = await self.leaving.tell_flags(job.id, job.flags, abandon=abandon)
+                    said = await self.leaving.tell_flags(job.id, lambda: job.flags, abandon=abandon)
         finally:
             job.sayers -= 1
             if not said:  # it was cut off, perhaps before its turn came

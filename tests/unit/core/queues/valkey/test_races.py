@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from core.events import Cancelled, Failed, Progress, Queued, Started
 from core.offers import Offer
 from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
+from core.queues.valkey.leaving import ABANDONED_AT_ONCE
 from core.queues.valkey.ownership import ValkeyOwnership
 from core.queues.valkey.records import Message, encode_end
 from core.queues.valkey.store import PREFIX
@@ -38,6 +39,7 @@ def before(
         nonlocal acted
         if name == script and not acted:
             acted = True
+            args += options.pop("last", tuple)()
             await act()
         return await call(name, *args, **options)
 
@@ -53,7 +55,7 @@ def cut_off(
 
     async def send(name: str, *args: Any, **options: Any) -> Any:
         if name == script:
-            sent.append((name, *args))
+            sent.append((name, *args, *options.pop("last", tuple)()))
             raise QueueUnavailable("away")
         return await call(name, *args, **options)
 
@@ -887,6 +889,25 @@ async def test_who_comes_back_is_heard_though_the_word_that_he_had_left_comes_la
     assert held.wish.preview
     assert await queue.finish(held, painted())
     assert (await told(back))[-1] == painted()
+
+
+async def test_who_comes_back_before_the_turn_of_the_word_that_he_had_left_keeps_his_job(
+    queue: ValkeyQueue,
+) -> None:
+    """Of many who broke off together, as where their proxy ended: else it ends, and is put anew."""
+    for id in ("job", "the next one"):
+        await queue.put(id, wish_for(), ALICE, keep=False)
+    watch = await queue.events("job")
+    async with AsyncExitStack() as others:
+        for _ in range(ABANDONED_AT_ONCE):
+            await others.enter_async_context(queue._watching.leaving._turn)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(queue.abandon(watch))
+            await queue.put("job", wish_for(), ALICE, keep=False)
+            entering = tasks.create_task(queue.events("job"))
+            await asyncio.sleep(0)
+            await others.aclose()
+    assert await told(entering.result()) == [Queued(0, None)]
 
 
 async def test_who_left_watches_nothing_though_what_was_said_again_before_comes_last(
