@@ -61,10 +61,8 @@ def health(environ: Mapping[str, str], processes: Path = Path("/proc")) -> int:
 
 def program_of(command: Sequence[str]) -> str | None:
     """Which of our programs this command line is: `python -m httpserver`, `python .../sd-b64 serve`."""
-    if not Path(command[0]).name.startswith(
-        "python"
-    ):  # as Docker's init, which bears the words of what it starts
-        return None
+    if not Path(command[0]).name.startswith("python"):
+        return None  # as Docker's init, which bears the words of what it starts
     for word, following in pairwise(command):
         if word == "-m" and following in DOORS:
             return following
