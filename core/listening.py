@@ -37,7 +37,9 @@ async def listening(
     ports = [wanted]
     if may_move and variable not in settings.given:
         near = range(wanted, min(wanted + NEAR, 65536))
-        ports = [*(port for port in near if others.get(port) not in settings.given), 0]
+        # Of these the engine is there first, and perhaps not at all.
+        set_for_others = settings.given - {"ENGINE_PORT"}
+        ports = [*(port for port in near if others.get(port) not in set_for_others), 0]
         moved = f"{wanted} is {same}"
     async with AsyncExitStack() as server:
         for port in ports:

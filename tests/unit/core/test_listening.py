@@ -108,6 +108,11 @@ async def test_a_default_port_makes_way_for_the_same_one_that_is_set(
         assert port == 7864
 
 
+async def test_a_default_port_makes_no_way_for_an_engine_that_may_not_be_there() -> None:
+    async with listening(given(ENGINE_PORT="5000"), "HTTP", failing(), may_move=True) as port:
+        assert port == 5000
+
+
 async def test_after_twenty_taken_ports_any_free_one_is_good() -> None:
     errors = [OSError(errno.EADDRINUSE, "taken") for _ in range(NEAR)]
     async with listening(Settings(http_port=5000), "HTTP", failing(*errors), may_move=True) as port:
