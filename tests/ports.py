@@ -1,5 +1,6 @@
-"""Ports for servers that must know theirs before they start."""
+"""Ports for servers that must know theirs before they start, and how servers of the tests leave theirs."""
 
+import asyncio
 import itertools
 import os
 import socket
@@ -25,3 +26,14 @@ def free_port() -> int:
             except OSError:
                 continue
             return port
+
+
+async def stop_accepting(*listening: int) -> None:
+    """Before a server is closed: asyncio leaves open what it has accepted then, and not begun to serve.
+
+    `listening` are the numbers of its sockets' files.
+    """
+    for number in listening:
+        asyncio.get_running_loop().remove_reader(number)
+    for _ in range(2):
+        await asyncio.sleep(0)

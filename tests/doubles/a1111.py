@@ -73,7 +73,7 @@ from aiohttp import web
 
 from tests.doubles.a1111_answers import LIMITED, failure, refusal, success
 from tests.doubles.pictures import JPEG, parameters_of, prompt_of, seed_of
-from tests.ports import free_port
+from tests.ports import free_port, stop_accepting
 
 __all__ = [
     "NO_API",
@@ -244,10 +244,7 @@ class A1111Double:
         """Stop listening and drop every connection; a crash also ends the paintings."""
         runner, self._runner = self._runner, None
         if runner is not None and self._socket is not None:
-            # asyncio leaves open what it has accepted but not begun to serve when the server is closed.
-            asyncio.get_running_loop().remove_reader(self._socket)
-            for _ in range(2):
-                await asyncio.sleep(0)
+            await stop_accepting(self._socket.fileno())
             for site in list(runner.sites):
                 await site.stop()
             for connection in list(runner.server.connections) if runner.server else ():

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 
 from tests.doubles.a1111 import EVENT_WAIT
-from tests.ports import free_port
+from tests.ports import free_port, stop_accepting
 
 
 class Relay:
@@ -48,6 +48,7 @@ class Relay:
     async def refuse(self) -> None:
         """Break all connections, and take none."""
         assert self._server is not None
+        await stop_accepting(*(listening.fileno() for listening in self._server.sockets))
         self._server.close()
         self._open.set()
         self.cut()
