@@ -12,7 +12,7 @@ newcomers would stand behind all that was passed over.
 Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import takewhile
@@ -25,9 +25,9 @@ from core.turns import Waiting, turn_among
 
 K = TypeVar("K")
 
-MOST_TO_SETTLE = 10_000
-"""Cancelled jobs are let go of by the next look at the order, or before those of one more caller would make
-more than this of all that they have waiting: each may have to move up, in 5 µs or so."""
+MOST_TO_SETTLE = 1000
+"""Cancelled jobs are let go of by the next look at the order. Where their callers have more than this waiting
+some go before: each that stays may have to move up, in 5 µs or so."""
 
 MOST_LATE = 1000
 """Where more jobs wait in lines that compete, newcomers stand at their start: it takes long to look."""
@@ -70,19 +70,18 @@ class FairOrder(Generic[K]):
         self._lines: defaultdict[K, Line] = defaultdict(Line)
         self._passes: dict[K, list[_Pass]] = {}
         """For each line those over a job that waits in it."""
-        self._leaving: dict[str, Waiting[K]] = {}
-        """Cancelled ones, which stand in all of these until the next look."""
-        self._leaving_of: Counter[str] = Counter()
+        self._leaving: dict[str, set[str]] = {}
+        """Each caller's cancelled ones, which stand in all of these until the next look."""
         self._to_settle = 0
-        """How many jobs the callers of these have waiting in all."""
+        """How many jobs these callers have waiting in all."""
         self._forget_at = 64
 
     def __len__(self) -> int:
-        return len(self._waiting) - len(self._leaving)
+        return len(self._waiting) - sum(map(len, self._leaving.values()))
 
     def waiting_of(self, caller: str) -> int:
         """How many jobs of this caller wait."""
-        return len(self._by_caller.get(caller, ())) - self._leaving_of[caller]
+        return len(self._by_caller.get(caller, ())) - len(self._leaving.get(caller, ()))
 
     def add(
         self, id: str, caller: str, cost: float, kind: K, competes: Callable[[K], bool] = lambda _: False
@@ -131,14 +130,13 @@ class FairOrder(Generic[K]):
 
     def remove(self, id: str) -> None:
         """A waiting job is cancelled: its caller gets the cost back, and its later jobs move up."""
-        job = self._waiting[id]
-        if job.caller not in self._leaving_of:
-            own = len(self._by_caller[job.caller])
-            if self._to_settle + own > MOST_TO_SETTLE:
-                self._settle()
-            self._to_settle += own
-        self._leaving[id] = job
-        self._leaving_of[job.caller] += 1
+        caller = self._waiting[id].caller
+        if caller not in self._leaving:
+            self._to_settle += len(self._by_caller[caller])
+            while self._leaving and self._to_settle > MOST_TO_SETTLE:
+                self._let_go(next(iter(self._leaving)))
+            self._leaving[caller] = set()
+        self._leaving[caller].add(id)
 
     def ahead(self, id: str) -> dict[K, tuple[int, float]]:
         """For each kind that waits: how many jobs stand before this one, and their cost."""
@@ -158,23 +156,22 @@ class FairOrder(Generic[K]):
         return {kind: line.ahead(key) for kind, line in self._lines.items()}
 
     def _settle(self) -> None:
-        """Let go of those that leave: all of a caller's at once, so that no job moves up twice."""
-        if not self._leaving:
-            return
-        for caller in self._leaving_of:
-            self._let_go_of(caller)
-        self._leaving.clear()
-        self._leaving_of.clear()
-        self._to_settle = 0
-        self._forget()
+        """Let go of those that leave."""
+        while self._leaving:
+            self._let_go(next(iter(self._leaving)))
 
-    def _let_go_of(self, caller: str) -> None:
-        """Refunds add up on their way along the caller's jobs: whichever left first, the sum is the same."""
+    def _let_go(self, caller: str) -> None:
+        """All of a caller's that leave go at once, so that no job moves up twice.
+
+        Refunds add up on their way along its jobs: whichever left first, the sum is the same.
+        """
+        leaving, own = self._leaving.pop(caller), list(self._by_caller[caller].values())
+        self._to_settle -= len(own)
         refund, room = 0.0, float("inf")
-        for job in list(self._by_caller[caller].values()):
+        for job in own:
             refund = self._move_up(job, refund)
             job.floor, room = max(job.floor, job.start - room), float("inf")
-            if job.id in self._leaving:
+            if job.id in leaving:
                 self._drop(job)
                 refund += job.cost
                 room = job.start - job.floor
@@ -182,6 +179,7 @@ class FairOrder(Generic[K]):
         if share is not None:
             share.finish = max(share.floor, share.finish - refund)
             share.floor = max(share.floor, share.finish - room)
+        self._forget()
 
     def _behind(
         self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]

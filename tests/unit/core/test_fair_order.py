@@ -686,7 +686,7 @@ def test_what_leaves_is_let_go_of_before_it_is_too_much(monkeypatch: pytest.Monk
     monkeypatch.setattr("core.fair_order.MOST_TO_SETTLE", 8)
     for caller in "abc":
         order.remove(f"{caller}1")
-    assert list(order._leaving) == ["c1"]
+    assert order._leaving == {"b": {"b1"}, "c": {"c1"}}
     assert served(order) == ["a2", "b2", "c2", "a3", "b3", "c3", "a4", "b4", "c4"]
 
 
