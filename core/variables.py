@@ -149,7 +149,9 @@ def read_proxies(value: str) -> tuple[str, ...]:
     words = read_words(value)
     for word in words:
         try:
-            if not _is_network(word):
+            if re.fullmatch(r"[\d./]+", word):  # no host has such a name
+                ip_network(word, strict=False)
+            elif not _is_network(word):
                 read_names(word)
         except ValueError:
             raise ValueError(f"{word!r} is no address, network or host name") from None

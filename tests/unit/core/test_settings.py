@@ -100,6 +100,7 @@ BAD = [
     ("DISCORD_GATEWAY_URL", "ws://127.0.0.1:port", "an address is wanted that begins with wss://"),
     ("DISCORD_GATEWAY_URL", "ws://127.0.0.1:99999", "an address is wanted that begins with wss://"),
     ("TRUSTED_PROXIES", "nginx,10.0.0.0/99", "'10.0.0.0/99' is no address, network or host name"),
+    ("TRUSTED_PROXIES", "300.1.1.1", "'300.1.1.1' is no address, network or host name"),
     ("TRUSTED_PROXIES", "nginx:80", "'nginx:80' is no address"),
     ("TRUSTED_PROXIES", "http://nginx", "'http://nginx' is no address"),
     ("TRUSTED_PROXIES", "ng..inx", "'ng..inx' is no address"),
