@@ -99,17 +99,11 @@ class Store:
 
     async def once(self, script: str, *args: Arg) -> Any:
         """One try of a script, whose limit the caller sets. Raises QueueUnavailable."""
-        with self._call(script):
-            return await self._run(script, args)
+        return await self._once(script, lambda: self._run(script, args))
 
     async def command_once(self, name: str, key: str, *args: Arg, **options: int) -> Any:
         """One try of a plain command, whose limit the caller sets. Raises QueueUnavailable."""
-        with self._call(name):
-            try:
-                return await getattr(self._client, name)(PREFIX + key, *args, **options)
-            except REPLACED:
-                await self._connect_anew()
-                raise
+        return await self._once(name, lambda: getattr(self._client, name)(PREFIX + key, *args, **options))
 
     async def until_there(self, attempt: Callable[[], Any], *, although_full: bool = True) -> Any:
         """Try until the queue is there. Unless `although_full`, the caller sees to a memory that is full."""
@@ -148,6 +142,14 @@ class Store:
                     return await self._reach(run)
             except AWAY:
                 self._failures += 1
+                raise
+
+    async def _once(self, name: str, run: Callable[[], Any]) -> Any:
+        with self._call(name):
+            try:
+                return await run()
+            except REPLACED:
+                await self._connect_anew()
                 raise
 
     @contextmanager
