@@ -17,6 +17,7 @@ from io import FileIO
 from pathlib import Path
 
 import pyte
+import pytest
 from aiohttp import web
 
 from cli.__main__ import ask
@@ -32,6 +33,18 @@ COLUMNS, ROWS = 100, 12
 PLAIN = "from cli.__main__ import main; main()"
 HASTY = "import cli.job, cli.status; cli.status.PERIOD = cli.job.FIRST_PAUSE = 0.05\n" + PLAIN
 """The same program without its pauses."""
+
+
+@contextmanager
+def full_disk() -> Iterator[int]:
+    """A file that takes nothing; skips the test where there is no such device of Linux."""
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    full = os.open("/dev/full", os.O_WRONLY)
+    try:
+        yield full
+    finally:
+        os.close(full)
 
 
 @contextmanager

@@ -15,7 +15,15 @@ from aiohttp import ClientSession, web
 from cli.__main__ import main
 from cli.failures import Failure
 from tests.doubles.a1111 import EVENT_WAIT, A1111Double, prompt_of, seed_of
-from tests.doubles.cli_fixture import UNSET, client, contents, everything_answered, full_pipe, started
+from tests.doubles.cli_fixture import (
+    UNSET,
+    client,
+    contents,
+    everything_answered,
+    full_disk,
+    full_pipe,
+    started,
+)
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.tls import own_certificate
 from tests.ports import free_port
@@ -363,18 +371,14 @@ async def test_the_names_of_those_that_were_saved_are_told_though_another_one_wa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 async def test_a_picture_whose_name_cannot_be_told_is_said_to_be_saved(tmp_path: Path) -> None:
     """As in `> names.txt` on a full disk: nobody asks for what lies there, under a name that nobody chose."""
-    full = os.open("/dev/full", os.O_WRONLY)
-    try:
+    with full_disk() as full:
         async with (
             serving(tmp_path) as served,
             started(Path.cwd(), served.url, "imagine", "a cat", "--seed", "7", "-q", stdout=full) as process,
         ):
             _, said = await process.communicate()
-    finally:
-        os.close(full)
     assert (process.returncode, os.listdir()) == (1, ["a-cat-7.png"])
     assert said.startswith(
         b"sd-b64: unwritable: standard output: No space left on device; saved as a-cat-7.png;"

@@ -16,7 +16,16 @@ from cli.exit_codes import UNREACHABLE
 from cli.failures import Failure
 from cli.messages import Status
 from tests.doubles.a1111 import EVENT_WAIT, A1111Double
-from tests.doubles.cli_fixture import HASTY, UNSET, client, everything_answered, full_pipe, started, until
+from tests.doubles.cli_fixture import (
+    HASTY,
+    UNSET,
+    client,
+    everything_answered,
+    full_disk,
+    full_pipe,
+    started,
+    until,
+)
 from tests.doubles.http_fixture import Served, serving
 from tests.doubles.relay import Relay
 
@@ -58,17 +67,13 @@ async def test_json_is_what_the_server_says(tmp_path: Path, capsys: Capture) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
 async def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
-    full = os.open("/dev/full", os.O_WRONLY)
-    try:
+    with full_disk() as full:
         async with (
             serving(tmp_path) as served,
             started(tmp_path, served.url, "status", stdout=full) as process,
         ):
             _, said = await process.communicate()
-    finally:
-        os.close(full)
     assert process.returncode == 1
     assert said == b"sd-b64: unwritable: standard output: No space left on device\n"
 
