@@ -51,6 +51,7 @@ class Putting:
         if refusal is not None and not self.is_closed:  # what the last pulse found may have changed since
             await self._backends.ask(self._store)
             refusal = self._refusal(request)
+        # Where no new work can be taken the queue counts as full: what is known is attached to all the same.
         bounds = (0 if refusal else self._max_queue, self._max_jobs_per_user)
         putting = asyncio.ensure_future(self._put(id, request, caller, keep, bounds))
         try:
@@ -72,7 +73,7 @@ class Putting:
             case b"full":
                 raise refusal or queue_full(details[0])
             case b"many":
-                raise refusal or too_many_jobs(details[0])
+                raise too_many_jobs(details[0])
 
     async def _put_again(self, id: str, request: ImageRequest, caller: Caller, keep: bool) -> None:
         """Put what had been accepted before; whoever has put the id with another request meanwhile has it."""
