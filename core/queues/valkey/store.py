@@ -32,7 +32,7 @@ CONNECTIONS = 18
 AT_ONCE = 12
 """Calls under way; more of them wait here, where that does not count against CALL_SECONDS."""
 AGAIN_SECONDS = 0.2
-"""Between two tries of a call that insists."""
+"""Between two tries of what waits for the queue."""
 
 REPLACED = (ReadOnlyError, MasterDownError)
 """Those of a server that is a replica by now; its address may lead to another one."""
@@ -225,11 +225,10 @@ def _pool(url: str) -> _Pool:
 
 @cache
 def load(script: str) -> tuple[str, str]:
-    """A script with the parts that it names in its first line, and its digest."""
+    """A script with the parts that it names in its first line, in that order, and its digest."""
     folder = files(__package__) / "lua"
     source = (folder / f"{script}.lua").read_text(encoding="utf-8")
     named = re.match(r"-- with: (.+)\n", source)
-    wanted = set(named[1].split()) if named else set()
-    parts = ["common", *(part for part in ("order", "place", "turns", "crowd", "life") if part in wanted)]
+    parts = ["common", *(named[1].split() if named else ())]
     whole = "\n".join([*((folder / f"{part}.lua").read_text(encoding="utf-8") for part in parts), source])
     return whole, hashlib.sha1(whole.encode(), usedforsecurity=False).hexdigest()
