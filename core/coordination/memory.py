@@ -63,12 +63,8 @@ class MemoryCoordination:
     async def names(self, kind: str) -> list[str]:
         """See Coordination.names."""
         now = self._clock()
-        found = [
-            (value.until, name)
-            for (of, name), value in self._values.items()
-            if of == kind and value.until > now
-        ]
-        return [name for _, name in sorted(found, key=lambda one: one[0])]
+        ends = {name: value.until for (of, name), value in self._values.items() if of == kind}
+        return sorted((name for name in ends if ends[name] > now), key=ends.__getitem__)
 
     def _lease(self, name: str) -> _Lease | None:
         held = self._leases.get(name)
