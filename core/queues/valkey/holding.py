@@ -124,8 +124,7 @@ class Holding:
         )
 
     async def _end(self, claim: Claim, end: End) -> bool:
-        images = end.images if isinstance(end, Completed) else ()
-        size = end.size if isinstance(end, Completed) else 0
+        images, size = (end.images, end.size) if isinstance(end, Completed) else ((), 0)
         keys = picture_keys(claim.id, claim.attempt, len(images))
         words, call, answer = encode_end(end), _new_name(), LAPSED
         # The pulse holds the claim meanwhile: over a slow line pictures take longer than a lease.
@@ -176,8 +175,8 @@ class Holding:
                 "claim", backend, self._process, token, self._settings.model_slack, last=now
             )
         except asyncio.CancelledError:
-            # It may have got a job, or may still get one: both are undone by the token's withdrawal.
-            await self._withdraw(token, backend)
+            # What it got, or may still get, goes back; if the queue is away, the lease of that lapses.
+            await self._store.attempt("unclaim", token, backend, self._process, whole=True)
             raise
         if not answer:
             return None
@@ -190,10 +189,6 @@ class Holding:
             _wish(flags),
             sent + self._settings.lease_ttl,
         )
-
-    async def _withdraw(self, token: str, backend: str) -> None:
-        """Give back what a cut-off claim got. If the queue is away, its lease will lapse."""
-        await self._store.attempt("unclaim", token, backend, self._process, whole=True)
 
     async def _wish_of(self, claim: Claim) -> Wish:
         return _wish(await self._store.insist("renew", claim.id, claim.attempt))
