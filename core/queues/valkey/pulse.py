@@ -19,7 +19,7 @@ from core.queues.valkey.listener import Listener
 from core.queues.valkey.outage import reason, refuses, shuts_out
 from core.queues.valkey.pictures import PICTURE_SECONDS
 from core.queues.valkey.records import decode_offers, encode_end
-from core.queues.valkey.store import CALL_SECONDS, Store
+from core.queues.valkey.store import AGAIN_SECONDS, CALL_SECONDS, Store
 from core.queues.valkey.watching import Watching
 from core.settings import Settings, SettingsError
 
@@ -29,8 +29,6 @@ PULSE = 1.0
 """Seconds between two beats; shorter where LEASE_TTL is, for the pulse renews leases."""
 SOON = 0.05
 """Seconds between two beats at least."""
-FIRST_AGAIN = 0.2
-"""Seconds between two tries of the first one."""
 PROCESS_TTL = 10.0
 """Seconds after which a silent process no longer counts as watching anything."""
 VANISHED = encode_end(Failed.of(workers_vanished()))
@@ -106,7 +104,7 @@ class Pulse:
                     state = "does not let us in" if shuts_out(why) else "is not there yet"
                     log.warning("REDIS_URL: the shared queue %s; waiting for it (%s)", state, told)
                 waited = True
-                await asyncio.sleep(FIRST_AGAIN)
+                await asyncio.sleep(AGAIN_SECONDS)
 
     async def agreed(self, name: str) -> bytes:
         """A random word of 32 bytes on which all processes agree."""
