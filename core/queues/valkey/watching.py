@@ -223,7 +223,7 @@ class Watching:
                     job.hear(version, place.as_event(self._backends.takers, self._backends.busy()))
             case Runs(version, event):
                 job.hear(version, event)
-            case Ended(version) if self._jobs.get(job.id) is job and version > job.ending:
+            case Ended(version) if version > job.ending:
                 job.ending = version  # told once, whoever brings the news, and nobody waits for its pictures
                 self._spawn(self._fetch_end(job, shown))
 
