@@ -71,7 +71,7 @@ class ValkeyQueue:
         )
         self._group: asyncio.TaskGroup | None = None
         self.tasks = 0
-        """What is worked on beside the calls and the pulse."""
+        """How many run that `_spawn` began."""
 
     # --- the front half
 
@@ -124,7 +124,7 @@ class ValkeyQueue:
         waiting, waits, runs, on, owners, workers = await self.store.call("status")
         waiting_of, running_of = _counts(waits), _counts(runs)
         painting = {backend for backend, _, _ in map(decode_run, on)}
-        owner_of = {owners[n].decode(): owners[n + 1].decode() for n in range(0, len(owners), 2)}
+        owner_of = {backend.decode(): owner.decode() for backend, owner in owners}
         return Status(
             waiting=waiting,
             running=len(on),
@@ -132,7 +132,7 @@ class ValkeyQueue:
             own_waiting=waiting_of.get(caller.name, 0),
             own_running=running_of.get(caller.name, 0),
             waiting_by_caller=tuple(sorted(waiting_of.values(), reverse=True)),
-            workers=len(workers),
+            workers=workers,
             backends=tuple(
                 BackendStatus(offer, offer.backend in painting, owner_of.get(offer.backend))
                 for offer in self._backends.offers
