@@ -51,8 +51,8 @@ that was answered speaks for the others."""
 PICTURES = {"set", "get"}
 """Commands that may fail while all else is well, by what limits a connection."""
 SETTLED = 15.0
-"""Seconds without a refusal until that is over for these, and for a memory that was full: longer than one
-result makes room for others."""
+"""Seconds without a refusal until that is over for these, and for a memory that was full: more than the
+ROOM_SECONDS for which a result that waits leaves its room to others."""
 
 
 class Outage:
@@ -79,7 +79,7 @@ class Outage:
 
     def worked(self, call: str) -> None:
         """It was answered."""
-        if self._refused and self._is_over(call) and self._told:
+        if self._refused and self._is_over(call):
             log.info("the shared queue is back")
             self._told.clear()
 
