@@ -13,8 +13,6 @@ from core.queues.valkey.watched import Watched
 MOST_DOUBTED = 10_000
 """How many jobs are remembered that may have been put while the queue was away. It is told of no more: nearly
 all were never put, and one that was ends by itself, or is painted for nobody."""
-
-
 ABANDONED_AT_ONCE = 4
 """Jobs that one process has ended at once, when a client breaks off."""
 
@@ -77,7 +75,7 @@ class Leaving:
         self._unsaid: dict[str, bool] = {}
         """Jobs that were left, of which the queue may not have heard, and whether to abandon them."""
         self.numbers = count(1)
-        """Of what is said of the jobs that are watched here: what was cut off may be heard last."""
+        """Of the words on what is watched here: the queue drops one that was cut off and comes late."""
         self._says_all = False
         self._turn = NewestFirst(ABANDONED_AT_ONCE)
         self._under_way: dict[str, asyncio.Event] = {}

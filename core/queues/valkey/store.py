@@ -73,7 +73,7 @@ class Store:
     ) -> Any:
         """One script's answer; `last` tells arguments at the moment of the call. Raises QueueUnavailable.
 
-        `turn` is taken before that of all calls: calls that have one of their own wait for it as well.
+        `turn` lets only so many calls of one sort go at once; it is taken before that of all calls.
         """
         return await self._bounded(script, lambda: self._run(script, (*args, *last())), turn)
 

@@ -102,7 +102,7 @@ class Watched:
         return (self.version >= 0 and not self.is_ending) or not self.flags
 
     def say_again(self) -> int:
-        """What is said once more that they want: noted before, since a call that is cut off may run late."""
+        """What they want, for a call that says it again; noted now: cut off, it may be heard all the same."""
         self.said_again = True
         return self.flags
 
