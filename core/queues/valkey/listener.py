@@ -1,6 +1,6 @@
 """Listener: a process's one subscription, on one channel of its own, however many jobs it watches.
 
-Messages may be lost (pub/sub promises nothing); what was lost is found by the pulse: so `on_break` is called
+Messages may be lost (pub/sub promises nothing); what was lost is found by the pulse: so `on_begin` is called
 whenever the subscription stands anew.
 """
 
@@ -31,12 +31,12 @@ class Listener:
     """Hears what is told to this process; `run` must run beside it."""
 
     def __init__(
-        self, url: str, process: str, on_message: Callable[[Message], None], on_break: Callable[[], None]
+        self, url: str, process: str, on_message: Callable[[Message], None], on_begin: Callable[[], None]
     ) -> None:
         self._url = url
         self._channel = f"{PREFIX}p:{process}"
         self._on_message = on_message
-        self._on_break = on_break
+        self._on_begin = on_begin
         self.listening = asyncio.Event()
         """Set while the subscription stands."""
         self.problem: Exception | None = None
@@ -71,7 +71,7 @@ class Listener:
                 await subscription.subscribe(self._channel)
                 await subscription.parse_response()  # that it stands
             self.listening.set()
-            self._on_break()  # whatever was said before
+            self._on_begin()  # what was said before may be lost
             await self._hear_all(subscription)
 
     async def _hear_all(self, subscription: PubSub) -> None:

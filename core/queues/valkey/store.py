@@ -52,7 +52,7 @@ class Store:
     def __init__(self, settings: Settings, *, skew: Callable[[], float] = lambda: 0.0) -> None:
         self._client: Redis = Redis.from_pool(_pool(settings.redis_url))
         self._skew = skew
-        self._times = (
+        self._settings = (
             round(settings.lease_ttl * 1000),
             round(settings.result_ttl * 1000),
             settings.result_max_bytes,
@@ -121,7 +121,7 @@ class Store:
 
     async def _run(self, script: str, args: Sequence[Arg], *, whole: bool = False) -> Any:
         source, digest = load(script)
-        head = (round(self._skew() * 1000), *self._times)
+        head = (round(self._skew() * 1000), *self._settings)
         if not whole:
             try:
                 return await self._client.evalsha(digest, 1, PREFIX, *head, *args)

@@ -50,7 +50,7 @@ local function exact(number) return string.format('%.17g', number) end
 local function job(id) return P .. 'j:' .. id end
 local function picture(id, fence, number) return P .. 'i:' .. id .. ':' .. fence .. ':' .. number end
 local function get(id, ...) return unpack(redis.call('HMGET', job(id), ...)) end
-local function state_of(number) return tonumber(redis.call('HGET', S, number) or 0) end
+local function state_of(field) return tonumber(redis.call('HGET', S, field) or 0) end
 local function changed() return redis.call('HINCRBY', S, 'version', 1) end
 
 local function count(key, field, by)
