@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -88,10 +88,8 @@ class Store:
         goes on; by then nobody here would hear that it does not know the digest. It does not help a new
         connection that begins with a password or a database: that waits for an answer before any script.
         """
-        try:
+        with suppress(QueueUnavailable):
             await self._bounded(script, lambda: self._run(script, args, whole=whole))
-        except QueueUnavailable:
-            return
 
     async def command(self, name: str, key: str, *args: Arg, **options: int) -> Any:
         """A plain command's answer. Raises QueueUnavailable, as `call` does."""
