@@ -48,6 +48,8 @@ class Deliveries:
         self._tended: dict[str, asyncio.Task[None]] = {}
         """By the names of their tickets: jobs that are followed here, and refused ones to be forgotten."""
         self._resting: dict[str, float] = {}
+        self._yields_until = float("-inf")
+        """Until when a lease may have ended only since the store was away: its holder comes first."""
         self._ours_until: dict[str, float] = {}
         """Until when no other replica can have had the lease of what is followed here."""
         self._tasks: asyncio.TaskGroup | None = None
@@ -132,7 +134,10 @@ class Deliveries:
             return
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        for name in await self._tickets.names():
+        names = await self._tickets.names()
+        if now < self._yields_until:
+            return
+        for name in names:
             if name in self._tended or name in self._accepting or name in self._resting:
                 continue
             if not await self._tickets.hold(name):
@@ -158,6 +163,8 @@ class Deliveries:
                 await self.scan()
             except QueueUnavailable:
                 log.debug("tickets cannot be read at the moment")
+                # Who refused or delivered one meanwhile is about to say so.
+                self._yields_until = time.monotonic() + SCAN + LEASE
             except Exception:  # a fault of ours in one scan must not end what is followed
                 log.exception("a fault in looking for tickets")
             await asyncio.sleep(SCAN)

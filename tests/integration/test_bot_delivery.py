@@ -1076,6 +1076,34 @@ async def test_the_ticket_of_another_bot_on_the_same_queue_is_left_to_it(
         assert served.discord.pictures == 1
 
 
+async def test_whoever_held_a_ticket_when_the_store_went_away_comes_first_when_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It may have refused it, or delivered it, and could not say so; its lease has ended meanwhile."""
+    now = 0.0
+    monkeypatch.setattr(deliveries, "SCAN", 0.02)
+    monkeypatch.setattr(deliveries, "time", SimpleNamespace(monotonic=lambda: now))
+    async with serving() as served:
+        asked = await served.hold_one()
+        own, coordination = await served.ticket(), served.gateway.coordination
+        others = msgspec.structs.replace(own, interaction=own.interaction + 1)
+        with monkeypatch.context() as patch:
+            away = AsyncMock(side_effect=QueueUnavailable("away"))
+            patch.setattr(served.bot.desk.tickets, "names", away)
+            await until(lambda: away.called)
+            await served.bot.desk.tickets.store(others)
+        back = AsyncMock(side_effect=served.bot.desk.tickets.names)
+        monkeypatch.setattr(served.bot.desk.tickets, "names", back)
+        await until(lambda: back.call_count >= 3)
+        assert await coordination.hold(f"discord:lease:{others.name}", "another", ttl=60)
+        await coordination.release(f"discord:lease:{others.name}", "another")
+        now = deliveries.SCAN + tickets.LEASE  # no: it is no more
+        await until(lambda: others.name in served.bot.deliveries._tended)
+        served.double.release()
+        await served.discord.settled(asked)
+        await served.nothing_left()
+
+
 @pytest.mark.slow
 async def test_a_job_that_valkey_lost_is_submitted_again() -> None:
     """It came back empty: the ticket holds all that it takes, and the message never says anything else."""
