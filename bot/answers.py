@@ -96,8 +96,8 @@ class Answers:
         for turn in range(TURNS):
             if turn == 0 and self._clock() < self._stands_back_until:
                 await asyncio.sleep(HEAD_START)
-            if await self._claim(interaction.id, turn, claimant):
-                interaction.extras["took_over"] = turn > 0
+            interaction.extras["is_sole"] = turn == 0
+            if await self._claim(interaction, turn, claimant):
                 return True
             await asyncio.sleep(LOOK_AGAIN)
             with suppress(QueueUnavailable):
@@ -111,9 +111,9 @@ class Answers:
         refused = await asyncio.shield(answered)
         return await self._was_refused(interaction) if refused is None else refused
 
-    def took_over(self, interaction: Interaction) -> bool:
-        """Whether another replica was to answer this, and may have done what it asks."""
-        return bool(interaction.extras.get("took_over"))
+    def is_sole(self, interaction: Interaction) -> bool:
+        """Whether no other replica can have done what this asks: none was to, nor won while none is asked."""
+        return bool(interaction.extras.get("is_sole", True))
 
     def seconds_left(self, interaction: Interaction) -> float:
         """In which all that is asked before this interaction's answer must be known."""
@@ -197,7 +197,7 @@ class Answers:
             _note(interaction, refused)
             now = self._clock()
             late = now - interaction.extras.get("heard", now) > LATE
-            if late and not self.took_over(interaction):  # that one waited for another
+            if late and self.is_sole(interaction):  # else it has waited, for another one or for the store
                 self._stands_back_until = now + STAND_BACK
         await self._tell_others(interaction, REFUSED if refuses else self._owner.encode())
 
@@ -207,11 +207,13 @@ class Answers:
         except QueueUnavailable:
             log.warning("the other replicas could not be told of an answer; Discord refuses theirs")
 
-    async def _claim(self, id: int, turn: int, claimant: str) -> bool:
+    async def _claim(self, interaction: Interaction, turn: int, claimant: str) -> bool:
+        name = f"discord:{interaction.id}:{turn}"
         try:
             async with asyncio.timeout(STORE_SECONDS):
-                return await self._coordination.claim(f"discord:{id}:{turn}", claimant, ttl=REMEMBERED)
+                return await self._coordination.claim(name, claimant, ttl=REMEMBERED)
         except (QueueUnavailable, TimeoutError):
+            interaction.extras["is_sole"] = False
             return True
 
     async def _was_refused(self, interaction: Interaction) -> bool:

@@ -193,10 +193,10 @@ class Desk:
             raise Refused("refused.ended")
 
     async def _cancelled(self, interaction: Interaction, press: Press) -> bool:
-        """Cancel. Returns whether this press did it, also through another replica that was slow to say so."""
+        """Cancel. Returns whether this press did it, also through another replica that heard it as well."""
         if await self.gateway.cancel(press.job, caller_of(press.owner)):
             return True
-        if not self.answers.took_over(interaction):
+        if self.answers.is_sole(interaction):
             return False
         async with self.gateway.attach(press.job, progress=False) as watch:
             return isinstance(await anext(watch), Cancelled)

@@ -386,3 +386,22 @@ async def test_cancel_that_another_replica_heard_first_is_no_refusal(monkeypatch
         assert pressed.message is asked.message
         assert pressed.followups == []
         assert (await served.discord.settled(asked)).title == "Cancelled"
+
+
+async def test_cancel_that_all_replicas_obey_since_none_can_ask_the_others_is_no_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As while Valkey's memory is full, where a job can be cancelled all the same."""
+    async with serving() as served:
+        asked = await served.hold_one()
+        job = (await served.ticket()).job
+
+        async def full(name: str, owner: str, *, ttl: float) -> bool:
+            assert await served.gateway.cancel(job, Caller(f"discord:{served.ann.id}"))
+            raise QueueUnavailable("full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(served.gateway.coordination, "claim", full)
+            pressed = await press(served, asked.message, "Cancel")
+        assert pressed.message is asked.message
+        assert (await served.discord.settled(asked)).title == "Cancelled"
