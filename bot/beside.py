@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_REST = 300.0
 """Seconds until a bot that ended by a fault begins anew, at most: Discord takes 1,000 new sessions a day."""
+RAN_WELL = 3600.0
+"""Seconds after which a fault counts as the first one again."""
 
 
 @asynccontextmanager
@@ -35,14 +37,20 @@ async def beside(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
 
 async def _keep_up(gateway: Gateway, settings: Settings, stop: asyncio.Event) -> None:
     """One bot after the other, until it is to stop."""
-    was_right = False
-    for rest in pauses(longest=LONGEST_REST):
+    was_right, rests = False, pauses(longest=LONGEST_REST)
+    clock = asyncio.get_running_loop().time
+    while True:
         bot: Bot | None = None
+        began = clock()
         try:
             async with listen(gateway, settings) as bot:
                 await stop.wait()
+            return
         except Exception as error:
             was_right |= bot is not None and bot.was_connected
+            if clock() - began >= RAN_WELL:
+                rests = pauses(longest=LONGEST_REST)
+            rest = next(rests)
             if not isinstance(error, SettingsError):
                 log.exception("a fault in the Discord bot, which begins anew in %g s; all else goes on", rest)
             elif was_right:

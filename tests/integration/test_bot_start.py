@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -379,6 +380,28 @@ async def test_a_bot_with_a_fault_begins_anew_where_others_are_served_beside_it(
         assert "begins anew" in fault.message
         with pytest.raises(KeyError):
             await _have_a_fault(discord, settings)
+
+
+@pytest.mark.parametrize("ran_well", [True, False])
+async def test_a_bot_that_ran_well_for_long_rests_no_longer_than_at_its_first_fault(
+    ran_well: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a program that runs for months its ninth fault left it away for five minutes."""
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("bot.client.IDENTIFY_SECONDS", 0.01)
+    monkeypatch.setattr(sys.modules["bot.beside"], "RAN_WELL", 0.0 if ran_well else 3600.0)
+    async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
+        discord.gateway.identify_seconds = 0.0
+        settings = settings_of(discord, double)
+        async with connect(settings) as gateway, beside(gateway, settings):
+            await discord.ready()
+            discord.gateway.tell("READY", {})
+            await discord.until(lambda: len(discord.gateway.identifies) == 2)
+            discord.gateway.tell("READY", {})
+            await discord.until(lambda: len(discord.gateway.identifies) == 3)
+        faults = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+        rests = [re.findall(r"anew in (\S+) s", fault) for fault in faults]
+        assert rests == [["0.01"], ["0.01" if ran_well else "0.02"]]
 
 
 async def _have_a_fault(discord: LoopbackDiscord, settings: Settings) -> None:
