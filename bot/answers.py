@@ -183,7 +183,7 @@ class Answers:
             refused = refuses
         except discord.HTTPException as error:
             if error.code == FORGOTTEN:
-                refused = refuses  # too late; another one that accepted it was most likely in time
+                interaction.extras["refused late"] = refuses  # another one was in time, perhaps
                 raise Taken(error.text) from error
             if error.code != ANSWERED:
                 raise
@@ -221,8 +221,8 @@ class Answers:
 
         Who gave it says so; where the store was away, Discord tells: a refusal is text, a job's message has
         none. That one alone sees it does not tell: Discord hides also what it promises where a person's own
-        apps may not write. What cannot be read is no refusal: a picture too many is better than one that is
-        lost.
+        apps may not write. What cannot be read is no refusal, unless one's own came too late to be heard: a
+        picture too many is better than one that is lost.
         """
         for _ in range(TURNS + 1):  # the winner of the last race may be the one that answers
             with suppress(QueueUnavailable):
@@ -237,7 +237,7 @@ class Answers:
             if refused:  # whoever finds the ticket, if this one dies before it is forgotten, is to know
                 await self._tell_others(interaction, REFUSED)
             return refused
-        return False
+        return bool(interaction.extras.get("refused late"))
 
     async def _answered_by(self, id: int) -> bytes | None:
         """Who said that it has answered, or REFUSED; None if nobody did. Raises QueueUnavailable."""

@@ -86,13 +86,13 @@ class Desk:
             try:
                 first = await self.answers.defer(interaction)
             except Taken:
-                first = True  # nobody can answer any more: the picture comes as a new message
+                log.debug("job %s: too late for an answer, its picture comes as a new message", ticket.job)
             except (discord.HTTPException, *NETWORK) as error:
                 log.warning(
                     "job %s was accepted, and that could not be said: %s", ticket.job, obstacle(error)
                 )
             if not first and self.settings.shares_queue:
-                # Another replica may have refused it while the store was away, and could not say so.
+                # Another replica may have refused it in time, while the store was away, and could not say so.
                 was_told = partial(self.answers.refusal_was_told, interaction)
                 self.deliveries.refuse(ticket, was_told, submitted=True)
             elif held:

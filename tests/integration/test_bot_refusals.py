@@ -283,6 +283,32 @@ async def test_what_another_replica_refused_while_the_store_was_away_is_not_pain
         assert told == answers.REFUSED, "to whoever would find the ticket if this one had died"
 
 
+async def test_what_another_replica_refused_in_time_is_not_painted_by_one_that_is_too_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It hears it on resuming its session, say: to it Discord says no more than that the time is over."""
+    async with among_others(monkeypatch) as served:
+        holding = await served.hold_one()
+        defer = served.bot.desk.answers.defer
+
+        async def too_late(interaction: Interaction, **options: bool) -> bool:
+            await answer_first(interaction, REFUSAL)
+            served.discord.fault("POST", "/callback", 404, answers.FORGOTTEN)
+            return await defer(interaction, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(served.bot.desk.answers, "defer", too_late)
+            asked = await served.imagine()
+            await served.discord.until(lambda: asked.original)
+        await served.at_most_left(1)
+        served.double.release()
+        await served.discord.settled(holding)
+        await served.painted("another")
+        await served.nothing_left()
+        assert served.prompts == ["the one that holds", "another"]
+        assert not asked.message.embeds
+
+
 @pytest.mark.parametrize("promise", [PROMISE, HIDDEN_PROMISE])
 async def test_what_another_replica_accepted_as_well_is_painted_once(
     promise: Words, monkeypatch: pytest.MonkeyPatch
@@ -319,23 +345,25 @@ async def test_where_nobody_can_read_what_was_answered_no_picture_is_lost(
 
 
 @pytest.mark.parametrize("answer", [PROMISE, REFUSAL])
+@pytest.mark.parametrize("too_late", [False, True])
 async def test_a_refusal_that_comes_after_another_replicas_answer_takes_nothing_from_it(
-    answer: Words, monkeypatch: pytest.MonkeyPatch
+    answer: Words, too_late: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where that one has accepted it, its ticket stays, though a store that came back empty tells nobody."""
     async with among_others(monkeypatch) as served:
         accepted = answer is PROMISE
         refuse = served.bot.desk.answers.refuse
 
-        async def too_late(interaction: Interaction, text: str) -> None:
+        async def overtaken(interaction: Interaction, text: str) -> None:
             await answer_first(interaction, answer)
+            served.discord.fault("POST", "/callback", 404, answers.FORGOTTEN, times=too_late)
             await refuse(interaction, text)
 
         with monkeypatch.context() as patch:
             patch.setattr("bot.desk.submit", full)
-            patch.setattr(served.bot.desk.answers, "refuse", too_late)
+            patch.setattr(served.bot.desk.answers, "refuse", overtaken)
             asked = await served.imagine()
-            await served.discord.until(lambda: asked.refused)
+            await served.discord.until(lambda: served.discord.count("POST", "/callback") == 2)
         if accepted:
             assert (await served.discord.settled(asked)).title == "Done"
         await served.nothing_left()
