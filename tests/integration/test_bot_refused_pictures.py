@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot import answers, desk, pace, screen, showing
+from bot import answers, desk, screen
 from core import Gateway
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.discord import Message
@@ -12,12 +12,7 @@ from tests.doubles.pictures import prompt_of
 LONG = "monkey " * 500 + "*" * 400
 """A prompt for which a message has no room: it stands in a file."""
 
-
-@pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing waits longer than it must."""
-    monkeypatch.setattr(showing, "EVERY", 0.02)
-    monkeypatch.setattr(pace, "FIRST_PAUSE", 0.02)
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 def about(message: Message) -> str:
