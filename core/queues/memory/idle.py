@@ -32,8 +32,11 @@ class Idle:
             if self._waiting.get(backend) is woken:
                 del self._waiting[backend]
 
-    def wake(self, kind: Kind, offers: tuple[Offer, ...]) -> None:
-        """Wake one that can do a job of this kind: one that has the model loaded, then the fastest."""
+    def wake(self, kind: Kind, offers: tuple[Offer, ...], avoid: str | None = None) -> None:
+        """Wake one that can do a job of this kind: one that has the model loaded, then the fastest.
+
+        `avoid` comes last: where others can do the job, it may not get it yet.
+        """
         if offers is not self._ranked_of:
             self._ranked_of, self._ranked = offers, {}
         ranked = self._ranked.get(kind)
@@ -41,6 +44,8 @@ class Idle:
             able = [offer for offer in offers if offer.usable and offer.accepts(kind)]
             able.sort(key=lambda offer: (not offer.has_loaded(kind), offer.pace or float("inf")))
             ranked = self._ranked[kind] = tuple(offer.backend for offer in able)
+        if avoid is not None:
+            ranked = tuple(sorted(ranked, key=lambda backend: backend == avoid))
         for backend in ranked:
             woken = self._waiting.pop(backend, None)
             if woken is not None and not woken.done():

@@ -270,4 +270,4 @@ class MemoryQueue:
     def _wake(self, job: Job) -> None:
         """Wake a worker for a job that waits."""
         if self._idle:
-            self._idle.wake(job.kind, self._offers.all(self._clock()))
+            self._idle.wake(job.kind, self._offers.all(self._clock()), job.avoid)
