@@ -42,6 +42,8 @@ class Standing:
         self._told = Offer(backend.name, usable=False, problem="not looked at yet")
         """The offer as the queue knows it."""
         self._told_at = float("-inf")
+        self._telling = asyncio.Lock()
+        """One at a time: of two that wait for a queue that is away the older word might get there last."""
         self._alarm: asyncio.TimerHandle | None = None
         self.offer = self._told
         self.look_due = True
@@ -119,8 +121,9 @@ class Standing:
 
     async def tell(self) -> None:
         """Say the offer, or repeat it: it lapses."""
-        self._told, self._told_at = self.offer, self._clock()
-        await self._queue.offer(self.offer)
+        async with self._telling:
+            self._told, self._told_at = self.offer, self._clock()
+            await self._queue.offer(self.offer)
 
     async def tell_news(self) -> None:
         """Say the offer if the queue knows another one."""

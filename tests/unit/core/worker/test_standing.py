@@ -50,6 +50,29 @@ class Bench:
         self.standing = Standing(self.queue, self.backend, self.clock, self.rang.set)  # type: ignore[arg-type]
 
 
+async def test_what_was_said_first_and_waits_for_the_queue_is_not_its_last_word() -> None:
+    """A picture's news waits for a queue that is away; meanwhile the next one fails."""
+    bench = Bench(usable("gpu:1", pace=1.0))
+    await bench.standing.look()
+    say, back = bench.queue.offer, asyncio.Event()
+
+    async def say_late(offer: Offer) -> None:
+        if offer.usable:  # its try comes to an end after that of the other one
+            await back.wait()
+        await say(offer)
+
+    bench.queue.offer = say_late  # type: ignore[method-assign]
+    bench.backend.offer = usable("gpu:1", pace=2.0)
+    bench.standing.learn()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(bench.standing.tell_news())
+        await asyncio.sleep(0)
+        group.create_task(bench.standing.failed("out of memory", counts=True))
+        await asyncio.sleep(0)
+        back.set()
+    assert not bench.said[-1].usable
+
+
 async def test_what_a_look_finds_is_told_and_the_next_look_is_due_after_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
