@@ -201,15 +201,16 @@ local function takers()
 end
 
 -- Wake one idle backend for a job: one that has its model loaded, then the fastest. One that hears nothing
--- any more is passed over.
-local function wake(kind)
+-- any more is passed over. `avoid` comes last: where others can do the job, it may not get it yet.
+local function wake(kind, avoid)
   local model, idle = kind:match('^(.-)\n'), {}
   for _, backend in ipairs(offering()) do
     local process = redis.call('HGET', P .. 'idle', backend)
     local able, loaded, pace = unpack(redis.call('HMGET', P .. 'o:' .. backend, 'usable', 'loaded', 'pace'))
     if process and able == '1' and accepts(backend, kind) then
       local fits = model == '' or model == loaded
-      idle[#idle + 1] = {backend, process, fits and 0 or 1, tonumber(pace) or math.huge}
+      local rank = backend == avoid and 2 or fits and 0 or 1
+      idle[#idle + 1] = {backend, process, rank, tonumber(pace) or math.huge}
     end
   end
   table.sort(idle, function(a, b) return a[3] < b[3] or (a[3] == b[3] and a[4] < b[4]) end)

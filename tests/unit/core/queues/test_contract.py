@@ -404,6 +404,20 @@ async def test_of_the_idle_backends_the_fastest_is_woken(queue: Queue) -> None:
         assert (await soon(fastest)).id == "job"
 
 
+@pytest.mark.usefixtures("nobody_comes_unasked")
+async def test_for_a_job_that_comes_back_a_backend_that_may_not_have_it_is_not_woken(queue: Queue) -> None:
+    """It failed on the fastest, which is well again, and then another one was not reached."""
+    for number in (1, 2, 3):
+        await queue.offer(usable(f"gpu:{number}", pace=float(number)))
+    await submit(queue, "job")
+    await queue.finish(await claim(queue, "gpu:1"), BROKEN)
+    elsewhere = await claim(queue, "gpu:2")
+    async with claiming(queue, "gpu:1") as failed_it, claiming(queue, "gpu:3") as idle:
+        await queue.finish(elsewhere, UNREACHED)
+        assert (await soon(idle)).id == "job"
+        assert not failed_it.done()
+
+
 async def test_a_claim_that_is_cut_off_takes_no_job(queue: Queue, home: Home) -> None:
     await queue.offer(usable("gpu:1"))
     async with claiming(queue, "gpu:1"):

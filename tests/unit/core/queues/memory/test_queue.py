@@ -53,20 +53,6 @@ async def submit(queue: MemoryQueue, id: str) -> Watch:
     return await queue.events(id)
 
 
-async def test_for_a_job_that_comes_back_a_backend_that_may_not_have_it_is_not_woken() -> None:
-    """It failed on the fastest, which is well again, and then another one was not reached."""
-    queue = MemoryQueue(Settings(), clock=Clock())
-    for number in (1, 2, 3):
-        await queue.offer(usable(f"gpu:{number}", pace=float(number)))
-    await submit(queue, "a" * 32)
-    await queue.finish(await queue.claim("gpu:1"), BROKEN)
-    elsewhere = await queue.claim("gpu:2")
-    async with claiming(queue, "gpu:1") as failed_it, claiming(queue, "gpu:3") as idle:
-        await queue.finish(elsewhere, UNREACHED)
-        assert (await soon(idle)).id == "a" * 32, "at once, not with the next pulse"
-        assert not failed_it.done()
-
-
 async def test_what_a_worker_was_woken_for_and_did_not_take_wakes_another_one() -> None:
     """Of two that come at once the fastest is woken for the first, and prefers the second: its model's."""
     queue = MemoryQueue(Settings())
