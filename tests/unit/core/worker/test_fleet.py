@@ -15,7 +15,7 @@ from core.queues.memory import MemoryQueue
 from core.settings import Settings
 from core.worker import Fleet, Worker
 from tests.unit.core.examples import ALICE, Clock, soon, wish_for
-from tests.unit.core.worker.test_slot import Scripted, go_on_until_interrupted, succeed
+from tests.unit.core.worker.bench import Scripted, go_on_until_interrupted, succeed
 
 ALL = ["gpu:1", "gpu:2"]
 
