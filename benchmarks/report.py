@@ -15,14 +15,15 @@ from benchmarks.series import Run
 HEAD = """\
 # Performance
 
-What the service costs, and where it stands against what it could be compared with. `python -m benchmarks
-KIND` measures it and writes this page, with `--dry` it only prints; `KIND` is one of {kinds}.
-`--quick` takes at most three minutes a kind, without it at most twenty. It needs Linux, two cores, a C
-compiler, and `pip install -e '.[bench]'`; nginx where it is installed.
+What the service costs, and how it compares with the alternatives. `python -m benchmarks KIND` measures one
+kind and updates this page; with `--dry` it only prints. `KIND` is one of
+{kinds}.
+A kind takes at most twenty minutes, or three with `--quick`. You need Linux, two cores, a C compiler and
+`pip install -e '.[bench]'`. If nginx is not installed, nginx and the original design are left out.
 
 Everything runs on one machine over the loopback interface: what is measured on one core, all that measures
-it on another. What is compared runs side by side in turns, at least five rounds. **Only ratios within one
-run say something about another machine.**
+it on another. The systems compared run side by side in turns, for at least five rounds. **Only ratios within
+one run tell you anything about another machine.**
 
 ## Goals
 

@@ -5,12 +5,12 @@ from benchmarks.gpus import SHARED
 from benchmarks.series import Run, Series
 
 WORDS = """\
-Simulated servers that take 0.2, 1 or 5 seconds a picture of 450 KB, and clients that always leave a backlog
-(four for each server, at least eight). The gap is measured at the server: from the moment that its answer has
-gone to its kernel until the next request is there. Busy is the share of the time that it paints, from the end
-of its first picture to the end of the round; a server that gets nothing counts as idle. Of fewer than a
-hundred gaps in a round p99 is the longest. The gateway has one core, with Valkey beside it where there is one
-(append-only file on, as the docs ask for); the simulated servers and the clients share the other."""
+Simulated servers take 0.2, 1 or 5 seconds for a picture of 450 KB, and there are always enough clients for a
+backlog (four for each server, at least eight). The gap is measured at the server: from the moment its answer
+has gone to its kernel until the next request is there. With fewer than a hundred gaps in a round, p99 is the
+longest. "Busy" is the share of the time that a server paints, from the end of its first picture to the end of
+the round; a server that gets nothing counts as idle. The gateway has one core, with Valkey beside it where
+there is one (append-only file on, as the docs ask); the simulated servers and the clients share the other."""
 
 
 def tell(run: Run) -> Chapter:

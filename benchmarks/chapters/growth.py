@@ -6,16 +6,24 @@ from benchmarks.series import Run, Series, exponent
 STEPS = ("submit", "claim", "position", "cancel")
 AXES = {"waiting": "jobs waiting", "callers": "callers", "backends": "backends"}
 WORDS = """\
-The core alone, in one process, on the queue in memory: microseconds of processor time of one step (the
-median of 4,000 in each round, of 1,000 with `--quick`). **Submit** accepts a job, **claim** gives a worker
-the next one, **position** tells a watcher that comes where a job stands, **cancel** ends a waiting job (the
-next look at the order moves up its caller's later jobs, which counts here). The first three are taken in
-turns, so that what an estimate stands on is reckoned anew for each position, as for a watcher who comes
-alone; of many who come within 10 ms, while nothing is claimed and nothing ends, only the first waits for
-that. A hundred cancels follow each hundred of these. While one thing grows the others stay at 10,000 waiting
-jobs of 100 callers and 16 backends. The exponent is the slope of a log-log fit: 0 is constant, 1 is linear.
-While things are few, the fixed cost of a step hides its growth, so the exponent of the last two rows alone
-stands beneath. The longest step is one in which Python's garbage collector looked at everything."""
+The core alone, in one process, with the queue in memory. The figures are microseconds of processor time for
+one step, the median of 4,000 in each round (1,000 with `--quick`):
+
+- **Submit** accepts a job.
+- **Claim** gives a worker the next job.
+- **Position** tells a newly arrived watcher where a job stands.
+- **Cancel** ends a waiting job. The next look at the order moves up its caller's later jobs, which counts
+  here.
+
+Submit, claim and position are taken in turns. So whatever an estimate is based on is calculated afresh for
+each position, as for a watcher who comes alone; of many who come within 10 ms, while no job is claimed and
+none ends, only the first waits for that. Each hundred turns are followed by a hundred cancels, or by fewer of both where
+fewer than 400 jobs wait.
+
+While one thing grows, the others stay at 10,000 waiting jobs of 100 callers and 16 backends. The exponent is
+the slope of a log-log fit: 0 is constant, 1 is linear. At small sizes the fixed cost of a step hides its
+growth, so the row below gives the exponent of the last two sizes alone. The longest step is one during which
+Python's garbage collector looked at everything."""
 
 
 def tell(run: Run) -> Chapter:

@@ -6,25 +6,27 @@ from benchmarks.series import Run, Series, difference, ratio
 OURS, BARE, NGINX, ORIGINAL, DIRECT = "whole way", "bare aiohttp proxy", "nginx", "the original", "direct"
 SIZES = {"small": "450 KB", "large": "2 MB"}
 WORDS = """\
-A client asks `GET /text?input=...`, 16 servers paint in no time, the picture comes back as base64. What is
-compared, each whole on one core:
+A client asks `GET /text?input=...`, 16 simulated servers paint instantly, and the picture comes back as
+base64. The systems compared, each running entirely on one core:
 
 - **whole way**: our HTTP front end, the fair queue and the workers (`python -m httpserver`).
-- **bare aiohttp proxy**: no queue, no checks, no events; it cuts the picture out of the answer's bytes as we
-  do.
-- **nginx**: `proxy_pass` with buffers that a picture fits into. It hands on what the server said.
+- **bare aiohttp proxy**: no queue, no checks, no events. Like ours, it cuts the picture out of the answer's
+  bytes.
+- **nginx**: `proxy_pass` with buffers large enough for a picture. It passes on the server's answer as it is.
 - **the original**: nginx, two gunicorns with two sync workers each, Flask, `requests.post().json()`,
-  `jsonify`, `prompt.txt`. Rebuilt, with the large buffers in nginx that the original had not.
+  `jsonify`, `prompt.txt`. Rebuilt, with large nginx buffers that the original did not have.
 - **direct**: the load generator asks the simulated server itself. What it reaches alone is the limit of the
-  measurement, "core of the load" how near the others come to it: simulated server and load generator share
-  the second core, and 1 would mean that they are the limit.
+  measurement. The load generator and the simulated servers share the second core: "core of the load" is how
+  much of it they use, and at 1 they would be the bottleneck.
 
-Each figure is the median of the rounds, with the smallest and the largest of them. "Added" is a system's
-delay minus that of asking directly with as many connections, p50 or p99. A connection asks again as soon as
-it has its picture, so with 16 and 64 of them a delay is mostly that of waiting for one's turn. Peak memory is
-that of all processes together (pages which processes share count for each). What a process has kept since an
-earlier, heavier load counts in it, so only the last table, of the heaviest, tells what its own load takes.
-Ratios are those of figures of the same round."""
+Each figure is the median of the rounds; parentheses give the smallest and the largest. "Added" is a system's
+p50 or p99 delay minus that of direct requests over as many connections. Each connection asks again as soon as
+it has its picture, so with 16 and 64 connections most of the delay is waiting for a turn. Ratios compare
+figures of the same round.
+
+Peak memory is the sum over all processes of a system; pages that they share count for each. It includes what
+a process has kept since an earlier, heavier load, so only the last table, with the heaviest load, shows what
+its own load takes."""
 
 
 def tell(run: Run) -> Chapter:

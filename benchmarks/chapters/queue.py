@@ -8,13 +8,15 @@ from benchmarks.series import Run, difference, ratio
 
 STEPS = ("submit", "claim", "finish")
 WORDS = """\
-The queue in memory and the one on Valkey (append-only file on, as the docs ask for), without front ends and
-servers. A step's microseconds are those that its caller waits, the median of a round; "in Valkey" is what
-Valkey itself spends on it, its own count. A round submits a thousand jobs (200 with `--quick`), then claims
-as many, then finishes them; the number waiting is that in the middle of the submits, and of the claims. A
-finished job has a picture of 1 KB there. From submit to the picture a worker is idle and paints in no time;
-jobs/s are those of fifty clients and four such workers, with 1 KB. Front half, worker half and clients are
-one process, so what Valkey adds is an upper bound."""
+The queue in memory and the queue on Valkey (append-only file on, as the docs ask), without front ends and
+servers. A step's microseconds are the time its caller waits, the median of a round; "in Valkey" is the time
+that Valkey itself spends on it, by its own count. A round submits a thousand jobs (200 with `--quick`), then
+claims as many, then finishes them, each with a picture of 1 KB. "Waiting" is the number of jobs that wait
+halfway through the submits, and halfway through the claims.
+
+In the second table one idle worker paints instantly; jobs/s are measured with fifty clients, four such
+workers and pictures of 1 KB. The front half, the worker half and the clients share one process, so what
+Valkey adds is an upper bound."""
 
 
 def tell(run: Run) -> Chapter:
@@ -59,8 +61,8 @@ def _watchers(run: Run) -> Table:
         for watchers in run.values("watchers")
     ]
     return Table(
-        "Clients who wait, all in this process. Then Valkey is killed and restarted, and four workers paint "
-        "for them in no time:",
+        "Clients who wait, all in the same process. Then Valkey is killed and restarted, and four workers "
+        "paint for them instantly:",
         ("watchers", *METRICS.values()),
         rows,
     )

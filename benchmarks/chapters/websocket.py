@@ -6,16 +6,16 @@ from benchmarks.systems import OURS
 from benchmarks.websocket import BARE, HTTP, WEBSOCKET
 
 WORDS = """\
-The websocket front end with the core behind it (`python -m wsserver`) on one core; the clients and the
-simulated servers on the other. **Bare websockets** is the same library, without compression as ours, whose
-own keepalive pings as often; it sends the same kinds of messages to as many clients, as often, with no core
-behind it."""
+The websocket front end and the core behind it ("whole way", `python -m wsserver`) run on one core, the
+clients and the simulated servers on the other. **Bare websockets** is the same library with no core behind
+it. Like ours, it does not compress; the library's own keepalive pings as often as ours does. It sends the
+same kinds of messages to as many clients, as often."""
 CROWD_WORDS = """\
-**2,000 clients.** Each is a caller of its own with one prompt; `MAX_QUEUE` is raised, by default a thousand
-may wait. 16 servers paint (5 seconds a picture), so 16 clients get a progress twice a second, and all the
-others their place in the queue once a second. The delay of a progress is measured from the painting server's
-word to the client that has read it. "Behind" is how long after the first position of a second another one
-arrives."""
+**2,000 clients.** Each is a separate caller with one prompt. `MAX_QUEUE` is raised; by default a thousand
+jobs may wait. 16 servers paint (5 seconds a picture), so 16 clients get their progress twice a second, and
+all the others their place in the queue once a second. The progress delay runs from the moment the painting
+server reports it until the client has read it. "Positions behind" is how long after the first position of a
+second the others arrive."""
 
 
 def tell(run: Run) -> Chapter:
@@ -49,7 +49,7 @@ def _pictures(run: Run) -> Table:
         "p50 ms": "p50 ms",
         "p99 ms": "p99 ms",
     }
-    words = "**Pictures of 450 KB, 16 connections**, over both of our front ends."
+    words = "**Pictures of 450 KB, 16 connections**, over each of our front ends."
     return _table(run, "pictures", words, (HTTP, WEBSOCKET), columns)
 
 
@@ -76,7 +76,8 @@ def _crowd(run: Run) -> Table:
 
 def _share(run: Run) -> Table:
     words = (
-        "**One picture of 450 KB to 200 clients at once**: until the last one has it, and the most in memory."
+        "**One picture of 450 KB to 200 clients at once**: the time until the last one has it, and the memory "
+        "before and at the peak."
     )
     columns = {"ms to the last": "ms to the last", "rest MB": "MB before", "peak MB": "peak MB"}
     return _table(run, "share", words, (OURS, BARE), columns)
