@@ -17,8 +17,8 @@ one step, the median of 4,000 in each round (1,000 with `--quick`):
 
 Submit, claim and position are taken in turns. So whatever an estimate is based on is calculated afresh for
 each position, as for a watcher who comes alone; of many who come within 10 ms, while no job is claimed and
-none ends, only the first waits for that. Each hundred turns are followed by a hundred cancels, or by fewer of both where
-fewer than 400 jobs wait.
+none ends, only the first waits for that. Each hundred turns are followed by a hundred cancels, or by fewer
+of both where fewer than 400 jobs wait.
 
 While one thing grows, the others stay at 10,000 waiting jobs of 100 callers and 16 backends. The exponent is
 the slope of a log-log fit: 0 is constant, 1 is linear. At small sizes the fixed cost of a step hides its

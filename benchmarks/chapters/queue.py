@@ -61,8 +61,8 @@ def _watchers(run: Run) -> Table:
         for watchers in run.values("watchers")
     ]
     return Table(
-        "Clients who wait, all in the same process. Then Valkey is killed and restarted, and four workers "
-        "paint for them instantly:",
+        "Waiting clients, all in one process. Then Valkey is killed and restarted, and four workers paint "
+        "for them instantly:",
         ("watchers", *METRICS.values()),
         rows,
     )

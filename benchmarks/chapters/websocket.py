@@ -76,8 +76,8 @@ def _crowd(run: Run) -> Table:
 
 def _share(run: Run) -> Table:
     words = (
-        "**One picture of 450 KB to 200 clients at once**: the time until the last one has it, and the memory "
-        "before and at the peak."
+        "**One picture of 450 KB to 200 clients at once**: time until the last one has it, memory before and "
+        "at the peak."
     )
     columns = {"ms to the last": "ms to the last", "rest MB": "MB before", "peak MB": "peak MB"}
     return _table(run, "share", words, (OURS, BARE), columns)
