@@ -22,7 +22,7 @@ of both where fewer than 400 jobs wait.
 
 While one thing grows, the others stay at 10,000 waiting jobs of 100 callers and 16 backends. The exponent is
 the slope of a log-log fit: 0 is constant, 1 is linear. At small sizes the fixed cost of a step hides its
-growth, so the row below gives the exponent of the last two sizes alone. The longest step is one during which
+growth, so the last row gives the exponent of the last two sizes alone. The longest step is one during which
 Python's garbage collector looked at everything."""
 
 
