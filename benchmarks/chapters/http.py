@@ -12,7 +12,7 @@ base64. The systems compared, each running entirely on one core:
 - **whole way**: our HTTP front end, the fair queue and the workers (`python -m httpserver`).
 - **bare aiohttp proxy**: no queue, no checks, no events. Like ours, it cuts the picture out of the answer's
   bytes.
-- **nginx**: `proxy_pass` with buffers large enough for a picture. It passes on the server's answer as it is.
+- **nginx**: `proxy_pass` with buffers that fit a picture. It passes on the server's answer as it is.
 - **the original**: nginx, two gunicorns with two sync workers each, Flask, `requests.post().json()`,
   `jsonify`, `prompt.txt`. Rebuilt, with large nginx buffers that the original did not have.
 - **direct**: the load generator asks the simulated server itself. What it reaches alone is the limit of the

@@ -11,8 +11,8 @@ WORDS = """\
 The queue in memory and the queue on Valkey (append-only file on, as the docs ask), without front ends and
 servers. A step's microseconds are the time its caller waits, the median of a round; "in Valkey" is the time
 that Valkey itself spends on it, by its own count. A round submits a thousand jobs (200 with `--quick`), then
-claims as many, then finishes them, each with a picture of 1 KB. "Waiting" is the number of jobs that wait
-halfway through the submits, and halfway through the claims.
+claims as many, then finishes them, each with a picture of 1 KB. "Waiting" is the number halfway through the
+submits, and through the claims.
 
 In the second table one idle worker paints instantly; jobs/s are measured with fifty clients, four such
 workers and pictures of 1 KB. The front half, the worker half and the clients share one process, so what
