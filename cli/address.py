@@ -30,6 +30,11 @@ class Address:
     is_guess: bool = False
     """Whether nobody named its port: where the usual one was taken, `serve` has moved to another."""
 
+    @property
+    def has_login(self) -> bool:
+        """Whether the address holds a user or a password, which a proxy before the server may want."""
+        return self.url.user is not None or self.url.password is not None
+
 
 def find_server(server: str | None, key: str | None, environ: Mapping[str, str]) -> Address:
     """The address that these options and this environment mean. Raises Failure.
@@ -47,12 +52,13 @@ def find_server(server: str | None, key: str | None, environ: Mapping[str, str])
     if url is None:
         url = URL(f"http://{_own_host(own.http_host)}:{own.http_port or DEFAULT_PORT}")
     key = key or own.api_key
-    if key and url.user is not None:
+    is_guess = not named and ("HTTP_PORT" not in own.given or not own.http_port)
+    address = Address(url, key, is_guess)
+    if key and address.has_login:
         raise Failure(USAGE, "the address has a user, and there is an API key: only one can be sent")
     if not key.isprintable():
         raise Failure(USAGE, "the API key holds a character that cannot be sent, such as a line break")
-    is_guess = not named and ("HTTP_PORT" not in own.given or not own.http_port)
-    return Address(url, key, is_guess)
+    return address
 
 
 def _own_host(host: str) -> str:

@@ -4,6 +4,7 @@ Whatever goes wrong is a Failure: `unreachable` before a connection is there, `c
 and the server's own code where it answers.
 """
 
+import base64
 import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -39,7 +40,6 @@ class Server:
 
     def __init__(self, session: aiohttp.ClientSession, address: Address) -> None:
         self._session = session
-        self._url = str(address.url)
         self.name = str(address.url.with_user(None))
         """Its address as it may be shown: without a password."""
         self._other_port_hint = OTHER_PORT_HINT if address.is_guess else ""
@@ -108,7 +108,7 @@ class Server:
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         with self._as_failures():
-            response = await self._session.request(method, self._url + path, allow_redirects=False, **options)
+            response = await self._session.request(method, self.name + path, allow_redirects=False, **options)
         self.has_answered, self._no_server_hint = True, ""
         async with response:
             yield response
@@ -202,6 +202,9 @@ async def reach(address: Address) -> AsyncIterator[Server]:
     headers = {"User-Agent": "sd-b64", "Accept-Encoding": "identity"}
     if address.key:
         headers["Authorization"] = f"Bearer {address.key}"
+    elif address.has_login:  # aiohttp takes none that Latin-1 lacks a letter of
+        words = f"{address.url.user or ''}:{address.url.password or ''}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(words).decode()}"
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_tell_sender)
     async with aiohttp.ClientSession(

@@ -205,6 +205,13 @@ async def everything_answered(answer: web.Response) -> AsyncIterator[int]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handle)
+    async with on_free_port(app) as port:
+        yield port
+
+
+@asynccontextmanager
+async def on_free_port(app: web.Application) -> AsyncIterator[int]:
+    """A program that is no server of ours; its port."""
     runner = web.AppRunner(app)
     await runner.setup()
     try:

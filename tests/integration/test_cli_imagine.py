@@ -6,8 +6,10 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
+from base64 import b64encode
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import pytest
 from aiohttp import ClientSession, web
@@ -22,6 +24,7 @@ from tests.doubles.cli_fixture import (
     everything_answered,
     full_disk,
     full_pipe,
+    on_free_port,
     started,
 )
 from tests.doubles.http_fixture import Served, serving
@@ -268,6 +271,26 @@ async def test_a_proxy_that_wants_a_password_is_not_asked_for_ever(
     async with everything_answered(asks) as port:
         assert await client(*command, "--server", f"http://127.0.0.1:{port}") == 4
     assert "answers 401 Unauthorized; a proxy before it may want a password" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("login", ["user:secret", "user", ":secret", "Jürgen:пароль"])
+async def test_a_user_and_a_password_in_the_address_are_what_is_sent(capsys: Capture, login: str) -> None:
+    """In UTF-8, as browsers and curl send them; a password may stand alone."""
+    heard = asyncio.Queue[str]()
+
+    async def handle(request: web.Request) -> NoReturn:
+        heard.put_nowait(request.headers.get("Authorization", ""))
+        raise web.HTTPUnauthorized
+
+    app = web.Application()
+    app.router.add_get("/status", handle)
+    async with on_free_port(app) as port:
+        user, colon, password = login.partition(":")
+        url = f"http://{quote(user)}{colon}{quote(password)}@127.0.0.1:{port}"
+        assert await client("status", "--server", url) == 4
+    assert "secret" not in capsys.readouterr().err
+    wanted = (login if colon else f"{login}:").encode()
+    assert heard.get_nowait() == f"Basic {b64encode(wanted).decode()}"
 
 
 @pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",)])

@@ -171,9 +171,10 @@ def test_an_address_may_end_as_a_browser_shows_it() -> None:
 def test_an_address_with_a_user_and_a_key_are_too_much() -> None:
     """Both would stand in the same header."""
     assert find_server("http://user:secret@host", None, {}).url.user == "user"
-    with pytest.raises(Failure, match="only one can be sent") as failed:
-        find_server("http://user:secret@host", "key", {})
-    assert failed.value.exit_code == 2
+    for login in ("user:secret", "user", ":secret"):
+        with pytest.raises(Failure, match="only one can be sent") as failed:
+            find_server(f"http://{login}@host", "key", {})
+        assert failed.value.exit_code == 2
 
 
 def test_a_link_s_own_address_is_asked_with_its_scope(monkeypatch: pytest.MonkeyPatch) -> None:
