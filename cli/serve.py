@@ -7,8 +7,8 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 
 import engine.server
 import httpserver.server
@@ -62,6 +62,8 @@ class _Painters:
     fleet: Fleet | None = None
     stand_in: bool = False
     """Whether it paints only until a server answers on A1111's usual port."""
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """To be set where the fleet is to begin no more pictures."""
 
 
 async def serve(settings: Settings) -> None:
@@ -100,6 +102,7 @@ async def serve(settings: Settings) -> None:
         announce(greeting(Served(settings, http, ws, status, note, named, own, contained), curl=CURL))
         await stop.wait()
         announce("stopping: what is being painted is finished first (Ctrl-C again: at once)")
+        painters.ending.set()  # or it would begin other pictures while these are waited for
         await gateway.drain(settings.shutdown_grace)
 
 
@@ -139,12 +142,17 @@ async def _painting(settings: Settings) -> AsyncIterator[_Painters]:
     On the shared queue others may paint: there the servers that are named are worked for, and none is found.
     """
     if settings.redis_url:
-        fleet = None
-        async with AsyncExitStack() as stack:
-            if settings.sd_backends:
-                fleet = await stack.enter_async_context(work(settings))
-                stack.push_async_callback(fleet.stop, settings.shutdown_grace)
-            yield _Painters(settings, "on the shared queue of REDIS_URL", fleet)
+        painters = _Painters(settings, "on the shared queue of REDIS_URL")
+        if not settings.sd_backends:
+            yield painters
+            return
+        async with work(settings) as fleet:
+            stopping = asyncio.create_task(_stop(fleet, painters.ending, settings.shutdown_grace))
+            try:
+                yield replace(painters, fleet=fleet)
+            finally:
+                painters.ending.set()
+                await stopping
         return
     if settings.sd_backends:
         yield _Painters(settings)
@@ -162,6 +170,12 @@ async def _painting(settings: Settings) -> AsyncIterator[_Painters]:
         # There itself nobody else can come, and it would be found in its own place.
         stand_in = not USUAL.endswith(f":{port}") or await _look() is not Found.A1111
         yield _Painters(settings.with_backends(painter), NOTES.get(found, ""), stand_in=stand_in)
+
+
+async def _stop(fleet: Fleet, ending: asyncio.Event, grace: float) -> None:
+    """Wait until it is to end, and for what it paints by then."""
+    await ending.wait()
+    await fleet.stop(grace)
 
 
 async def _usual_server() -> BackendAddress:

@@ -123,6 +123,32 @@ async def test_with_a_shared_queue_it_paints_for_all_who_are_on_it(tmp_path: Pat
 
 
 @pytest.mark.slow
+async def test_with_a_shared_queue_no_picture_is_begun_while_others_are_waited_for(tmp_path: Path) -> None:
+    """Each server is free for others as soon as its picture is done."""
+    async with ValkeyServer() as valkey, A1111Double() as long, A1111Double() as short:
+        environ = {"HTTP_PORT": "0", "WS_PORT": "0", "REDIS_URL": valkey.url, "SHUTDOWN_GRACE": "3600"}
+        for double in (long, short):
+            double.hold(at=1)
+        async with (
+            _serve(tmp_path, SD_BACKENDS=f"{long.url},{short.url}", **environ) as serve,
+            aiohttp.ClientSession() as session,
+        ):
+            link = re.findall(r"http://127\.0\.0\.1:\d+/", await serve.says("click "))[0]
+            async with asyncio.TaskGroup() as group:
+                answers = [group.create_task(_get(session, link + "text?input=last")) for _ in range(2)]
+                await long.until(lambda: long.active)
+                await short.until(lambda: short.active)
+                serve.signal(signal.SIGTERM)
+                await serve.says("stopping")
+                short.release()
+                await serve.says(f"{short.url.rpartition(':')[2]}: let go of")
+                assert long.active
+                long.release()
+            assert all('"image-base64"' in answer.result() for answer in answers)
+            assert (await serve.ends())[0] == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("silent_too", "seconds"),
     [
