@@ -221,7 +221,9 @@ def _backend(text: str) -> BackendAddress:
     if not usable or parts.query or parts.fragment:
         raise ValueError(wanted)
     path = parts.path.rstrip("/").removesuffix(API)
-    url = f"{parts.scheme}://{in_url(parts.hostname or '')}:{port}{path}"
+    # A link's address may hold %25 where who looks it up wants %.
+    host = in_url((parts.hostname or "").replace("%25", "%"))
+    url = f"{parts.scheme}://{host}:{port}{path}"
     return BackendAddress(url, unquote(parts.username or ""), unquote(parts.password or ""))
 
 

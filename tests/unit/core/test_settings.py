@@ -196,6 +196,13 @@ def test_an_address_of_the_api_names_its_server() -> None:
     assert [backend.url for backend in settings.sd_backends] == ["http://gpu:7860", "http://gpu:80/sd"]
 
 
+@pytest.mark.parametrize("sign", ["%", "%25"])
+def test_a_link_s_own_address_is_looked_up_with_its_scope(sign: str) -> None:
+    """RFC 6874 wants %25 between address and link, and curl takes both; whoever looks it up wants %."""
+    settings = read(SD_BACKENDS=f"http://[fe80::1{sign}eth0]:7860")
+    assert [backend.url for backend in settings.sd_backends] == ["http://[fe80::1%eth0]:7860"]
+
+
 @pytest.mark.parametrize(
     "address",
     [
