@@ -5,6 +5,7 @@ The bytes are the server's, untouched: the parameters that a PNG carries stay in
 
 import os
 import re
+import select
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
@@ -59,10 +60,13 @@ def save(output: str | None, prompt: str, pictures: Sequence[Picture], *, of: in
 
 def write_out(picture: Picture) -> None:
     """Write a picture to standard output, all of it. Raises Failure."""
-    rest = memoryview(picture.file)
+    number, rest = sys.stdout.fileno(), memoryview(picture.file)
     try:
         while rest:  # a full disk, a signal or a pipe that does not wait may have it take only a part
-            rest = rest[os.write(sys.stdout.fileno(), rest) :]
+            try:
+                rest = rest[os.write(number, rest) :]
+            except BlockingIOError:  # such a pipe is full: its reader is slow
+                select.select((), (number,), ())
     except OSError as error:
         forget_output()
         raise Failure(UNWRITABLE, f"standard output: {error.strerror}") from error

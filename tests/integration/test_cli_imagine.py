@@ -7,6 +7,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE
 from base64 import b64encode
+from io import FileIO
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -428,25 +429,46 @@ async def test_a_reader_that_goes_away_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="a pipe always waits there")
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is another error there")
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 async def test_a_picture_that_is_cut_off_is_no_success(tmp_path: Path, unbuffered: str) -> None:
-    """Here by a pipe that takes no more than its 64 KB; PYTHONUNBUFFERED, common in containers, hid it."""
+    """Here by a reader that goes away amid it; PYTHONUNBUFFERED, common in containers, hid it."""
     read, write = os.pipe()
-    os.set_blocking(write, False)
     arguments = ("imagine", "a /kb-450", "-q", "-o", "-")
     try:
         async with (
             serving(tmp_path) as served,
             started(tmp_path, served.url, *arguments, stdout=write, PYTHONUNBUFFERED=unbuffered) as process,
         ):
+            assert await asyncio.to_thread(os.read, read, 1000)
+            os.close(read)
             _, said = await process.communicate()
     finally:
-        os.close(read)
         os.close(write)
     assert process.returncode == 1
     assert said.startswith(b"sd-b64: unwritable: standard output: ")
     assert b"; the server keeps what it painted for a while: " in said
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe always waits there")
+async def test_a_pipe_that_does_not_wait_gets_the_whole_picture(tmp_path: Path) -> None:
+    """As one that another program has set so, which writes to it as well; it takes 64 KB at once."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    arguments = ("imagine", "a /kb-450", "-q", "-o", "-")
+    with FileIO(read) as pipe, FileIO(write, "w") as other:
+        async with (
+            serving(tmp_path) as served,
+            started(tmp_path, served.url, *arguments, stdout=write) as process,
+        ):
+            first = await asyncio.to_thread(pipe.read, 1000)  # it is full by then
+            other.close()
+            whole = first + await asyncio.to_thread(pipe.readall)
+            _, said = await process.communicate()
+    assert (process.returncode, said) == (0, b"")
+    assert prompt_of(whole) == "a /kb-450"
+    assert len(whole) > 400_000
 
 
 @pytest.mark.slow
