@@ -281,7 +281,7 @@ def _unreadable(text: str) -> Iterator[str]:
     for statement in parse_stream(StringIO(text)):
         if statement.error:
             for line in statement.original.string.splitlines():
-                name = line.strip().removeprefix("export").strip()
+                name = re.sub(r"^(?i:export|set)\s+", "", line.strip())  # `set` is Windows' word for it
                 yield from (known for known in KNOWN if re.match(rf"{known}\b", name))
 
 

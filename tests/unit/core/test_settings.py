@@ -280,6 +280,7 @@ def test_what_stands_in_single_quotes_is_meant_to_the_letter(tmp_path: Path, lin
             "  export API_KEY: s3cret",
             'API_KEY="s3cret" x',
             "API_KEY s3cret",
+            "set API_KEY=s3cret",
         ),
         'GREETING="hello\nAPI_KEY=s3cret\nNAME="us"',
     ],
