@@ -32,10 +32,7 @@ PAGE = "index.html"
 
 async def get_page(_request: web.Request) -> web.StreamResponse:
     """The page itself."""
-    answer = _answer(PAGE)
-    answer.headers["Content-Security-Policy"] = POLICY
-    answer.headers["Referrer-Policy"] = "no-referrer"
-    return answer
+    return _answer(PAGE)
 
 
 async def get_static(request: web.Request) -> web.StreamResponse:
@@ -55,6 +52,9 @@ def contents() -> Mapping[str, bytes]:
 
 def _answer(name: str) -> web.Response:
     answer = web.Response(body=contents()[name], content_type=TYPES[_ending(name)], charset="utf-8")
+    if name == PAGE:  # by whichever of its addresses it is opened
+        answer.headers["Content-Security-Policy"] = POLICY
+        answer.headers["Referrer-Policy"] = "no-referrer"
     answer.enable_compression()
     return answer
 

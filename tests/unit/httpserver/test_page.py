@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from aiohttp.typedefs import Handler
 
 from core import ERRORS
 from httpserver.page import POLICY, contents, get_page, get_static
@@ -36,13 +37,21 @@ class Tags(HTMLParser):
         return [words[attribute] for _, words in self.tags if attribute in words]
 
 
-async def test_the_page_comes_with_its_policy() -> None:
-    """Scripts and styles from here alone, none of them inline, and no HTML out of a string."""
-    answer = await get_page(make_mocked_request("GET", "/"))
+@pytest.mark.parametrize(
+    ("get", "path", "names"),
+    [(get_page, "/", {}), (get_static, "/static/index.html", {"name": "index.html"})],
+)
+async def test_the_page_comes_with_its_policy(get: Handler, path: str, names: dict[str, str]) -> None:
+    """Scripts and styles from here alone, none of them inline, and no HTML out of a string.
+
+    The address that it has as a file is one of its own: a page there speaks for the same origin.
+    """
+    answer = await get(make_mocked_request("GET", path, match_info=names))
     assert isinstance(answer, web.Response)
     assert answer.content_type == "text/html"
     assert answer.body == contents()["index.html"]
     assert answer.headers["Content-Security-Policy"] == POLICY
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
     assert "default-src 'none'" in POLICY
     assert "require-trusted-types-for 'script'" in POLICY
     assert "unsafe" not in POLICY
