@@ -170,7 +170,11 @@ class Connection(web.RequestHandler):
 
         It may come in several parts, as from a client that writes word by word.
         """
-        target = (_GOING_ON if self._in_target else _BEGINNING).match(data)
+        target = None
+        if self._in_target:
+            target = _GOING_ON.match(data)
+        elif self._late is None:  # else its headers go on: one byte of them may look like a verb
+            target = _BEGINNING.match(data)
         end = target.end() if target else 0
         self._in_target = bool(target) and end == len(data)
         return _escaped(data[:end]) + data[end:]

@@ -61,6 +61,7 @@ class Line:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.asked: list[tuple[str, bytes]] = []
+        self.keys: list[str] = []
         self.fed: list[int] = []
         self.answering = asyncio.Event()
         self.answering.set()
@@ -84,6 +85,7 @@ class Line:
 
     async def _answer(self, request: BaseRequest) -> web.StreamResponse:
         await self.answering.wait()
+        self.keys += request.headers.getall("Authorization", ())
         self.asked.append((str(request.rel_url), await request.read()))
         return web.Response(text="done")
 
@@ -221,6 +223,15 @@ async def test_who_was_refused_has_a_while_to_read_why(line: Line, seconds: floa
 async def test_letters_may_stand_in_a_long_url_as_they_are(line: Line) -> None:
     await line.say("GET /?{} HTTP/1.1\r\n".format("é猿" * 7000).encode() + HOST + b"\r\n")
     assert line.asked == [("/?" + "%C3%A9%E7%8C%BF" * 7000, b"")]
+
+
+async def test_letters_in_a_header_stay_as_they_are_in_whatever_parts_it_comes(line: Line) -> None:
+    """A key beyond ASCII is the same from a client that writes byte by byte."""
+    for byte in "GET /?é HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer schlüssel\r\n\r\n".encode():
+        line.receive(bytes((byte,)))
+    await line.say(b"")
+    assert line.keys == ["Bearer schlüssel"]
+    assert line.asked == [("/?%C3%A9", b"")]
 
 
 WIDE = b"X-Wide: " + b"a" * 8000 + b"\r\n"
