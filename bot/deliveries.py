@@ -134,7 +134,7 @@ class Deliveries:
             return
         now = time.monotonic()
         self._resting = {name: until for name, until in self._resting.items() if until > now}
-        names = await self._tickets.names()
+        names = await self._tickets.names()  # asked also while it yields: an outage may go on
         if now < self._yields_until:
             return
         for name in names:

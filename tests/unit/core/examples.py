@@ -7,13 +7,14 @@ from typing import TypeVar
 from core.caller import Caller
 from core.events import Completed, Event, Failed, Image, Progress
 from core.offers import Offer
-from core.queues import Again
+from core.queues import Again, Wish
 from core.request import ImageRequest
 from core.watch import Watch
 
 T = TypeVar("T")
 
 ALICE, BOB = Caller("ip:203.0.113.1"), Caller("ip:203.0.113.2")
+WATCHED = Wish(held=True, watched=True, preview=False)
 
 
 class Clock:

@@ -26,6 +26,7 @@ from tests.unit.core.examples import (
     BROKEN,
     ERROR,
     UNREACHED,
+    WATCHED,
     painted,
     progress,
     soon,
@@ -35,7 +36,6 @@ from tests.unit.core.examples import (
 )
 from tests.unit.core.queues.homes import Home, claiming, waiting_for
 
-WATCHED = Wish(held=True, watched=True, preview=False)
 UNWATCHED = Wish(held=True, watched=False, preview=False)
 PREVIEWED = Wish(held=True, watched=True, preview=True)
 

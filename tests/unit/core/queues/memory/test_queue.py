@@ -31,6 +31,7 @@ from core.watch import Watch
 from tests.unit.core.examples import (
     BROKEN,
     UNREACHED,
+    WATCHED,
     Clock,
     painted,
     progress,
@@ -43,9 +44,6 @@ from tests.unit.core.fair_model import Model
 from tests.unit.core.queues.homes import claiming, waiting_for
 
 ENDS = (Completed, Failed, Cancelled)
-
-
-WATCHED = Wish(held=True, watched=True, preview=False)
 
 
 async def submit(queue: MemoryQueue, id: str) -> Watch:

@@ -9,16 +9,13 @@ from redis.asyncio import Redis
 
 from core.errors import QueueUnavailable
 from core.events import Cancelled, Queued
-from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.leaving import ABANDONED_AT_ONCE
 from core.queues.valkey.store import PREFIX
 from core.watch import Watch
-from tests.unit.core.examples import ALICE, painted, soon, told, usable, wish_for
+from tests.unit.core.examples import ALICE, WATCHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, waiting_for
 from tests.unit.core.queues.valkey.interleaving import before, cancelled_unheard, cut_off
-
-WATCHED = Wish(held=True, watched=True, preview=False)
 
 
 async def test_who_comes_back_while_the_queue_is_told_of_his_leaving_is_heard(

@@ -7,14 +7,11 @@ from redis.asyncio import Redis
 
 from core.errors import Expired, QueueUnavailable
 from core.events import Cancelled, Queued
-from core.queues import Wish
 from core.queues.valkey import ValkeyQueue
 from core.queues.valkey.records import Message
-from tests.unit.core.examples import ALICE, painted, soon, told, usable, wish_for
+from tests.unit.core.examples import ALICE, WATCHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, go_back, snapshot
 from tests.unit.core.queues.valkey.interleaving import before, cancelled_unheard
-
-WATCHED = Wish(held=True, watched=True, preview=False)
 
 
 async def test_a_job_that_one_of_two_wants_kept_is_put_again_to_be_kept(

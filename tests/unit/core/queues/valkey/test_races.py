@@ -18,12 +18,10 @@ from core.queues.valkey.records import encode_end
 from core.queues.valkey.store import PREFIX
 from core.queues.valkey.watched import Watched
 from core.request import SMALLEST_COST, ImageRequest
-from tests.unit.core.examples import ALICE, ERROR, UNREACHED, painted, soon, told, usable, wish_for
+from tests.unit.core.examples import ALICE, ERROR, UNREACHED, WATCHED, painted, soon, told, usable, wish_for
 from tests.unit.core.queues.homes import ValkeyHome, claiming, go_back, snapshot, waiting_for
 from tests.unit.core.queues.valkey.interleaving import before
 from tests.valkey_server import ValkeyServer
-
-WATCHED = Wish(held=True, watched=True, preview=False)
 
 
 def gone(client: Redis, held: dict[bytes, bytes]) -> Callable[[list[str]], Awaitable[list[bytes | None]]]:
