@@ -16,7 +16,7 @@ HEADERS = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("SD_B64_K
 
 async def main(prompt: str = "a monkey with a hat", path: str = "out.png") -> int:
     """Send the prompt, show how far it is, save the picture; 1 if there will be none."""
-    # Pictures exceed the 1 MiB that this library, like many, takes unless told otherwise.
+    # Pictures may exceed the 1 MiB that this library, like many, takes unless told otherwise.
     async with websockets.connect(URL, max_size=None, additional_headers=HEADERS) as socket:
         await socket.send(json.dumps({"input": prompt}))
         with tqdm.tqdm(total=100, bar_format="{desc} {percentage:3.0f}%|{bar}|") as bar:
