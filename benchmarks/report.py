@@ -15,11 +15,11 @@ from benchmarks.series import Run
 HEAD = """\
 # Performance
 
-What the service costs, and how it compares with the alternatives. `python -m benchmarks KIND` measures one
-kind and updates this page; with `--dry` it only prints. `KIND` is one of
+What the service costs, and how it compares with the alternatives. `.venv/bin/python -m benchmarks KIND`
+measures one kind and updates this page; with `--dry` it only prints. `KIND` is one of
 {kinds}.
 A kind takes at most twenty minutes, or three with `--quick`. You need Linux, two cores, a C compiler and
-`pip install -e '.[bench]'`. If nginx is not installed, nginx and the original design are left out.
+`.venv/bin/pip install -e '.[bench]'`. If nginx is not installed, nginx and the original design are left out.
 
 Everything runs on one machine over the loopback interface: what is measured on one core, all that measures
 it on another. The systems compared run side by side in turns, for at least five rounds. **Only ratios within
