@@ -1,7 +1,7 @@
 """`sd-b64`: the one command. `sd-b64 --help` lists what it does.
 
 Each command's modules are loaded only when it is the one that runs: a client needs no server, and `health`,
-which is asked every few seconds, needs next to nothing.
+which is asked again and again, needs next to nothing.
 """
 
 import os

@@ -1,7 +1,8 @@
 """`sd-b64 health`: whether the program of this container is well, for Docker's health checks.
 
-It is asked every few seconds in every container. So what answers HTTP is asked with nothing loaded but the
-standard library, and only a worker and a bot, which listen nowhere, are looked for in the shared queue.
+It is asked two or three times a minute in every container of ours. So what answers HTTP is asked with
+nothing loaded but the standard library, and only a worker and a bot, which listen nowhere, are looked for in
+the shared queue.
 """
 
 import http.client

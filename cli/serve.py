@@ -1,6 +1,7 @@
 """`sd-b64 serve`: HTTP, the websocket and, until a real server is to be had, the built-in engine.
 
-With REDIS_URL it joins the shared queue, and paints for it on the servers that SD_BACKENDS names.
+With REDIS_URL it joins the shared queue, and paints for it on the servers that SD_BACKENDS names; with
+DISCORD_TOKEN the bot runs beside them.
 """
 
 import asyncio

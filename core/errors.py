@@ -16,7 +16,7 @@
      +-- QueueUnavailable   queue_unavailable   the shared queue is away
      +-- NoBackend          no_backend          no painting server can be used now
      +-- ShuttingDown       shutting_down       this process is about to stop
-     +-- JobTimeout         timeout             a picture took longer than JOB_TIMEOUT
+     +-- JobTimeout         timeout             one attempt took longer than JOB_TIMEOUT
 
 Each has a stable `code`, a sentence for a person, and `retry_after` (seconds) where trying again makes
 sense. A front end maps code to its own status in one table.

@@ -1,7 +1,7 @@
 """Coordination: how several processes of one kind agree, without knowing each other.
 
 Three things, in two homes behind one contract test suite: a claim that one of all who ask gets, once; a lease
-that its owner renews; a value with a time to live. Names are the callers' own, `discord:interaction:ID`.
+that its owner renews; a value with a time to live. Names are the callers' own, `discord:lease:TICKET`.
 """
 
 from typing import Protocol

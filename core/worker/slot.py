@@ -3,7 +3,7 @@
 While it paints for longer than a moment, a second task, the keeper, renews the claim: it hears what the
 watchers wish, that the job was cancelled, and when it has taken too long; then it frees the server, and
 nobody else's picture. Where the queue is another process, a picture that is painted goes there while the
-server has the next one already: a GPU never waits for a line.
+server has the next one already: a GPU waits for a line only while two are on their way.
 """
 
 import asyncio
