@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import websockets
 
+from core.queues.valkey.pulse import PROCESS_TTL
 from tests.doubles.a1111 import A1111Double
 from tests.doubles.pictures import prompt_of
 from tests.doubles.shared_fixture import House, picture_of
@@ -127,6 +128,40 @@ async def test_a_killed_front_ends_jobs_run_on_and_are_fetched_through_another_o
         double.release()
         answers = [await other.fetch(id) for id in ids]
         assert [prompt_of(picture_of(answer)) for answer in answers] == ["kept 0", "kept 1"]
+
+
+@pytest.mark.parametrize(
+    "still",
+    [pytest.param(0.0, marks=pytest.mark.slow), pytest.param(PROCESS_TTL + 2, marks=pytest.mark.chaos)],
+    ids=["a moment", "taken for dead"],
+)
+async def test_who_asks_a_front_end_that_stands_still_has_his_picture_when_it_goes_on(
+    house: House, still: float
+) -> None:
+    """Its jobs run on meanwhile, and another front end serves."""
+    house.environ |= LONG_LEASES
+    async with A1111Double() as double:
+        _, http, other = await asyncio.gather(house.worker(double), house.front_end(), house.front_end())
+        await house.until_paints(http, 1)
+        runs, waits = await house.one_runs_one_waits(http, double)
+        http.send(signal.SIGSTOP)
+        comes = asyncio.create_task(http.get("/text", input="comes"))
+        goes_elsewhere = asyncio.create_task(other.get("/text", input="elsewhere", caller="203.0.113.8"))
+        await other.status(lambda status: status["waiting"] == 2)
+        await asyncio.sleep(still)  # the time for which it stands still
+        double.release()
+        assert prompt_of(picture_of(await goes_elsewhere)) == "elsewhere"
+        await other.status(lambda status: not status["waiting"] and not status["running"])
+        assert not any(task.done() for task in (runs, waits, comes))
+        http.send(signal.SIGCONT)
+        answers = await asyncio.gather(runs, waits, comes)
+        assert [prompt_of(picture_of(answer)) for answer in answers] == ["runs", "waits", "comes"]
+        assert sorted(painting.prompt for painting in double.paintings) == [
+            "comes",
+            "elsewhere",
+            "runs",
+            "waits",
+        ]
 
 
 @pytest.mark.slow
