@@ -21,7 +21,6 @@ from cli.greeting import Served, greeting
 from core.errors import ERRORS, InvalidRequest, UnknownModel
 from core.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued, Started
 from core.offers import Catalog, Offer
-from core.queues.valkey.store import CONNECTIONS
 from core.request import FIELDS, ImageRequest, Limits
 from core.settings import SETTINGS, Settings, load
 from core.status import BackendStatus, Status
@@ -168,13 +167,6 @@ def test_what_a_client_writer_is_told_of_answers() -> None:
     backend = BackendStatus(Offer("gpu:7860", usable=True), painting=False)
     status = status_words(Status(0, 0, 0, 0, 0, waiting_by_caller=(), workers=1, backends=(backend,)))
     assert [word for word in (*status, *status["backends"][0]) if f"`{word}`" not in operating] == []
-
-
-def test_how_many_connections_valkey_has_to_take() -> None:
-    """Those of the pool, and the subscription; `serve` with servers of its own has both of them twice."""
-    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
-    told = re.findall(r"A process holds at most (\d+) to Valkey \(`sd-b64 serve` with .*?, (\d+)\)", page)
-    assert told == [(str(CONNECTIONS + 1), str(2 * (CONNECTIONS + 1)))]
 
 
 def test_what_the_bot_asks_for_where_it_is_invited() -> None:
