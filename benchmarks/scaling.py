@@ -27,6 +27,8 @@ PICTURE_SECONDS = 5.0
 GPUS = 10, 100, 1000
 KEPT_SECONDS = 60
 """How long a picture that nobody keeps stays in Valkey."""
+GROWS = "--auto-aof-rewrite-percentage", "0"
+"""Options of a Valkey whose AOF only grows: written anew amid the pictures, it would count as nothing."""
 _numbers = count()
 
 
@@ -103,7 +105,7 @@ async def measure(pictures: int, jobs: int, seconds: float) -> Costs:
 async def _service() -> AsyncIterator[tuple[Gateway, list[A1111Double], Redis]]:
     """A Valkey, a front end, and a worker with two servers that are seen to be well."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(ValkeyServer())
+        server = await stack.enter_async_context(ValkeyServer(*GROWS))
         client = await stack.enter_async_context(Redis.from_url(server.url))
         doubles = [await stack.enter_async_context(A1111Double()) for _ in range(2)]
         settings = Settings(
