@@ -11,7 +11,8 @@ from yarl import URL
 from cli.exit_codes import USAGE
 from cli.failures import Failure
 from core import reachable
-from core.settings import Settings, SettingsError, load
+from core.environment import load
+from core.settings import Settings, SettingsError
 from core.text_files import text_of
 from core.variables import LOOPBACK
 

@@ -97,7 +97,7 @@ def _unheard(program: str, pid: int, environ: Mapping[str, str]) -> str | None:
     import asyncio
 
     from core import QueueUnavailable, SettingsError, is_heard
-    from core.settings import load
+    from core.environment import load
 
     try:
         heard = asyncio.run(is_heard(load(environ), pid))

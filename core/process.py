@@ -12,7 +12,8 @@ from types import FrameType
 from typing import Any, TextIO
 
 from core.allocation import tune_memory
-from core.settings import Settings, SettingsError, load, misspelt
+from core.environment import load, misspelt
+from core.settings import Settings, SettingsError
 
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)

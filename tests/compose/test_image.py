@@ -108,7 +108,9 @@ def test_secrets_come_from_files_as_the_docs_say(image: str, tmp_path: Path) -> 
     (tmp_path / "override.yml").write_text(printed("Secrets in files", "yaml"))
     (tmp_path / "key.txt").write_text("sesame\n")
     (tmp_path / "servers.txt").write_text("http://one:7860,http://two:7860\n")
-    tell = "import os; from core.settings import load; s = load(os.environ); print(s.api_key, *s.sd_backends)"
+    tell = (
+        "import os; from core.environment import load; s = load(os.environ); print(s.api_key, *s.sd_backends)"
+    )
     files = ("--project-directory", str(tmp_path), "-f", str(tmp_path / "override.yml"))
     stack = Stack("docker-compose.yml")
     try:

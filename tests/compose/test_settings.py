@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from core.settings import load
+from core.environment import load
 from tests.compose.stack import ROOT, need_engine, run
 from tests.doubles.program import environment
 

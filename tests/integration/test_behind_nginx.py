@@ -17,7 +17,7 @@ import websockets
 
 import httpserver
 import wsserver.server
-from core.settings import load
+from core.environment import load
 from tests.doubles.http_fixture import Served, serving, until
 from tests.ports import free_port
 

@@ -18,11 +18,12 @@ from dotenv import dotenv_values
 import wsserver.messages
 from bot.client import NEEDED
 from cli.greeting import Served, greeting
+from core.environment import load
 from core.errors import ERRORS, InvalidRequest, UnknownModel
 from core.events import Cancelled, Completed, Event, Failed, Image, Progress, Queued, Started
 from core.offers import Catalog, Offer
 from core.request import FIELDS, ImageRequest, Limits
-from core.settings import SETTINGS, Settings, load
+from core.settings import SETTINGS, Settings
 from core.status import BackendStatus, Status
 from core.wire import (
     STATES,

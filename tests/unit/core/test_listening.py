@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import pytest
 
+from core.environment import load
 from core.listening import NEAR, Listen, listening, reachable
-from core.settings import Settings, SettingsError, load
+from core.settings import Settings, SettingsError
 
 
 def server(host: str) -> Listen:

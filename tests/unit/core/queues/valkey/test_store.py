@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 import pytest
 from redis.asyncio import Connection, Redis
 
+from core.environment import load
 from core.errors import QueueUnavailable
 from core.queues.valkey.store import AT_ONCE, CALL_SECONDS, Store
-from core.settings import Settings, SettingsError, load
+from core.settings import Settings, SettingsError
 from tests.doubles.relay import Relay
 from tests.doubles.tls import own_certificate
 from tests.ports import free_port
