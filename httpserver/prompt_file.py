@@ -72,7 +72,7 @@ class PromptFile:
     def _write(self, path: Path, prompt: str) -> None:
         target = Path(os.path.realpath(path))  # where a link leads to, so that the link stays
         # Several programs may share the file, so each has its own draft; in containers all are process 1.
-        draft = target.with_name(f".{target.name}.{self._token}")
+        draft = target.parent / f".{target.name}.{self._token}"
         try:
             if path.exists() and not path.is_file():  # /dev/null, say, must not be replaced
                 raise FileExistsError(errno.EEXIST, "there is something that is no file", str(path))

@@ -37,3 +37,12 @@ async def test_what_is_no_file_is_not_replaced(tmp_path: Path, caplog: pytest.Lo
     await write(tmp_path / "pipe", "a monkey")
     assert (tmp_path / "pipe").is_fifo()
     assert "PROMPT_FILE: the last prompt cannot be written" in caplog.text
+
+
+async def test_a_folder_is_not_replaced(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also not the one without a name: the writer would end with a fault, and so would the program."""
+    for folder in (tmp_path, Path(tmp_path.anchor)):
+        caplog.clear()
+        await write(folder, "a monkey")
+        assert "PROMPT_FILE: the last prompt cannot be written" in caplog.text
+    assert os.listdir(tmp_path) == []
