@@ -2,7 +2,7 @@
 
 A job that failed or was cancelled is a job all the same: it answers 200, with its `state` and the error's
 words. Only what is asked of it and cannot be given is an error: its pictures, an id that is not known, or
-how it goes on once this process is about to stop.
+how it goes on once this process is about to stop, or the shared queue has lost it.
 """
 
 from aiohttp import web

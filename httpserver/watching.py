@@ -8,7 +8,7 @@ from types import TracebackType
 
 from aiohttp import web
 
-from core import Completed, End, Event, Expired, Failed, JobCancelled, NotFound, ShuttingDown, Watch
+from core import LOCAL_ENDS, Completed, End, Event, Expired, Failed, JobCancelled, NotFound, Watch
 from core.wire import encode, idempotency_key
 from httpserver.keys import CLOSING, GATEWAY, JOB, VISITOR
 from httpserver.messages import Wanted, is_key, read_idempotency_key
@@ -77,14 +77,14 @@ async def resumed(request: web.Request, wanted: Wanted, *, keep: bool) -> AsyncI
 async def last_event(watch: Watch, seconds: float) -> Event:
     """How the job ended, if it does so within these seconds, else what was told last.
 
-    Raises ShuttingDown: then this process ends, and on a shared queue the job does not.
+    Raises what ends only this process's part (LOCAL_ENDS): on a shared queue the job may go on.
     """
     event = await anext(watch)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while not isinstance(event, End):
                 event = await anext(watch)
-    if isinstance(event, Failed) and event.code == ShuttingDown.code:
+    if isinstance(event, Failed) and event.code in LOCAL_ENDS:
         raise event.as_error()
     return event
 
