@@ -41,10 +41,13 @@ async def get_picture(request: web.Request) -> web.StreamResponse:
 
 
 async def delete_job(request: web.Request) -> web.StreamResponse:
-    """Cancel a job. Answers the state that it is in then: an end that came before is no error."""
+    """Cancel a job. Answers the state that it is in then: an end that came before is no error.
+
+    After such an end somebody may have asked for it anew: how that ends is not waited for.
+    """
     read_options(read_query(request.rel_url))
     id = request.match_info["id"]
     if await request.app[GATEWAY].cancel(id, request[VISITOR].caller):
         return words_answer(job_words(Cancelled(), id))
     async with attached(request, progress=False) as watch:
-        return words_answer(job_words(await watch.end(), id))
+        return words_answer(job_words(await last_event(watch, 0), id))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core import Caller
 from httpserver import listen, server
 from tests.doubles.a1111 import prompt_of
 from tests.doubles.http_fixture import Answer, Served, serving
@@ -165,6 +166,26 @@ async def test_a_completed_job_cannot_be_cancelled_any_more(tmp_path: Path) -> N
         answer = await served.ask("DELETE", f"/jobs/{id}")
         assert (answer.status, answer.json["state"], answer.json["type"]) == (200, "completed", "completed")
         assert "image-base64" not in answer.json
+
+
+async def test_who_cancels_a_job_that_had_ended_does_not_wait_for_its_next_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody asks for the same again before it is looked at how it had ended."""
+    async with serving(tmp_path) as served, asyncio.timeout(10):
+        await hold_one(served)
+        id = (await served.get("/text", headers={**KEY, **LATER}, input="a")).json["id"]
+        assert (await served.ask("DELETE", f"/jobs/{id}")).json["state"] == "cancelled"
+        cancel = served.gateway.cancel
+
+        async def and_again(id: str, caller: Caller) -> bool:
+            ended = await cancel(id, caller)
+            assert (await served.get("/text", headers={**KEY, **LATER}, input="a")).json["id"] == id
+            return ended
+
+        monkeypatch.setattr(served.gateway, "cancel", and_again)
+        answer = await served.ask("DELETE", f"/jobs/{id}")
+        assert (answer.status, answer.json["state"]) == (200, "waiting")
 
 
 async def test_only_its_caller_may_cancel_a_job(tmp_path: Path) -> None:
