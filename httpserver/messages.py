@@ -88,13 +88,13 @@ def unpack(encoding: str, body: bytes, most: int) -> bytes:
 
 
 def read_body(content_type: str, body: bytes) -> dict[str, object]:
-    """The parameters of a JSON body."""
+    """The parameters of a JSON body; null is not given, whatever it is called, as on the websocket."""
     if content_type != "application/json":
         raise InvalidRequest("Content-Type: application/json is wanted")
     fields = decode(body, "the body is no JSON")
     if not isinstance(fields, dict):
         raise InvalidRequest('the body is no JSON object, such as {"input": "a monkey with a hat"}')
-    return fields
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def read_wanted(fields: Mapping[str, object], limits: Limits) -> Wanted:

@@ -118,6 +118,12 @@ def test_a_body_is_as_good_as_a_query() -> None:
     assert in_body(json.dumps(body).encode()) == in_query("input=x&steps=30&seed=42&cfg_scale=6.5&keep=on")
 
 
+def test_null_in_a_body_is_not_given_as_on_the_websocket() -> None:
+    """Whatever it is called: who sends one object to both says so of what the other one alone knows."""
+    body = {"input": "x", "seed": None, "type": None, "label": None, "idempotency_key": None}
+    assert in_body(json.dumps(body).encode()) == in_query("input=x")
+
+
 def test_empty_fields_of_a_form_are_not_given() -> None:
     """A form sends all its fields, whether somebody wrote something in them or not."""
     assert in_query("input=x&negative_prompt=&seed=&keep=") == in_query("input=x")
