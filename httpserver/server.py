@@ -1,8 +1,9 @@
 """The server: the routes, and the life of the socket that they listen on."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiohttp import web
@@ -20,6 +21,20 @@ KEEP_ALIVE_SECONDS = 75.0
 BACKLOG = 1024
 """Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
 Who finds no room there tries again after one second, then two, then four; asyncio has 100.
+"""
+VANISHED = (
+    ("TCP_KEEPIDLE", 60),
+    ("TCP_KEEPALIVE", 60),
+    ("TCP_KEEPINTVL", 10),
+    ("TCP_KEEPCNT", 3),
+    ("TCP_USER_TIMEOUT", 120_000),
+)
+"""When the system gives up a client that lost its power or its network, to which nothing is sent before its
+picture, or so little that all of it lies in the system.
+
+It is asked after 60 seconds, as in deploy/nginx.conf, where by themselves systems do that after two hours;
+macOS has another name for the first. What it does not acknowledge would be sent again for a quarter of an
+hour; Linux alone has a bound for that, in milliseconds: as long as STALL_SECONDS.
 """
 CLOSING_SECONDS = 2.0
 """What is left to write when the server closes gets this long, and then as long again."""
@@ -71,9 +86,15 @@ async def _socket(runner: web.AppRunner, host: str, port: int) -> AsyncIterator[
         "max_line_size": LONGEST_LINE,
     }
     server = await loop.create_server(
-        lambda: Connection(manager, loop=loop, **options), host, port, backlog=BACKLOG
+        lambda: Connection(manager, loop=loop, **options), host, port, backlog=BACKLOG, start_serving=False
     )
     try:
+        for listener in server.sockets:  # its connections inherit it; that they are asked at all is aiohttp's
+            for option, value in VANISHED:
+                if hasattr(socket, option):
+                    with suppress(OSError):  # WSL 1 knows Linux' last one by name alone
+                        listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        await server.start_serving()
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()

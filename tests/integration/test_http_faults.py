@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from core.stall import STALL_SECONDS
 from httpserver import connection, server, state, text
 from tests.doubles.http_fixture import Served, serving
 
@@ -569,6 +570,28 @@ async def test_a_fault_of_our_own_is_an_error_and_is_logged(
     assert answer.refusal == (500, "internal")
     assert b"secret" not in answer.body
     assert "the secret cause" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="this system has no such limit")
+async def test_a_client_that_vanished_while_it_waited_is_noticed_within_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A host that is gone can be had here only as root: so this reads what the system is told."""
+    lines = []
+    begin = connection.Connection.connection_made
+
+    def begun(self: connection.Connection, transport: asyncio.BaseTransport) -> None:
+        begin(self, transport)
+        lines.append(transport.get_extra_info("socket"))
+
+    monkeypatch.setattr(connection.Connection, "connection_made", begun)
+    async with serving(tmp_path) as served:
+        await served.get("/healthz")
+        (line,) = lines
+        assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        asks = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        assert [line.getsockopt(socket.IPPROTO_TCP, option) for option in asks] == [60, 10, 3]
+        assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == STALL_SECONDS * 1000
 
 
 async def test_before_it_stops_it_breaks_off_what_a_proxy_will_repeat(tmp_path: Path) -> None:
