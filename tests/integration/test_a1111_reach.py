@@ -31,13 +31,17 @@ async def test_a_server_that_is_away_is_unreachable_and_comes_back(monkeypatch: 
 
 
 class ThisMachine(AbstractResolver):
-    """Every name is this machine's."""
+    """Every name is this machine's; before that it may have another address of IPv6."""
+
+    def __init__(self, *others: str) -> None:
+        self.others = others
 
     async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
-        found = ResolveResult(
-            hostname=host, host="127.0.0.1", port=port, family=socket.AF_INET, proto=0, flags=0
-        )
-        return [found]
+        found = [*((socket.AF_INET6, other) for other in self.others), (socket.AF_INET, "127.0.0.1")]
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=0)
+            for kind, address in found
+        ]
 
     async def close(self) -> None:
         pass
@@ -60,12 +64,16 @@ async def test_from_a_container_it_says_why_this_machine_is_not_reached(
             assert said == "not reached (connection refused; A1111 listens for containers with --listen)"
 
 
-async def test_of_another_machine_it_says_why_nothing_may_listen_there() -> None:
-    """A1111 is there and paints for its owner: with --api alone it listens for its own machine only."""
+@pytest.mark.parametrize("others", [(), ("ff0e::1",)])
+async def test_of_another_machine_it_says_why_nothing_may_listen_there(others: tuple[str, ...]) -> None:
+    """A1111 is there and paints for its owner: with --api alone it listens for its own machine only.
+
+    Also where its name has an address of IPv6, too, to which nothing leads from here.
+    """
     async with studio() as it:
         await it.double.go_away()
         url = it.double.url.replace("127.0.0.1", "gpu")
-        connector = aiohttp.TCPConnector(resolver=ThisMachine())
+        connector = aiohttp.TCPConnector(resolver=ThisMachine(*others))
         async with aiohttp.ClientSession(connector=connector) as session:
             backend = A1111Backend(BackendAddress(url), session, deployment="test")
             said = (await backend.look()).problem

@@ -3,6 +3,7 @@
 import base64
 import errno
 import os
+import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -227,10 +228,18 @@ def _obstacle(error: ClientConnectorError) -> str:
         return "it speaks no TLS: http:// may be meant"
     if isinstance(error.os_error, socket.gaierror):
         return "its host name is not found"
-    number = error.os_error.errno
+    number = error.os_error.errno or _telling_of(str(error.os_error))
     if number == errno.ECONNREFUSED:
         return os.strerror(number).lower() + _meant(error.host, os.environ)
     return os.strerror(number).lower() if number else "no connection"
+
+
+def _telling_of(words: str) -> int | None:
+    """Of a name with several addresses that fail in different ways there are only the words of them all: the
+    number that tells most. Whoever refuses is there, while IPv6 may lead nowhere.
+    """
+    numbers = [int(number) for number in re.findall(r"\[Errno (\d+)\]", words)]
+    return errno.ECONNREFUSED if errno.ECONNREFUSED in numbers else next(iter(numbers), None)
 
 
 def _meant(host: str | None, environ: Mapping[str, str]) -> str:
