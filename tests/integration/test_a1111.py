@@ -20,6 +20,18 @@ async def test_a_look_tells_models_samplers_and_what_is_loaded() -> None:
         assert offer.pace is None
 
 
+async def test_a_server_that_is_met_while_it_begins_offers_its_models_as_soon_as_it_has_them() -> None:
+    """It gets its endpoints one after the other, or a proxy lets them through later: not a minute later."""
+    lists = ("/sdapi/v1/options", "/sdapi/v1/sd-models", "/sdapi/v1/samplers")
+    async with studio(missing=lists) as it:
+        assert (await it.backend.look()).models == ()
+        it.double.missing = ()
+        offer = await it.backend.look()
+        assert (offer.models, offer.samplers) == (it.double.models, it.double.samplers)
+        await it.backend.look()
+        assert it.double.count("/sdapi/v1/sd-models") == 2, "from then on they are believed for a while"
+
+
 async def test_of_endless_lists_of_endless_names_only_what_clients_can_use_is_offered(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -155,7 +155,8 @@ class A1111Backend:
             self._read_lists(titles, samplers)
             if options is titles is samplers is None and (problem := await api_problem(self._client)):
                 return problem
-            self._lists_until = self._clock() + LISTS_SECONDS
+            # And where there are none yet, all of it may come: A1111 gets its endpoints as it begins.
+            self._lists_until = float("-inf") if options is None else self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
         return ""
 
