@@ -24,6 +24,7 @@ from tests.doubles.studio import studio
         ("/errors-400", BackendError, "ValueError: bad value"),
         ("/message-400", BackendError, "HTTPException: bad value"),
         ("/status-400", BackendError, "answered 400"),
+        ("/status-422", BackendError, "answered 422$"),
         ("/truncate", BackendError, "truncated"),
         ("/not-json", BackendError, "no JSON"),
         ("/empty-images", BackendError, "without a picture"),

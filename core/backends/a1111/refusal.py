@@ -62,7 +62,7 @@ def refusal_of(name: str, status: int, body: bytes) -> SdError:
             return Unreachable(f"{name}: {nothing_there(status, body)}")
         case 404 | 400 if detail:  # an unknown sampler is the one or the other, by version
             return InvalidRequest(f"{name}: {short(detail)}", field=_field(str(detail)))
-        case 422:
+        case 422 if detail:
             return _invalid(name, detail)
         # So stable-diffusion.cpp's server says what is wrong with the parameters; A1111 and Forge tell of a
         # fault of their own in one more field, whatever the status.
