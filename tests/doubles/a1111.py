@@ -47,8 +47,8 @@ answered yet), `switches` (models loaded), `previews` (pictures handed out with 
     double.fault("/", 503)                # paths that begin so answer: a status, "html", "page-404" (or any),
                                           # "error" (a 500 in A1111's own words), "plain" (Starlette's),
                                           # "gzip" (whatever was asked for), "endless" (as much as is read),
-                                          # "hang" or "drop"
-    double.heal()                         # takes all faults away; what hung goes on
+                                          # "hang", "late" (with what was true before) or "drop"
+    double.heal()                         # takes all faults away; what hung goes on, what is late comes
     await double.go_away()                # a crash: nobody listens, every connection and painting is gone
     await double.come_back()              # on the same port
     await double.go_away(crash=False)     # only the network goes; it paints on
@@ -340,7 +340,7 @@ class A1111Double:
         self.calls.append(Call(request.method, request.path))
         self._notify()
         for path, kind in list(self._faults.items()):
-            if request.path.startswith(path) and (answer := await self._suffer(request, kind)):
+            if request.path.startswith(path) and (answer := await self._suffer(request, kind, handler)):
                 return answer
         if request.path.startswith(self.missing):
             return web.json_response({"detail": "Not Found"}, status=404)
@@ -354,7 +354,9 @@ class A1111Double:
         finally:
             self._notify()
 
-    async def _suffer(self, request: web.Request, kind: int | str) -> web.StreamResponse | None:
+    async def _suffer(
+        self, request: web.Request, kind: int | str, handler: Handler
+    ) -> web.StreamResponse | None:
         if isinstance(kind, int):
             return web.json_response({"detail": "as the test wants"}, status=kind)
         if kind == "error":
@@ -373,9 +375,10 @@ class A1111Double:
             return await self._answer_on_and_on(request, b"[]")
         if kind == "drop":
             return _hang_up(request)
+        answer = await handler(request) if kind == "late" else None
         while self._faults and self._runner is not None:
             await self._changed.wait()
-        return None
+        return answer
 
     def _knows(self, authorization: str | None) -> bool:
         if self.credentials is None:

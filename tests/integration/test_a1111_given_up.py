@@ -237,6 +237,25 @@ async def test_an_interrupt_that_is_late_is_waited_for_though_its_picture_was_hu
         assert it.double.interrupts == [None]
 
 
+async def test_what_is_told_of_a_picture_only_after_its_answer_interrupts_nobody_else() -> None:
+    """That it is painted was true as it was told: by now its owner paints by hand."""
+    async with studio() as it:
+        await it.backend.look()
+        it.double.hold(at=2)
+        painting = asyncio.create_task(it.paint())
+        await it.double.until(lambda: it.double.is_painting(TASK))
+        it.double.fault("/sdapi/v1/progress", "late")
+        stopping = asyncio.create_task(it.backend.interrupt(TASK))
+        await it.double.until(lambda: it.double.count("/sdapi/v1/progress") == 2)
+        it.double.release()
+        await painting
+        outside = await it.double.paint_outside(held=True)
+        it.double.heal()
+        await stopping
+        assert it.double.interrupts == []
+        outside.release()
+
+
 @pytest.mark.parametrize("tells_task", [True, False])
 async def test_an_interrupt_waits_for_its_turn_behind_somebody_elses_picture(tells_task: bool) -> None:
     """Only ours is interrupted, and soon after the server paints it."""

@@ -79,16 +79,17 @@ class Tasks:
             sent.is_unwanted = True
         began = self._clock()
         while self._clock() - began < self._give_up:
-            if sent is not None and sent.answered.is_set():
-                return
             state = await self._state(task)
+            if sent is not None and sent.answered.is_set():  # what runs by now is somebody else's
+                return
             if state == "active":
                 await self._stop()
             elif task not in self._sent and (
                 state in {"unknown", "finished"} or (state == "gone" and self._clock() - began >= NOT_YET)
             ):
                 return
-            await _wait(sent.answered if sent else asyncio.Event(), ASK_AGAIN)
+            if await _came(sent.answered if sent else asyncio.Event(), ASK_AGAIN):
+                return
         self._given_up.setdefault(task, self._clock())
 
     async def settle(self) -> None:
@@ -160,10 +161,10 @@ class Tasks:
             return  # asked again as long as the task runs
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait these seconds, or until the event."""
+async def _came(event: asyncio.Event, seconds: float) -> bool:
+    """Whether the event comes within these seconds."""
     try:
         async with asyncio.timeout(seconds):
-            await event.wait()
+            return await event.wait()
     except TimeoutError:
-        return
+        return False
