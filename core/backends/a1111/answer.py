@@ -168,7 +168,7 @@ def split_images(body: bytes, most: int = MOST_INFO) -> tuple[list[Span], Metada
         return None
     # The key before the metadata is one that no server sends; a second "images" would be for the parser. What
     # is skipped must be UTF-8 as well.
-    metadata = msgspec.json.decode('{"":0' + body[end.end() :].decode(), type=Metadata)
+    metadata = msgspec.json.decode('{"":""' + body[end.end() :].decode(), type=Metadata)
     return (spans, metadata) if metadata.images is UNSET else None
 
 

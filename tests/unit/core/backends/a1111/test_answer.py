@@ -259,6 +259,7 @@ def test_a_picture_s_text_never_breaks_out_of_our_json(odd: str) -> None:
         ({"images": ["UklGR~" + base64.b64encode(WEBP + bytes(300)).decode()[6:]]}, "truncated"),
         (b'{"images":["' + PNG[:40].encode() + b"\x01" + PNG[40:].encode() + b'"]}', "no JSON"),
         (b'{"images":["' + PNG.encode() + b'",]}', "no JSON"),
+        (b'{"images":["' + PNG.encode() + b'"].5}', "no JSON"),
         ({"images": [PNG] * (MOST_IMAGES + 1)}, "no JSON"),
         ({"info": "", "images": [PNG] * (MOST_IMAGES + 1)}, "no JSON"),
         (b'{"images":\x0b["' + PNG.encode() + b'"]}', "no JSON"),
