@@ -248,11 +248,14 @@ def _info(info: object) -> _Info:
 
 
 def _python_info(info: object) -> _Info:
-    """The same where Python wrote NaN or Infinity into it, which are no JSON: they are left out."""
+    """The same where Python wrote NaN or Infinity into it, which are no JSON: they are left out.
+
+    Half a character, as of a file's name that is no UTF-8, becomes a question mark: nobody can hand it on.
+    """
     try:
         words = json.loads(info, parse_constant=lambda _: None) if isinstance(info, str) else None
-        # By the same parser after all: Python's also lets in texts that nobody can hand on.
-        return msgspec.json.decode(json.dumps(words), type=_Info)
+        text = json.dumps(words, ensure_ascii=False).encode(errors="replace")
+        return msgspec.json.decode(text, type=_Info)
     except (ValueError, RecursionError):
         return _Info()
 

@@ -282,10 +282,14 @@ def test_what_python_writes_and_json_has_not_costs_no_infotext(odd: float) -> No
     assert type(completed.images[0].seed) is int
 
 
-def test_half_a_character_in_info_is_not_told_on() -> None:
-    """Python reads and writes it, and nobody can hand it on."""
-    info = json.dumps({"infotexts": ["a \ud83d"], "denoising": float("nan")})
-    assert read({"images": [PNG], "info": info}).images[0].infotext == ""
+def test_half_a_character_in_info_is_not_told_on_and_costs_nothing_else() -> None:
+    """Python reads and writes it, and nobody can hand it on: from a name of a file that is no UTF-8, say."""
+    other = base64.b64encode(png(64, 64, "what an extension adds")).decode()
+    info = {"infotexts": ["a \udce9t\udce9", ""], "index_of_first_image": 0, "sd_model_name": "alpha"}
+    for words in (info, {**info, "denoising": float("nan")}):
+        completed = read({"images": [PNG, other], "info": json.dumps(words)})
+        assert bytes(completed.images[0].base64).decode() == PNG
+        assert (completed.images[0].infotext, completed.model) == ("a ?t?", "alpha")
 
 
 def test_the_text_of_a_grid_is_dropped_with_it() -> None:
