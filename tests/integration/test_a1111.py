@@ -110,6 +110,14 @@ async def test_a_model_in_a_folder_has_one_name_in_the_offer_and_in_the_picture(
         assert it.double.switches == 1
 
 
+async def test_a_model_in_a_folder_with_a_bracket_in_its_name_is_painted() -> None:
+    """It is no hash; of one whose pictures have named models of its list before."""
+    async with studio(models=("alpha", "sd [xl]/beta")) as it:
+        await it.backend.look()
+        for name in ("alpha", "sd [xl]_beta"):
+            assert (await it.paint(model=name)).model == it.backend.offer.loaded == name
+
+
 async def test_a_picture_by_another_model_than_was_asked_for_is_a_fault_of_the_server() -> None:
     """It paints with the one that it has where a name is new to it: the list is read again then."""
     async with studio() as it:
