@@ -138,6 +138,15 @@ async def test_a_host_that_vanished_while_its_connection_was_idle_is_noticed_wit
             response.close()
 
 
+async def test_a_system_that_knows_its_limits_by_name_alone_reaches_its_servers_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As WSL 1 does: Python has the name, and the kernel refuses it."""
+    monkeypatch.setattr(socket, "TCP_USER_TIMEOUT", 9999, raising=False)
+    async with studio() as it:
+        assert (await it.backend.look()).usable
+
+
 async def test_no_more_is_read_of_an_answer_than_it_can_need() -> None:
     """Else one server that is broken or hostile takes all of this process's memory, and its time."""
     async with studio() as it:

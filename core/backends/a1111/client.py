@@ -6,7 +6,7 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -89,7 +89,8 @@ def _socket(address: Any) -> socket.socket:
     )
     for option, value in options:
         if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+            with suppress(OSError):  # WSL 1 has the name of the last, and not the option
+                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
 
 
