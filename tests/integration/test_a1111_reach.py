@@ -80,6 +80,33 @@ async def test_of_another_machine_it_says_why_nothing_may_listen_there(others: t
             assert said == "not reached (connection refused; is it started with --listen?)"
 
 
+class OfWindows(OSError):
+    """As it is raised there: with a number of its own beside Python's, which is that of an odd argument."""
+
+    winerror = 1231
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (ConnectionRefusedError(22, "The remote computer refused the network connection"), None),
+        (OSError("Multiple exceptions: [WinError 1231] The network..., [WinError 1225] The remote..."), None),
+        (OfWindows(22, "The network location cannot be reached"), "The network location cannot be reached"),
+    ],
+)
+async def test_on_windows_too_it_says_why_a_server_is_not_reached(fault: OSError, said: str | None) -> None:
+    """It was said to be an invalid argument."""
+
+    def fail(_: Any) -> socket.socket:
+        raise fault
+
+    connector = aiohttp.TCPConnector(resolver=ThisMachine(), socket_factory=fail)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        backend = A1111Backend(BackendAddress("http://gpu:7860"), session, deployment="test")
+        said = said or "connection refused; is it started with --listen?"
+        assert (await backend.look()).problem == f"not reached ({said})"
+
+
 async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:
     """Its address may be meant with http://, or its certificate may be one of its owner's own making."""
     context, _ = await own_certificate(tmp_path)

@@ -3,7 +3,6 @@
 import base64
 import errno
 import os
-import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -50,6 +49,8 @@ NOT_IMPLEMENTED = 501
 IMPATIENT = {504, 524}
 """What a proxy answers that has waited for long enough, and no server; the second is Cloudflare's."""
 TOO_MANY = 429
+REFUSED = (f"[Errno {errno.ECONNREFUSED}]", "[WinError 1225]")
+"""How a refusal begins in a sentence about several addresses; the second is that of Windows."""
 
 
 @asynccontextmanager
@@ -227,20 +228,16 @@ def _obstacle(error: ClientConnectorError) -> str:
         return "its TLS certificate is not trusted here"
     if isinstance(error, ClientConnectorSSLError):
         return "it speaks no TLS: http:// may be meant"
-    if isinstance(error.os_error, socket.gaierror):
+    fault = error.os_error
+    if isinstance(fault, socket.gaierror):
         return "its host name is not found"
-    number = error.os_error.errno or _telling_of(str(error.os_error))
-    if number == errno.ECONNREFUSED:
-        return os.strerror(number).lower() + _meant(error.host, os.environ)
-    return os.strerror(number).lower() if number else "no connection"
-
-
-def _telling_of(words: str) -> int | None:
-    """Of a name with several addresses that fail in different ways there are only the words of them all: the
-    number that tells most. Whoever refuses is there, while IPv6 may lead nowhere.
-    """
-    numbers = [int(number) for number in re.findall(r"\[Errno (\d+)\]", words)]
-    return errno.ECONNREFUSED if errno.ECONNREFUSED in numbers else next(iter(numbers), None)
+    # Where several addresses fail in different ways there is one sentence for all. Whoever refuses is there,
+    # while IPv6 may lead nowhere.
+    if isinstance(fault, ConnectionRefusedError) or any(word in str(fault) for word in REFUSED):
+        return "connection refused" + _meant(error.host, os.environ)
+    if getattr(fault, "winerror", None):  # to Python most of these are invalid arguments
+        return short(fault.strerror)
+    return os.strerror(fault.errno).lower() if fault.errno else "no connection"
 
 
 def _meant(host: str | None, environ: Mapping[str, str]) -> str:
