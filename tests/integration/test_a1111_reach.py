@@ -108,13 +108,23 @@ async def test_on_windows_too_it_says_why_a_server_is_not_reached(fault: OSError
 
 
 async def test_why_there_is_no_tls_with_a_server_is_said(tmp_path: Path) -> None:
-    """Its address may be meant with http://, or its certificate may be one of its owner's own making."""
+    """Its address may be meant with http://, its certificate may be one of its owner's own making, or what
+    speaks TLS there wants nothing of us: an alert (RFC 8446, 6) of a name that it has no certificate for.
+    """
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(65_536)
+        writer.write(b"\x15\x03\x03\0\x02\x02\x70")
+        writer.close()
+
     context, _ = await own_certificate(tmp_path)
     own = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", 0, ssl=context)
-    async with own, A1111Double() as double, open_session() as session:
+    alert = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with own, alert, A1111Double() as double, open_session() as session:
         for port, problem in (
             (double.url.rpartition(":")[2], "it speaks no TLS: http:// may be meant"),
             (own.sockets[0].getsockname()[1], "its TLS certificate is not trusted here"),
+            (alert.sockets[0].getsockname()[1], "TLS failed: tlsv1 unrecognized name"),
         ):
             backend = A1111Backend(BackendAddress(f"https://127.0.0.1:{port}"), session, deployment="test")
             assert (await backend.look()).problem == f"not reached ({problem})"

@@ -49,6 +49,8 @@ NOT_IMPLEMENTED = 501
 IMPATIENT = {504, 524}
 """What a proxy answers that has waited for long enough, and no server; the second is Cloudflare's."""
 TOO_MANY = 429
+NO_TLS = ("wrong version number", "record layer failure")
+"""What OpenSSL finds, by version, where something else than TLS answers."""
 REFUSED = (f"[Errno {errno.ECONNREFUSED}]", "[WinError 1225]")
 """How a refusal begins in a sentence about several addresses; the second is that of Windows."""
 
@@ -226,9 +228,11 @@ def _obstacle(error: ClientConnectorError) -> str:
     """Why there was no connection, in a few words that quote nothing."""
     if isinstance(error, ClientConnectorCertificateError):
         return "its TLS certificate is not trusted here"
-    if isinstance(error, ClientConnectorSSLError):
-        return "it speaks no TLS: http:// may be meant"
     fault = error.os_error
+    if isinstance(error, ClientConnectorSSLError):
+        if any(word in str(fault) for word in NO_TLS):
+            return "it speaks no TLS: http:// may be meant"
+        return f"TLS failed: {(getattr(fault, 'reason', '') or '').replace('_', ' ').lower()}".rstrip(": ")
     if isinstance(fault, socket.gaierror):
         return "its host name is not found"
     # Where several addresses fail in different ways there is one sentence for all. Whoever refuses is there,
