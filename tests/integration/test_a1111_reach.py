@@ -297,6 +297,19 @@ async def test_what_stands_in_front_of_a_server_that_was_well_takes_it_out_at_th
         assert (await it.backend.look()).usable
 
 
+@pytest.mark.parametrize("fault", [403, "html", "page-404"])
+async def test_once_nothing_stands_in_front_of_it_any_more_a_server_has_its_models_again(
+    fault: int | str,
+) -> None:
+    """A page about maintenance, say: for a minute each job that named a model was refused as unknown."""
+    async with studio() as it:
+        before = await it.backend.look()
+        it.double.fault("/", fault)
+        assert not (await it.backend.look()).usable
+        it.double.heal()
+        assert await it.backend.look() == before
+
+
 async def test_credentials_let_us_in_and_appear_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with studio(credentials=("me", "s3cret"), user="me", password="s3cret") as it:

@@ -148,15 +148,15 @@ class A1111Backend:
         """Why the server cannot be used, even if it is idle; empty if it can. Raises BackendError."""
         # Some versions cannot write down their own, and paint well.
         options = await self._client.ask("GET", "/sdapi/v1/options", may_fail=True)
-        # Where these are gone from one look to the next, all of it may be, behind a proxy that forbids it.
+        # Where these are gone from one look to the next, all of it may be, behind a proxy that forbids it. It
+        # may come back all at once, too, as it comes while A1111 begins.
         if options is None or self._clock() >= self._lists_until:
             titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
             self._read_lists(titles, samplers)
+            self._lists_until = float("-inf") if options is None else self._clock() + LISTS_SECONDS
             if options is titles is samplers is None and (problem := await api_problem(self._client)):
                 return problem
-            # And where there are none yet, all of it may come: A1111 gets its endpoints as it begins.
-            self._lists_until = float("-inf") if options is None else self._clock() + LISTS_SECONDS
         self._loaded = loaded_model(options, self._titles) or self._loaded
         return ""
 
