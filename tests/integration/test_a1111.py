@@ -32,6 +32,19 @@ async def test_a_server_that_is_met_while_it_begins_offers_its_models_as_soon_as
         assert it.double.count("/sdapi/v1/sd-models") == 2, "from then on they are believed for a while"
 
 
+@pytest.mark.parametrize("path", ["sd-models", "samplers"])
+async def test_a_list_that_is_lost_once_is_asked_for_again_at_the_next_look(path: str) -> None:
+    """What stood in front of the server was there for a moment only."""
+    now = 0.0
+    async with studio(clock=lambda: now) as it:
+        before = await it.backend.look()
+        now += LISTS_SECONDS
+        it.double.fault(f"/sdapi/v1/{path}", "html")
+        assert (await it.backend.look()) != before
+        it.double.heal()
+        assert (await it.backend.look()) == before
+
+
 async def test_of_endless_lists_of_endless_names_only_what_clients_can_use_is_offered(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -153,8 +153,10 @@ class A1111Backend:
         if options is None or self._clock() >= self._lists_until:
             titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
+            is_lost = (titles is None and self._titles) or (samplers is None and self._samplers)
             self._read_lists(titles, samplers)
-            self._lists_until = float("-inf") if options is None else self._clock() + LISTS_SECONDS
+            believed = float("-inf") if options is None or is_lost else LISTS_SECONDS
+            self._lists_until = self._clock() + believed
             if options is titles is samplers is None and (problem := await api_problem(self._client)):
                 return problem
         self._loaded = loaded_model(options, self._titles) or self._loaded
