@@ -298,14 +298,17 @@ async def test_what_stands_in_front_of_a_server_that_was_well_takes_it_out_at_th
 
 
 @pytest.mark.parametrize("fault", [403, "html", "page-404"])
-async def test_once_nothing_stands_in_front_of_it_any_more_a_server_has_its_models_again(
+async def test_a_server_that_something_stands_in_front_of_has_its_models_as_one_that_is_down(
     fault: int | str,
 ) -> None:
-    """A page about maintenance, say: for a minute each job that named a model was refused as unknown."""
+    """A page about maintenance, say. Beside another server jobs that named them were refused as unknown, and
+    by it alone for a minute longer: no client tries again then.
+    """
     async with studio() as it:
         before = await it.backend.look()
         it.double.fault("/", fault)
-        assert not (await it.backend.look()).usable
+        offer = await it.backend.look()
+        assert (offer.usable, offer.models, offer.samplers) == (False, before.models, before.samplers)
         it.double.heal()
         assert await it.backend.look() == before
 

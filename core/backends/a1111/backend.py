@@ -153,12 +153,13 @@ class A1111Backend:
         if options is None or self._clock() >= self._lists_until:
             titles = await self._client.ask("GET", "/sdapi/v1/sd-models")
             samplers = await self._client.ask("GET", "/sdapi/v1/samplers")
+            if options is titles is samplers is None and (problem := await api_problem(self._client)):
+                self._lists_until = float("-inf")
+                return problem  # what it has stays known, as of one that is down
             is_lost = (titles is None and self._titles) or (samplers is None and self._samplers)
             self._read_lists(titles, samplers)
             believed = float("-inf") if options is None or is_lost else LISTS_SECONDS
             self._lists_until = self._clock() + believed
-            if options is titles is samplers is None and (problem := await api_problem(self._client)):
-                return problem
         self._loaded = loaded_model(options, self._titles) or self._loaded
         return ""
 
