@@ -79,10 +79,6 @@ class FairOrder(Generic[K]):
     def __len__(self) -> int:
         return len(self._waiting) - sum(map(len, self._leaving.values()))
 
-    def waiting_of(self, caller: str) -> int:
-        """How many jobs of this caller wait."""
-        return len(self._by_caller.get(caller, ())) - len(self._leaving.get(caller, ()))
-
     def add(
         self, id: str, caller: str, cost: float, kind: K, competes: Callable[[K], bool] = lambda _: False
     ) -> None:

@@ -7,7 +7,6 @@ Each method is one step: none of them waits. From either state a job may end.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 
@@ -92,12 +91,11 @@ class Jobs:
 
     def waiting_of(self, caller: Caller) -> int:
         """How many of this caller wait."""
-        return self._places.waiting_of(caller.name)
+        return self._places.of_callers.get(caller.name, 0)
 
     def waiting_by_caller(self) -> tuple[int, ...]:
         """How many of each caller wait, the most first."""
-        counts = Counter(job.caller for job in self.waiting)
-        return tuple(sorted(counts.values(), reverse=True))
+        return tuple(sorted(self._places.of_callers.values(), reverse=True))
 
     @property
     def running(self) -> list[Job]:
@@ -107,7 +105,7 @@ class Jobs:
     @property
     def callers(self) -> int:
         """How many callers have a job that waits or runs."""
-        return len({job.caller for job in self._live.values()})
+        return len(self._places.of_callers.keys() | {job.caller.name for job in self._running.values()})
 
     def place(self, job: Job) -> Queued:
         """Where a waiting job stands now."""

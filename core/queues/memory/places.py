@@ -21,16 +21,11 @@ class Places:
         self._order: FairOrder[Kind] = FairOrder()
         self._returned: dict[str, Job] = {}
         self._competition = Competition()
+        self.of_callers: dict[str, int] = {}
+        """How many jobs of each caller wait, those that came back included."""
 
     def __len__(self) -> int:
         return len(self._order) + len(self._returned)
-
-    def waiting_of(self, caller: str) -> int:
-        """How many jobs of this caller wait, those that came back included."""
-        waiting = self._order.waiting_of(caller)
-        if self._returned:
-            waiting += sum(job.caller.name == caller for job in self._returned.values())
-        return waiting
 
     def returned(self) -> list[Job]:
         """Those that came back."""
@@ -38,6 +33,7 @@ class Places:
 
     def add(self, job: Job, offers: tuple[Offer, ...]) -> None:
         """A new job."""
+        self._count(job, 1)
         group_of = self._by(offers).group
         group = group_of(job.kind)
         self._order.add(
@@ -50,20 +46,27 @@ class Places:
 
     def give_back(self, job: Job) -> None:
         """A job that was begun: it goes first in line, above all bounds, and costs its caller nothing."""
+        self._count(job, 1)
         self._returned[job.id] = job
 
     def remove(self, job: Job) -> None:
         """A job that is waited for no more; its caller gets the cost back."""
+        self._count(job, -1)
         if self._returned.pop(job.id, None) is None:
             self._order.remove(job.id)
 
     def take(self, offer: Offer, may_have: Callable[[Job], bool]) -> Job | None:
         """The next job for this backend; `may_have` says whether it may get one that came back."""
-        for job in self._returned.values():
-            if offer.accepts(job.kind) and may_have(job):
-                return self._returned.pop(job.id)
-        id = self._order.take(offer.accepts, offer.has_loaded, self._slack)
-        return None if id is None else self._live[id]
+        job = next(
+            (job for job in self._returned.values() if offer.accepts(job.kind) and may_have(job)), None
+        )
+        if job is not None:
+            del self._returned[job.id]
+        elif (id := self._order.take(offer.accepts, offer.has_loaded, self._slack)) is not None:
+            job = self._live[id]
+        if job is not None:
+            self._count(job, -1)
+        return job
 
     def ahead(self, job: Job, offers: tuple[Offer, ...], busy: Mapping[str, float]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and the work until its turn comes."""
@@ -86,6 +89,13 @@ class Places:
         for found, id, kind, cost in self._order.since(key):
             yield found, self._live[id], waiting
             waiting.add(kind, 1, cost)
+
+    def _count(self, job: Job, by: int) -> None:
+        """So many more of its caller's jobs wait."""
+        caller = job.caller.name
+        self.of_callers[caller] = self.of_callers.get(caller, 0) + by
+        if not self.of_callers[caller]:
+            del self.of_callers[caller]
 
     def _by(self, offers: tuple[Offer, ...]) -> Competition:
         if offers is not self._competition.offers:

@@ -82,6 +82,26 @@ async def test_at_the_stop_many_jobs_of_one_caller_end_in_no_time(monkeypatch: p
     assert (await queue.status(Caller("a"))).waiting == 0
 
 
+async def test_how_things_are_is_told_without_a_look_at_each_job_that_waits() -> None:
+    """Each open page asks for it every few seconds: with 100,000 waiting nobody else had a turn for 0.3 s."""
+    looks = 0
+
+    class Noted(Caller):
+        def __hash__(self) -> int:
+            nonlocal looks
+            looks += 1
+            return hash(self.name)
+
+    queue = MemoryQueue(Settings())
+    await queue.offer(usable("gpu:1"))
+    for number in range(60):
+        await queue.put(f"{number}", wish_for(), Noted("ab"[number % 2]), keep=False)
+    looks = 0
+    status = await queue.status(Caller("a"))
+    assert (status.callers, status.own_waiting, status.waiting_by_caller) == (2, 30, (30, 30))
+    assert looks <= status.callers
+
+
 async def test_the_pulse_goes_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.queues.memory.queue.PULSE", 0.001)
     clock = Clock()
