@@ -35,6 +35,14 @@ class Backends:
         """The offers of those that paint, or will in a moment."""
         return [offer for offer in self.offers if offer.takes_work]
 
+    @property
+    def moves_work(self) -> bool:
+        """Whether time alone changes how much work is ahead of a job, and not only how soon that is done.
+
+        Where not all can do the same, what some of them share goes to whoever is free sooner.
+        """
+        return bool(self._runs) and len({(offer.models, offer.samplers) for offer in self.takers}) > 1
+
     async def ask(self, store: Store) -> tuple[Offer, ...]:
         """Their offers as they are now. Raises QueueUnavailable."""
         self.offers = decode_offers(await store.call("offers"))

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 PULSE = 1.0
 """Seconds between two beats; shorter where LEASE_TTL is, for the pulse renews leases."""
+STALE = 3.0
+"""Seconds until all jobs are looked at again though nothing has happened, where time alone moves work."""
 SOON = 0.05
 """Seconds between two beats at least."""
 PROCESS_TTL = 10.0
@@ -63,6 +65,8 @@ class Pulse:
         """Set once the first beat has been."""
         self._version = -1
         """Of the state that the last beat saw; -1: see to everything."""
+        self._seen_at = float("-inf")
+        """When a beat looked at all jobs last."""
         self._usual_pause = min(PULSE, settings.lease_ttl / 3)
         self.pause = self._usual_pause
         """Seconds until the next beat."""
@@ -146,7 +150,7 @@ class Pulse:
         if waiting:
             self._holding.wake_all()
         self._watching.leaving.say_all()
-        if version == self._version:
+        if version == self._version and not self._is_stale:
             await self._watching.tell_places()
         else:
             await self._see_to(version)
@@ -154,6 +158,10 @@ class Pulse:
     def see_to_everything(self) -> None:
         """Let the next beat look at all jobs, whatever the version says."""
         self._version = -1
+
+    @property
+    def _is_stale(self) -> bool:
+        return self._backends.moves_work and self._backends.own_clock - self._seen_at >= STALE
 
     async def _agree_again(self) -> None:
         """Valkey may have come back empty: else those who come now agree on other words, as some may have."""
@@ -165,6 +173,7 @@ class Pulse:
     async def _see_to(self, version: int) -> None:
         """Look at all jobs: something has changed up to this version."""
         self._version = version  # already now: what is missed while it looks is for the next beat to see
+        self._seen_at = self._backends.own_clock
         all_seen = False
         try:
             all_seen = await self._watching.check()

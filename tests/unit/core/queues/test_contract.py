@@ -501,6 +501,23 @@ async def test_a_server_that_has_not_painted_yet_is_reckoned_to_be_as_fast_as_th
     assert now.eta == pytest.approx(3.0, abs=0.5), "both have another second to go"
 
 
+async def test_an_eta_follows_what_runs_also_while_nothing_else_happens(home: Home) -> None:
+    """The sooner a server is free, the less of what only another one can do is waited for."""
+    queue = await home.open(lease_ttl=60)
+    for number, model in ((1, "anime"), (2, "photo")):
+        await queue.offer(usable(f"gpu:{number}", model, pace=1.0))
+        await submit(queue, model, cost=20, model=model)
+        await claim(queue, f"gpu:{number}")
+    for number in range(3):
+        await submit(queue, f"b{number}", Caller(f"b{number}"), cost=10, model="anime")
+    watch = await submit(queue, "last", Caller("c"))
+    assert await told(watch) == [Queued(3, 33.5)]
+    await home.pass_time(12)
+    now = await last_told(watch)
+    assert isinstance(now, Queued)
+    assert now.eta == pytest.approx(15.7, abs=2), "gpu:2 is free in eight seconds"
+
+
 async def test_a_job_whose_model_nobody_offers_any_more_keeps_its_place_without_an_eta(
     queue: Queue, home: Home
 ) -> None:
