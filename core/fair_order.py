@@ -13,7 +13,7 @@ Pure: no clock, no I/O. What a `kind` is, only the caller of `take` knows.
 """
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from itertools import takewhile
 from typing import Generic, NamedTuple, TypeVar
@@ -94,8 +94,8 @@ class FairOrder(Generic[K]):
             share = self._shares[caller] = _Share(now, now, self._arrivals)
         floor = max(now, share.floor)
         key = (share.finish, share.turn, self._arrivals)
-        behind, due = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
-        job = Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, behind, due)
+        placed = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
+        job = Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, *placed)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
         self._by_caller[caller][job.arrival] = job
@@ -169,6 +169,8 @@ class FairOrder(Generic[K]):
             job.floor, room = max(job.floor, job.start - room), float("inf")
             if job.id in leaving:
                 self._drop(job)
+                for other in filter(None, map(self._by_arrival.get, job.passed)):
+                    other.due += job.cost  # it has gone before nobody
                 refund += job.cost
                 room = job.start - job.floor
         share = self._shares.get(caller)
@@ -179,8 +181,8 @@ class FairOrder(Generic[K]):
 
     def _behind(
         self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]
-    ) -> tuple[Key | None, float]:
-        """Behind which key a new job stands (None: at its start), and the job's own `due`.
+    ) -> tuple[Key | None, float, Sequence[int]]:
+        """Behind which key a new job stands (None: at its start), and the job's own `due` and `passed`.
 
         V goes with the fastest lines. In lines that lag behind it all that came before would be served first,
         so there a newcomer takes turns with those who wait, see `turn_among`.
@@ -188,15 +190,16 @@ class FairOrder(Generic[K]):
         now = self._virtual_time
         late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
         if not any(competes(kind) for kind in late):
-            return None, cost
+            return None, cost, ()
         lines = {kind: line for kind, line in self._lines.items() if competes(kind)}
         if sum(map(len, lines.values())) > MOST_LATE:
-            return None, cost
+            return None, cost, ()
         own = sum(job.cost for job in self._by_caller.get(caller, {}).values() if job.kind in lines)
         mine = cost + max(own, own_key[0] - now)
         keys = merge(*(line.since(FIRST) for line in lines.values()))
         ahead = [self._by_arrival[key[-1]] for key in takewhile(lambda key: key < own_key, keys)]
-        return turn_among(ahead, caller, cost, mine), mine - own
+        behind, passed = turn_among(ahead, caller, cost, mine)
+        return behind, mine - own, passed
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""

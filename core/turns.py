@@ -30,6 +30,8 @@ class Waiting(Struct, Generic[K]):
     due: float
     """Cost units of later jobs that may still be put before it in such a line: at first its own cost and,
     if the line lagged, what its caller had asked for elsewhere. The last of them may take it below 0."""
+    passed: Sequence[int]
+    """The arrivals of those before which it was put there at the cost of their `due`."""
 
     @property
     def key(self) -> Key:
@@ -38,8 +40,12 @@ class Waiting(Struct, Generic[K]):
         return (start, turn, self.arrival)
 
 
-def turn_among(ahead: Sequence[Waiting[K]], caller: str, cost: float, mine: float) -> Key | None:
+def turn_among(
+    ahead: Sequence[Waiting[K]], caller: str, cost: float, mine: float
+) -> tuple[Key | None, Sequence[int]]:
     """Behind which of these jobs a new one of this caller stands, so that callers take turns; None: all.
+
+    And the arrivals of those that are due later, and have so much less to wait for from now on.
 
     `ahead` are all that start before it, in order. From the end it passes what others have waiting beyond
     `mine` (its cost, and the work that its caller has waiting), and what is due later than itself.
@@ -56,10 +62,11 @@ def turn_among(ahead: Sequence[Waiting[K]], caller: str, cost: float, mine: floa
         elif before < mine:
             dearer.append(job)
     if not passes:
-        return None
+        return None, ()
     for job in dearer:
         job.due -= cost
+    passed = [job.arrival for job in dearer]
     if last is not None:
-        return last.key
+        return last.key, passed
     start, turn, _ = ahead[0].key
-    return (start, max(0, turn - 1), 0)  # before all of them
+    return (start, max(0, turn - 1), 0), passed  # before all of them

@@ -23,6 +23,8 @@ class Put:
     """Start and turn right behind which it stands, in lines that lag behind V."""
     due: float
     """Cost units by which newcomers may still go before it there."""
+    passed: list["Put"]
+    """Those of which it took some of that."""
     state: str = "waiting"
     passed_over: float = 0.0
     """Cost units of the jobs that were preferred to it."""
@@ -54,8 +56,8 @@ class Model:
         if self._finish(caller) > self.virtual_time:
             turn = next(put.turn for put in reversed(self.puts) if put.caller == caller)
         key = (max(self.virtual_time, self._finish(caller)), turn, arrival)
-        behind, due = self._behind(caller, cost, key, lambda other: competes(kind, other))
-        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, behind, due))
+        placed = self._behind(caller, cost, key, lambda other: competes(kind, other))
+        self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, *placed))
 
     def take(self, id: str, accepts: Callable[[str], bool] = lambda kind: True) -> None:
         """This job was taken for a backend that accepts these kinds."""
@@ -70,7 +72,10 @@ class Model:
 
     def remove(self, id: str) -> None:
         """As if it had never been put."""
-        next(put for put in self.puts if put.id == id).state = "removed"
+        removed = next(put for put in self.puts if put.id == id)
+        removed.state = "removed"
+        for put in removed.passed:
+            put.due += removed.cost
         self._move_on(self.virtual_time)
 
     def ahead(self, id: str, competes: Callable[[str], bool] = lambda kind: True) -> tuple[int, float]:
@@ -84,13 +89,13 @@ class Model:
 
     def _behind(
         self, caller: str, cost: float, own_key: tuple[float, int, int], competes: Callable[[str], bool]
-    ) -> tuple[tuple[float, int] | None, float]:
+    ) -> tuple[tuple[float, int] | None, float, list[Put]]:
         """In lines that lag: before what others have beyond as much as is its own there, at the end, and
         before what is due later."""
         keys = self._keys()
         there = [put for put in self.waiting if competes(put.kind)]
         if all(keys[put.id][0] >= self.virtual_time for put in there):
-            return None, cost
+            return None, cost, []
         own = sum(put.cost for put in there if put.caller == caller)
         level = cost + max(own, own_key[0] - self.virtual_time)
         passed = [put for put in there if keys[put.id] < own_key]
@@ -102,11 +107,13 @@ class Model:
                 passed = passed[passed.index(put) + 1 :]
             work[put.caller] += put.cost
         work.clear()
+        dearer: list[Put] = []
         for put in there:
             if put in passed and work[put.caller] < level:
                 put.due -= cost
+                dearer.append(put)
             work[put.caller] += put.cost
-        return (end if passed else None), level - own
+        return (end if passed else None), level - own, dearer
 
     def _move_on(self, virtual_time: float) -> None:
         self.virtual_time = max(self.virtual_time, virtual_time)

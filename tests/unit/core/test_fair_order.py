@@ -540,6 +540,20 @@ def test_where_a_line_lags_newcomers_go_before_a_dear_job_for_as_much_work_as_it
     assert slow(order)[:9] == ["a1", "c1", "c2", "c3", "c4", "dear", "c5", "c6", "b1"]
 
 
+def test_where_a_line_lags_who_cancels_has_gone_before_nobody() -> None:
+    """Else one who puts and cancels again and again lets nobody else go before a friend's dear pictures."""
+    order: FairOrder[str] = FairOrder()
+    lagging(order, ("a1", "a", 1.0))
+    newcomer(order, "dear", cost=5.0)
+    for number in range(9):
+        newcomer(order, f"gone{number}", caller="gone")
+        order.remove(f"gone{number}")
+    for number in range(1, 6):
+        newcomer(order, f"c{number}")
+
+    assert slow(order) == ["a1", "c1", "c2", "c3", "c4", "dear", "c5"]
+
+
 # --- properties
 
 CALLERS = "abc"

@@ -11,7 +11,7 @@
 --                      what that one said last of what it watches
 --   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id. Where turns were
 --                      taken (turns.lua): start (in the job `at`) and turn are those of the one it stands behind;
---                      `due` is by how much newcomers may still go before it
+--                      `due` is by how much newcomers may still go before it, `passed` those that have it less by this
 --   kinds       hash   the kinds that wait, each with its cost in all
 --   passed:KIND list   jobs that were preferred to one in this line: "start member arrivals-until-then"
 --   c:CALLER    zset   a caller's waiting jobs by arrival

@@ -111,6 +111,16 @@ local function refund(caller, cost, arrival)
   end
 end
 
+-- A job that was cancelled has gone before nobody: those that were due later are so again (turns.lua).
+local function unpass(id, cost, arrival)
+  for other in (get(id, 'passed') or ''):gmatch('[^\n]+') do
+    local state, came, due = get(other, 'state', 'arrival', 'due')
+    if state == 'waiting' and tonumber(came) < tonumber(arrival) then  -- else it is its next life
+      redis.call('HSET', job(other), 'due', exact(tonumber(due) + tonumber(cost)))
+    end
+  end
+end
+
 -- A job leaves the order: cancelled, or taken, when it was the turn of one that starts at `turn_start`.
 local function order_remove(id, turn_start)
   local caller, kind, cost, member, start, floor, arrival =
@@ -128,7 +138,9 @@ local function order_remove(id, turn_start)
     redis.call('HSET', S, 'V', exact(math.max(state_of('V'), turn_start)))
   else
     refund(caller, cost, arrival)
+    unpass(id, cost, arrival)
   end
+  redis.call('HDEL', job(id), 'passed')
   hold_up(caller, arrival, tonumber(start) - tonumber(floor))
   forget_callers()
 end

@@ -76,12 +76,17 @@ local function take_turn(id, most)
     end
   end
   if not passes then return end
-  for other, due in pairs(dearer) do redis.call('HSET', job(other), 'due', exact(due - tonumber(cost))) end
+  local passed = {}
+  for other, due in pairs(dearer) do
+    redis.call('HSET', job(other), 'due', exact(due - tonumber(cost)))
+    passed[#passed + 1] = other
+  end
   local at = last or jobs[1]
   local turn = tonumber(at.member:sub(1, 15))
   if not last then turn = math.max(0, turn - 1) end  -- before all of them
   local there = string.format('%015d', turn) .. member:sub(16)
   redis.call('ZREM', P .. 'l:' .. kind, member)
   redis.call('ZADD', P .. 'l:' .. kind, exact(at.start), there)
-  redis.call('HSET', job(id), 'at', exact(at.start), 'member', there, 'own', member)
+  redis.call('HSET', job(id), 'at', exact(at.start), 'member', there, 'own', member,
+    'passed', table.concat(passed, '\n'))
 end
