@@ -16,6 +16,7 @@
 --   passed:KIND list   jobs that were preferred to one in this line: "start member arrivals-until-then"
 --   c:CALLER    zset   a caller's waiting jobs by arrival
 --   share       hash   "finish floor turn" of each caller whose finish is above V; finish: zset of the same
+--   away        zset   those of them none of whose jobs waits, by their finish
 --   waits, runs hash   waiting and running jobs of each caller, counted
 --   returned    set    the kinds of jobs that came back from a backend; b:KIND: zset of those jobs, in the order of all
 --   run         zset   running jobs by the end of their lease; on: hash of "backend started cost"

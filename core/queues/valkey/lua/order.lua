@@ -20,6 +20,11 @@ local function set_share(caller, share)
   local words = exact(share.finish) .. ' ' .. exact(share.floor) .. ' ' .. string.format('%d', share.turn)
   redis.call('HSET', P .. 'share', caller, words)
   redis.call('ZADD', P .. 'finish', exact(share.finish), caller)
+  if redis.call('EXISTS', P .. 'c:' .. caller) == 1 then
+    redis.call('ZREM', P .. 'away', caller)
+  else
+    redis.call('ZADD', P .. 'away', exact(share.finish), caller)
+  end
 end
 
 local function forget_callers()
@@ -27,24 +32,20 @@ local function forget_callers()
   if state_of('ordered') == 0 then
     local largest = redis.call('ZREVRANGE', P .. 'finish', 0, 0, 'WITHSCORES')[2]
     redis.call('HSET', S, 'V', exact(math.max(virtual, tonumber(largest or 0))))
-    redis.call('DEL', P .. 'share', P .. 'finish')
+    redis.call('DEL', P .. 'share', P .. 'finish', P .. 'away')
     return
   end
   local function forget(caller)
     redis.call('ZREM', P .. 'finish', caller)
+    redis.call('ZREM', P .. 'away', caller)
     redis.call('HDEL', P .. 'share', caller)
   end
   for _, caller in ipairs(redis.call('ZRANGEBYSCORE', P .. 'finish', '-inf', exact(virtual), 'LIMIT', 0, 20)) do
     forget(caller)
   end
-  local over = redis.call('ZCARD', P .. 'finish') - MOST_CALLERS
-  if over > 0 then  -- a few at a time, and some more where those of the smallest finish have jobs that wait
-    for _, caller in ipairs(redis.call('ZRANGE', P .. 'finish', 0, 20 + math.floor(over / 10))) do
-      if over > 0 and redis.call('EXISTS', P .. 'c:' .. caller) == 0 then
-        forget(caller)
-        over = over - 1
-      end
-    end
+  local over = math.min(redis.call('ZCARD', P .. 'away') - MOST_CALLERS, 20)  -- a few at a time
+  if over > 0 then
+    for _, caller in ipairs(redis.call('ZRANGE', P .. 'away', 0, over - 1)) do forget(caller) end
   end
 end
 
