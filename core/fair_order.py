@@ -21,7 +21,7 @@ from typing import Generic, NamedTuple, TypeVar
 from msgspec import Struct
 
 from core.line import FIRST, Key, Line
-from core.turns import Waiting, turn_among
+from core.turns import TURN, Place, Waiting, turn_among
 
 K = TypeVar("K")
 
@@ -44,7 +44,7 @@ class _Share(Struct):
     floor: float
     """A refund moves the finish no further than this."""
     turn: int
-    """When the caller came: the arrival of the first job since its finish was not above V."""
+    """When the caller came: by the arrival of the first job since its finish was not above V."""
 
 
 class _Pass(NamedTuple):
@@ -91,10 +91,10 @@ class FairOrder(Generic[K]):
         self._arrivals += 1
         share = self._shares.get(caller)
         if share is None or share.finish <= now:
-            share = self._shares[caller] = _Share(now, now, self._arrivals)
+            share = self._shares[caller] = _Share(now, now, TURN * self._arrivals)
         floor = max(now, share.floor)
         key = (share.finish, share.turn, self._arrivals)
-        placed = self._behind(caller, cost, key, lambda other: other == kind or competes(other))
+        placed = self._stand(caller, cost, key, lambda other: other == kind or competes(other))
         job = Waiting(id, caller, cost, kind, self._arrivals, share.turn, floor, share.finish, *placed)
         share.finish, share.floor = job.start + cost, 0.0
         self._waiting[id] = self._by_arrival[job.arrival] = job
@@ -179,10 +179,10 @@ class FairOrder(Generic[K]):
             share.floor = max(share.floor, share.finish - room)
         self._forget()
 
-    def _behind(
+    def _stand(
         self, caller: str, cost: float, own_key: Key, competes: Callable[[K], bool]
-    ) -> tuple[Key | None, float, Sequence[int]]:
-        """Behind which key a new job stands (None: at its start), and the job's own `due` and `passed`.
+    ) -> tuple[Place | None, float, Sequence[int]]:
+        """Where a new job stands (None: at its start), and the job's own `due` and `passed`.
 
         V goes with the fastest lines. In lines that lag behind it all that came before would be served first,
         so there a newcomer takes turns with those who wait, see `turn_among`.
@@ -198,8 +198,8 @@ class FairOrder(Generic[K]):
         mine = cost + max(own, own_key[0] - now)
         keys = merge(*(line.since(FIRST) for line in lines.values()))
         ahead = [self._by_arrival[key[-1]] for key in takewhile(lambda key: key < own_key, keys)]
-        behind, passed = turn_among(ahead, caller, cost, mine)
-        return behind, mine - own, passed
+        place, passed = turn_among(ahead, caller, cost, mine)
+        return place, mine - own, passed
 
     def _may_pass(self, heads: dict[K, Key], liked: K, slack: float) -> bool:
         """Whether the liked line's head may go before all smaller heads; if so, it is noted down."""

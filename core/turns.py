@@ -12,6 +12,14 @@ from core.line import Key
 
 K = TypeVar("K")
 
+TURN = 1 << 16
+"""Between the turns of two callers, who come one after the other, there is room for so many."""
+STEP = 64
+"""By how much later the turn is of a job that stands right behind another one, if there is room."""
+
+Place = tuple[float, int]
+"""Start tag and turn: the beginning of a Key."""
+
 
 class Waiting(Struct, Generic[K]):
     """A waiting job in the fair order."""
@@ -25,8 +33,8 @@ class Waiting(Struct, Generic[K]):
     floor: float
     """A refund moves the start no further than this: V at arrival, or what held up an earlier job."""
     start: float
-    behind: Key | None
-    """The key right behind which it stands in a line that lags behind V, unless its start is sooner."""
+    place: Place | None
+    """Where it stands in a line that lags behind V, unless its start is sooner."""
     due: float
     """Cost units of later jobs that may still be put before it in such a line: at first its own cost and,
     if the line lagged, what its caller had asked for elsewhere. The last of them may take it below 0."""
@@ -36,37 +44,47 @@ class Waiting(Struct, Generic[K]):
     @property
     def key(self) -> Key:
         mine = (self.start, self.turn)
-        start, turn = mine if self.behind is None else min(mine, self.behind[:2])
+        start, turn = mine if self.place is None else min(mine, self.place)
         return (start, turn, self.arrival)
 
 
 def turn_among(
     ahead: Sequence[Waiting[K]], caller: str, cost: float, mine: float
-) -> tuple[Key | None, Sequence[int]]:
-    """Behind which of these jobs a new one of this caller stands, so that callers take turns; None: all.
+) -> tuple[Place | None, Sequence[int]]:
+    """Where among these jobs a new one of this caller stands, so that callers take turns; None: behind all.
 
     And the arrivals of those that are due later, and have so much less to wait for from now on.
 
     `ahead` are all that start before it, in order. From the end it passes what others have waiting beyond
     `mine` (its cost, and the work that its caller has waiting), and what is due later than itself.
     """
-    last, passes = None, False
+    last, following = None, None
     dearer: list[Waiting[K]] = []
     theirs: dict[str, float] = {}
     for job in ahead:
         before = theirs.get(job.caller, 0.0)
         theirs[job.caller] = before + job.cost
-        passes = before >= mine or (job.caller != caller and before + job.due > mine)
-        if not passes:
-            last, dearer = job, []
-        elif before < mine:
+        if before < mine and (job.caller == caller or before + job.due <= mine):
+            last, following, dearer = job, None, []
+            continue
+        following = following or job
+        if before < mine:
             dearer.append(job)
-    if not passes:
+    if following is None:
         return None, ()
     for job in dearer:
         job.due -= cost
     passed = [job.arrival for job in dearer]
-    if last is not None:
-        return last.key, passed
-    start, turn, _ = ahead[0].key
-    return (start, max(0, turn - 1), 0), passed  # before all of them
+    return place_between(None if last is None else last.key, following.key), passed
+
+
+def place_between(last: Key | None, following: Key) -> Place:
+    """Where one stands that comes right behind the last that goes before it (None: there is none)."""
+    start, turn, _ = last or following
+    if last is None:
+        return start, max(0, turn - STEP)
+    if start != following[0]:
+        return start, turn + STEP
+    room = following[1] - turn
+    # A part of the room, for others may want to stand in between; without any it stands behind its like.
+    return start, turn + (min(STEP, (room + 7) // 8) if room > 1 else 0)

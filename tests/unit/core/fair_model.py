@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.fair_order import FairOrder
+from core.turns import TURN, place_between
 
 
 @dataclass
@@ -19,8 +20,8 @@ class Put:
     virtual_time: float
     """V when it came."""
     turn: int
-    behind: tuple[float, int] | None
-    """Start and turn right behind which it stands, in lines that lag behind V."""
+    place: tuple[float, int] | None
+    """Start and turn of where it stands in lines that lag behind V."""
     due: float
     """Cost units by which newcomers may still go before it there."""
     passed: list["Put"]
@@ -52,11 +53,11 @@ class Model:
         competes: Callable[[str, str], bool] = lambda one, other: one == other,
     ) -> None:
         arrival = len(self.puts) + 1
-        turn = arrival
+        turn = TURN * arrival
         if self._finish(caller) > self.virtual_time:
             turn = next(put.turn for put in reversed(self.puts) if put.caller == caller)
         key = (max(self.virtual_time, self._finish(caller)), turn, arrival)
-        placed = self._behind(caller, cost, key, lambda other: competes(kind, other))
+        placed = self._stand(caller, cost, key, lambda other: competes(kind, other))
         self.puts.append(Put(id, caller, cost, kind, arrival, self.virtual_time, turn, *placed))
 
     def take(self, id: str, accepts: Callable[[str], bool] = lambda kind: True) -> None:
@@ -87,7 +88,7 @@ class Model:
                 before.append(put.cost)
         return len(before), sum(before)
 
-    def _behind(
+    def _stand(
         self, caller: str, cost: float, own_key: tuple[float, int, int], competes: Callable[[str], bool]
     ) -> tuple[tuple[float, int] | None, float, list[Put]]:
         """In lines that lag: before what others have beyond as much as is its own there, at the end, and
@@ -99,11 +100,11 @@ class Model:
         own = sum(put.cost for put in there if put.caller == caller)
         level = cost + max(own, own_key[0] - self.virtual_time)
         passed = [put for put in there if keys[put.id] < own_key]
-        end = (keys[passed[0].id][0], max(0, keys[passed[0].id][1] - 1)) if passed else None
+        last: Put | None = None
         work: defaultdict[str, float] = defaultdict(float)
         for put in list(passed):
             if work[put.caller] < level and (put.caller == caller or work[put.caller] + put.due <= level):
-                end = keys[put.id][:2]
+                last = put
                 passed = passed[passed.index(put) + 1 :]
             work[put.caller] += put.cost
         work.clear()
@@ -113,7 +114,10 @@ class Model:
                 put.due -= cost
                 dearer.append(put)
             work[put.caller] += put.cost
-        return (end if passed else None), level - own, dearer
+        if not passed:
+            return None, level - own, dearer
+        place = place_between(None if last is None else keys[last.id], keys[passed[0].id])
+        return place, level - own, dearer
 
     def _move_on(self, virtual_time: float) -> None:
         self.virtual_time = max(self.virtual_time, virtual_time)
@@ -136,8 +140,8 @@ class Model:
                 start = max(put.virtual_time, finish.get(put.caller, 0.0))
                 finish[put.caller] = start + put.cost
                 turn = put.turn
-                if put.behind is not None:
-                    start, turn = min((start, turn), put.behind)
+                if put.place is not None:
+                    start, turn = min((start, turn), put.place)
                 keys[put.id] = (start, turn, put.arrival)
         return keys
 

@@ -354,6 +354,19 @@ def test_where_a_line_lags_a_newcomer_takes_turns_with_those_who_have_waited_for
     assert slow(order) == ["a1", "b1", "c1", "d1", "a2", "b2", "c2", "a3", "a4", "a5"]
 
 
+def test_where_a_line_lags_a_newcomer_stands_right_behind_the_one_that_goes_before_it() -> None:
+    """Also where others have come behind that one before: these take turns with it as well."""
+    order: FairOrder[str] = FairOrder()
+    lagging(order, ("a1", "a", 1.0), ("a2", "a", 9.0))
+    for number in range(1, 4):
+        newcomer(order, f"b{number}", caller="b")
+    many = [f"c{number}" for number in range(40)]
+    for id in many:
+        newcomer(order, id)
+
+    assert slow(order) == ["a1", "b1", *many, "b2", "b3", "a2"]
+
+
 def test_where_a_line_lags_a_dear_job_waits_for_as_much_work_of_each_other_caller() -> None:
     order: FairOrder[str] = FairOrder()
     lagging(order, *((f"a{number}", "a", 1.0) for number in range(1, 6)))
@@ -513,6 +526,7 @@ def test_who_keeps_much_waiting_for_a_slow_server_gets_no_more_than_who_keeps_on
         pytest.param([Wish("other", "slow", cost=12.0)], id="twelve times as dear"),
         pytest.param([Wish("other", "slow", 50), Wish("dear", "slow", cost=10.0)], id="a dear one waits"),
         pytest.param([Wish("other", "slow", 50), Wish("b", "slow"), Wish("b", "fast", 20)], id="elsewhere"),
+        pytest.param([Wish("other", "slow", 12), Wish("dear", "slow", 5, cost=12.0)], id="dear ones wait"),
         pytest.param([Wish(f"other{number}", "slow", 100) for number in range(6)], id="hundreds wait"),
     ],
 )

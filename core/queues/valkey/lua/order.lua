@@ -1,5 +1,6 @@
 -- The fair order, as core/fair_order.py keeps it in memory (its docstring tells the rule and its source).
 
+local TURN = 65536  -- as core/turns.py has it, and says why
 local MOST_CALLERS = 10000  -- as core/fair_order.py has it, and says why
 
 -- A place in a line: members of one start sort by turn, then by arrival.
@@ -54,7 +55,7 @@ local function order_add(id, caller, cost, kind)
   local virtual, arrival = state_of('V'), redis.call('HINCRBY', S, 'arrivals', 1)
   local share = share_of(caller)
   if not share or share.finish <= virtual then
-    share = {finish = virtual, floor = virtual, turn = arrival}
+    share = {finish = virtual, floor = virtual, turn = TURN * arrival}
   end
   local start, member = share.finish, member_of(share.turn, arrival, cost, id)
   redis.call('HSET', job(id), 'start', exact(start), 'floor', exact(math.max(virtual, share.floor)),

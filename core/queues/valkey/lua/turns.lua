@@ -1,5 +1,7 @@
 -- Where lines lag behind V (with: order), as core/turns.py tells.
 
+local STEP = 64  -- as there
+
 -- The lines that compete for the same backends, if one of them lags and no more than `most` others wait in them.
 local function late_lines(kind, most)
   local virtual, kinds, late, lags = state_of('V'), redis.call('HKEYS', P .. 'kinds'), {}, false
@@ -53,6 +55,16 @@ local function work_in(lines, caller, but)
   return work
 end
 
+local function turn_of(job_there) return tonumber(job_there.member:sub(1, 15)) end
+
+-- Right behind the last that goes before it (nil: there is none): that one's start, and a turn of its own.
+local function place_between(last, following)
+  if not last then return following.start, math.max(0, turn_of(following) - STEP) end
+  if last.start ~= following.start then return last.start, turn_of(last) + STEP end
+  local room = turn_of(following) - turn_of(last)
+  return last.start, turn_of(last) + (room > 1 and math.min(STEP, math.floor((room + 7) / 8)) or 0)
+end
+
 -- A new job, which is in the order already, goes where it takes turns with what has waited for long; where more than
 -- `most` wait it stays at its start.
 local function take_turn(id, most)
@@ -62,31 +74,29 @@ local function take_turn(id, most)
   local own = work_in(lines, caller, id)
   local mine = tonumber(cost) + math.max(own, tonumber(start) - state_of('V'))
   redis.call('HSET', job(id), 'due', exact(mine - own))
-  local theirs, last, passes, dearer = {}, nil, false, {}
+  local theirs, last, following, dearer = {}, nil, nil, {}
   local jobs = jobs_before(lines, {start = tonumber(start), member = member})
   for _, one in ipairs(jobs) do
     local whose, due = get(id_of(one.member), 'caller', 'due')
     local work, its_cost = theirs[whose] or 0, cost_of(one.member)
     theirs[whose], due = work + its_cost, tonumber(due or its_cost)
-    passes = work >= mine or (whose ~= caller and work + due > mine)
-    if not passes then
-      last, dearer = one, {}
-    elseif work < mine then
-      dearer[id_of(one.member)] = due
+    if work < mine and (whose == caller or work + due <= mine) then
+      last, following, dearer = one, nil, {}
+    else
+      following = following or one
+      if work < mine then dearer[id_of(one.member)] = due end
     end
   end
-  if not passes then return end
+  if not following then return end
   local passed = {}
   for other, due in pairs(dearer) do
     redis.call('HSET', job(other), 'due', exact(due - tonumber(cost)))
     passed[#passed + 1] = other
   end
-  local at = last or jobs[1]
-  local turn = tonumber(at.member:sub(1, 15))
-  if not last then turn = math.max(0, turn - 1) end  -- before all of them
+  local at, turn = place_between(last, following)
   local there = string.format('%015d', turn) .. member:sub(16)
   redis.call('ZREM', P .. 'l:' .. kind, member)
-  redis.call('ZADD', P .. 'l:' .. kind, exact(at.start), there)
-  redis.call('HSET', job(id), 'at', exact(at.start), 'member', there, 'own', member,
+  redis.call('ZADD', P .. 'l:' .. kind, exact(at), there)
+  redis.call('HSET', job(id), 'at', exact(at), 'member', there, 'own', member,
     'passed', table.concat(passed, '\n'))
 end

@@ -236,6 +236,12 @@ LAGGING = [
         *(("D", 3.0, A), ("D", 1.0, C), ("C", 0.5, C)),
         then=[*[("put", "D", 1.0, A)] * 20, *[("claim", OFFERS[0])] * 20, *[("put", "E", 0.5, C)] * 2],
     ),
+    _lagging(
+        *(("A", 7.0, C), *[("C", 1.0, C)] * 3),
+        *((f"D{number}", 1.0, C) for number in range(25)),
+        then=[("claim", OFFERS[2])] * 22,
+        waited="A",
+    ),
 ]
 """Where a line lags newcomers take turns, as tests/unit/core/test_fair_order.py tells."""
 
@@ -274,6 +280,9 @@ HIDDEN = _preferring(
 @example(history=LAGGING[6], slack=0.0)
 @example(history=LAGGING[7], slack=0.0)
 @example(history=LAGGING[8], slack=0.0)
+@example(history=LAGGING[9], slack=0.0)
+@example(history=LAGGING[10], slack=0.0)
+@example(history=LAGGING[11], slack=0.0)
 @example(history=ALONE, slack=4.0)
 @example(history=AHEAD, slack=4.0)
 @example(history=ONE_OF_TWO, slack=1.0)
