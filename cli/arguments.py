@@ -84,6 +84,7 @@ def _add_imagine(command: ArgumentParser) -> None:
     command.add_argument(
         "-o",
         "--output",
+        type=_path,
         metavar="PATH",
         help="file (replaced if it exists; several pictures: out-1.png, out-2.png ...), folder, or - for "
         "standard output; without it the prompt and the seed make a new name, and no file is replaced",
@@ -134,6 +135,11 @@ def _text(text: str) -> str:
     except UnicodeEncodeError:  # Python keeps what it cannot read as halves of characters
         raise ArgumentTypeError(f"{text!r} is no text in the encoding of this terminal (LC_ALL)") from None
     return text
+
+
+def _path(text: str) -> str:
+    """Where pictures go. By its other names standard output would be a file, replaced and told of."""
+    return "-" if text in {"/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"} else text
 
 
 def _number(text: str) -> float:

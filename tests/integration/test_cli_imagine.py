@@ -143,9 +143,28 @@ async def test_standard_output_holds_the_picture_and_nothing_else(
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1"])
+async def test_standard_output_is_the_same_by_its_other_names(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes], name: str
+) -> None:
+    """The file's name came behind the picture; and what such a file had held before was gone."""
+    print("before", flush=True)
+    async with serving(tmp_path) as served:
+        assert await imagine(served, PROMPT, "-o", name) == 0
+    heard = capfdbinary.readouterr()
+    assert heard.out.startswith(b"before\n\x89PNG")
+    assert heard.out.endswith(b"IEND\xaeB`\x82")
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("-o", "-", "-n", "2"), ("-o", "-", "--json"), ("-o", "none/out.png"), ("--server", "nowhere")],
+    [
+        ("-o", "-", "-n", "2"),
+        ("-o", "-", "--json"),
+        ("-o", "/dev/stdout", "--json"),
+        ("-o", "none/out.png"),
+        ("--server", "nowhere"),
+    ],
 )
 async def test_what_cannot_work_is_refused_before_anything_is_painted(
     tmp_path: Path, capsys: Capture, arguments: tuple[str, ...]
