@@ -75,7 +75,7 @@ class Server:
     async def ask(self, method: str, path: str) -> bytes:
         """The body of an answer that comes at once."""
         async with self._request(method, path, timeout=AT_ONCE) as response:
-            if response.content_type != "application/json":
+            if response.status != HTTPStatus.OK or response.content_type != "application/json":
                 raise await self._refusal(response)
             return await self._body(response)
 

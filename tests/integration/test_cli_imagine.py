@@ -293,6 +293,24 @@ async def test_a_proxy_that_wants_a_password_is_not_asked_for_ever(
     assert "answers 401 Unauthorized; a proxy before it may want a password" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "line"),
+    [
+        (404, 3, "answers 404 Not Found; is it an sd-b64-api server?"),
+        (502, 3, "answers 502 Bad Gateway: a proxy is there, the service behind it does not answer"),
+        (401, 4, "answers 401 Unauthorized; a proxy before it may want a password"),
+    ],
+)
+@pytest.mark.parametrize("command", [("imagine", PROMPT), ("status",)])
+async def test_an_error_in_json_is_no_word_of_ours_either(
+    capsys: Capture, command: tuple[str, ...], status: int, code: int, line: str
+) -> None:
+    """As A1111 answers, whose port was taken for ours, or a gateway before us."""
+    async with everything_answered(web.json_response({"detail": "no"}, status=status)) as port:
+        assert await client(*command, "--server", f"http://127.0.0.1:{port}") == code
+    assert line in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("login", ["user:secret", "user", ":secret", "Jürgen:пароль"])
 async def test_a_user_and_a_password_in_the_address_are_what_is_sent(capsys: Capture, login: str) -> None:
     """In UTF-8, as browsers and curl send them; a password may stand alone."""
