@@ -13,6 +13,10 @@ from itertools import takewhile
 from core import ImageRequest, Settings
 
 _ENTITY = re.compile(r"&(?:#[0-9A-Za-z]{1,24};?|[0-9A-Za-z]{1,24};)")
+_REMOVED = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f\ufffc]")
+"""Control characters, and what stands for an object: CLIP's tokenizer (ftfy) takes them out."""
+_STRAIGHT = str.maketrans(dict.fromkeys("\u02bc\u2018\u2019\u201a\u201b", "'"))
+"""What it makes of the apostrophes that phones and word processors write."""
 _EMPHASIS = re.compile(r":[+-]?[.\d]+\)|[\\()\[\]]")
 """What A1111 takes out of a prompt: `b(l:1)ood` and `bl\\ood` are one word to it."""
 _AND = re.compile(r"\bAND\b")
@@ -75,6 +79,7 @@ def _readings(text: str) -> tuple[str, str]:
     """
     for _ in range(2):  # as CLIP's own tokenizer does
         text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    text = _REMOVED.sub("", text).translate(_STRAIGHT)
     visible = "".join(letter for letter in text if unicodedata.category(letter) != "Cf")
     plain = unicodedata.normalize("NFKC", visible).casefold()
     return plain, _EMPHASIS.sub("", plain)

@@ -68,14 +68,16 @@ def test_words_are_whole_and_in_any_case(prompt: str, refused: bool) -> None:
     "prompt",
     [
         *["bl\u200bood", "bl\u00adood", "\uff42\uff4c\uff4f\uff4f\uff44", "bl&#111;od"],
-        *["&#98lood", "&amp;#98;lood"],
+        *["&#98lood", "&amp;#98;lood", "bl\ufffcood", "bl\x7food"],
         *["b(l:1)ood", "bl()ood", "[b]lood", "bl\\ood"],
-        *["two  words", "two\nwords", "two_words", "two\u00a0words", "Lo\u0308ffel", "GROSS"],
+        *["two  words", "two\nwords", "two_words", "two\u00a0words", "two\x85words"],
+        *["Lo\u0308ffel", "GROSS", "that\u2019s it"],
     ],
 )
 def test_a_word_is_found_however_it_is_written(prompt: str) -> None:
     """A painting server reads these words as well: its tokenizer undoes that, or its own syntax."""
-    settings = Settings(discord_blocked_words=("blood", "two words", "l\u00f6ffel", "gro\u00df", "\u200b"))
+    words = ("blood", "two words", "l\u00f6ffel", "gro\u00df", "that's it", "\u200b")
+    settings = Settings(discord_blocked_words=words)
     with pytest.raises(Refused):
         check_prompt(ImageRequest(prompt=prompt), settings)
     check_prompt(ImageRequest(prompt="a cat &#" + "1" * 5000 + ";"), settings)
