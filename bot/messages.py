@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from bot.infotext import cfg_scale_in, prompts_in
 from bot.markdown import CUT, cut, escape, unescape
 from bot.policy import Refused
-from bot.texts import meanings, say
+from bot.texts import has, meanings, say
 from core import (
     FIELDS,
     Cancelled,
@@ -212,7 +212,9 @@ def error_text(error: SdError | Failed, locale: str) -> str:
 
 
 def _about(error: SdError | Failed, locale: str, *, shape: Callable[[str], str] = str) -> str:
-    return say(locale, f"error.{error.code}", message=shape(_ADDRESS.sub("", error.message)))
+    message = shape(_ADDRESS.sub("", error.message))
+    key = f"error.{error.code}"
+    return say(locale, key, message=message) if has("en", key) else message  # of a newer version
 
 
 def parameters_page(text: str) -> Page:

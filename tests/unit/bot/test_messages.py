@@ -160,6 +160,12 @@ def test_errors_are_told_in_the_callers_language() -> None:
     assert error_text(Failed("no_backend", "none"), "de").startswith("Zurzeit ist kein Server")
 
 
+def test_an_error_that_only_a_newer_version_knows_is_told_in_its_own_words() -> None:
+    """As a newer worker may have stored it, which replaces this one: its job's message has to end."""
+    page = page_of(Failed("too_dear", "10.0.0.3:7860: that costs too much"), REQUEST, "ab", "de")
+    assert page.embeds[0]["author"]["name"] == "that costs too much"
+
+
 @pytest.mark.parametrize("server", ["10.0.0.3:7860", "[::1]:7860", "painter.lan:443/forge"])
 def test_what_a_server_says_is_told_without_its_address(server: str) -> None:
     """Who may read the channel need not know where it stands."""
