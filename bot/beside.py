@@ -22,7 +22,7 @@ async def beside(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
     """Run the bot beside the body; yields at once, Discord may take its time.
 
     A fault of ours has it begin anew, and it goes on with its jobs. A token that is no longer accepted ends
-    it; raises SettingsError only for one that never was.
+    it; raises SettingsError only for one that Discord refuses at the start.
     """
     check_token(settings)  # here: whoever has entered this says that all is well
     stop = asyncio.Event()
@@ -37,7 +37,7 @@ async def beside(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
 
 async def _keep_up(gateway: Gateway, settings: Settings, stop: asyncio.Event) -> None:
     """One bot after the other, until it is to stop."""
-    was_right, rests = False, pauses(longest=LONGEST_REST)
+    has_begun, rests = False, pauses(longest=LONGEST_REST)
     clock = asyncio.get_running_loop().time
     while True:
         bot: Bot | None = None
@@ -47,13 +47,13 @@ async def _keep_up(gateway: Gateway, settings: Settings, stop: asyncio.Event) ->
                 await stop.wait()
             return
         except Exception as error:
-            was_right |= bot is not None and bot.was_connected
+            has_begun |= bot is not None and bot.has_begun
             if clock() - began >= RAN_WELL:
                 rests = pauses(longest=LONGEST_REST)
             rest = next(rests)
             if not isinstance(error, SettingsError):
                 log.exception("a fault in the Discord bot, which begins anew in %g s; all else goes on", rest)
-            elif was_right:
+            elif has_begun:
                 log.error("the Discord bot has ended, and all else goes on without it: %s", error)
                 return
             else:

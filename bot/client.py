@@ -73,6 +73,7 @@ class Bot(discord.Client):
         """This replica's name among all of them."""
         self._logged_in = asyncio.Event()
         self._connected = asyncio.Event()
+        self._was_away = False
         self.tree = Tree(self)
         tickets = Tickets(gateway.coordination, self.owner, result_ttl=settings.result_ttl)
         self.deliveries = Deliveries(gateway, self, tickets, settings)
@@ -91,9 +92,12 @@ class Bot(discord.Client):
         self._connected.set()
 
     @property
-    def was_connected(self) -> bool:
-        """Whether Discord has given it a session once: so its token was right, and its settings."""
-        return self._connected.is_set()
+    def has_begun(self) -> bool:
+        """Whether Discord has given it a session once, so that its token was right, or was away at the start.
+
+        Then others are served beside it by now, and what is wrong with it is not to be their end.
+        """
+        return self._connected.is_set() or self._was_away
 
     async def on_disconnect(self) -> None:
         """See discord.Client. Have a second try to resume a session go to where sessions begin.
@@ -185,6 +189,7 @@ class Bot(discord.Client):
                     raise
                 # discord.py 2.7.1 asks its first session for its number, although there was none.
                 log.warning("Discord's gateway cannot be reached, again in %g s", pause)
+                self._was_away = True
             else:
                 return
             await asyncio.sleep(pause)
@@ -197,6 +202,7 @@ class Bot(discord.Client):
                 raise SettingsError("DISCORD_TOKEN", WRONG_TOKEN) from error
             except (discord.HTTPException, *NETWORK) as error:
                 log.warning("Discord cannot be reached, again in %g s: %s", pause, error)
+                self._was_away = True
             else:
                 return
             await self.http.close()

@@ -349,6 +349,27 @@ async def test_a_token_that_is_taken_away_ends_the_bot_alone_where_others_are_se
                 await asyncio.Event().wait()
 
 
+async def test_a_token_that_a_discord_refuses_which_was_away_at_the_start_ends_the_bot_alone(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Others have been served for as long as it was away: what is painted for them is not cut off."""
+    monkeypatch.setattr("bot.pace.FIRST_PAUSE", 0.01)
+    async with LoopbackDiscord() as discord, A1111Double() as double, asyncio.timeout(30):
+        settings = replace(settings_of(discord, double), discord_token="another")
+        discord.fault("GET", "/users/@me", 503, times=1000)
+        async with connect(settings) as gateway, beside(gateway, settings):
+            double.hold(at=1)
+            async with gateway.submit(ImageRequest(prompt="of HTTP"), Caller("127.0.0.1")) as watch:
+                await double.until(lambda: double.active)
+                while "cannot be reached" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                discord.faults_end()
+                while "all else goes on" not in caplog.text:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                double.release()
+                assert isinstance(await watch.end(), Completed)
+
+
 async def test_a_token_of_several_lines_is_told_before_anybody_hears_that_all_is_well() -> None:
     """`serve` says so once all that it serves is entered."""
     async with LoopbackDiscord() as discord, A1111Double() as double:
