@@ -50,4 +50,4 @@ async def delete_job(request: web.Request) -> web.StreamResponse:
     if await request.app[GATEWAY].cancel(id, request[VISITOR].caller):
         return words_answer(job_words(Cancelled(), id))
     async with attached(request, progress=False) as watch:
-        return words_answer(job_words(await last_event(watch, 0), id))
+        return words_answer(job_words(await anext(watch), id))
