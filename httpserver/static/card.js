@@ -31,7 +31,7 @@ export function buildCard(job, acts) {
 		root.dataset.phase = state.phase;
 	}
 
-	/** Show the buttons of this state. The keyboard stays in the card, on no new button: some press twice. */
+	/** This state's buttons. The keyboard stays in the card, on no new button: some press twice. */
 	function offer({ phase, problem }) {
 		const again = problem && !USELESS_AGAIN.includes(problem.code) ? [problem.retryAfter ? "insist" : "retry"] : [];
 		const names = phase === "failed" ? [...again, "edit", "remove"] : OFFERED[phase] ?? ["cancel"];

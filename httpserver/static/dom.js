@@ -19,7 +19,7 @@ export function discard(element, next = element.nextElementSibling ?? element.pr
 	element.remove();
 }
 
-/** Call `acts[name](what)` when its button in the element is pressed; a double click is one. */
+/** Call `acts[name](what)` for the button that is pressed; a double click is one. */
 export function onAct(root, acts, what) {
 	root.onclick = ({ target, detail }) => detail !== 2 && acts[target.closest("button")?.name]?.(what);
 }

@@ -1,4 +1,4 @@
-/** Form: what a person asks for, remembered in this browser and kept within what the server offers. */
+/** Form: what is asked for, remembered in this browser, and kept within what the server offers. */
 
 import { byId, rest, write } from "./dom.js";
 

@@ -23,7 +23,7 @@ export function openGallery({ pictures: kept }, acts) {
 	const pictures = () => [...shown.values()].map(({ picture }) => picture);
 	const size = () => pictures().reduce((sum, { blob }) => sum + blob.size, 0);
 
-	/** Hang these, or all that is kept. What the browser does not keep lasts as long as the page. */
+	/** Hang these, or all that is kept. What is not kept lasts as long as the page. */
 	async function add(found) {
 		if (!found[0]) (await kept.all()).forEach(show);
 		for (const picture of found) {

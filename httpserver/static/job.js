@@ -1,6 +1,6 @@
 /**
  * Job: one request's life, from asking to its pictures. It is written down with its Idempotency-Key before it is
- * sent: whatever breaks (network, page, server), it is attached to again by its id, and a server that forgot it is
+ * sent: whatever breaks (network, page, server), it is attached to by its id, and a server that forgot it is
  * asked again, with the same key and seed.
  */
 
@@ -18,13 +18,13 @@ const ANEW = { expired: 1, not_found: 9 }; // at most: results may always go too
 
 export class Job {
 	#with;
-	#attempt = new AbortController();
+	#attempt;
 	#silence;
-	#wake = () => {};
+	#wake;
 	#failures = 0;
 	#pictures;
 
-	/** `record` is what `jobs` keeps, `now()` its order; `changed(job)` after each change, `finished(job, pictures)` at the end. */
+	/** `jobs` keeps the record, `now()` is its order; `changed(job)` tells each change, `finished(job, pictures)` the end. */
 	constructor(record, given) {
 		this.#with = given;
 		this.record = record;
@@ -33,10 +33,10 @@ export class Job {
 	}
 
 	get isOver() {
-		return ["done", "failed", "cancelled"].includes(this.state.phase);
+		return /done|failed|cancelled/.test(this.state.phase);
 	}
 
-	/** Go on until it has ended, through whatever happens. */
+	/** Go on until it has ended. */
 	async run() {
 		while (!this.isOver) {
 			this.#attempt = new AbortController();
@@ -52,8 +52,8 @@ export class Job {
 
 	/** Try now what is under way, or would be tried later. */
 	wake() {
-		this.#attempt.abort();
-		this.#wake();
+		this.#attempt?.abort();
+		this.#wake?.();
 	}
 
 	retry() {
@@ -72,8 +72,7 @@ export class Job {
 
 	relent() {
 		this.record.insist = false;
-		this.#save();
-		this.#set({ phase: "failed", problem: this.state.problem });
+		this.#fail(this.state.problem);
 		this.wake();
 	}
 
@@ -118,7 +117,7 @@ export class Job {
 	}
 
 	async #hear(words) {
-		const { type, position, step, steps, "preview-base64": preview } = words;
+		const { type, position, step, steps, progress: fraction = 0, "preview-base64": preview } = words;
 		if (words.id && words.id !== this.record.id) {
 			Object.assign(this.record, { id: words.id, problem: null, insist: false });
 			await this.#save();
@@ -126,10 +125,9 @@ export class Job {
 		const until = words.eta == null ? 0 : Date.now() + 1000 * words.eta;
 		if (type === "error") throw new Problem(words);
 		if (type === "queued") this.#show({ phase: "waiting", position, until });
-		if (type === "started") this.#show({ phase: "painting", fraction: 0 });
-		if (type === "progress") {
+		if (/started|progress/.test(type)) {
 			const seen = preview ? toBlob(preview) : this.state.preview;
-			this.#show({ phase: "painting", fraction: words.progress, step, steps, until, preview: seen });
+			this.#show({ phase: "painting", fraction, step, steps, until, preview: seen });
 		}
 		if (type === "image") {
 			this.#pictures.push(pictureOf(this.record, words));

@@ -1,7 +1,7 @@
 /**
  * Lines: which jobs may hold a stream open. A browser opens six connections to a server for all its tabs: with
- * one for each job nothing else would get through. They share these, by locks. Plain http from
- * another machine has none: there only a tab that is seen streams.
+ * one for each job nothing else would get through. They share four, by locks. Plain http from
+ * another machine has none: there a tab that is seen streams.
  */
 
 const most = () => (navigator.locks ? 3 : document.hidden ? 0 : 2); // of one tab

@@ -4,7 +4,6 @@ import { byId, rest, write } from "./dom.js";
 import { ask, Problem } from "./wire.js";
 
 const EVERY = 10_000; // milliseconds
-const SOON = 300;
 const KEPT = "What you ask for is kept here, and goes on as soon as it is back.";
 const STATES = {
 	ready: ["Ready"],
@@ -19,7 +18,7 @@ let timer;
 let seen = {}; // at the last look
 let own = ""; // phases of this page's jobs
 
-/** Look now and again: `offered(catalog)` for what there is, `changed(state)` for a new state, or where any is news. */
+/** Look now and again: `offered(catalog)`, and `changed(state)` for a new state, or where any is news. */
 export async function look(offered, changed, isNews) {
 	clearTimeout(timer);
 	timer = setTimeout(look, EVERY, offered, changed);
@@ -36,14 +35,14 @@ export async function look(offered, changed, isNews) {
 	if (isNews || state !== before) changed(state);
 }
 
-/** Say no less than what `jobs` of this page do, and look soon after each change of that. */
+/** Say no less than this page's `jobs` do, and look soon after each change of that. */
 export function follow(jobs, look) {
 	const phases = jobs.map(({ state }) => state.phase).join();
 	if (phases === own) return;
 	own = phases;
 	if (seen.state) show();
 	clearTimeout(timer);
-	timer = setTimeout(look, SOON);
+	timer = setTimeout(look, 300);
 }
 
 async function find() {

@@ -1,8 +1,8 @@
-/** Store: jobs under way and pictures, kept in this browser's IndexedDB; each path of an origin has its own. */
+/** Store: jobs under way and pictures, in this browser's IndexedDB; each path of an origin has its own. */
 
 let opened;
 
-/** What is `put` becomes `isPassing` where the browser keeps nothing (some private windows) or has no room left. */
+/** What the browser does not keep (some private windows; no room left) becomes `isPassing`. */
 export const store = { jobs: table("jobs"), pictures: table("pictures") };
 
 function table(name) {

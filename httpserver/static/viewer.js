@@ -1,4 +1,4 @@
-/** Viewer: one picture large, with all that is known of it, and what can be done with it. */
+/** Viewer: one picture large, what is known of it, and what can be done with it. */
 
 import { CODE } from "./code.js";
 import { confirmed } from "./dialogs.js";
@@ -9,7 +9,7 @@ const dialog = byId("viewer");
 const { image, facts, line, code } = partsOf(dialog);
 const languages = [...dialog.querySelectorAll(".row button")];
 
-/** A function that shows a picture; `again` and `edit` are called with one. */
+/** A function that shows a picture, as `again` and `edit` take one. */
 export function openViewer(gallery, { again, edit }) {
 	let picture;
 	let language = "curl";

@@ -23,7 +23,7 @@ function duration(seconds) {
 
 export const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
 
-/** A job's state: what stands in the frame, large and small, and in the line below. `now` in milliseconds. */
+/** A job's state: in the frame, large and small, and in the line below. `now` in milliseconds. */
 export function stateWords(state, now) {
 	const { phase, position, step, problem } = state;
 	const [title, advice] = PROBLEMS[problem?.code] ?? ["This cannot be painted now", "Try again in a moment."];
@@ -45,7 +45,7 @@ export function stateWords(state, now) {
 	return { big: `${big}`, note: note || "", line };
 }
 
-/** The window's title: how far it is with what is painted, or who waits. */
+/** The window's title: how far the painted one is, or who waits. */
 export function titleWords(jobs, base) {
 	const busy = jobs.filter(({ isOver }) => !isOver);
 	if (!busy.length) return base;
