@@ -25,7 +25,7 @@ export function openGallery({ pictures: kept }, acts) {
 
 	/** Hang these, or all that is kept. What is not kept lasts as long as the page. */
 	async function add(found) {
-		if (!found[0]) (await kept.all()).forEach(show);
+		if (!found[0]) (await kept.all()).forEach((picture) => at(picture) || show(picture));
 		for (const picture of found) {
 			await kept.put(picture);
 			show(picture);

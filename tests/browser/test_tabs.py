@@ -171,10 +171,15 @@ async def test_a_result_that_was_not_fetched_in_time_is_painted_again(
 async def test_what_another_tab_saw_the_end_of_is_not_painted_again(
     tmp_path: Path, open_window: "Open"
 ) -> None:
-    """A tab that slept for longer than results are kept, as on a phone, may still have it as under way."""
+    """A tab that slept for longer than results are kept, as on a phone, may still have it as under way.
+
+    It shows what the other one kept; what it had shown before stays as it is, with the keyboard.
+    """
     async with serving(tmp_path, result_max_bytes=1) as served:
-        served.double.hold(at=4)
         window = await open_window(served.url)
+        await window.paint("a tower")
+        await window.sees_picture("a tower")
+        served.double.hold(at=4)
         await window.paint("a lighthouse")
         await window.sees(window.job("a lighthouse"), "step 4")
         asleep = await window.another()
@@ -186,10 +191,13 @@ async def test_what_another_tab_saw_the_end_of_is_not_painted_again(
         await asleep.sees(card, "No answer")
         served.double.release()
         await window.sees_picture("a lighthouse")
+        again = asleep.picture("a tower").get_by_role("button", name="Again")
+        await again.focus()
         await asleep.page.unroute_all()
         await asleep.sees_picture("a lighthouse")
+        await asleep.sees_focus(again)
         assert asleep.faults == []
-        assert len(served.double.txt2img_requests) == 1
+        assert len(served.double.txt2img_requests) == 2
 
 
 async def test_a_result_that_always_goes_too_soon_is_not_painted_for_ever(
