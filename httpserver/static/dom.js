@@ -24,7 +24,7 @@ export function onAct(root, acts, what) {
 	root.onclick = ({ target, detail }) => detail !== 2 && acts[target.closest("button")?.name]?.(what);
 }
 
-/** Write only what changed, so that a screen reader has nothing to do. */
+/** Write only what changed: a screen reader has nothing to do, a translation stays. */
 export function write(element, text) {
-	if (element.textContent !== text) element.textContent = text;
+	if (element.told !== text) element.textContent = element.told = text;
 }

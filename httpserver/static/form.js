@@ -117,7 +117,7 @@ function choose(select, names, kept = 1) {
 	const { value } = select;
 	if (!names.length || select.names === names.join()) return; // it may be open just now
 	select.names = names.join();
-	select.replaceChildren(...[...select.options].slice(0, kept), ...names.map((name) => new Option(name)));
+	select.replaceChildren(...[...select.options].slice(0, kept), ...names.map((name) => new Option(name, name)));
 	select.value = value;
 	if (select.selectedIndex < 0) kept ? set(select.name, value) : (select.selectedIndex = 0);
 }

@@ -42,7 +42,7 @@ export function stateWords(state, now) {
 		retrying: [title, `Trying again in ${again}.`, "Keeps trying"],
 		failed: [title, advice, problem?.message],
 	}[phase] ?? [];
-	return { big: `${big}`, note: note || "", line };
+	return { big, note: note || "", line };
 }
 
 /** The window's title: how far the painted one is, or who waits. */

@@ -13,6 +13,23 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
+TRANSLATE = """() => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = [];
+    while (texts.nextNode()) if (texts.currentNode.data.trim()) found.push(texts.currentNode);
+    for (const text of found) {
+        if (text.parentNode.closest("[translate=no], textarea")) continue;
+        const { data } = text;
+        if (text.parentNode.matches("option")) text.data = `«${data}»`;
+        else {
+            const font = document.createElement("font");
+            font.append(`«${data}»`);
+            text.replaceWith(font);
+        }
+    }
+}"""
+"""As browsers do it for people who read no English: every text is another, most in elements of their own."""
+
 
 async def test_events_are_read_in_whatever_pieces_they_come(tmp_path: Path, open_window: "Open") -> None:
     """Cut anywhere, in the middle of a letter as well; comments and ids are no events."""
@@ -63,6 +80,33 @@ async def test_html_stays_a_text(tmp_path: Path, open_window: "Open") -> None:
         await window.page.reload()
         await window.sees_picture(hostile)
         await window.sees_number(window.page.locator("img[src=x], [onerror], script:not([src])"), 0)
+
+
+async def test_a_page_that_is_translated_says_and_asks_the_same(
+    tmp_path: Path, open_window: "Open"
+) -> None:
+    """What is read stays translated while it is the same, and names and code are not other ones by it."""
+    async with serving(tmp_path) as served:
+        window = await open_window("about:blank")
+        await window.page.add_init_script("window.setInterval = (tick) => (window.tick = tick);")
+        await window.page.goto(served.url)
+        await window.paint("/fail-500")
+        await window.sees(window.job("/fail-500"), "The painting server failed")
+        await window.sees(window.page.locator("#service"), "Ready")
+        await window.page.evaluate(TRANSLATE)
+        await window.page.evaluate("tick()")
+        await window.sees(window.job("/fail-500"), "«The painting server failed»")
+        await window.page.locator("summary").click()
+        await window.page.get_by_label("Sampler").select_option(index=2)
+        await window.page.get_by_label("Model").select_option(index=2)
+        await window.paint("a lighthouse")
+        await window.sees_picture("a lighthouse")
+        await window.pictures.locator(".frame").click()
+        await window.page.evaluate(TRANSLATE)
+        assert "«" not in (await window.viewer.locator("code").text_content() or "")
+    sent = served.double.txt2img_requests[-1]
+    assert sent["sampler_name"] == served.double.samplers[1]
+    assert sent["override_settings"]["sd_model_checkpoint"].startswith("beta")
 
 
 async def test_even_a_fault_of_ours_could_run_no_script(tmp_path: Path, open_window: "Open") -> None:
