@@ -132,14 +132,19 @@ async def test_the_gallery_is_cleared_of_what_other_tabs_painted(tmp_path: Path,
 async def test_a_picture_that_was_tried_again_is_new_also_in_a_full_gallery(
     tmp_path: Path, open_window: "Open"
 ) -> None:
-    """Asked for long ago, it would be the oldest, and be the first to go."""
-    async with serving(tmp_path, max_attempts=1) as served:
+    """Asked for long ago, it would be the oldest, and be the first to go.
+
+    The server fails until it is healed: a request whose answer was lost on the way is sent again.
+    """
+    async with serving(tmp_path) as served:
+        served.double.fault("/sdapi/v1/txt2img", "error")
         window = await open_window(served.url)
-        await window.paint("/fail-once at last")
-        await window.sees(window.job("/fail-once at last"), "The painting server failed")
+        await window.paint("at last")
+        await window.sees(window.job("at last"), "The painting server failed")
+        served.double.heal()
         await window.fill_gallery("another")
-        await window.press(window.job("/fail-once at last"), "Keep trying")
-        await window.sees_picture("/fail-once at last")
+        await window.press(window.job("at last"), "Keep trying")
+        await window.sees_picture("at last")
         await window.sees_number(window.pictures, 200)
 
 
@@ -147,15 +152,19 @@ async def test_a_picture_is_new_also_after_the_clock_was_set_back(
     tmp_path: Path, open_window: "Open"
 ) -> None:
     """In a full gallery all others are of tomorrow then, and the new one was the first to go."""
-    async with serving(tmp_path, max_attempts=1) as served:
+    async with serving(tmp_path) as served:
         window = await open_window(served.url)
         await window.fill_gallery("the oldest")
         await window.page.add_init_script("const { now } = Date; Date.now = () => now() - 86_400_000;")
         await window.page.reload()
         await window.sees_number(window.pictures, 200)
-        for prompt in ("a lighthouse", "/fail-once a tower"):
+        for prompt in ("a lighthouse", "a tower"):
+            if prompt == "a tower":
+                served.double.fault("/sdapi/v1/txt2img", "error")
             await window.paint(prompt)
-            if prompt.startswith("/fail-once"):
+            if prompt == "a tower":
+                await window.sees(window.job(prompt), "The painting server failed")
+                served.double.heal()
                 await window.press(window.job(prompt), "Keep trying")
             await window.sees_picture(prompt)
             await window.sees(window.pictures.first, prompt)

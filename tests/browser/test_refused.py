@@ -98,7 +98,8 @@ async def test_what_was_refused_for_good_is_not_asked_again_by_itself(
 
 async def test_a_failure_is_told_before_it_is_written_down(tmp_path: Path, open_window: "Open") -> None:
     """On a slow disk there was time to cancel what had failed: each later try was cancelled at once, too."""
-    async with serving(tmp_path, max_attempts=1) as served:
+    async with serving(tmp_path) as served:
+        served.double.fault("/sdapi/v1/txt2img", "error")
         window = await open_window(served.url)
         await window.page.evaluate(
             """() => {
@@ -113,11 +114,12 @@ async def test_a_failure_is_told_before_it_is_written_down(tmp_path: Path, open_
                 };
             }"""
         )
-        await window.paint("/fail-once a lighthouse")
-        card = window.job("/fail-once a lighthouse")
+        await window.paint("a lighthouse")
+        card = window.job("a lighthouse")
         await window.sees(card, "The painting server failed")
+        served.double.heal()
         await window.press(card, "Keep trying")
-        await window.sees_picture("/fail-once a lighthouse")
+        await window.sees_picture("a lighthouse")
 
 
 async def test_no_painting_server_is_up(tmp_path: Path, open_window: "Open") -> None:

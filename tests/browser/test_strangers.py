@@ -82,9 +82,7 @@ async def test_html_stays_a_text(tmp_path: Path, open_window: "Open") -> None:
         await window.sees_number(window.page.locator("img[src=x], [onerror], script:not([src])"), 0)
 
 
-async def test_a_page_that_is_translated_says_and_asks_the_same(
-    tmp_path: Path, open_window: "Open"
-) -> None:
+async def test_a_page_that_is_translated_says_and_asks_the_same(tmp_path: Path, open_window: "Open") -> None:
     """What is read stays translated while it is the same, and names and code are not other ones by it."""
     async with serving(tmp_path) as served:
         window = await open_window("about:blank")

@@ -23,7 +23,8 @@ class Window:
     """One page. `faults` are what its scripts did wrong: a test in which there are any fails.
 
     A request without an answer is printed. ERR_NETWORK_CHANGED is the machine's: a network interface came or
-    went (a container's, say), and Chromium breaks off all that it loads.
+    went (a container's, say), and Chromium breaks off all that it loads. The page goes on after that, and so
+    does a test that holds for what is asked for twice.
     """
 
     def __init__(self, page: Page) -> None:
@@ -67,7 +68,8 @@ class Window:
         return type(self)(await self.page.context.new_page())
 
     async def paint(self, *prompts: str) -> None:
-        """Write each and press Enter; waits for its card."""
+        """Write each and press Enter, once the page can hear it; waits for its card."""
+        await expect(self.page.get_by_role("group", name="Shape")).to_be_visible()  # its scripts are there
         for prompt in prompts:
             await self.prompt.fill(prompt)
             await self.prompt.press("Enter")
