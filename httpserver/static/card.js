@@ -1,4 +1,4 @@
-/** Card: a job on the wall. It shows how the job is, and what can be done. */
+/** Card: a job on the wall, how it is, and what can be done. */
 
 import { build, discard, onAct, write } from "./dom.js";
 import { stateWords } from "./words.js";

@@ -27,11 +27,12 @@ const opening = (async () => {
 	return gallery;
 })();
 
-/** A new job. Chance is chosen here, so that painting it anew gives the same picture. */
+/** A new job. Chance is chosen here: painted anew it is the same picture. */
 async function paint({ seed = -1, ...request }) {
 	const [chance, ...key] = crypto.getRandomValues(new Uint32Array(5));
 	await opening;
 	const record = { key: key.join("-"), at: now(), request: { ...request, seed: seed < 0 ? chance : seed } };
+	store.jobs.put(record);
 	start(record).scrollIntoView({ block: "nearest" });
 }
 

@@ -119,6 +119,23 @@ async def test_the_page_is_loaded_again_in_mid_job(tmp_path: Path, open_window: 
     assert len(served.double.txt2img_requests) == 2
 
 
+async def test_what_was_asked_for_is_written_down_at_once(tmp_path: Path, open_window: "Open") -> None:
+    """Not only once it may have a stream: for that a browser is asked up to four times."""
+    kept = """async () => {
+        const { store } = await import("/static/store.js");
+        while (!(await store.jobs.all()).length);
+    }"""
+    async with serving(tmp_path) as served:
+        window = await open_window(served.url)
+        await window.page.evaluate("() => { LockManager.prototype.request = () => new Promise(() => {}); }")
+        await window.paint("a lighthouse")
+        async with asyncio.timeout(15):
+            await window.page.evaluate(kept)
+        await window.page.reload()
+        await window.sees_picture("a lighthouse")
+    assert len(served.double.txt2img_requests) == 1
+
+
 async def test_the_page_is_closed_and_opened_when_all_is_done(tmp_path: Path, open_window: "Open") -> None:
     """The picture that was painted meanwhile is fetched; a second tab has no second one."""
     async with serving(tmp_path) as served:
