@@ -128,10 +128,13 @@ class Window:
         )
 
     async def keep_copies(self, count: int) -> None:
-        """Have the browser keep so many more pictures like its first, as if other tabs had painted them."""
+        """Have the browser keep so many more pictures like its first, as if other tabs had painted them.
+
+        By a module of its own: the page's may have been lost, and loaded by another address.
+        """
         await self.page.evaluate(
             """async (count) => {
-                const { store } = await import("/static/store.js");
+                const { store } = await import("/static/store.js?copies");
                 const { pictures } = store;
                 const [oldest] = await pictures.all();
                 const request = { ...oldest.request, input: "another" };
