@@ -1,11 +1,18 @@
 """Offers: what the backends can do at the moment, and what of it a job asks for."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
+from unicodedata import normalize
 
 from core.request import ImageRequest
+
+HASH = re.compile(r" \[[0-9a-f]+\]$", re.IGNORECASE)
+"""Of a model's file; stands at the end of its title."""
+ENDING = re.compile(r"\.(safetensors|sft|ckpt|pth?|gguf)$")
+"""Of a model's file."""
 
 
 class Kind(NamedTuple):
@@ -126,12 +133,19 @@ def _names(lists: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
 
 def flat_name(name: str) -> str:
     """What names of one model have in common: A1111 has `dir/Name.safetensors [hash]` and `dir_Name`."""
-    flat = name.split(" [", 1)[0].replace("\\", "/").replace("/", "_").lower()
-    for ending in (".safetensors", ".ckpt", ".gguf"):
-        flat = flat.removesuffix(ending)
-    return flat
+    return _flat(_path_of(name))
 
 
 def bare_name(name: str) -> str:
     """The same without the folder."""
-    return flat_name(name.split(" [", 1)[0].replace("\\", "/").rsplit("/", 1)[-1])
+    return _flat(_path_of(name).rsplit("/", 1)[-1])
+
+
+def _path_of(title: str) -> str:
+    """Without the hash at its end. What else stands in brackets is a part of the name."""
+    return HASH.sub("", title).replace("\\", "/")
+
+
+def _flat(path: str) -> str:
+    # macOS takes a file's letters apart from their accents, a keyboard does not.
+    return ENDING.sub("", normalize("NFC", path).replace("/", "_").lower())

@@ -72,7 +72,7 @@ def models_called(name: Any, models: Sequence[Model]) -> set[str]:
 def models_painting(name: Any, models: Sequence[Model]) -> set[str]:
     """The same by the name in a picture's info, where A1111 leaves out the folder: any of that name."""
     has_folder = isinstance(name, str) and ("/" in name or "\\" in name)
-    return models_called(name, models) if has_folder else _called(name, models, (_file_name,))
+    return models_called(name, models) if has_folder else _called(name, models, (bare_name,))
 
 
 def _called(name: Any, models: Sequence[Model], likenesses: Iterable[Callable[[str], str]]) -> set[str]:
@@ -84,11 +84,6 @@ def _called(name: Any, models: Sequence[Model], likenesses: Iterable[Callable[[s
         if found:
             return found
     return set()
-
-
-def _file_name(name: str) -> str:
-    """Its bare name, also where a folder's name has a bracket as a hash has."""
-    return bare_name(name.replace("\\", "/").rsplit("/", 1)[-1])
 
 
 def _offered(words: Any, key: str) -> Iterable[dict[str, Any]]:

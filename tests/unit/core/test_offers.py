@@ -26,6 +26,20 @@ def test_a_model_in_a_folder_is_found_by_its_title(name: str) -> None:
     assert catalog("xl_anime", "v1_anime").model_named(name) == "xl_anime"
 
 
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("sd [xl]/beta.safetensors [0123456789]", "beta"),
+        ("sd [xl]/beta.safetensors [0123456789]", "sd [xl]/beta"),
+        ("Ka\u0308fer.sft", "k\u00e4fer"),
+        ("old.pt", "Old"),
+    ],
+)
+def test_a_model_is_found_by_all_that_is_its_name(model: str, name: str) -> None:
+    """Brackets that hold no hash are; how an accent is written, and which ending a file has, are not."""
+    assert catalog("sd [v1]/x.safetensors", model).model_named(name) == model
+
+
 def test_a_model_that_nobody_has_is_not_found() -> None:
     assert catalog(XL).model_named("dreamshaper") is None
 
