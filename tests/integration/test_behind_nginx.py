@@ -101,8 +101,9 @@ def speaks_ipv6() -> bool:
 
 def on_loopback(conf: str, port: int) -> str:
     """The lines of the docs, at this port."""
-    there = f"listen [::1]:{port};" if speaks_ipv6() else ""
-    return conf.replace("listen 80;", f"listen 127.0.0.1:{port};").replace("listen [::]:80;", there)
+    conf = conf.replace("listen 80 ", f"listen 127.0.0.1:{port} ")
+    there = f"listen [::1]:{port} " if speaks_ipv6() else "# "
+    return conf.replace("listen [::]:80 ", there)
 
 
 def of_two_front_ends(port: int, first: int, second: int) -> str:
