@@ -18,6 +18,17 @@ the server:
   --server or SD_B64_URL names it, --key or SD_B64_KEY (or a file, SD_B64_KEY_FILE) holds its API key.
   Otherwise it is the one on this machine, with HTTP_PORT and API_KEY read as `sd-b64 serve` reads them.
 """
+_SERVE = """\
+settings:
+  are environment variables, or lines of a file .env in the current folder. Some of them (all: .env.example):
+
+  SD_BACKENDS=http://192.168.1.20:7860   the painting servers, comma-separated
+  HTTP_HOST=0.0.0.0                      let other machines in, who need an API_KEY
+  HTTP_PORT=5000                         the port of HTTP; the websocket's is WS_PORT
+  API_KEY=...                            what callers have to send
+  REDIS_URL=redis://127.0.0.1:6379/0     a Valkey, by which several processes share one queue
+  DISCORD_TOKEN=...                      start the Discord bot, too
+"""
 _IMAGINE = """\
 examples:
   sd-b64 imagine "a monkey with a hat"
@@ -56,7 +67,14 @@ def parser() -> ArgumentParser:
     top = Parser(prog="sd-b64", description="The front door to Stable Diffusion.")
     top.add_argument("--version", action=Version, nargs=0, help="show the version and exit")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    commands.add_parser("serve", help="start everything in one process: HTTP, websocket, a painter if needed")
+    commands.add_parser(
+        "serve",
+        help="start everything in one process: HTTP, websocket, a painter if needed",
+        description="Start HTTP, the websocket and, if no server is named or found, the demo painter. "
+        "Ctrl-C stops it: pictures being painted are finished first.",
+        epilog=_SERVE,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
     _add_imagine(
         commands.add_parser(
             "imagine",

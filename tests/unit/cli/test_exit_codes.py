@@ -9,7 +9,9 @@ import pytest
 from cli.arguments import parser
 from cli.exit_codes import EXIT_CODES, MEANINGS
 from cli.failures import Failure
+from core.environment import load
 from core.errors import ERRORS
+from core.settings import KNOWN
 
 ROOT = Path(__file__).parents[3]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,12 +36,18 @@ def test_the_readme_and_the_help_tell_them() -> None:
 
 
 def test_the_readme_names_every_option() -> None:
-    """Of both commands, but for --help."""
+    """Of all commands, but for --help."""
     for name, command in commands().items():
         options = {option for action in command._actions for option in action.option_strings[-1:]}
         told = set(re.findall(r"`(--?[\w-]+)", README))
         missing = options - told - {"--help"}
         assert missing == set(), name
+
+
+def test_the_help_of_serve_names_settings_that_can_be_read() -> None:
+    shown = dict(re.findall(r"^  ([A-Z_]+)=(\S+)", commands()["serve"].format_help(), flags=re.MULTILINE))
+    assert {"SD_BACKENDS", "HTTP_HOST", "API_KEY", "REDIS_URL"} <= shown.keys() <= set(KNOWN)
+    load(shown, dotenv=None)
 
 
 @pytest.mark.parametrize(
@@ -74,4 +82,4 @@ def commands() -> dict[str, ArgumentParser]:
     (subparsers,) = (action for action in parser()._actions if action.dest == "command")
     found = subparsers.choices
     assert isinstance(found, dict)
-    return {name: command for name, command in found.items() if name in {"imagine", "status"}}
+    return found
