@@ -10,7 +10,7 @@
 --                      told last of it while it runs; `preview`: that with its preview; said:PROCESS: the number of
 --                      what that one said last of what it watches
 --   l:KIND      zset   a line: jobs of one kind by start; a member says turn, arrival, cost and id. Where turns were
---                      taken (turns.lua): start (in the job `at`) and turn are those of the one it stands behind;
+--                      taken (turns.lua): start (in the job `at`) and turn are right behind those of another one;
 --                      `due` is by how much newcomers may still go before it, `passed` those that have it less by this
 --   kinds       hash   the kinds that wait, each with its cost in all
 --   passed:KIND list   jobs that were preferred to one in this line: "start member arrivals-until-then"
