@@ -45,7 +45,7 @@ from core.request import (
     parse_request,
 )
 from core.settings import Settings, SettingsError
-from core.stall import Stall, write_together
+from core.stall import Stall, notice_vanished, write_together
 from core.status import BackendStatus, Status
 from core.variables import BackendAddress
 from core.watch import Watch
@@ -111,6 +111,7 @@ __all__ = [
     "forget_output",
     "is_heard",
     "listening",
+    "notice_vanished",
     "open_output",
     "open_session",
     "parse_flag",

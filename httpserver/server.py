@@ -1,14 +1,13 @@
 """The server: the routes, and the life of the socket that they listen on."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
-from core import Access, Gateway, Settings
+from core import Access, Gateway, Settings, notice_vanished
 from httpserver import jobs, page, state, text
 from httpserver.connection import LONGEST_LINE, Connection
 from httpserver.entrance import last_if_chunked, with_short_paths, without_odd_wishes
@@ -22,20 +21,9 @@ BACKLOG = 1024
 """Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
 Who finds no room there tries again after one second, then two, then four; asyncio has 100.
 """
-VANISHED = (
-    ("TCP_KEEPIDLE", 60),
-    ("TCP_KEEPALIVE", 60),
-    ("TCP_KEEPINTVL", 10),
-    ("TCP_KEEPCNT", 3),
-    ("TCP_USER_TIMEOUT", 120_000),
-)
-"""When the system gives up a client that lost its power or its network, to which nothing is sent before its
-picture, or so little that all of it lies in the system.
-
-It is asked after 60 seconds, as in deploy/nginx.conf, where by themselves systems do that after two hours;
-macOS has another name for the first. What it does not acknowledge would be sent again for a quarter of an
-hour; Linux alone has a bound for that, in milliseconds: as long as STALL_SECONDS.
-"""
+VANISHED_SECONDS = 60
+"""After how much silence a client is asked whether it is there, as in deploy/nginx.conf: before its picture
+nothing is sent to it, or so little that all of it lies in the system."""
 CLOSING_SECONDS = 2.0
 """What is left to write when the server closes gets this long, and then as long again."""
 
@@ -89,11 +77,8 @@ async def _socket(runner: web.AppRunner, host: str, port: int) -> AsyncIterator[
         lambda: Connection(manager, loop=loop, **options), host, port, backlog=BACKLOG, start_serving=False
     )
     try:
-        for listener in server.sockets:  # its connections inherit it; that they are asked at all is aiohttp's
-            for option, value in VANISHED:
-                if hasattr(socket, option):
-                    with suppress(OSError):  # WSL 1 knows Linux' last one by name alone
-                        listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        for listener in server.sockets:
+            notice_vanished(listener, VANISHED_SECONDS)
         await server.start_serving()
         yield server.sockets[0].getsockname()[1]
     finally:

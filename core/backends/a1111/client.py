@@ -5,7 +5,7 @@ import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -29,6 +29,7 @@ from core.backends.a1111.refusal import (
     short,
 )
 from core.errors import BackendError, SdError
+from core.stall import notice_vanished
 from core.variables import LOOPBACK, BackendAddress
 
 CONNECT_SECONDS = 5.0
@@ -46,6 +47,8 @@ FROM_CONTAINERS = "host.docker.internal"
 """What a container calls the machine that it runs on."""
 NOT_IMPLEMENTED = 501
 """What a server may answer, too, for an endpoint that it lacks (RFC 9110, 15.6.2)."""
+VANISHED_SECONDS = 30
+"""After how much silence a server is asked whether it is there."""
 IMPATIENT = {504, 524}
 """What a proxy answers that has waited for long enough, and no server; the second is Cloudflare's."""
 TOO_MANY = 429
@@ -74,26 +77,10 @@ async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def _socket(address: Any) -> socket.socket:
-    """With TCP keep-alive, so that a host that vanished while it painted is noticed at all.
-
-    One that vanished while its connection was idle as soon: what it does not acknowledge would be sent to it
-    again and again, for a quarter of an hour, and keep-alive asks nothing meanwhile.
-    """
+    """One by which a host is noticed that vanished while it painted, or while its connection was idle."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    # macOS has another name for the first, and none for the last, which counts milliseconds.
-    options = (
-        ("TCP_KEEPIDLE", 30),
-        ("TCP_KEEPALIVE", 30),
-        ("TCP_KEEPINTVL", 10),
-        ("TCP_KEEPCNT", 3),
-        ("TCP_USER_TIMEOUT", 60_000),
-    )
-    for option, value in options:
-        if hasattr(socket, option):
-            with suppress(OSError):  # WSL 1 has the name of the last, and not the option
-                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    notice_vanished(made, VANISHED_SECONDS)
     return made
 
 
