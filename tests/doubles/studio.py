@@ -38,6 +38,13 @@ class Studio:
         request = ImageRequest(prompt=prompt, **more)
         return await self.backend.paint(task, request, self._hear, wishes or Wishes(ALONE))
 
+    async def half_painted(self, prompt: str = "a cat") -> "asyncio.Task[Completed]":
+        """One that the server has under way, until it is released."""
+        self.double.hold(at=2)
+        painting = asyncio.create_task(self.paint(prompt))
+        await self.double.until(lambda: self.double.is_painting(TASK))
+        return painting
+
     async def give_up_on_one(self) -> None:
         """A proxy tells of a 504 while the server paints on."""
         await self.backend.look()

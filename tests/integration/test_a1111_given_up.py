@@ -15,9 +15,7 @@ from tests.doubles.studio import TASK, Studio, studio
 async def test_what_a_server_may_still_paint_after_the_connection_broke_is_seen_to_first() -> None:
     async with studio() as it:
         await it.backend.look()
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting = await it.half_painted()
         await it.double.go_away(crash=False)
         with pytest.raises(BackendError, match="broke"):
             await painting
@@ -31,9 +29,7 @@ async def test_a_picture_that_was_hung_up_on_is_stopped_before_the_next_one_is_p
     """By a worker with a fault of its own, say, which has no time to interrupt it."""
     async with studio() as it:
         await it.backend.look()
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting = await it.half_painted()
         painting.cancel()
         await asyncio.wait({painting})
         offer = await it.backend.look()
@@ -149,9 +145,7 @@ async def test_a_failed_picture_that_the_server_still_calls_active_is_gone_once_
     """A1111 does so; a job that was given up before must not keep its server from all others."""
     async with studio(tells_task=False) as it:
         await it.backend.look()
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint("/oom"))
-        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting = await it.half_painted("/oom")
         await it.double.go_away(crash=False)
         with pytest.raises(BackendError, match="broke"):
             await painting
@@ -166,9 +160,7 @@ async def test_a_failed_picture_that_the_server_still_calls_active_is_gone_once_
 async def test_an_interrupt_stops_our_task_and_the_painting_returns(tells_task: bool) -> None:
     """Also where only the answer about the task itself tells that it runs, as on A1111."""
     async with studio(tells_task=tells_task) as it:
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting = await it.half_painted()
         await it.backend.interrupt(TASK)
         await painting
         assert it.double.interrupts == [TASK]
@@ -178,9 +170,7 @@ async def test_an_interrupt_stops_our_task_and_the_painting_returns(tells_task: 
 async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
     """The answer to the interrupted picture came while the server was asked whether it still runs."""
     async with studio() as it:
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting = await it.half_painted()
         it.double.fault("/sdapi/v1/progress", "hang")
         stopping = asyncio.create_task(it.backend.interrupt(TASK))
         await it.double.until(lambda: it.double.count("/sdapi/v1/progress"))
@@ -197,9 +187,7 @@ async def test_nothing_is_remembered_of_an_interrupt_that_was_cut_off() -> None:
 async def being_interrupted(it: Studio) -> tuple["asyncio.Task[Completed]", "asyncio.Task[None]"]:
     """A picture in its middle, and the interrupt of it, which the server does not answer yet."""
     await it.backend.look()
-    it.double.hold(at=2)
-    painting = asyncio.create_task(it.paint())
-    await it.double.until(lambda: it.double.is_painting(TASK))
+    painting = await it.half_painted()
     it.double.fault("/sdapi/v1/interrupt", "hang")
     stopping = asyncio.create_task(it.backend.interrupt(TASK))
     await it.double.until(lambda: it.double.count("/sdapi/v1/interrupt"))
@@ -241,9 +229,7 @@ async def test_what_is_told_of_a_picture_only_after_its_answer_interrupts_nobody
     """That it is painted was true as it was told: by now its owner paints by hand."""
     async with studio() as it:
         await it.backend.look()
-        it.double.hold(at=2)
-        painting = asyncio.create_task(it.paint())
-        await it.double.until(lambda: it.double.is_painting(TASK))
+        painting = await it.half_painted()
         it.double.fault("/sdapi/v1/progress", "late")
         stopping = asyncio.create_task(it.backend.interrupt(TASK))
         await it.double.until(lambda: it.double.count("/sdapi/v1/progress") == 2)
