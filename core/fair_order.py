@@ -77,7 +77,8 @@ class FairOrder(Generic[K]):
         self._forget_at = 64
 
     def __len__(self) -> int:
-        return len(self._waiting) - sum(map(len, self._leaving.values()))
+        waiting = len(self._waiting)
+        return waiting - sum(map(len, self._leaving.values())) if self._leaving else waiting
 
     def add(
         self, id: str, caller: str, cost: float, kind: K, competes: Callable[[K], bool] = lambda _: False
@@ -108,6 +109,8 @@ class FairOrder(Generic[K]):
         starts no more than `slack` cost units after the first of another caller, and none has been passed
         over for more than `slack` in all.
         """
+        if not self._waiting:
+            return None
         self._settle()
         heads = {kind: line.first() for kind, line in self._lines.items() if accepts(kind)}
         if not heads:
@@ -189,7 +192,7 @@ class FairOrder(Generic[K]):
         """
         now = self._virtual_time
         late = [kind for kind, line in self._lines.items() if line.first()[0] < now]
-        if not any(competes(kind) for kind in late):
+        if not (late and any(competes(kind) for kind in late)):
             return None, cost, ()
         lines = {kind: line for kind, line in self._lines.items() if competes(kind)}
         if sum(map(len, lines.values())) > MOST_LATE:

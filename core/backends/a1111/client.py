@@ -174,8 +174,8 @@ class Client:
                 allow_redirects=False,
                 **options,
             ) as response:
-                encoding = response.headers.get("Content-Encoding") or "identity"
-                if encoding.lower() != "identity":
+                encoding = response.headers.get("Content-Encoding")
+                if encoding and encoding.lower() != "identity":
                     response.close()
                     raise BackendError(
                         f"{self.name}: answers in {short(encoding)} although it was asked not to compress"

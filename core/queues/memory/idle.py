@@ -47,10 +47,11 @@ class Idle:
         if avoid is not None:
             ranked = tuple(sorted(ranked, key=lambda backend: backend == avoid))
         for backend in ranked:
-            woken = self._waiting.pop(backend, None)
-            if woken is not None and not woken.done():
-                woken.set_result(kind)
-                return
+            if backend in self._waiting:
+                woken = self._waiting.pop(backend)
+                if not woken.done():
+                    woken.set_result(kind)
+                    return
 
     def wake_all(self) -> None:
         """Wake everybody, to look again."""

@@ -20,7 +20,6 @@ class Lease(Struct):
 
     attempt: int
     backend: str
-    cost: float
     started: float
     deadline: float | None
     changed: asyncio.Event | None = None
@@ -40,6 +39,8 @@ class Job(Struct, eq=False):
     keep: bool
     kind: Kind
     """What it demands of a backend."""
+    cost: float
+    """The request's, reckoned once."""
     watches: set[Watch] = field(default_factory=set)
     last: Event | None = None
     """What was told last: a late watcher begins with it. None: it waits, and nobody watched it yet."""

@@ -131,8 +131,11 @@ class Jobs:
     def busy(self) -> dict[str, float]:
         """How many seconds each backend that paints will go on."""
         now = self._clock()
-        leases = [job.lease for job in self._running.values()]
-        runs = [(lease.backend, lease.started, lease.cost) for lease in leases if lease is not None]
+        runs = [
+            (job.lease.backend, job.lease.started, job.cost)
+            for job in self._running.values()
+            if job.lease is not None
+        ]
         return busy_seconds(runs, self._offers.paces(now), now)
 
     # --- who looks
@@ -168,7 +171,7 @@ class Jobs:
     def add(self, id: str, request: ImageRequest, caller: Caller, *, keep: bool) -> Job:
         """A new job; the result that was kept under its id goes."""
         self._kept.forget(id)
-        job = self._live[id] = Job(id, request, caller, keep, kind_of(request))
+        job = self._live[id] = Job(id, request, caller, keep, kind_of(request), request.cost)
         self._places.add(job, self._offers.takers(self._clock()))
         self._note_unwatched(job)
         return job
@@ -181,8 +184,7 @@ class Jobs:
         if not job:
             return None
         job.attempts += 1
-        cost = job.request.cost
-        job.lease = Lease(next(self._attempts), backend, cost, now, now + self._lease_ttl)
+        job.lease = Lease(next(self._attempts), backend, now, now + self._lease_ttl)
         self._running[job.id] = job
         self._outlooks_until = float("-inf")
         self.nothing_runs.clear()
@@ -246,7 +248,7 @@ class Jobs:
 
     def _queued_event(self, job: Job, ahead: int, work: float) -> Queued:
         """The event that tells of a place."""
-        return queued_event(self._outlook(job.kind), ahead, work, job.request.cost, job.attempts + 1)
+        return queued_event(self._outlook(job.kind), ahead, work, job.cost, job.attempts + 1)
 
     def _outlook(self, kind: Kind) -> Outlook:
         """What jobs of a kind may expect, as of the last look."""

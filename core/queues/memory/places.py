@@ -39,7 +39,7 @@ class Places:
         self._order.add(
             job.id,
             job.caller.name,
-            job.request.cost,
+            job.cost,
             job.kind,
             lambda kind: group.competes_with(group_of(kind)),
         )
@@ -57,16 +57,18 @@ class Places:
 
     def take(self, offer: Offer, may_have: Callable[[Job], bool]) -> Job | None:
         """The next job for this backend; `may_have` says whether it may get one that came back."""
-        job = next(
-            (job for job in self._returned.values() if offer.accepts(job.kind) and may_have(job)), None
-        )
-        if job is not None:
-            del self._returned[job.id]
-        elif (id := self._order.take(offer.accepts, offer.has_loaded, self._slack)) is not None:
+        job = self._take_returned(offer, may_have) if self._returned else None
+        if job is None and (id := self._order.take(offer.accepts, offer.has_loaded, self._slack)) is not None:
             job = self._live[id]
         if job is not None:
             self._count(job, -1)
         return job
+
+    def _take_returned(self, offer: Offer, may_have: Callable[[Job], bool]) -> Job | None:
+        for job in self._returned.values():
+            if offer.accepts(job.kind) and may_have(job):
+                return self._returned.pop(job.id)
+        return None
 
     def ahead(self, job: Job, offers: tuple[Offer, ...], busy: Mapping[str, float]) -> tuple[int, float]:
         """Jobs ahead that compete for the same backends, and the work until its turn comes."""
@@ -110,5 +112,5 @@ class Places:
         for other in self._returned.values():
             if other is job:
                 break
-            waiting.add(other.kind, 1, other.request.cost)
+            waiting.add(other.kind, 1, other.cost)
         return waiting
