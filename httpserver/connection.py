@@ -120,7 +120,8 @@ class Connection(web.RequestHandler):
                 data = self._with_escapes(data)
         before = self._request_count
         super().data_received(data)
-        self._left -= min(self._left, len(data))
+        if self._left:
+            self._left -= min(self._left, len(data))
         if self._messages:
             self._body = self._messages[-1][1]
         if self._upgraded:  # nothing is, here: the next request follows
@@ -150,8 +151,9 @@ class Connection(web.RequestHandler):
         if not self._body.is_eof():
             return len(data)
         last = b"" if self._late is None else self._last
-        empty_lines = 0 if last else len(data) - len(data.lstrip(b"\r\n"))
-        so_far = last + data
+        so_far, empty_lines = last + data, 0
+        if not last and data.startswith((b"\r", b"\n")):
+            empty_lines = len(data) - len(data.lstrip(b"\r\n"))
         end = so_far.find(b"\r\n\r\n", empty_lines)
         self._last = so_far[-3:]
         return len(data) if end < 0 else end + 4 - len(last)

@@ -21,21 +21,26 @@ Factory = Callable[..., BaseRequest]
 def with_short_paths(handler: Handler) -> Handler:
     """Let only requests through whose path can be one of ours; what is at fault is said before the routes."""
 
-    async def handle(request: BaseRequest) -> web.StreamResponse:
-        if len(request.raw_path.partition("?")[0]) <= LONGEST_PATH:
-            return await handler(request)
-        answer = problem_answer(NotFound("there is nothing at so long a path"))
-        answer.headers.update(ALWAYS)
-        return answer
+    def handle(request: BaseRequest) -> Awaitable[web.StreamResponse]:
+        is_short = len(request.raw_path.partition("?")[0]) <= LONGEST_PATH
+        return handler(request) if is_short else _refuse_path()
 
     return handle
 
 
-def without_odd_wishes(factory: Factory) -> Factory:
-    """Make requests as if what nobody can expect were not there.
+async def _refuse_path() -> web.StreamResponse:
+    answer = problem_answer(NotFound("there is nothing at so long a path"))
+    answer.headers.update(ALWAYS)
+    return answer
 
-    aiohttp would refuse it and quote it, which fails for some bytes; so does a clone of a request, for those
-    of any header. A clone's answer would also lack the headers for pages: it is finished with the first one.
+
+def with_plain_heads(factory: Factory) -> Factory:
+    """Make requests as if what nobody can expect were not there, and one with a body in chunks the last one.
+
+    aiohttp (3.14.5) would refuse an odd `Expect` and quote it, which fails for some bytes; so does a clone of
+    a request, for those of any header. A clone's answer would also lack the headers for pages: it is finished
+    with the first one. And it takes the last header behind a body in chunks for one of its connection's next
+    request, which may be somebody else's where a proxy shares its connections.
     """
 
     def make(message: RawRequestMessage, *others: Any) -> BaseRequest:
@@ -43,19 +48,6 @@ def without_odd_wishes(factory: Factory) -> Factory:
             headers = message.headers.copy()
             headers.popall("Expect")
             message = message._replace(headers=CIMultiDictProxy(headers))
-        return factory(message, *others)
-
-    return make
-
-
-def last_if_chunked(factory: Factory) -> Factory:
-    """Make a request with a body in chunks the last one of its connection.
-
-    aiohttp (3.14.5) takes the last header behind such a body for one of the next request, which may be
-    somebody else's where a proxy shares its connections.
-    """
-
-    def make(message: RawRequestMessage, *others: Any) -> BaseRequest:
         if message.chunked:
             message = message._replace(should_close=True)
         return factory(message, *others)

@@ -113,7 +113,7 @@ def read_options(fields: Mapping[str, object], allowed: Sequence[str] = ()) -> d
         if name not in allowed:
             there_are = f"; there are: {', '.join(allowed)}" if allowed else " here"
             raise _refusal(name, f"no such parameter{there_are}")
-    return {name: parse_flag(name, fields.get(name)) for name in OPTIONS}
+    return {name: name in fields and parse_flag(name, fields[name]) for name in OPTIONS}
 
 
 def read_prefer(headers: Sequence[str]) -> Preference:

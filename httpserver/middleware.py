@@ -5,6 +5,7 @@ so it ends after the first.
 """
 
 import logging
+from functools import partial
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -71,33 +72,26 @@ async def finish_headers(request: web.Request, response: web.StreamResponse) -> 
 
 async def _enter(request: web.Request) -> bool:
     """Raise Forbidden or Unauthorized, or know who asks; false for a preflight, which asks for nothing."""
-    access, headers = request.app[ACCESS], _headers(request)
-    if not request.path.startswith(_OPEN_FOLDER):  # by them the page can say that it is refused, and why
+    access, headers, path = request.app[ACCESS], _headers(request), request.path
+    is_of_page = path.startswith(_OPEN_FOLDER)
+    if not is_of_page:  # by these files the page can say that it is refused, and why
         access.check_browser(headers)
     for purpose in (*headers("Sec-Purpose"), *headers("Purpose")):
         if "prefetch" in purpose.lower():
             raise Forbidden("nothing is painted ahead of time: prefetches are refused")
     if request.method == "OPTIONS" and headers("Access-Control-Request-Method"):
         return False
-    if not _needs_no_key(request.path):
+    # Probes have no key, and learn nothing but whether to send work here. The page and its files hold nothing
+    # of anybody's; a browser that opens it has no way to send a key before the page asks for one.
+    if not (is_of_page or path in _OPEN_PATHS):
         access.check_key(headers)
-    if request.path != _ALIVE:  # that is told also while a name server leaves open who asks
+    if path != _ALIVE:  # that is told also while a name server leaves open who asks
         request[VISITOR] = await access.visitor(headers, request.remote or "")
     return True
 
 
-def _needs_no_key(path: str) -> bool:
-    """Probes have none, and learn nothing but whether to send work here.
-
-    The page and its files hold nothing of anybody's; a browser that opens it has no way to send a key before
-    the page asks for one.
-    """
-    return path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER)
-
-
 def _headers(request: web.Request) -> Headers:
-    getall = request.headers.getall
-    return lambda name: getall(name, ())
+    return partial(request.headers.getall, default=())
 
 
 def _break_off(request: web.Request) -> web.Response | None:

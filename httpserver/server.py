@@ -10,7 +10,7 @@ from aiohttp import web
 from core import Access, Gateway, Settings, notice_vanished
 from httpserver import jobs, page, state, text
 from httpserver.connection import LONGEST_LINE, Connection
-from httpserver.entrance import last_if_chunked, with_short_paths, without_odd_wishes
+from httpserver.entrance import with_plain_heads, with_short_paths
 from httpserver.keys import ACCESS, CLOSING, GATEWAY, LIMITS, PROMPTS
 from httpserver.middleware import admit, finish_headers
 from httpserver.prompt_file import PromptFile
@@ -66,7 +66,7 @@ async def _socket(runner: web.AppRunner, host: str, port: int) -> AsyncIterator[
     manager = runner.server
     assert manager is not None
     manager.request_handler = with_short_paths(manager.request_handler)
-    manager.request_factory = last_if_chunked(without_odd_wishes(manager.request_factory))
+    manager.request_factory = with_plain_heads(manager.request_factory)
     options: dict[str, Any] = {
         "access_log": None,  # costs time for each picture, and a proxy writes one
         "auto_decompress": False,  # see unpack
