@@ -127,7 +127,7 @@ class Standing:
 
     async def tell_news(self) -> None:
         """Say the offer if the queue knows another one."""
-        if self.offer != self._told:
+        if self.offer is not self._told and self.offer != self._told:
             await self.tell()
 
     async def failed(self, problem: str, *, counts: bool, rest: float = 0.0) -> None:

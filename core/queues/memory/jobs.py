@@ -142,12 +142,12 @@ class Jobs:
 
     def watch(self, job: Job, watch: Watch) -> None:
         """Begin a watch with the job's last state; it goes on as long as the job does."""
-        waits = job.lease is None and not job.ended
-        if watch.place and waits and (place := self.place(job)) != job.last:
+        is_over = job.ended is not None
+        if watch.place and job.lease is None and not is_over and (place := self.place(job)) != job.last:
             job.tell(place)  # the others, too: the pulse tells of what has changed since
         if job.last is not None:
             watch.begin(job.last)
-        if not job.ended:
+        if not is_over:
             job.watches.add(watch)
             self._unwatched.pop(job.id, None)
             if job.lease is not None and watch.progress:

@@ -3,6 +3,7 @@
 First the few that came back from a backend, in the order in which they came back, then the fair order.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 
 from core.fair_order import FairOrder
@@ -21,7 +22,7 @@ class Places:
         self._order: FairOrder[Kind] = FairOrder()
         self._returned: dict[str, Job] = {}
         self._competition = Competition()
-        self.of_callers: dict[str, int] = {}
+        self.of_callers: defaultdict[str, int] = defaultdict(int)
         """How many jobs of each caller wait, those that came back included."""
 
     def __len__(self) -> int:
@@ -95,7 +96,7 @@ class Places:
     def _count(self, job: Job, by: int) -> None:
         """So many more of its caller's jobs wait."""
         caller = job.caller.name
-        self.of_callers[caller] = self.of_callers.get(caller, 0) + by
+        self.of_callers[caller] += by
         if not self.of_callers[caller]:
             del self.of_callers[caller]
 
