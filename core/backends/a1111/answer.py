@@ -59,7 +59,7 @@ class Metadata(Struct):
     info: Any = None
 
 
-class _Whole(Struct):
+class _Parsed(Struct):
     """The same where the parser reads all of it, and `info` once its length is known."""
 
     images: Annotated[list[str], Meta(max_length=MOST_IMAGES)] | None = None
@@ -96,14 +96,14 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
     size = sum(map(len, images))
     if len(body) - size > LARGEST_SHARE_BESIDE * size:
         images = [memoryview(bytes(image)) for image in images]  # copied, to let go of the rest
-    first = _whole(info.seed, seed)
+    first = _number(info.seed, seed)
     longest = LONGEST_METADATA + len(request.prompt) + len(request.negative_prompt)
     return Completed(
         images=tuple(
             _image(
                 image,
                 backend,
-                _whole(_item(seeds, n), first + n),
+                _number(_item(seeds, n), first + n),
                 _text(_item(infotexts, n))[:longest],
             )
             for n, image in enumerate(images)
@@ -112,9 +112,9 @@ def read_answer(body: bytes, request: ImageRequest, seed: int, backend: str, sec
         seconds=seconds,
         model=info.sd_model_name if is_name(info.sd_model_name) else request.model,
         sampler_name=info.sampler_name if is_name(info.sampler_name) else request.sampler_name,
-        width=_whole(info.width, request.width),
-        height=_whole(info.height, request.height),
-        steps=_whole(info.steps, request.steps),
+        width=_number(info.width, request.width),
+        height=_number(info.height, request.height),
+        steps=_number(info.steps, request.steps),
     )
 
 
@@ -135,7 +135,7 @@ def _asked_for(count: int, images: list[Span], infotexts: Any, info: _Info) -> t
 
     With return_grid on, the grid of all comes first, and a text for it; what an extension adds comes last.
     """
-    begin = min(_whole(info.index_of_first_image, 1), len(images) - count)
+    begin = min(_number(info.index_of_first_image, 1), len(images) - count)
     if isinstance(infotexts, list) and len(infotexts) > count:
         infotexts = infotexts[begin:]
     return images[begin : begin + count], infotexts
@@ -185,10 +185,10 @@ def parse_images(body: bytes, most: int = MOST_INFO) -> tuple[list[Span], Metada
 
     Raises ValueError or msgspec.DecodeError.
     """
-    whole = msgspec.json.decode(body.decode(), type=_Whole)
-    info = bytes(whole.info)
+    parsed = msgspec.json.decode(body.decode(), type=_Parsed)
+    info = bytes(parsed.info)
     metadata = Metadata(info=msgspec.json.decode(info) if len(info) <= most else None)
-    return [_plain_span(image) for image in whole.images or []], metadata
+    return [_plain_span(image) for image in parsed.images or []], metadata
 
 
 def _plain_span(image: str) -> Span:
@@ -264,7 +264,7 @@ def _item(items: object, number: int) -> object:
     return items[number] if isinstance(items, list) and number < len(items) else None
 
 
-def _whole(value: object, otherwise: int) -> int:
+def _number(value: object, otherwise: int) -> int:
     # A boolean is an int as well, and what needs more than 64 bits is none that anybody could hand on.
     return value if type(value) is int and 0 <= value < 1 << 63 else otherwise
 
