@@ -8,8 +8,8 @@
 
 It refuses what Discord refuses: a second answer (40060), one after 3 s (10062), a token after 15 minutes
 (50027), texts and files that are too long (50035, 413), options that were not synced (NotOffered). Its clock
-is its own: `discord.skip(seconds)`. `discord.fault(...)` makes requests fail, `cut`, `reconnect` and
-`invalidate` disturb the gateway.
+is its own: `discord.skip(seconds)`. `discord.fault(...)` makes requests fail, `cut` and `reconnect` disturb
+the gateway.
 
 Why not simcord, an in-process Discord: it runs no bot whose tasks wait for events, as all of ours do, and
 knows neither several replicas nor sockets that break. Its checks of payloads and options (version 3.2.1) were

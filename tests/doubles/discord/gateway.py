@@ -164,10 +164,3 @@ class Gateway:
         for session in self.connected:
             assert session.socket is not None
             await session.socket.send_json({"op": RECONNECT})
-
-    async def invalidate(self) -> None:
-        """Opcode 9: the session is no more."""
-        connected, self.sessions = self.connected, []
-        for session in connected:
-            assert session.socket is not None
-            await session.socket.send_json({"op": INVALID, "d": False})
