@@ -31,7 +31,7 @@ from core.errors import (
 )
 from core.events import Cancelled, Completed, End, Event, Failed, Image, Progress, Queued, Started
 from core.gateway import Gateway
-from core.listening import listening, reachable
+from core.listening import BACKLOG, listening, reachable
 from core.offers import Catalog, Offer
 from core.process import announce, cut_off_by_signal, forget_output, open_output, run, stop_signal
 from core.request import (
@@ -51,6 +51,7 @@ from core.variables import BackendAddress
 from core.watch import Watch
 
 __all__ = [
+    "BACKLOG",
     "ERRORS",
     "FIELDS",
     "FROM_CONTAINERS",

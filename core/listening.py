@@ -14,6 +14,9 @@ PORTS = "HTTP_PORT", "WS_PORT", "ENGINE_PORT"
 """The variables of all servers that one program may have."""
 NEAR = 20
 """How many ports after the default one are tried."""
+BACKLOG = 1024
+"""Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
+Who finds no room there tries again after one second, then two, then four; asyncio has 100."""
 
 Listen = Callable[[int], AbstractAsyncContextManager[int]]
 """Enters a server on a port (0: a free one) and gives the one that it got. Raises OSError."""

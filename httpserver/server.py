@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from core import Access, Gateway, Settings, notice_vanished
+from core import BACKLOG, Access, Gateway, Settings, notice_vanished
 from httpserver import jobs, page, state, text
 from httpserver.connection import LONGEST_LINE, Connection
 from httpserver.entrance import with_plain_heads, with_short_paths
@@ -17,10 +17,6 @@ from httpserver.prompt_file import PromptFile
 
 KEEP_ALIVE_SECONDS = 75.0
 """An idle connection's life; a proxy keeps it shorter (nginx: 60), so that it is the one that closes."""
-BACKLOG = 1024
-"""Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
-Who finds no room there tries again after one second, then two, then four; asyncio has 100.
-"""
 VANISHED_SECONDS = 60
 """After how much silence a client is asked whether it is there, as in deploy/nginx.conf: before its picture
 nothing is sent to it, or so little that all of it lies in the system."""

@@ -7,7 +7,7 @@ from typing import cast
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from core import Access, Gateway, Settings
+from core import BACKLOG, Access, Gateway, Settings
 from wsserver.connection import Connection
 from wsserver.handshake import Handshake
 from wsserver.peer import PARTING_SECONDS, Peer
@@ -17,10 +17,6 @@ PING_INTERVAL = 10.0
 PONG_TIMEOUT = 30.0
 """Together about the time after which a dead peer is noticed; the second is also what a slow one has to read
 what the kernel holds for it, as the ping stands behind that."""
-BACKLOG = 1024
-"""Connections that wait to be taken, as when all clients of a front end that was restarted come back at once.
-Who finds no room there tries again after one second, then two, then four; asyncio has 100.
-"""
 OPEN_SECONDS = 5.0
 """How long a handshake may take."""
 FLUSH_SECONDS = 5.0
