@@ -51,12 +51,11 @@ class Waiting(Struct, Generic[K]):
 def turn_among(
     ahead: Sequence[Waiting[K]], caller: str, cost: float, mine: float
 ) -> tuple[Place | None, Sequence[int]]:
-    """Where among these jobs a new one of this caller stands, so that callers take turns; None: behind all.
+    """Where a new job of this caller stands, so that callers take turns (None: behind all); whom it passes.
 
-    And the arrivals of those that are due later, and have so much less to wait for from now on.
-
-    `ahead` are all that start before it, in order. From the end it passes what others have waiting beyond
-    `mine` (its cost, and the work that its caller has waiting), and what is due later than itself.
+    `ahead` are all that start before it, in order. From their end it passes what each other caller has
+    waiting beyond `mine` (its cost, and the work that its caller has waiting), and of the rest what is due
+    later than it: of these it answers the arrivals, and takes its cost from what they are due.
     """
     last, following = None, None
     dearer: list[Waiting[K]] = []

@@ -65,16 +65,16 @@ class Connection(web.RequestHandler):
     _head: int
     """Bytes of headers that are not whole."""
     _last: bytes
-    """Of those, as far as they go: they end with an empty line."""
+    """Three bytes at their end so far: the empty line behind them may come in two reads."""
     _late: asyncio.TimerHandle | None
-    """Set while there is one."""
+    """Refuses those that take too long; set while some are not whole."""
     _in_target: bool
     """Whether a request's line has begun, and goes on with what comes next."""
     _rest: bytes | None
     """What was read and not parsed: until it is, nothing more is read. None once a request was refused: what
     follows is read, as its answer would not arrive else, and forgotten."""
     _going_on: asyncio.Handle | None
-    """Set while its turn comes."""
+    """Parses more of that; set until its turn comes."""
     _stall: Stall
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

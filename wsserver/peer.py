@@ -67,7 +67,7 @@ class Peer(ServerConnection):
     _rest: bytes = b""
     """What was read and not parsed. Until it is, nothing more is read."""
     _last: bytes = b""
-    """Of its request, as far as that goes: it ends with an empty line."""
+    """Three bytes at the end of its request so far: the empty line behind it may come in two reads."""
     _held: bool = False
     """It has said something before its request was answered."""
     _unanswered_since: float | None = None

@@ -1,9 +1,9 @@
 """Worker: the loop of one slot. Look, claim, paint, tell.
 
 While it paints for longer than a moment, a second task, the keeper, renews the claim: it hears what the
-watchers wish, that the job was cancelled, and when it has taken too long; then it frees the server, and
-nobody else's picture. Where the queue is another process, a picture that is painted goes there while the
-server has the next one already: a GPU waits for a line only while two are on their way.
+watchers wish, that the job was cancelled, and when it has taken too long; then it interrupts the server, if
+that paints this job and nobody else's. Where the queue is another process, a picture that is painted goes
+there while the server has the next one already: a GPU waits for a line only while two are on their way.
 """
 
 import asyncio

@@ -101,7 +101,7 @@ class Waiting:
         return sum([ahead.jobs for ahead in rivals]), max(own.work, self._work_before(group))
 
     def _work_before(self, group: Group) -> float:
-        """What its backends do until the first of them has done what it takes, or one soon after."""
+        """What its backends do until then: each until its end, or MOST_UNEVEN times that of the first."""
         load, busy = self._load, self._busy
         for other, more in self._more.items():
             seconds = more * other.pace

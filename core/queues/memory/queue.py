@@ -37,7 +37,7 @@ from core.watch import Watch
 log = logging.getLogger(__name__)
 
 PULSE = 1.0
-"""Seconds between two looks at leases, results and the places of all who are watched."""
+"""Seconds between two of these looks, see `MemoryQueue.pulse`."""
 SLICE = 0.002
 """Seconds of a pulse between two turns of the event loop."""
 
@@ -221,7 +221,7 @@ class MemoryQueue:
                 log.exception("a fault in the queue's pulse")
 
     async def pulse(self) -> None:
-        """Once a second: lapsed leases, results and offers, and the places of all who are watched."""
+        """Once a second: what has lapsed, jobs that nobody wants, and the places of all who are watched."""
         self._jobs.purge()
         for job in self._jobs.lapsed():
             self._take_back(job)
