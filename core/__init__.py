@@ -32,7 +32,7 @@ from core.errors import (
 from core.events import Cancelled, Completed, End, Event, Failed, Image, Progress, Queued, Started
 from core.gateway import Gateway
 from core.listening import BACKLOG, listening, reachable
-from core.offers import Catalog, Offer
+from core.offers import Catalog
 from core.process import announce, cut_off_by_signal, forget_output, open_output, run, stop_signal
 from core.request import (
     FIELDS,
@@ -86,7 +86,6 @@ __all__ = [
     "Limits",
     "NoBackend",
     "NotFound",
-    "Offer",
     "Progress",
     "QueueFull",
     "QueueUnavailable",

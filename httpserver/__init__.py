@@ -1,5 +1,5 @@
 """The HTTP front end: prompts come in as URLs and JSON, pictures go out as base64, as bytes, as events."""
 
-from httpserver.server import init_app, listen
+from httpserver.server import listen
 
-__all__ = ["init_app", "listen"]
+__all__ = ["listen"]

@@ -72,16 +72,14 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.doubles.a1111_answers import LIMITED, failure, refusal, success
-from tests.doubles.pictures import JPEG, parameters_of, prompt_of, seed_of
+from tests.doubles.pictures import JPEG, prompt_of, seed_of
 from tests.ports import free_port, stop_accepting
 
 __all__ = [
     "NO_API",
     "NO_PROGRESS",
     "A1111Double",
-    "Call",
     "Painting",
-    "parameters_of",
     "prompt_of",
     "seed_of",
 ]

@@ -17,19 +17,17 @@ run beside `limits` over these tests, 506 payloads and commands: it refused noth
 and took some that `limits` refuses. So it would add a judge that never disagrees.
 """
 
-from tests.doubles.discord.limits import NotOffered, Refusal
+from tests.doubles.discord.limits import NotOffered
 from tests.doubles.discord.server import TOKEN, LoopbackDiscord
-from tests.doubles.discord.world import MANAGE_MESSAGES, Asked, Channel, Guild, Message, User
+from tests.doubles.discord.world import MANAGE_MESSAGES, Asked, Channel, Message, User
 
 __all__ = [
     "MANAGE_MESSAGES",
     "TOKEN",
     "Asked",
     "Channel",
-    "Guild",
     "LoopbackDiscord",
     "Message",
     "NotOffered",
-    "Refusal",
     "User",
 ]
